@@ -1,0 +1,60 @@
+//! Who is asking. Built by a door from what the kernel or the connection proves, never from what the
+//! caller claims.
+
+use super::ids::{MountId, TenantId};
+use std::sync::Arc;
+
+/// The context that every call of the engine takes first.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// `None` sees only `/external`.
+    pub tenant: Option<TenantId>,
+    /// The user's name within the tenant; `None` for a number without a user.
+    pub user: Option<Arc<str>>,
+    /// The agent that acts for the user.
+    pub agent: Option<Arc<str>>,
+    pub session: Option<Arc<str>>,
+    /// Nexus administrator: sees `/system` and passes the permission check, audited.
+    pub admin: bool,
+    pub uid: u32,
+    pub gid: u32,
+    /// Supplementary groups, `gid` not necessarily among them.
+    pub groups: Arc<[u32]>,
+    /// The process that asked; 0 when it is not known.
+    pub pid: u32,
+    /// Its command name, as `/proc/PID/comm` has it.
+    pub comm: Arc<str>,
+    /// The mount the request came through, so that its own kernel is not told what it already knows.
+    pub mount: Option<MountId>,
+    /// Bits a new file must not have (umask(2)); 0 when the surface has none.
+    pub umask: u32,
+}
+
+impl Caller {
+    /// The engine itself: recovery, seeding, sweeping.
+    pub fn engine(tenant: TenantId) -> Self {
+        Self {
+            tenant: Some(tenant),
+            user: None,
+            agent: None,
+            session: None,
+            admin: true,
+            uid: 0,
+            gid: 0,
+            groups: Arc::from([]),
+            pid: std::process::id(),
+            comm: Arc::from("nexus"),
+            mount: None,
+            umask: 0,
+        }
+    }
+
+    /// Whether UNIX privileges of the superuser apply (semantics.md §2): uid 0, unless it acts as an agent.
+    pub fn is_root(&self) -> bool {
+        self.uid == 0 && self.agent.is_none()
+    }
+
+    pub fn in_group(&self, gid: u32) -> bool {
+        self.gid == gid || self.groups.contains(&gid)
+    }
+}

@@ -1,0 +1,62 @@
+//! Settings are data: read here once, then passed down.
+
+use super::error::{Error, Kind, Result};
+use etcetera::BaseStrategy as _;
+use std::path::{Path, PathBuf};
+
+/// Where a store lives and how large its caches are.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub data_dir: PathBuf,
+    /// Verified blob bytes kept in memory, in bytes.
+    pub content_cache: u64,
+    /// Nodes and directory entries kept in memory, in entries.
+    pub node_cache: usize,
+}
+
+impl Config {
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self { data_dir: data_dir.into(), content_cache: 256 << 20, node_cache: 200_000 }
+    }
+
+    pub fn database(&self) -> PathBuf {
+        self.data_dir.join("nexus.db")
+    }
+
+    pub fn cas(&self) -> PathBuf {
+        self.data_dir.join("cas")
+    }
+
+    pub fn work(&self) -> PathBuf {
+        self.data_dir.join("work")
+    }
+
+    pub fn lock(&self) -> PathBuf {
+        self.data_dir.join("lock")
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        socket_of(&self.data_dir)
+    }
+}
+
+pub fn socket_of(data_dir: &Path) -> PathBuf {
+    data_dir.join("control.sock")
+}
+
+/// Picks the data directory: the argument, `$NEXUS_DATA_DIR`, `$XDG_DATA_HOME/nexus`, `~/.local/share/nexus`.
+pub fn data_dir(argument: Option<PathBuf>) -> Result<PathBuf> {
+    if let Some(dir) = argument.or_else(|| env("NEXUS_DATA_DIR").map(PathBuf::from)) {
+        return Ok(std::path::absolute(dir)?);
+    }
+    let base = etcetera::base_strategy::choose_native_strategy().map_err(|e| {
+        Error::new(Kind::Invalid, "no home directory: say where with --data-dir").caused_by(e)
+    })?;
+    Ok(base.data_dir().join("nexus"))
+}
+
+/// Reads an environment variable; empty counts as unset.
+#[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|v| !v.is_empty())
+}

@@ -1,0 +1,14 @@
+//! The ground floor: our own words. No I/O happens here.
+
+pub mod error;
+pub mod clock;
+pub mod ids;
+pub mod path;
+pub mod caller;
+pub mod config;
+
+pub use caller::Caller;
+pub use clock::{Clock, Time};
+pub use error::{Error, Kind, Result};
+pub use ids::{HandleId, Hash, Ino, MountId, Op, TenantId};
+pub use path::{FsPath, Name};
