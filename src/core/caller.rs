@@ -20,10 +20,10 @@ pub struct Caller {
     pub gid: u32,
     /// Supplementary groups, `gid` not necessarily among them.
     pub groups: Arc<[u32]>,
-    /// The process that asked; 0 when it is not known.
+    /// The process (or thread) that asked; 0 when it is not known.
     pub pid: u32,
-    /// Its command name, as `/proc/PID/comm` has it.
-    pub comm: Arc<str>,
+    /// Its command name, where the door knows it; otherwise the log asks `/proc`.
+    pub comm: Option<Arc<str>>,
     /// The mount the request came through, so that its own kernel is not told what it already knows.
     pub mount: Option<MountId>,
     /// Bits a new file must not have (umask(2)); 0 when the surface has none.
@@ -43,7 +43,7 @@ impl Caller {
             gid: 0,
             groups: Arc::from([]),
             pid: std::process::id(),
-            comm: Arc::from("nexus"),
+            comm: Some(Arc::from("nexus")),
             mount: None,
             umask: 0,
         }

@@ -1,0 +1,289 @@
+//! Attributes: getattr, setattr, access, statfs.
+
+use super::commit::Change;
+use super::engine::Engine;
+use super::view::{self, Item};
+use crate::access::decide::{decide_chown, decide_own};
+use crate::access::{Right, decide};
+use crate::blob::Content;
+use crate::core::{Caller, HandleId, Ino, Kind, Op, Result, TenantId, Time, error::fail};
+use crate::meta::{FileKind, Node, OpKind};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// A day in nanoseconds: relatime writes an access time that is older.
+const DAY: i64 = 86_400_000_000_000;
+
+/// A time to set (utimensat(2)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SetTime {
+    Now,
+    At(Time),
+}
+
+/// What setattr changes; `None` stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SetAttr {
+    pub mode: Option<u32>,
+    pub uid: Option<u32>,
+    pub gid: Option<u32>,
+    pub size: Option<u64>,
+    pub atime: Option<SetTime>,
+    pub mtime: Option<SetTime>,
+}
+
+impl SetAttr {
+    fn is_size_only(&self) -> bool {
+        *self == Self { size: self.size, ..Self::default() }
+    }
+
+    fn kind(&self) -> OpKind {
+        if self.uid.is_some() || self.gid.is_some() {
+            OpKind::Chown
+        } else if self.mode.is_some() {
+            OpKind::Chmod
+        } else {
+            OpKind::Times
+        }
+    }
+}
+
+/// Space and numbers of files, for statfs(2). Sizes in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StatFs {
+    pub total: u64,
+    pub free: u64,
+    pub available: u64,
+    pub files: u64,
+    pub files_free: u64,
+}
+
+impl Engine {
+    /// Shows a node's attributes as they are now.
+    pub fn getattr(&self, caller: &Caller, ino: Ino) -> Result<Arc<Node>> {
+        if view::is_view(ino) {
+            return self.view_node(caller, ino);
+        }
+        let node = self.shown(ino)?;
+        if caller.tenant == Some(node.tenant) {
+            return Ok(node);
+        }
+        Err(super::engine::no_node(ino))
+    }
+
+    /// A node with what its open working copy or its unborn children add.
+    pub(super) fn shown(&self, ino: Ino) -> Result<Arc<Node>> {
+        let node = self.node(ino)?;
+        if node.is_dir() {
+            return Ok(match self.transient.touched(ino) {
+                Some(at) if at > node.mtime => Arc::new(Node { mtime: at, ctime: at.max(node.ctime), ..(*node).clone() }),
+                _ => node,
+            });
+        }
+        Ok(match self.files.pending(ino) {
+            Some((size, at)) => Arc::new(Node { size, mtime: at, ctime: at.max(node.ctime), ..(*node).clone() }),
+            None => node,
+        })
+    }
+
+    /// A node that stands for an item of a view.
+    pub(super) fn view_node(&self, caller: &Caller, ino: Ino) -> Result<Arc<Node>> {
+        let now = self.clock.now();
+        let (kind, mode, size) = match self.views.item(caller, ino)? {
+            Item::Directory(_) => (FileKind::Directory, 0o555, 0),
+            Item::File(bytes) => (FileKind::File, 0o444, bytes.len() as u64),
+            Item::Link(target) => (FileKind::Symlink, 0o777, target.len() as u64),
+        };
+        Ok(Arc::new(Node {
+            ino,
+            tenant: caller.tenant.unwrap_or(TenantId(0)),
+            kind,
+            mode,
+            uid: caller.uid,
+            gid: caller.gid,
+            nlink: 1,
+            size,
+            rdev: 0,
+            atime: now,
+            mtime: now,
+            ctime: now,
+            btime: now,
+            content: Content::Empty,
+            version: 0,
+            parent: Ino(0),
+            began: Op(0),
+        }))
+    }
+
+    /// Answers access(2) for each right asked.
+    pub fn access(&self, caller: &Caller, ino: Ino, rights: &[Right]) -> Result<()> {
+        let node = self.getattr(caller, ino)?;
+        if view::is_view(ino) {
+            return match rights.contains(&Right::Write) {
+                true => fail(Kind::ReadOnly, "this is computed and cannot be changed"),
+                false => Ok(()),
+            };
+        }
+        rights.iter().try_for_each(|right| decide(caller, &node, *right))
+    }
+
+    /// Changes attributes. `handle` is the open file the change came through (ftruncate(2)).
+    pub fn setattr(&self, caller: &Caller, ino: Ino, set: &SetAttr, handle: Option<HandleId>) -> Result<Arc<Node>> {
+        if view::is_view(ino) {
+            return fail(Kind::ReadOnly, "this is computed and cannot be changed");
+        }
+        if let Some(size) = set.size {
+            self.truncate(caller, ino, size, handle)?;
+        }
+        if !set.is_size_only() {
+            self.set_owner_and_times(caller, ino, set)?;
+        }
+        self.getattr(caller, ino)
+    }
+
+    fn set_owner_and_times(&self, caller: &Caller, ino: Ino, set: &SetAttr) -> Result<()> {
+        let node = self.shown(ino)?;
+        self.may_set(caller, &node, set)?;
+        if self.set_transient(caller, ino, set) {
+            return Ok(());
+        }
+        // A pending write would put its own mtime over the one set here.
+        self.settle_file(ino)?;
+        self.locate(ino)?.writable(caller)?;
+        self.change(caller, |ch| {
+            ch.birth(ino, None)?;
+            let path = self.path_of(ino)?;
+            let old = ch.node(ino)?;
+            let new = applied(caller, &old, set, ch.now);
+            ch.update(new)?;
+            ch.record(set.kind(), ino, &path, None, &former(&old, set))
+        })
+    }
+
+    /// Sets attributes of a node that is not in the tables: its own creator's touch belongs to the creation.
+    fn set_transient(&self, caller: &Caller, ino: Ino, set: &SetAttr) -> bool {
+        let own = self.transient.birth(ino).is_some_and(|b| b.caller.pid == caller.pid);
+        if !own && !self.transient.is_unlinked(ino) {
+            return false;
+        }
+        let Some(old) = self.transient.node(ino) else { return false };
+        self.files.set_times(ino, set, self.clock.now());
+        self.transient.set(Arc::new(applied(caller, &old, set, self.clock.now())));
+        true
+    }
+
+    fn may_set(&self, caller: &Caller, node: &Node, set: &SetAttr) -> Result<()> {
+        if caller.tenant != Some(node.tenant) {
+            return Err(super::engine::no_node(node.ino));
+        }
+        if set.uid.is_some() || set.gid.is_some() {
+            decide_chown(caller, node, set.uid, set.gid)?;
+        }
+        if set.mode.is_some() {
+            decide_own(caller, node)?;
+        }
+        let exact = |t: Option<SetTime>| matches!(t, Some(SetTime::At(_)));
+        if exact(set.atime) || exact(set.mtime) || set.atime.is_some() != set.mtime.is_some() {
+            decide_own(caller, node)?;
+        } else if set.atime.is_some() && decide_own(caller, node).is_err() {
+            decide(caller, node, Right::Write)?;
+        }
+        Ok(())
+    }
+
+    /// Notes that a file was read (relatime: when the last access is older than the last change, or a day).
+    pub(super) fn accessed(&self, node: &Arc<Node>) {
+        let now = self.clock.now();
+        if node.atime > node.mtime && node.atime > node.ctime && now.0 - node.atime.0 < DAY {
+            return;
+        }
+        let seen = Arc::new(Node { atime: now, ..(**node).clone() });
+        if self.transient.node(node.ino).is_some() {
+            self.transient.set(seen);
+        } else if self.cache.refresh(node, seen) {
+            self.atimes.lock().insert(node.ino, now);
+        }
+    }
+
+    /// Tells what space the store has left: the host filesystem's truth.
+    pub fn statfs(&self) -> Result<StatFs> {
+        let host = nix::sys::statvfs::statvfs(&self.config.data_dir).map_err(std::io::Error::from)?;
+        let unit = host.fragment_size();
+        Ok(StatFs {
+            total: host.blocks() * unit,
+            free: host.blocks_free() * unit,
+            available: host.blocks_available() * unit,
+            files: host.files(),
+            files_free: host.files_free(),
+        })
+    }
+}
+
+impl Change<'_> {
+    /// Clears what a change of content by an unprivileged caller clears: set-id bits (write(2)).
+    pub(super) fn without_setid(mode: u32) -> u32 {
+        if mode & 0o010 != 0 { mode & !0o6000 } else { mode & !0o4000 }
+    }
+}
+
+fn applied(caller: &Caller, old: &Node, set: &SetAttr, now: Time) -> Node {
+    let mut new = old.clone();
+    new.ctime = now;
+    if set.uid.is_some() || set.gid.is_some() {
+        new.uid = set.uid.unwrap_or(old.uid);
+        new.gid = set.gid.unwrap_or(old.gid);
+        if !old.is_dir() {
+            new.mode = Change::without_setid(old.mode);
+        }
+    }
+    if let Some(mode) = set.mode {
+        new.mode = mode & 0o7777;
+        if !caller.is_root() && !caller.admin && !old.is_dir() && !caller.in_group(new.gid) {
+            new.mode &= !0o2000;
+        }
+    }
+    let time = |t: SetTime| match t {
+        SetTime::Now => now,
+        SetTime::At(t) => t,
+    };
+    new.atime = set.atime.map_or(old.atime, time);
+    new.mtime = set.mtime.map_or(old.mtime, time);
+    new
+}
+
+/// What setattr replaced, for the log.
+fn former(old: &Node, set: &SetAttr) -> Value {
+    let mut undo = serde_json::Map::new();
+    if set.mode.is_some() {
+        undo.insert("mode".into(), json!(format!("{:o}", old.mode)));
+    }
+    if set.uid.is_some() || set.gid.is_some() {
+        undo.insert("uid".into(), json!(old.uid));
+        undo.insert("gid".into(), json!(old.gid));
+    }
+    if set.atime.is_some() || set.mtime.is_some() {
+        undo.insert("atime".into(), json!(old.atime.0));
+        undo.insert("mtime".into(), json!(old.mtime.0));
+    }
+    Value::Object(undo)
+}
+
+impl Engine {
+    /// Sets a file's length: within a write session through its handle, or as an operation of its own.
+    fn truncate(&self, caller: &Caller, ino: Ino, size: u64, handle: Option<HandleId>) -> Result<()> {
+        let node = self.node(ino)?;
+        match node.kind {
+            FileKind::File => {}
+            FileKind::Directory => return fail(Kind::IsDirectory, "a directory has no length to set"),
+            _ => return fail(Kind::Invalid, "only a regular file has a length to set"),
+        }
+        if let Some(handle) = handle {
+            return self.with_writable(caller, handle, |w| w.working.truncate(size));
+        }
+        decide(caller, &node, Right::Write)?;
+        self.locate(ino)?.writable(caller)?;
+        let file = self.files.hold(self, ino)?;
+        self.modify(caller, &file, |w| w.working.truncate(size))?;
+        self.seal(caller, &file, OpKind::Truncate)
+    }
+}

@@ -1,0 +1,193 @@
+//! New names: create, mknod, mkdir, symlink, link.
+
+use super::commit::Change;
+use super::engine::Engine;
+use super::handle::OpenFlags;
+use super::transient::Birth;
+use crate::access::{Right, decide};
+use crate::blob::Content;
+use crate::core::{Caller, FsPath, HandleId, Ino, Kind, Name, Op, Result, Time, error::fail};
+use crate::meta::cache::Place;
+use crate::meta::tenant::GroupRule;
+use crate::meta::{FileKind, Node, OpKind};
+use serde_json::json;
+use std::sync::Arc;
+
+/// How many names one node may have.
+const LINK_MAX: u32 = 65_000;
+/// The longest target of a symbolic link, in bytes (symlink(2), PATH_MAX).
+const TARGET_MAX: usize = 4095;
+
+/// What a new node is to be.
+struct Wanted {
+    kind: FileKind,
+    mode: u32,
+    rdev: u32,
+}
+
+impl Engine {
+    /// Creates a regular file and opens it (open(2) with O_CREAT). The file enters the tables when it is first closed.
+    pub fn create(&self, caller: &Caller, parent: Ino, name: &Name, mode: u32, flags: OpenFlags) -> Result<(Arc<Node>, HandleId)> {
+        let turn = self.turn.lock();
+        let (dir, _) = self.may_add(caller, parent)?;
+        if let Some(ino) = self.child(parent, name)? {
+            drop(turn);
+            if flags.exclusive {
+                return fail(Kind::Exists, format!("{name} exists"));
+            }
+            let handle = self.open(caller, ino, flags)?;
+            return Ok((self.getattr(caller, ino)?, handle));
+        }
+        let wanted = Wanted { kind: FileKind::File, mode, rdev: 0 };
+        let node = Arc::new(self.new_node(caller, &dir, &wanted, self.clock.now())?);
+        let place = Arc::new(Place { parent, name: name.clone() });
+        let birth = Birth { place, cookie: node.ino.0, caller: caller.clone() };
+        self.transient.insert_unborn(node.clone(), birth);
+        drop(turn);
+        self.tell(caller, vec![super::Event::Entry { parent, name: name.clone() }, super::Event::Attr(parent)]);
+        let handle = self.open_created(node.ino, flags)?;
+        Ok((node, handle))
+    }
+
+    /// Makes a file that is not opened, a fifo, a socket or a device.
+    pub fn mknod(&self, caller: &Caller, parent: Ino, name: &Name, kind: FileKind, mode: u32, rdev: u32) -> Result<Arc<Node>> {
+        if matches!(kind, FileKind::CharDevice | FileKind::BlockDevice) && !caller.is_root() {
+            return fail(Kind::NotPermitted, "only the superuser makes device nodes");
+        }
+        self.add(caller, parent, name, OpKind::Mknod, &Wanted { kind, mode, rdev }, None)
+    }
+
+    pub fn mkdir(&self, caller: &Caller, parent: Ino, name: &Name, mode: u32) -> Result<Arc<Node>> {
+        self.add(caller, parent, name, OpKind::Mkdir, &Wanted { kind: FileKind::Directory, mode, rdev: 0 }, None)
+    }
+
+    pub fn symlink(&self, caller: &Caller, parent: Ino, name: &Name, target: &[u8]) -> Result<Arc<Node>> {
+        if target.is_empty() || target.contains(&0) {
+            return fail(Kind::Invalid, "a link's target is one byte or more, without NUL");
+        }
+        if target.len() > TARGET_MAX {
+            return fail(Kind::NameTooLong, format!("link target of {} bytes: {TARGET_MAX} is the most", target.len()));
+        }
+        let wanted = Wanted { kind: FileKind::Symlink, mode: 0o777, rdev: 0 };
+        self.add(caller, parent, name, OpKind::Symlink, &wanted, Some(target))
+    }
+
+    fn add(&self, caller: &Caller, parent: Ino, name: &Name, op: OpKind, wanted: &Wanted, bytes: Option<&[u8]>) -> Result<Arc<Node>> {
+        let sealed = bytes.map(|b| self.blobs.seal_bytes(b)).transpose()?;
+        let ino = self.change(caller, |ch| {
+            let (dir, path) = self.may_add(caller, parent)?;
+            ch.vacant(parent, name)?;
+            let mut node = self.new_node(caller, &dir, wanted, ch.now)?;
+            if let Some(sealed) = &sealed {
+                sealed.store(&mut *ch.tx)?;
+                node.size = sealed.content.size();
+                node.content = sealed.content.clone();
+            }
+            let ino = node.ino;
+            let links = i32::from(node.is_dir());
+            ch.insert(node)?;
+            ch.add_entry(parent, name, ino, ino.0)?;
+            ch.touch_dir(parent, links, ch.now)?;
+            ch.record(op, ino, &path.join(name.clone()), None, &json!({}))?;
+            Ok(ino)
+        })?;
+        self.getattr(caller, ino)
+    }
+
+    /// Gives a node another name (link(2)).
+    pub fn link(&self, caller: &Caller, ino: Ino, parent: Ino, name: &Name) -> Result<Arc<Node>> {
+        self.change(caller, |ch| {
+            let (_, dir) = self.may_add(caller, parent)?;
+            self.locate(ino)?.writable(caller)?;
+            ch.birth(ino, None)?;
+            let old = ch.node(ino)?;
+            linkable(caller, &old)?;
+            ch.vacant(parent, name)?;
+            let from = self.path_of(ino)?;
+            ch.add_entry(parent, name, ino, self.next_id()?)?;
+            ch.touch(Node { nlink: old.nlink + 1, ctime: ch.now, ..(*old).clone() })?;
+            ch.touch_dir(parent, 0, ch.now)?;
+            ch.record(OpKind::Link, ino, &from, Some(&dir.join(name.clone())), &json!({}))
+        })?;
+        self.getattr(caller, ino)
+    }
+
+    /// The directory and its path, if the caller may put a name into it.
+    pub(super) fn may_add(&self, caller: &Caller, parent: Ino) -> Result<(Arc<Node>, FsPath)> {
+        let dir = self.directory(caller, parent)?;
+        let at = self.locate(parent)?;
+        decide(caller, &dir, Right::Execute)?;
+        at.writable(caller)?;
+        decide(caller, &dir, Right::Write)?;
+        Ok((dir, at.path))
+    }
+
+    fn new_node(&self, caller: &Caller, dir: &Node, wanted: &Wanted, now: Time) -> Result<Node> {
+        let (mask, group) = self.policy(dir)?;
+        let is_dir = wanted.kind == FileKind::Directory;
+        let is_link = wanted.kind == FileKind::Symlink;
+        let inherits = dir.mode & 0o2000 != 0;
+        let gid = if inherits { dir.gid } else { group.unwrap_or(caller.gid) };
+        let mut mode = (wanted.mode & 0o7000) | (wanted.mode & 0o777 & if is_link { 0o777 } else { mask & !caller.umask });
+        if is_dir && inherits {
+            mode |= 0o2000;
+        } else if !is_dir && mode & 0o2010 == 0o2010 && !caller.is_root() && !caller.in_group(gid) {
+            mode &= !0o2000;
+        }
+        Ok(Node {
+            ino: Ino(self.next_id()?),
+            tenant: dir.tenant,
+            kind: wanted.kind,
+            mode,
+            uid: caller.uid,
+            gid,
+            nlink: if is_dir { 2 } else { 1 },
+            size: 0,
+            rdev: wanted.rdev,
+            atime: now,
+            mtime: now,
+            ctime: now,
+            btime: now,
+            content: Content::Empty,
+            version: 1,
+            parent: if is_dir { dir.ino } else { Ino(0) },
+            began: Op(0),
+        })
+    }
+
+    /// Mask and group of new entries in the namespace that `dir` lies in.
+    fn policy(&self, dir: &Node) -> Result<(u32, Option<u32>)> {
+        let home = self.home(dir.tenant)?;
+        let path = self.path_of(dir.ino)?;
+        let set = path.names().first().and_then(|first| {
+            home.namespaces.iter().find(|n| n.name.as_bytes() == first.as_bytes())
+        });
+        Ok(set.map_or((0o777, None), |n| {
+            let group = (n.group == GroupRule::Tenant).then_some(home.tenant.gid);
+            (n.mask, group)
+        }))
+    }
+}
+
+fn linkable(caller: &Caller, node: &Node) -> Result<()> {
+    if node.is_dir() {
+        return fail(Kind::NotPermitted, "a directory has one name only");
+    }
+    if caller.tenant != Some(node.tenant) {
+        return Err(super::engine::no_node(node.ino));
+    }
+    if node.nlink >= LINK_MAX {
+        return fail(Kind::TooManyLinks, format!("a node has {LINK_MAX} names at most"));
+    }
+    Ok(())
+}
+
+impl Change<'_> {
+    /// Whether a directory is empty, files that are still being created included.
+    pub(super) fn is_empty(&mut self, dir: Ino) -> Result<bool> {
+        if !self.engine.transient.children(dir, 0).is_empty() {
+            return Ok(false);
+        }
+        Ok(!crate::meta::entry::has_any(&mut *self.tx, dir)?)
+    }
+}

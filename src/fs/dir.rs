@@ -1,0 +1,153 @@
+//! Directories: opendir, readdir, fsyncdir.
+
+use super::engine::Engine;
+use super::handle::Held;
+use super::lookup::Found;
+use super::view::{self, Item};
+use crate::access::{Right, decide, namespace};
+use crate::core::{Caller, Error, HandleId, Ino, Kind, Name, Result, error::fail};
+use crate::meta::{Entry, entry};
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// How many entries one query fetches.
+const PAGE: u32 = 1024;
+
+/// One name in a directory. `.` and `..` are the door's business.
+#[derive(Debug, Clone)]
+pub struct DirEntry {
+    /// Pass it as `after` to go on behind this entry, now or later, whatever changes meanwhile.
+    pub cookie: u64,
+    pub name: Name,
+    pub node: Found,
+}
+
+/// An open directory with the part of a page that was not asked for yet.
+pub(super) struct DirHandle {
+    ino: Ino,
+    buffer: Mutex<VecDeque<DirEntry>>,
+    position: Mutex<u64>,
+    /// Keeps a removed directory readable until it is closed.
+    _held: Option<Held>,
+}
+
+impl Engine {
+    pub fn opendir(&self, caller: &Caller, ino: Ino) -> Result<HandleId> {
+        let mut held = None;
+        let node = self.getattr(caller, ino)?;
+        if !node.is_dir() {
+            return fail(Kind::NotDirectory, "not a directory");
+        }
+        if !view::is_view(ino) {
+            decide(caller, &node, Right::Read)?;
+            held = Some(self.files.hold(self, ino)?);
+        }
+        let handle = DirHandle { ino, buffer: Mutex::default(), position: Mutex::new(0), _held: held };
+        let id = self.files.next();
+        self.files.dirs.write().insert(id, Arc::new(handle));
+        Ok(id)
+    }
+
+    pub fn releasedir(&self, id: HandleId) {
+        self.files.dirs.write().remove(&id);
+    }
+
+    /// Gives entries with a cookie greater than `after` to `take`, in order, until it returns false. One query a page.
+    pub fn readdir(&self, caller: &Caller, id: HandleId, after: u64, mut take: impl FnMut(&DirEntry) -> bool) -> Result<()> {
+        let dir = self.dir_handle(id)?;
+        let mut buffer = dir.buffer.lock();
+        let mut position = dir.position.lock();
+        if *position != after || after == 0 {
+            buffer.clear();
+            *position = after;
+        }
+        loop {
+            if buffer.is_empty() {
+                *buffer = self.page(caller, dir.ino, *position)?;
+            }
+            let Some(next) = buffer.front() else { return Ok(()) };
+            if !take(next) {
+                return Ok(());
+            }
+            *position = next.cookie;
+            buffer.pop_front();
+        }
+    }
+
+    /// Every entry of a directory, for doors that speak paths.
+    pub fn list(&self, caller: &Caller, ino: Ino) -> Result<Vec<DirEntry>> {
+        let id = self.opendir(caller, ino)?;
+        let mut all = Vec::new();
+        let listed = self.readdir(caller, id, 0, |e| {
+            all.push(e.clone());
+            true
+        });
+        self.releasedir(id);
+        listed.map(|()| all)
+    }
+
+    /// Makes the names in a directory durable (fsync(2) on a directory).
+    pub fn fsyncdir(&self, id: HandleId) -> Result<()> {
+        let dir = self.dir_handle(id)?;
+        for (_, _, node) in self.transient.children(dir.ino, 0) {
+            if let Some(birth) = self.transient.birth(node.ino) {
+                self.change(&birth.caller, |ch| ch.birth(node.ino, None))?;
+            }
+        }
+        self.db.sync()
+    }
+
+    fn dir_handle(&self, id: HandleId) -> Result<Arc<DirHandle>> {
+        let found = self.files.dirs.read().get(&id).cloned();
+        found.ok_or_else(|| Error::new(Kind::BadHandle, format!("no open directory {}", id.0)))
+    }
+
+    fn page(&self, caller: &Caller, dir: Ino, after: u64) -> Result<VecDeque<DirEntry>> {
+        if view::is_view(dir) {
+            return self.view_page(caller, dir, after);
+        }
+        let mut page = self.stored_page(dir, after)?;
+        let end = page.last().map_or(u64::MAX, |e| e.cookie);
+        let full = page.len() == PAGE as usize;
+        for (cookie, name, node) in self.transient.children(dir, after) {
+            if !full || cookie < end {
+                let node = self.shown(node.ino).unwrap_or(node);
+                page.push(DirEntry { cookie, name, node });
+            }
+        }
+        page.sort_by_key(|e| e.cookie);
+        page.dedup_by_key(|e| e.cookie);
+        if self.transient.node(dir).is_none() && self.node(dir)?.parent == Ino(0) {
+            page.retain(|e| namespace::named(e.name.as_bytes()).is_some_and(|p| p.visible_to(caller)));
+        }
+        Ok(page.into())
+    }
+
+    fn stored_page(&self, dir: Ino, after: u64) -> Result<Vec<DirEntry>> {
+        let began = self.cache.reading();
+        let rows = entry::list(&mut *self.db.read()?, dir, after, PAGE)?;
+        let rows: Vec<(Arc<Entry>, Found)> = rows.into_iter().map(|(e, n)| (Arc::new(e), Arc::new(n))).collect();
+        self.cache.fill_page(began, &rows);
+        let shown = |(e, n): (Arc<Entry>, Found)| DirEntry {
+            cookie: e.cookie,
+            name: e.name.clone(),
+            node: self.shown(n.ino).unwrap_or(n),
+        };
+        Ok(rows.into_iter().map(shown).collect())
+    }
+
+    fn view_page(&self, caller: &Caller, dir: Ino, after: u64) -> Result<VecDeque<DirEntry>> {
+        let Item::Directory(entries) = self.views.item(caller, dir)? else {
+            return fail(Kind::NotDirectory, "not a directory");
+        };
+        let first = super::engine::FIRST_ID;
+        let numbered = entries.into_iter().zip(first..).filter(|(_, cookie)| *cookie > after);
+        numbered
+            .map(|((name, id), cookie)| {
+                let node = self.view_node(caller, view::sibling(dir, id))?;
+                Ok(DirEntry { cookie, name, node })
+            })
+            .collect()
+    }
+}

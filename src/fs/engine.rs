@@ -1,0 +1,209 @@
+//! The engine's state, and how it reads the present.
+
+use super::events::Events;
+use super::handle::Files;
+use super::namespace::Tenants;
+use super::transient::Transient;
+use super::view::Views;
+use crate::blob::Blobs;
+use crate::core::{Clock, Config, Error, Ino, Kind, Name, Result, Time};
+use crate::db::Db;
+use crate::meta::cache::{Cache, Place};
+use crate::meta::{Entry, Node, entry, node};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Numbers below this are never given to nodes: 1 and 2 are `.` and `..` in readdir.
+pub(super) const FIRST_ID: u64 = 16;
+/// How many numbers are reserved at a time; what a crash leaves unused is skipped.
+const ID_BLOCK: u64 = 4096;
+/// How many numbers one change may take.
+const ID_STOCK: u64 = 64;
+
+/// A filesystem over a database and a blob store. Shared by every door.
+pub struct Engine {
+    pub(super) db: Arc<dyn Db>,
+    pub(super) blobs: Blobs,
+    pub(super) cache: Cache,
+    pub(super) clock: Clock,
+    pub(super) config: Config,
+    /// One change at a time; see `commit`.
+    pub(super) turn: Mutex<()>,
+    pub(super) transient: Arc<Transient>,
+    pub(super) files: Files,
+    pub(super) tenants: Tenants,
+    pub(super) events: Events,
+    pub(super) views: Views,
+    /// Access times not yet written down (relatime: lazily, without an operation).
+    pub(super) atimes: Mutex<HashMap<Ino, Time>>,
+    ids: Mutex<std::ops::Range<u64>>,
+}
+
+impl Engine {
+    /// Builds the engine over a migrated database and makes sure the default tenant exists.
+    pub fn open(config: Config, db: Arc<dyn Db>, clock: Clock) -> Result<Self> {
+        let blobs = Blobs::open(&config, db.clone())?;
+        let transient = Arc::<Transient>::default();
+        let engine = Self {
+            db,
+            blobs,
+            cache: Cache::new(config.node_cache),
+            clock,
+            config,
+            turn: Mutex::new(()),
+            files: Files::new(transient.clone()),
+            transient,
+            tenants: Tenants::default(),
+            events: Events::default(),
+            views: Views::default(),
+            atimes: Mutex::default(),
+            ids: Mutex::new(0..0),
+        };
+        engine.seed()?;
+        Ok(engine)
+    }
+
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    pub fn db(&self) -> &Arc<dyn Db> {
+        &self.db
+    }
+
+    pub fn blobs(&self) -> &Blobs {
+        &self.blobs
+    }
+
+    pub fn events(&self) -> &Events {
+        &self.events
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Forgets what can be read again, to free memory or to read cold.
+    pub fn drop_caches(&self) {
+        self.cache.clear();
+        self.blobs.drop_cache();
+    }
+
+    /// Makes sure that a change about to begin finds numbers without asking the database in its midst.
+    pub(super) fn stock_ids(&self) -> Result<()> {
+        let mut ids = self.ids.lock();
+        if ids.end - ids.start < ID_STOCK {
+            *ids = self.reserve_ids()?;
+        }
+        Ok(())
+    }
+
+    /// Gives out a number that was never given out before.
+    pub(super) fn next_id(&self) -> Result<u64> {
+        let mut ids = self.ids.lock();
+        if ids.is_empty() {
+            *ids = self.reserve_ids()?;
+        }
+        let id = ids.start;
+        ids.start += 1;
+        Ok(id)
+    }
+
+    fn reserve_ids(&self) -> Result<std::ops::Range<u64>> {
+        let mut tx = self.db.begin()?;
+        let rows = tx.query(
+            "INSERT INTO counters (name, value) VALUES ('id', $1) \
+             ON CONFLICT (name) DO UPDATE SET value = counters.value + $2 RETURNING value",
+            &[(FIRST_ID + ID_BLOCK).into(), ID_BLOCK.into()],
+        )?;
+        let row = rows.first().ok_or_else(|| Error::new(Kind::Io, "no counter came back"))?;
+        let end = row.uint(0)?;
+        tx.commit()?;
+        Ok(end - ID_BLOCK..end)
+    }
+
+    /// The node's stored state: what was committed, or what is not in the tables yet or any more but still open.
+    pub(super) fn node(&self, ino: Ino) -> Result<Arc<Node>> {
+        if let Some(node) = self.transient.node(ino) {
+            return Ok(node);
+        }
+        self.stored_node(ino)?.ok_or_else(|| no_node(ino))
+    }
+
+    fn stored_node(&self, ino: Ino) -> Result<Option<Arc<Node>>> {
+        if let Some(known) = self.cache.node(ino) {
+            return Ok(known);
+        }
+        let began = self.cache.reading();
+        let found = node::get(&mut *self.db.read()?, ino)?.map(Arc::new);
+        self.cache.fill_node(began, ino, found.clone());
+        Ok(found)
+    }
+
+    /// What a name stands for, files that are still being created included.
+    pub(super) fn child(&self, parent: Ino, name: &Name) -> Result<Option<Ino>> {
+        let place = Place { parent, name: name.clone() };
+        if let Some(ino) = self.transient.child(&place) {
+            return Ok(Some(ino));
+        }
+        Ok(self.stored_entry(place)?.map(|e| e.ino))
+    }
+
+    pub(super) fn stored_entry(&self, place: Place) -> Result<Option<Arc<Entry>>> {
+        if let Some(known) = self.cache.entry(&place) {
+            return Ok(known);
+        }
+        let began = self.cache.reading();
+        let found = entry::get(&mut *self.db.read()?, place.parent, &place.name)?.map(Arc::new);
+        self.cache.fill_entry(began, place, found.clone());
+        Ok(found)
+    }
+
+    /// One place where a node has a name; `None` for a tenant's root and for what has no name any more.
+    pub(super) fn place(&self, ino: Ino) -> Result<Option<Arc<Place>>> {
+        if let Some(place) = self.transient.place(ino).or_else(|| self.cache.place(ino)) {
+            return Ok(Some(place));
+        }
+        let began = self.cache.reading();
+        let Some(found) = entry::name_of(&mut *self.db.read()?, ino)? else {
+            return Ok(None);
+        };
+        let place = Place { parent: found.parent, name: found.name.clone() };
+        self.cache.fill_entry(began, place.clone(), Some(Arc::new(found)));
+        Ok(Some(Arc::new(place)))
+    }
+
+    /// Writes down what waits: files created and left open, access times. Called by the daemon every second or so.
+    pub fn housekeep(&self) -> Result<()> {
+        let old = Time(self.clock.now().0 - 1_000_000_000);
+        self.settle_births(Some(old))?;
+        self.write_atimes()
+    }
+
+    /// Brings everything open to the tables, for a clean shutdown; returns how many files had something pending.
+    pub fn settle(&self) -> Result<usize> {
+        let pending = self.flush_all()?;
+        self.settle_births(None)?;
+        self.write_atimes()?;
+        self.db.sync()?;
+        Ok(pending)
+    }
+
+    fn write_atimes(&self) -> Result<()> {
+        let atimes = std::mem::take(&mut *self.atimes.lock());
+        if atimes.is_empty() {
+            return Ok(());
+        }
+        let _turn = self.turn.lock();
+        let mut tx = self.db.begin()?;
+        for (ino, atime) in atimes {
+            tx.execute("UPDATE nodes SET atime = $1 WHERE ino = $2", &[atime.into(), ino.into()])?;
+        }
+        tx.commit()
+    }
+}
+
+pub(super) fn no_node(ino: Ino) -> Error {
+    Error::new(Kind::NotFound, format!("node {ino} does not exist any more"))
+}

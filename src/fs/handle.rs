@@ -1,0 +1,357 @@
+//! Open files: handles, and the one working copy that all handles of a node share.
+
+use super::attr::{SetAttr, SetTime};
+use super::dir::DirHandle;
+use super::engine::Engine;
+use super::transient::Transient;
+use super::view::{self, Item};
+use crate::access::{Right, decide};
+use crate::blob::{Content, Working};
+use crate::core::{Caller, Error, HandleId, Ino, Kind, Result, Time, error::fail};
+use crate::meta::{FileKind, Node, OpKind};
+use bytes::Bytes;
+use parking_lot::{Mutex, RwLock};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+
+/// What an open file may be used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    Read,
+    Write,
+    ReadWrite,
+    /// Read by the kernel to run it (execve(2)): takes execute permission.
+    Execute,
+}
+
+impl Access {
+    fn reads(self) -> bool {
+        self != Self::Write
+    }
+
+    fn writes(self) -> bool {
+        matches!(self, Self::Write | Self::ReadWrite)
+    }
+}
+
+/// How a file is opened (open(2)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenFlags {
+    pub access: Access,
+    pub append: bool,
+    pub truncate: bool,
+    pub exclusive: bool,
+}
+
+impl OpenFlags {
+    pub fn new(access: Access) -> Self {
+        Self { access, append: false, truncate: false, exclusive: false }
+    }
+}
+
+/// The working copy of a node that is open, and what has to be known about it without waiting for it.
+pub(super) struct OpenFile {
+    pub ino: Ino,
+    pub state: Mutex<Writing>,
+    pub dirty: AtomicBool,
+    size: AtomicU64,
+    mtime: AtomicI64,
+}
+
+/// A write session under way.
+pub(super) struct Writing {
+    pub working: Working,
+    /// Who wrote last: the name on the version that will come of it.
+    pub writer: Option<Caller>,
+}
+
+impl OpenFile {
+    fn new(node: &Node) -> Self {
+        let content = if node.is_file() { node.content.clone() } else { Content::Empty };
+        Self {
+            ino: node.ino,
+            state: Mutex::new(Writing { working: Working::new(content), writer: None }),
+            dirty: AtomicBool::new(false),
+            size: AtomicU64::new(node.size),
+            mtime: AtomicI64::new(node.mtime.0),
+        }
+    }
+
+    /// Makes the working copy's size and time visible to getattr.
+    pub(super) fn wrote(&self, size: u64, at: Time) {
+        self.size.store(size, Ordering::Release);
+        self.mtime.store(at.0, Ordering::Release);
+        self.dirty.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_dirty(&self) -> bool {
+        self.dirty.load(Ordering::Acquire)
+    }
+
+    pub(super) fn mtime(&self) -> Time {
+        Time(self.mtime.load(Ordering::Acquire))
+    }
+}
+
+/// Counts the handles of each open node.
+struct Registry {
+    open: Mutex<HashMap<Ino, (Arc<OpenFile>, usize)>>,
+    transient: Arc<Transient>,
+}
+
+/// A claim on an open node: while it lives, the node does, even without a name.
+pub(super) struct Held {
+    pub file: Arc<OpenFile>,
+    registry: Arc<Registry>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut open = self.registry.open.lock();
+        let ino = self.file.ino;
+        if let Some((_, count)) = open.get_mut(&ino) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&ino);
+                self.registry.transient.closed(ino);
+            }
+        }
+    }
+}
+
+/// One open file as its opener knows it.
+pub(super) struct Handle {
+    pub source: Source,
+    pub flags: OpenFlags,
+}
+
+pub(super) enum Source {
+    Stored(Held),
+    Computed(Bytes),
+}
+
+/// Every handle of an engine.
+pub(super) struct Files {
+    registry: Arc<Registry>,
+    handles: RwLock<HashMap<HandleId, Arc<Handle>>>,
+    pub(super) dirs: RwLock<HashMap<HandleId, Arc<DirHandle>>>,
+    next: AtomicU64,
+}
+
+impl Files {
+    pub(super) fn new(transient: Arc<Transient>) -> Self {
+        Self {
+            registry: Arc::new(Registry { open: Mutex::default(), transient }),
+            handles: RwLock::default(),
+            dirs: RwLock::default(),
+            next: AtomicU64::new(1),
+        }
+    }
+
+    pub(super) fn next(&self) -> HandleId {
+        HandleId(self.next.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Claims a node. Taken together with reading it, so that an unlink in between either sees the claim or is seen.
+    pub(super) fn hold(&self, engine: &Engine, ino: Ino) -> Result<Held> {
+        let mut open = self.registry.open.lock();
+        let file = if let Some((file, count)) = open.get_mut(&ino) {
+            *count += 1;
+            file.clone()
+        } else {
+            let file = Arc::new(OpenFile::new(&*engine.node(ino)?));
+            open.insert(ino, (file.clone(), 1));
+            file
+        };
+        Ok(Held { file, registry: self.registry.clone() })
+    }
+
+    /// Runs `f` while no node is opened or closed; `f` gets to know which are open.
+    pub(super) fn guarded<T>(&self, f: impl FnOnce(&dyn Fn(Ino) -> bool) -> T) -> T {
+        let open = self.registry.open.lock();
+        f(&|ino| open.contains_key(&ino))
+    }
+
+    fn find(&self, ino: Ino) -> Option<Arc<OpenFile>> {
+        self.registry.open.lock().get(&ino).map(|(f, _)| f.clone())
+    }
+
+    fn all(&self) -> Vec<Arc<OpenFile>> {
+        self.registry.open.lock().values().map(|(f, _)| f.clone()).collect()
+    }
+
+    /// Size and mtime of a file that has unsealed writes.
+    pub(super) fn pending(&self, ino: Ino) -> Option<(u64, Time)> {
+        let file = self.find(ino)?;
+        file.is_dirty().then(|| (file.size.load(Ordering::Acquire), file.mtime()))
+    }
+
+    /// utimensat(2) on a file being written: the pending version carries that time.
+    pub(super) fn set_times(&self, ino: Ino, set: &SetAttr, now: Time) {
+        let at = match set.mtime {
+            Some(SetTime::At(t)) => t,
+            Some(SetTime::Now) => now,
+            None => return,
+        };
+        if let Some(file) = self.find(ino) {
+            file.mtime.store(at.0, Ordering::Release);
+        }
+    }
+
+    pub(super) fn handle(&self, id: HandleId) -> Result<Arc<Handle>> {
+        let found = self.handles.read().get(&id).cloned();
+        found.ok_or_else(|| Error::new(Kind::BadHandle, format!("no open file {}", id.0)))
+    }
+
+    fn insert(&self, handle: Handle) -> HandleId {
+        let id = self.next();
+        self.handles.write().insert(id, Arc::new(handle));
+        id
+    }
+
+    /// How many files and directories are open.
+    pub(super) fn count(&self) -> usize {
+        self.handles.read().len() + self.dirs.read().len()
+    }
+}
+
+impl Handle {
+    /// The stored file behind the handle, if it may be written.
+    pub(super) fn writable(&self) -> Result<&Arc<OpenFile>> {
+        match &self.source {
+            Source::Stored(held) if self.flags.access.writes() => Ok(&held.file),
+            _ => fail(Kind::BadHandle, "the file is not open for writing"),
+        }
+    }
+
+    pub(super) fn readable(&self) -> Result<&Source> {
+        if self.flags.access.reads() {
+            return Ok(&self.source);
+        }
+        fail(Kind::BadHandle, "the file is not open for reading")
+    }
+}
+
+impl Engine {
+    /// Opens a file (open(2)); permission is asked here and holds for the handle's life.
+    pub fn open(&self, caller: &Caller, ino: Ino, flags: OpenFlags) -> Result<HandleId> {
+        if view::is_view(ino) {
+            return self.open_view(caller, ino, flags);
+        }
+        let node = self.getattr(caller, ino)?;
+        match node.kind {
+            FileKind::Directory => return fail(Kind::IsDirectory, "a directory is opened with opendir"),
+            FileKind::Symlink => return fail(Kind::SymlinkLoop, "a symbolic link cannot be opened itself"),
+            _ => {}
+        }
+        self.may_open(caller, &node, flags)?;
+        let held = self.files.hold(self, ino)?;
+        if flags.truncate {
+            self.modify(caller, &held, |w| w.working.truncate(0))?;
+            self.strip_setid(caller, ino)?;
+        }
+        Ok(self.files.insert(Handle { source: Source::Stored(held), flags }))
+    }
+
+    /// The handle that create(2) gives: its access was granted with the creation.
+    pub(super) fn open_created(&self, ino: Ino, flags: OpenFlags) -> Result<HandleId> {
+        let held = self.files.hold(self, ino)?;
+        Ok(self.files.insert(Handle { source: Source::Stored(held), flags }))
+    }
+
+    fn open_view(&self, caller: &Caller, ino: Ino, flags: OpenFlags) -> Result<HandleId> {
+        if flags.access.writes() {
+            return fail(Kind::ReadOnly, "this file is computed and cannot be written");
+        }
+        let Item::File(bytes) = self.views.item(caller, ino)? else {
+            return fail(Kind::IsDirectory, "not a file");
+        };
+        Ok(self.files.insert(Handle { source: Source::Computed(bytes), flags }))
+    }
+
+    fn may_open(&self, caller: &Caller, node: &Node, flags: OpenFlags) -> Result<()> {
+        match flags.access {
+            Access::Execute => decide(caller, node, Right::Execute)?,
+            Access::Read => decide(caller, node, Right::Read)?,
+            Access::Write => {}
+            Access::ReadWrite => decide(caller, node, Right::Read)?,
+        }
+        if flags.access.writes() || flags.truncate {
+            if !self.transient.is_unlinked(node.ino) {
+                self.locate(node.ino)?.writable(caller)?;
+            }
+            decide(caller, node, Right::Write)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a node's bytes are computed at open, so that no cache may keep them.
+    pub fn is_computed(&self, ino: Ino) -> bool {
+        view::is_view(ino)
+    }
+
+    /// Called at every close(2) of a descriptor: what was written becomes a version now.
+    pub fn flush(&self, caller: &Caller, id: HandleId) -> Result<()> {
+        let handle = self.files.handle(id)?;
+        match &handle.source {
+            Source::Stored(held) if handle.flags.access.writes() || self.transient.birth(held.file.ino).is_some() => {
+                self.seal(caller, &held.file, OpKind::Write)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Forgets a handle. Writes that came after the last flush (a memory map's) are sealed first.
+    pub fn release(&self, caller: &Caller, id: HandleId) -> Result<()> {
+        let sealed = self.flush(caller, id);
+        self.files.handles.write().remove(&id);
+        sealed
+    }
+
+    /// Seals and makes durable (fsync(2)): one group commit for all who wait.
+    pub fn fsync(&self, caller: &Caller, id: HandleId) -> Result<()> {
+        self.flush(caller, id)?;
+        self.db.sync()
+    }
+
+    /// How many files and directories are open.
+    pub fn open_handles(&self) -> usize {
+        self.files.count()
+    }
+
+    /// How many open files hold writes that no version has yet.
+    pub fn pending_files(&self) -> usize {
+        self.files.all().iter().filter(|f| f.is_dirty()).count() + self.transient.unborn(None).len()
+    }
+
+    pub(super) fn flush_all(&self) -> Result<usize> {
+        let mut pending = 0;
+        for file in self.files.all() {
+            if file.is_dirty() {
+                pending += 1;
+                self.settle_file(file.ino)?;
+            }
+        }
+        Ok(pending)
+    }
+
+    /// Seals what is pending of a node in the name of who wrote it.
+    pub(super) fn settle_file(&self, ino: Ino) -> Result<()> {
+        let Some(file) = self.files.find(ino).filter(|f| f.is_dirty()) else {
+            return Ok(());
+        };
+        let writer = file.state.lock().writer.clone();
+        match writer {
+            Some(writer) => self.seal(&writer, &file, OpKind::Write),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn settle_births(&self, created_before: Option<Time>) -> Result<()> {
+        for (ino, caller) in self.transient.unborn(created_before) {
+            self.change(&caller, |ch| ch.birth(ino, None))?;
+        }
+        Ok(())
+    }
+}

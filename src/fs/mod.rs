@@ -1,0 +1,37 @@
+//! The engine: what a filesystem means, one file per family of POSIX calls.
+//!
+//! Nodes inside, paths at the edge: every call takes numbers and names, and [`Engine::resolve`] is the only
+//! walker. Everything that can be refused takes the [`Caller`](crate::core::Caller) first and asks
+//! [`access::decide`](crate::access::decide()). Every change goes through [`commit`], which writes effect and log record
+//! in one transaction.
+
+pub mod engine;
+pub mod commit;
+pub mod events;
+pub mod view;
+mod process;
+mod transient;
+mod namespace;
+mod lookup;
+mod attr;
+mod create;
+mod remove;
+mod rename;
+mod handle;
+mod read;
+mod write;
+mod range;
+mod dir;
+mod xattr;
+mod seed;
+
+pub use attr::{SetAttr, SetTime, StatFs};
+pub use dir::DirEntry;
+pub use engine::Engine;
+pub use events::{Event, Notice};
+pub use handle::{Access, OpenFlags};
+pub use range::Allocate;
+pub use xattr::SetMode;
+pub use lookup::Found;
+pub use rename::RenameMode;
+pub use view::View;

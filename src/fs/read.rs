@@ -1,0 +1,56 @@
+//! Reading: bytes of files, targets of links.
+
+use super::engine::Engine;
+use super::handle::{OpenFile, Source};
+use super::view::{self, Item};
+use crate::core::{Caller, HandleId, Ino, Kind, Result, error::fail};
+use crate::meta::FileKind;
+use bytes::Bytes;
+
+impl Engine {
+    /// Reads up to `len` bytes; fewer only at the end of the file. The handle carries the permission.
+    pub fn read(&self, id: HandleId, offset: u64, len: usize) -> Result<Bytes> {
+        let handle = self.files.handle(id)?;
+        match handle.readable()? {
+            Source::Computed(bytes) => {
+                let from = usize::try_from(offset).map_or(bytes.len(), |o| o.min(bytes.len()));
+                Ok(bytes.slice(from..bytes.len().min(from.saturating_add(len))))
+            }
+            Source::Stored(held) => self.read_file(&held.file, offset, len),
+        }
+    }
+
+    /// A clean file is read without its lock; the working copy of a dirty one is what everybody sees.
+    pub(super) fn read_file(&self, file: &OpenFile, offset: u64, len: usize) -> Result<Bytes> {
+        if file.is_dirty() {
+            return file.state.lock().working.read(&self.blobs, offset, len);
+        }
+        let node = self.node(file.ino)?;
+        let bytes = self.blobs.read(&node.content, offset, len).map_err(|e| self.locate_damage(e, file.ino))?;
+        self.accessed(&node);
+        Ok(bytes)
+    }
+
+    /// Names the file whose bytes are damaged, in the log and in the message.
+    fn locate_damage(&self, e: crate::core::Error, ino: Ino) -> crate::core::Error {
+        let path = self.path_of(ino).map_or_else(|_| format!("node {ino}"), |p| p.to_string());
+        let e = e.context(path);
+        tracing::error!("{}", e.chain());
+        e
+    }
+
+    /// Where a symbolic link points.
+    pub fn readlink(&self, caller: &Caller, ino: Ino) -> Result<Bytes> {
+        if view::is_view(ino) {
+            return match self.views.item(caller, ino)? {
+                Item::Link(target) => Ok(target.into()),
+                Item::Directory(_) | Item::File(_) => fail(Kind::Invalid, "not a symbolic link"),
+            };
+        }
+        let node = self.getattr(caller, ino)?;
+        if node.kind != FileKind::Symlink {
+            return fail(Kind::Invalid, "not a symbolic link");
+        }
+        self.blobs.read(&node.content, 0, usize::try_from(node.size).unwrap_or(usize::MAX))
+    }
+}

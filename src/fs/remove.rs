@@ -1,0 +1,81 @@
+//! Names that go: unlink, rmdir.
+
+use super::commit::Change;
+use super::engine::Engine;
+use crate::access::decide::decide_remove;
+use crate::core::{Caller, Error, Ino, Kind, Name, Result, error::fail};
+use crate::meta::{Entry, Node, OpKind};
+use serde_json::json;
+use std::sync::Arc;
+
+impl Engine {
+    /// Takes a name away; the node goes with its last name, or when it is closed (unlink(2)).
+    pub fn unlink(&self, caller: &Caller, parent: Ino, name: &Name) -> Result<()> {
+        self.change(caller, |ch| {
+            let (entry, node) = self.may_remove(ch, parent, name)?;
+            if node.is_dir() {
+                return fail(Kind::IsDirectory, format!("{name} is a directory"));
+            }
+            let path = self.path_of(parent)?.join(name.clone());
+            ch.end_entry(&entry)?;
+            ch.lose_name(&node)?;
+            ch.touch_dir(parent, 0, ch.now)?;
+            ch.record(OpKind::Unlink, node.ino, &path, None, &json!({ "links": node.nlink }))
+        })
+    }
+
+    /// Removes an empty directory (rmdir(2)).
+    pub fn rmdir(&self, caller: &Caller, parent: Ino, name: &Name) -> Result<()> {
+        self.change(caller, |ch| {
+            let (entry, node) = self.may_remove(ch, parent, name)?;
+            if !node.is_dir() {
+                return fail(Kind::NotDirectory, format!("{name} is not a directory"));
+            }
+            if !ch.is_empty(node.ino)? {
+                return fail(Kind::NotEmpty, format!("{name} is not empty"));
+            }
+            let path = self.path_of(parent)?.join(name.clone());
+            ch.end_entry(&entry)?;
+            ch.remove(&node)?;
+            ch.touch_dir(parent, -1, ch.now)?;
+            ch.record(OpKind::Rmdir, node.ino, &path, None, &json!({}))
+        })
+    }
+
+    /// The entry and node of a name that the caller may take away.
+    pub(super) fn may_remove(&self, ch: &mut Change<'_>, parent: Ino, name: &Name) -> Result<(Arc<Entry>, Arc<Node>)> {
+        let dir = self.directory(ch.caller, parent)?;
+        crate::access::decide(ch.caller, &dir, crate::access::Right::Execute)?;
+        let missing = || Error::new(Kind::NotFound, format!("no {name}"));
+        let entry = ch.entry(parent, name)?.ok_or_else(missing)?;
+        let node = ch.node(entry.ino)?;
+        self.locate(parent)?.writable(ch.caller)?;
+        decide_remove(ch.caller, &dir, &node)?;
+        Ok((entry, node))
+    }
+
+    /// Takes over a committed change: caches first, then files that live on because they are open.
+    pub(super) fn publish(&self, delta: crate::meta::cache::Delta, unlinked: Vec<Arc<Node>>, births: &[Ino]) {
+        self.files.guarded(|open| {
+            for node in unlinked {
+                if open(node.ino) {
+                    self.transient.insert_unlinked(node);
+                }
+            }
+            self.cache.publish(delta);
+        });
+        for ino in births {
+            self.transient.born(*ino);
+        }
+    }
+}
+
+impl Change<'_> {
+    /// One name of a node went: one link less, or the node goes too.
+    pub(super) fn lose_name(&mut self, node: &Node) -> Result<()> {
+        if node.nlink <= 1 {
+            return self.remove(node);
+        }
+        self.touch(Node { nlink: node.nlink - 1, ctime: self.now, ..node.clone() })
+    }
+}

@@ -1,0 +1,132 @@
+//! rename(2), renameat2(2).
+
+use super::commit::Change;
+use super::engine::Engine;
+use crate::access::{Right, decide, decide::decide_remove};
+use crate::core::{Caller, Ino, Kind, Name, Result, error::fail};
+use crate::meta::{Entry, Node, OpKind};
+use serde_json::json;
+use std::sync::Arc;
+
+/// What happens to what stands at the new name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RenameMode {
+    /// It is replaced.
+    Replace,
+    /// The call fails (RENAME_NOREPLACE).
+    NoReplace,
+    /// The two change places (RENAME_EXCHANGE).
+    Exchange,
+}
+
+/// One end of a rename.
+struct End<'a> {
+    dir: Ino,
+    name: &'a Name,
+}
+
+impl Engine {
+    /// Moves a name. Costs the same for a file and for a directory of a million files.
+    pub fn rename(&self, caller: &Caller, from: (Ino, &Name), to: (Ino, &Name), mode: RenameMode) -> Result<()> {
+        let from = End { dir: from.0, name: from.1 };
+        let to = End { dir: to.0, name: to.1 };
+        self.change(caller, |ch| {
+            let (entry, node) = self.may_remove(ch, from.dir, from.name)?;
+            self.may_add(caller, to.dir)?;
+            self.may_move(ch, &node, from.dir, to.dir)?;
+            let target = match ch.entry(to.dir, to.name)? {
+                Some(t) => Some((t.clone(), ch.node(t.ino)?)),
+                None => None,
+            };
+            match (mode, target) {
+                (RenameMode::NoReplace, Some(_)) => fail(Kind::Exists, format!("{} exists", to.name)),
+                (RenameMode::Exchange, None) => fail(Kind::NotFound, format!("no {}", to.name)),
+                (_, Some((_, t))) if t.ino == node.ino => Ok(()),
+                (RenameMode::Exchange, Some(t)) => ch.exchange((&entry, &node), (&t.0, &t.1)),
+                (_, target) => ch.move_over((&entry, &node), &to, target),
+            }
+        })
+    }
+
+    /// A directory needs write permission to get another parent, and cannot move into itself.
+    fn may_move(&self, ch: &Change<'_>, node: &Node, from: Ino, to: Ino) -> Result<()> {
+        if !node.is_dir() || from == to {
+            return Ok(());
+        }
+        decide(ch.caller, node, Right::Write)?;
+        if self.is_below(to, node.ino)? {
+            return fail(Kind::Invalid, "a directory cannot move below itself");
+        }
+        Ok(())
+    }
+}
+
+impl Change<'_> {
+    fn move_over(&mut self, from: (&Entry, &Node), to: &End<'_>, target: Option<(Arc<Entry>, Arc<Node>)>) -> Result<()> {
+        let (entry, node) = from;
+        let path = self.engine.path_of(entry.parent)?.join(entry.name.clone());
+        let path2 = self.engine.path_of(to.dir)?.join(to.name.clone());
+        let mut undo = json!({});
+        self.end_entry(entry)?;
+        if let Some((old, victim)) = target {
+            self.may_replace(node, to, &victim)?;
+            undo = json!({ "replaced": victim.ino.0 });
+            self.end_entry(&old)?;
+            if victim.is_dir() {
+                self.remove(&victim)?;
+                self.touch_dir(to.dir, -1, self.now)?;
+            } else {
+                self.lose_name(&victim)?;
+            }
+        }
+        let cookie = self.engine.next_id()?;
+        self.add_entry(to.dir, to.name, node.ino, cookie)?;
+        self.moved(node, entry.parent, to.dir)?;
+        self.record(OpKind::Rename, node.ino, &path, Some(&path2), &undo)
+    }
+
+    fn may_replace(&mut self, node: &Node, to: &End<'_>, victim: &Node) -> Result<()> {
+        let dir = self.node(to.dir)?;
+        decide_remove(self.caller, &dir, victim)?;
+        match (node.is_dir(), victim.is_dir()) {
+            (true, false) => fail(Kind::NotDirectory, format!("{} is not a directory", to.name)),
+            (false, true) => fail(Kind::IsDirectory, format!("{} is a directory", to.name)),
+            (true, true) if !self.is_empty(victim.ino)? => fail(Kind::NotEmpty, format!("{} is not empty", to.name)),
+            _ => Ok(()),
+        }
+    }
+
+    fn exchange(&mut self, a: (&Entry, &Node), b: (&Entry, &Node)) -> Result<()> {
+        let dir_b = self.node(b.0.parent)?;
+        decide_remove(self.caller, &dir_b, b.1)?;
+        if b.1.is_dir() && a.0.parent != b.0.parent {
+            decide(self.caller, b.1, Right::Write)?;
+            if self.engine.is_below(a.0.parent, b.1.ino)? {
+                return fail(Kind::Invalid, "a directory cannot move below itself");
+            }
+        }
+        let path = self.engine.path_of(a.0.parent)?.join(a.0.name.clone());
+        let path2 = self.engine.path_of(b.0.parent)?.join(b.0.name.clone());
+        self.end_entry(a.0)?;
+        self.end_entry(b.0)?;
+        self.add_entry(b.0.parent, &b.0.name, a.1.ino, b.0.cookie)?;
+        self.add_entry(a.0.parent, &a.0.name, b.1.ino, a.0.cookie)?;
+        self.moved(a.1, a.0.parent, b.0.parent)?;
+        self.moved(b.1, b.0.parent, a.0.parent)?;
+        self.record(OpKind::Exchange, a.1.ino, &path, Some(&path2), &json!({ "with": b.1.ino.0 }))
+    }
+
+    /// Times, link counts and the parent of a node that went from one directory to another.
+    fn moved(&mut self, node: &Node, from: Ino, to: Ino) -> Result<()> {
+        let mut new = (*self.node(node.ino)?).clone();
+        new.ctime = self.now;
+        let mut links = 0;
+        if node.is_dir() && from != to {
+            new.parent = to;
+            links = 1;
+        }
+        self.touch(new)?;
+        self.touch_dir(from, -links, self.now)?;
+        self.touch_dir(to, links, self.now)
+    }
+}

@@ -1,0 +1,72 @@
+//! What stands in an empty database: a tenant's root and its namespaces.
+
+use super::engine::Engine;
+use crate::access::namespace::NAMESPACES;
+use crate::blob::Content;
+use crate::core::{Caller, FsPath, Ino, Name, Op, Result, TenantId, Time};
+use crate::meta::tenant::{self, GroupRule};
+use crate::meta::{FileKind, Namespace, Node, OpKind, Tenant};
+
+impl Engine {
+    /// Makes sure that the tenant `default` exists.
+    pub(super) fn seed(&self) -> Result<()> {
+        self.load_tenants()?;
+        if self.tenant("default").is_err() {
+            self.plant("default")?;
+        }
+        Ok(())
+    }
+
+    /// Makes a tenant, its root and its namespaces.
+    pub(super) fn plant(&self, name: &str) -> Result<Tenant> {
+        let root = Ino(self.next_id()?);
+        let tenant = self.new_tenant(name, root);
+        let ids = NAMESPACES.iter().map(|_| self.next_id().map(Ino)).collect::<Result<Vec<_>>>()?;
+        self.put_tenant(&tenant)?;
+        self.load_tenants()?;
+        self.change(&Caller::engine(tenant.id), |ch| {
+            let links = 2 + u32::try_from(NAMESPACES.len()).unwrap_or(0);
+            ch.insert(directory(&tenant, root, Ino(0), 0o755, links, ch.now))?;
+            for (policy, ino) in NAMESPACES.iter().zip(ids) {
+                let mode = if policy.admin_only || policy.read_only { 0o755 } else { 0o1777 };
+                ch.insert(directory(&tenant, ino, root, mode, 2, ch.now))?;
+                ch.add_entry(root, &Name::new(policy.name.as_bytes())?, ino, ino.0)?;
+            }
+            ch.record(OpKind::Init, root, &FsPath::default(), None, &serde_json::json!({}))
+        })?;
+        Ok(tenant)
+    }
+
+    fn put_tenant(&self, tenant: &Tenant) -> Result<()> {
+        let mut tx = self.db.begin()?;
+        tenant::insert_tenant(&mut *tx, tenant, self.clock.now())?;
+        for policy in &NAMESPACES {
+            let group = if policy.tenant_group { GroupRule::Tenant } else { GroupRule::Keep };
+            let set = Namespace { name: policy.name.to_owned(), mask: policy.mask, group };
+            tenant::put_namespace(&mut *tx, tenant.id, &set)?;
+        }
+        tx.commit()
+    }
+}
+
+fn directory(tenant: &Tenant, ino: Ino, parent: Ino, mode: u32, nlink: u32, now: Time) -> Node {
+    Node {
+        ino,
+        tenant: TenantId(tenant.id.0),
+        kind: FileKind::Directory,
+        mode,
+        uid: 0,
+        gid: tenant.gid,
+        nlink,
+        size: 0,
+        rdev: 0,
+        atime: now,
+        mtime: now,
+        ctime: now,
+        btime: now,
+        content: Content::Empty,
+        version: 1,
+        parent,
+        began: Op(0),
+    }
+}

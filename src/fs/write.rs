@@ -1,0 +1,114 @@
+//! Writing: into the working copy while a file is open; a version when it is closed.
+
+use super::commit::Change;
+use super::engine::Engine;
+use super::handle::{Held, OpenFile, Writing};
+use crate::core::{Caller, HandleId, Ino, Kind, Result};
+use crate::meta::{Node, OpKind};
+use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+impl Engine {
+    /// Writes at `offset`, or at the end when the handle appends. Returns how many bytes: always all of them.
+    pub fn write(&self, caller: &Caller, id: HandleId, offset: u64, data: &[u8]) -> Result<usize> {
+        let handle = self.files.handle(id)?;
+        let file = handle.writable()?;
+        self.modify(caller, file, |w| {
+            let at = if handle.flags.append { w.working.size() } else { offset };
+            w.working.write(&self.blobs, at, data)
+        })?;
+        self.strip_setid(caller, file.ino)?;
+        Ok(data.len())
+    }
+
+    /// Changes the working copy behind a handle that may write.
+    pub(super) fn with_writable<T>(&self, caller: &Caller, id: HandleId, f: impl FnOnce(&mut Writing) -> Result<T>) -> Result<T> {
+        let handle = self.files.handle(id)?;
+        self.modify(caller, handle.writable()?, f)
+    }
+
+    /// Changes a working copy in the caller's name.
+    pub(super) fn modify<T>(&self, caller: &Caller, file: &Arc<OpenFile>, f: impl FnOnce(&mut Writing) -> Result<T>) -> Result<T> {
+        let mut writing = file.state.lock();
+        if writing.writer.as_ref().is_none_or(|w| w.pid != caller.pid && caller.pid != 0) {
+            writing.writer = Some(caller.clone());
+        }
+        let out = f(&mut writing)?;
+        file.wrote(writing.working.size(), self.clock.now());
+        Ok(out)
+    }
+
+    /// A write by an unprivileged process takes set-id bits away at once (write(2)).
+    pub(super) fn strip_setid(&self, caller: &Caller, ino: Ino) -> Result<()> {
+        let node = self.node(ino)?;
+        let mode = Change::without_setid(node.mode);
+        if caller.is_root() || mode == node.mode {
+            return Ok(());
+        }
+        if self.transient.node(ino).is_some() {
+            self.transient.set(Arc::new(Node { mode, ..(*node).clone() }));
+            return Ok(());
+        }
+        self.change(caller, |ch| {
+            let path = self.path_of(ino)?;
+            let old = ch.node(ino)?;
+            let undo = json!({ "mode": format!("{:o}", old.mode) });
+            ch.update(Node { mode, ctime: ch.now, ..(*old).clone() })?;
+            ch.record(OpKind::Chmod, ino, &path, None, &undo)
+        })
+    }
+
+    /// Makes a version of what was written since the last one: bytes first, then one transaction. Nothing is lost when it
+    /// fails: the working copy stays as it is, and the next close or fsync tries again.
+    pub(super) fn seal(&self, caller: &Caller, file: &OpenFile, kind: OpKind) -> Result<()> {
+        let mut writing = file.state.lock();
+        let ino = file.ino;
+        if self.transient.is_unlinked(ino) {
+            return Ok(());
+        }
+        if !file.is_dirty() {
+            return match self.transient.birth(ino) {
+                Some(birth) => self.change(&birth.caller, |ch| ch.birth(ino, None)),
+                None => Ok(()),
+            };
+        }
+        let author = writing.writer.clone().unwrap_or_else(|| caller.clone());
+        let sealed = writing.working.seal(&self.blobs)?;
+        let done = self.change(&author, |ch| {
+            if ch.engine.transient.birth(ino).is_some() {
+                return ch.birth(ino, Some((&sealed, file.mtime())));
+            }
+            let path = self.path_of(ino)?;
+            let old = ch.node(ino)?;
+            sealed.store(&mut *ch.tx)?;
+            let undo = json!({ "version": old.version, "size": old.size });
+            ch.update(Node {
+                size: sealed.content.size(),
+                content: sealed.content.clone(),
+                version: old.version + 1,
+                mtime: file.mtime(),
+                ctime: ch.now,
+                ..(*old).clone()
+            })?;
+            ch.record(kind, ino, &path, None, &undo)
+        });
+        match done {
+            // Its last name went while we were hashing: what is open stays readable, nothing is recorded.
+            Err(e) if e.kind() == Kind::NotFound && self.transient.is_unlinked(ino) => return Ok(()),
+            other => other?,
+        }
+        writing.working.settle(sealed.content);
+        writing.writer = None;
+        file.dirty.store(false, Ordering::Release);
+        Ok(())
+    }
+}
+
+impl std::ops::Deref for Held {
+    type Target = Arc<OpenFile>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.file
+    }
+}

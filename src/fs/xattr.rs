@@ -1,0 +1,150 @@
+//! Extended attributes (xattr(7)), stored ones and those that Nexus computes.
+
+use super::engine::Engine;
+use super::view;
+use crate::access::{Right, decide};
+use crate::core::{Caller, Error, Ino, Kind, Result, error::fail};
+use crate::meta::xattr::{self, Xattr};
+use crate::meta::{FileKind, Node, OpKind};
+use serde_json::json;
+
+/// The longest value, in bytes (XATTR_SIZE_MAX).
+const VALUE_MAX: usize = 65_536;
+/// All names and values of a node together, in bytes.
+const NODE_MAX: usize = 1 << 20;
+/// Facts that every file shows under this prefix; not listed, so that copying tools leave them alone.
+const FACTS: &[u8] = b"user.nexus.";
+
+/// How setxattr(2) treats what is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SetMode {
+    Any,
+    Create,
+    Replace,
+}
+
+impl Engine {
+    pub fn getxattr(&self, caller: &Caller, ino: Ino, name: &[u8]) -> Result<Vec<u8>> {
+        let node = self.getattr(caller, ino)?;
+        let absent = || Error::new(Kind::NoAttribute, "no such attribute");
+        if let Some(fact) = name.strip_prefix(FACTS) {
+            return self.fact(caller, &node, fact)?.ok_or_else(absent);
+        }
+        readable(caller, &node, name)?;
+        if view::is_view(ino) {
+            return Err(absent());
+        }
+        let found = xattr::get(&mut *self.db.read()?, ino, name)?;
+        found.map(|x| x.value).ok_or_else(absent)
+    }
+
+    /// The names a caller may see.
+    pub fn listxattr(&self, caller: &Caller, ino: Ino) -> Result<Vec<Vec<u8>>> {
+        self.getattr(caller, ino)?;
+        if view::is_view(ino) {
+            return Ok(Vec::new());
+        }
+        let all = xattr::list(&mut *self.db.read()?, ino)?;
+        let shown = |n: &Vec<u8>| !n.starts_with(b"trusted.") || caller.is_root();
+        Ok(all.into_iter().map(|x| x.name).filter(shown).collect())
+    }
+
+    pub fn setxattr(&self, caller: &Caller, ino: Ino, name: &[u8], value: &[u8], mode: SetMode) -> Result<()> {
+        if value.len() > VALUE_MAX {
+            return fail(Kind::TooBig, format!("attribute of {} bytes: {VALUE_MAX} is the most", value.len()));
+        }
+        self.may_change(caller, ino, name)?;
+        self.change(caller, |ch| {
+            ch.birth(ino, None)?;
+            let path = self.path_of(ino)?;
+            let all = xattr::list(&mut *ch.tx, ino)?;
+            let old = all.iter().find(|x| x.name == name);
+            match (mode, old) {
+                (SetMode::Create, Some(_)) => return fail(Kind::Exists, "the attribute exists"),
+                (SetMode::Replace, None) => return fail(Kind::NoAttribute, "no such attribute"),
+                _ => {}
+            }
+            let others: usize = all.iter().filter(|x| x.name != name).map(|x| x.name.len() + x.value.len()).sum();
+            if others + name.len() + value.len() > NODE_MAX {
+                return fail(Kind::NoSpace, format!("a node's attributes take {NODE_MAX} bytes at most"));
+            }
+            if let Some(old) = old {
+                ch.end_xattr(old)?;
+            }
+            ch.add_xattr(&Xattr { ino, name: name.to_vec(), value: value.to_vec(), began: ch.op() })?;
+            ch.touch(Node { ctime: ch.now, ..(*ch.node(ino)?).clone() })?;
+            let undo = json!({ "name": crate::core::path::show(name), "existed": old.is_some() });
+            ch.record(OpKind::SetXattr, ino, &path, None, &undo)
+        })
+    }
+
+    pub fn removexattr(&self, caller: &Caller, ino: Ino, name: &[u8]) -> Result<()> {
+        self.may_change(caller, ino, name)?;
+        self.change(caller, |ch| {
+            ch.birth(ino, None)?;
+            let path = self.path_of(ino)?;
+            let Some(old) = xattr::get(&mut *ch.tx, ino, name)? else {
+                return fail(Kind::NoAttribute, "no such attribute");
+            };
+            ch.end_xattr(&old)?;
+            ch.touch(Node { ctime: ch.now, ..(*ch.node(ino)?).clone() })?;
+            let undo = json!({ "name": crate::core::path::show(name) });
+            ch.record(OpKind::RemoveXattr, ino, &path, None, &undo)
+        })
+    }
+
+    fn may_change(&self, caller: &Caller, ino: Ino, name: &[u8]) -> Result<()> {
+        let node = self.getattr(caller, ino)?;
+        if view::is_view(ino) {
+            return fail(Kind::ReadOnly, "this is computed and cannot be changed");
+        }
+        if name.starts_with(FACTS) {
+            return fail(Kind::NotPermitted, "user.nexus.* is computed and cannot be set");
+        }
+        if self.transient.is_unlinked(ino) {
+            return fail(Kind::Unsupported, "a file without a name keeps no attributes");
+        }
+        self.locate(ino)?.writable(caller)?;
+        match prefix(name) {
+            b"user" if !node.is_file() && !node.is_dir() => {
+                fail(Kind::NotPermitted, "user.* attributes belong on files and directories")
+            }
+            b"user" => decide(caller, &node, Right::Write),
+            b"trusted" | b"security" if caller.is_root() => Ok(()),
+            b"trusted" | b"security" => fail(Kind::NotPermitted, "only the superuser sets this attribute"),
+            _ => fail(Kind::Unsupported, "attributes of this kind are not kept"),
+        }
+    }
+
+    /// `hash`, `version` and `op` of a file.
+    fn fact(&self, caller: &Caller, node: &Node, fact: &[u8]) -> Result<Option<Vec<u8>>> {
+        if view::is_view(node.ino) {
+            return Ok(None);
+        }
+        let text = match fact {
+            b"hash" if node.kind == FileKind::File => {
+                decide(caller, node, Right::Read)?;
+                self.blobs.whole_hash(&self.node(node.ino)?.content)?.to_string()
+            }
+            b"version" => node.version.to_string(),
+            b"op" => node.began.to_string(),
+            _ => return Ok(None),
+        };
+        Ok(Some(text.into_bytes()))
+    }
+}
+
+fn readable(caller: &Caller, node: &Node, name: &[u8]) -> Result<()> {
+    match prefix(name) {
+        b"user" => decide(caller, node, Right::Read),
+        b"security" => Ok(()),
+        b"trusted" if caller.is_root() => Ok(()),
+        b"trusted" => fail(Kind::NoAttribute, "no such attribute"),
+        _ => fail(Kind::Unsupported, "attributes of this kind are not kept"),
+    }
+}
+
+fn prefix(name: &[u8]) -> &[u8] {
+    let end = name.iter().position(|b| *b == b'.').unwrap_or(name.len());
+    &name[..end]
+}

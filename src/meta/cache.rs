@@ -1,0 +1,131 @@
+//! Nodes, entries and places kept in memory: exact, because this process makes every change.
+//!
+//! A value that was read from the database may only enter while nothing has been published since the read
+//! began; otherwise it could be older than what a change has just put here.
+
+use super::{Entry, Node};
+use crate::core::{Ino, Name};
+use quick_cache::sync::Cache as Map;
+use parking_lot::Mutex;
+use std::sync::Arc;
+
+/// A directory and a name in it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Place {
+    pub parent: Ino,
+    pub name: Name,
+}
+
+/// What a change did to the present; published when its transaction has committed.
+#[derive(Debug, Default)]
+pub struct Delta {
+    /// The newest state of each node touched; `None` when it is gone.
+    pub nodes: Vec<(Ino, Option<Arc<Node>>)>,
+    /// The newest meaning of each name touched; `None` when it stands for nothing.
+    pub entries: Vec<(Place, Option<Arc<Entry>>)>,
+}
+
+/// The cache of one database.
+pub struct Cache {
+    nodes: Map<Ino, Option<Arc<Node>>>,
+    entries: Map<Place, Option<Arc<Entry>>>,
+    places: Map<Ino, Arc<Place>>,
+    published: Mutex<u64>,
+}
+
+impl Cache {
+    /// Makes a cache for about `capacity` nodes and as many entries.
+    pub fn new(capacity: usize) -> Self {
+        Self {
+            nodes: Map::new(capacity),
+            entries: Map::new(capacity),
+            places: Map::new(capacity),
+            published: Mutex::new(0),
+        }
+    }
+
+    /// Marks the beginning of a read; hand it to the `fill` that follows.
+    pub fn reading(&self) -> u64 {
+        *self.published.lock()
+    }
+
+    pub fn node(&self, ino: Ino) -> Option<Option<Arc<Node>>> {
+        self.nodes.get(&ino)
+    }
+
+    pub fn entry(&self, place: &Place) -> Option<Option<Arc<Entry>>> {
+        self.entries.get(place)
+    }
+
+    /// Where a node was last seen. May be one of several names.
+    pub fn place(&self, ino: Ino) -> Option<Arc<Place>> {
+        self.places.get(&ino)
+    }
+
+    pub fn fill_node(&self, began: u64, ino: Ino, node: Option<Arc<Node>>) {
+        let gate = self.published.lock();
+        if *gate == began {
+            self.nodes.insert(ino, node);
+        }
+    }
+
+    pub fn fill_entry(&self, began: u64, place: Place, entry: Option<Arc<Entry>>) {
+        let gate = self.published.lock();
+        if *gate == began {
+            self.know(place, entry);
+        }
+    }
+
+    /// Fills a page of a directory at once.
+    pub fn fill_page(&self, began: u64, page: &[(Arc<Entry>, Arc<Node>)]) {
+        let gate = self.published.lock();
+        if *gate == began {
+            for (entry, node) in page {
+                self.nodes.insert(node.ino, Some(node.clone()));
+                let place = Place { parent: entry.parent, name: entry.name.clone() };
+                self.know(place, Some(entry.clone()));
+            }
+        }
+    }
+
+    fn know(&self, place: Place, entry: Option<Arc<Entry>>) {
+        if let Some(entry) = &entry {
+            self.places.insert(entry.ino, Arc::new(place.clone()));
+        }
+        self.entries.insert(place, entry);
+    }
+
+    /// Takes over what a committed change did.
+    pub fn publish(&self, delta: Delta) {
+        let mut gate = self.published.lock();
+        *gate += 1;
+        for (ino, node) in delta.nodes {
+            self.nodes.insert(ino, node);
+        }
+        for (place, entry) in delta.entries {
+            if let Some(Some(old)) = self.entries.get(&place) {
+                self.places.remove_if(&old.ino, |p| **p == place);
+            }
+            self.know(place, entry);
+        }
+    }
+
+    /// Replaces `old` by `new` unless something newer is known; tells whether it did.
+    pub fn refresh(&self, old: &Arc<Node>, new: Arc<Node>) -> bool {
+        let _gate = self.published.lock();
+        let same = matches!(self.nodes.get(&old.ino), Some(Some(held)) if Arc::ptr_eq(&held, old));
+        if same {
+            self.nodes.insert(old.ino, Some(new));
+        }
+        same
+    }
+
+    /// Forgets everything; the next reads come from the database.
+    pub fn clear(&self) {
+        let mut gate = self.published.lock();
+        *gate += 1;
+        self.nodes.clear();
+        self.entries.clear();
+        self.places.clear();
+    }
+}

@@ -1,0 +1,107 @@
+//! Entries: names in directories.
+
+use super::node::{self, Node};
+use super::sum::Summer;
+use crate::core::{Error, Ino, Kind, Name, Op, Result};
+use crate::db::{Row, Tx};
+
+/// A name in a directory and the node it stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub parent: Ino,
+    pub name: Name,
+    pub ino: Ino,
+    /// Its place in readdir(3): grows with time, never moves.
+    pub cookie: u64,
+    pub began: Op,
+}
+
+impl Entry {
+    pub fn sum(&self) -> i64 {
+        Summer::new("entries")
+            .int(self.parent.0)
+            .bytes(self.name.as_bytes())
+            .int(self.ino.0)
+            .int(self.cookie)
+            .int(self.began.0)
+            .sum()
+    }
+}
+
+fn from_row(row: &Row) -> Result<Entry> {
+    let entry = Entry {
+        parent: Ino(row.uint(0)?),
+        name: Name::new(row.bytes(1)?)?,
+        ino: Ino(row.uint(2)?),
+        cookie: row.uint(3)?,
+        began: Op(row.uint(4)?),
+    };
+    if entry.sum() == row.int(5)? {
+        return Ok(entry);
+    }
+    let message = format!("the entry {:?} of directory {} is damaged: run `nexusctl verify`", entry.name, entry.parent);
+    Err(Error::new(Kind::Corrupt, message))
+}
+
+pub fn get(tx: &mut dyn Tx, parent: Ino, name: &Name) -> Result<Option<Entry>> {
+    let sql = "SELECT parent, name, ino, cookie, began, sum FROM entries WHERE parent = $1 AND name = $2";
+    tx.query(sql, &[parent.into(), name.into()])?.first().map(from_row).transpose()
+}
+
+pub fn put(tx: &mut dyn Tx, entry: &Entry) -> Result<()> {
+    tx.execute(
+        "INSERT INTO entries (parent, name, ino, cookie, began, sum) VALUES ($1,$2,$3,$4,$5,$6)",
+        &[
+            entry.parent.into(),
+            (&entry.name).into(),
+            entry.ino.into(),
+            entry.cookie.into(),
+            entry.began.into(),
+            entry.sum().into(),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Moves an entry from the present to the past.
+pub fn retire(tx: &mut dyn Tx, entry: &Entry, ended: Op) -> Result<()> {
+    tx.execute(
+        "INSERT INTO entries_past (parent, name, ended, ino, cookie, began, sum) VALUES ($1,$2,$3,$4,$5,$6,$7)",
+        &[
+            entry.parent.into(),
+            (&entry.name).into(),
+            ended.into(),
+            entry.ino.into(),
+            entry.cookie.into(),
+            entry.began.into(),
+            entry.sum().into(),
+        ],
+    )?;
+    tx.execute(
+        "DELETE FROM entries WHERE parent = $1 AND name = $2",
+        &[entry.parent.into(), (&entry.name).into()],
+    )?;
+    Ok(())
+}
+
+/// Any one name of a node; directories have exactly one.
+pub fn name_of(tx: &mut dyn Tx, ino: Ino) -> Result<Option<Entry>> {
+    let sql = "SELECT parent, name, ino, cookie, began, sum FROM entries WHERE ino = $1 ORDER BY parent, name LIMIT 1";
+    tx.query(sql, &[ino.into()])?.first().map(from_row).transpose()
+}
+
+pub fn has_any(tx: &mut dyn Tx, parent: Ino) -> Result<bool> {
+    let rows = tx.query("SELECT 1 FROM entries WHERE parent = $1 LIMIT 1", &[parent.into()])?;
+    Ok(!rows.is_empty())
+}
+
+/// One page of a directory in the order of its cookies, with the nodes' attributes: one query a page.
+pub fn list(tx: &mut dyn Tx, parent: Ino, after: u64, limit: u32) -> Result<Vec<(Entry, Node)>> {
+    let rows = tx.query(
+        "SELECT e.parent, e.name, e.ino, e.cookie, e.began, e.sum, n.ino, n.tenant, n.kind, n.mode, n.uid, n.gid, n.nlink, \
+         n.size, n.rdev, n.atime, n.mtime, n.ctime, n.btime, n.content, n.version, n.parent, n.began, n.sum \
+         FROM entries e JOIN nodes n ON n.ino = e.ino WHERE e.parent = $1 AND e.cookie > $2 ORDER BY e.cookie LIMIT $3",
+        &[parent.into(), after.into(), limit.into()],
+    )?;
+    rows.iter().map(|row| Ok((from_row(row)?, node::from_row(row, 6)?))).collect()
+}

@@ -1,0 +1,191 @@
+//! The operation log: append-only, hash-chained, one record an operation.
+
+use super::sum::Summer;
+use crate::core::{Error, FsPath, Hash, Ino, Kind, Op, Result, TenantId, Time, path::show};
+use crate::db::{Row, Tx};
+
+/// What kind of change an operation was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OpKind {
+    Init,
+    Create,
+    Write,
+    Truncate,
+    Mkdir,
+    Mknod,
+    Symlink,
+    Link,
+    Unlink,
+    Rmdir,
+    Rename,
+    Exchange,
+    Chmod,
+    Chown,
+    Times,
+    SetXattr,
+    RemoveXattr,
+    Namespace,
+    User,
+}
+
+const KINDS: [(OpKind, &str); 19] = [
+    (OpKind::Init, "init"),
+    (OpKind::Create, "create"),
+    (OpKind::Write, "write"),
+    (OpKind::Truncate, "truncate"),
+    (OpKind::Mkdir, "mkdir"),
+    (OpKind::Mknod, "mknod"),
+    (OpKind::Symlink, "symlink"),
+    (OpKind::Link, "link"),
+    (OpKind::Unlink, "unlink"),
+    (OpKind::Rmdir, "rmdir"),
+    (OpKind::Rename, "rename"),
+    (OpKind::Exchange, "exchange"),
+    (OpKind::Chmod, "chmod"),
+    (OpKind::Chown, "chown"),
+    (OpKind::Times, "times"),
+    (OpKind::SetXattr, "setxattr"),
+    (OpKind::RemoveXattr, "removexattr"),
+    (OpKind::Namespace, "namespace"),
+    (OpKind::User, "user"),
+];
+
+impl OpKind {
+    pub fn name(self) -> &'static str {
+        KINDS.iter().find(|(k, _)| *k == self).map_or("unknown", |(_, n)| n)
+    }
+
+    pub fn from_name(name: &str) -> Result<Self> {
+        let found = KINDS.iter().find(|(_, n)| *n == name).map(|(k, _)| *k);
+        found.ok_or_else(|| Error::new(Kind::Corrupt, format!("unknown operation kind {name:?} in the log")))
+    }
+}
+
+/// One record: what was done, by whom, and what reverses it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    pub tenant: TenantId,
+    pub op: Op,
+    pub time: Time,
+    pub kind: OpKind,
+    pub ino: Ino,
+    pub path: Vec<u8>,
+    /// Where a rename, an exchange or a hard link went.
+    pub path2: Option<Vec<u8>>,
+    pub user: Option<String>,
+    pub agent: Option<String>,
+    pub session: Option<String>,
+    pub uid: u32,
+    pub pid: u32,
+    pub comm: String,
+    /// JSON. With the past rows that this operation ended, all it takes to reverse it.
+    pub undo: String,
+    /// The sum over the tenant's present rows after the operation.
+    pub state: i64,
+}
+
+impl Record {
+    /// The record's hash: over every field and the hash of the record before it.
+    pub fn chain(&self, before: &Hash) -> Hash {
+        Summer::new("log")
+            .bytes(&before.0)
+            .int(self.tenant.0.into())
+            .int(self.op.0)
+            .time(self.time)
+            .bytes(self.kind.name().as_bytes())
+            .int(self.ino.0)
+            .bytes(&self.path)
+            .int(u64::from(self.path2.is_some()))
+            .bytes(self.path2.as_deref().unwrap_or_default())
+            .text(self.user.as_deref())
+            .text(self.agent.as_deref())
+            .text(self.session.as_deref())
+            .int(self.uid.into())
+            .int(self.pid.into())
+            .bytes(self.comm.as_bytes())
+            .bytes(self.undo.as_bytes())
+            .int(self.state.cast_unsigned())
+            .hash()
+    }
+
+    pub fn path_text(&self) -> String {
+        show(&self.path)
+    }
+}
+
+pub fn append(tx: &mut dyn Tx, r: &Record, hash: &Hash) -> Result<()> {
+    tx.execute(
+        "INSERT INTO log (tenant, op, time, kind, ino, path, path2, user_name, agent, session, uid, pid, comm, undo, state, \
+         hash) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16)",
+        &[
+            r.tenant.into(),
+            r.op.into(),
+            r.time.into(),
+            r.kind.name().into(),
+            r.ino.into(),
+            r.path.as_slice().into(),
+            r.path2.as_deref().into(),
+            r.user.as_deref().into(),
+            r.agent.as_deref().into(),
+            r.session.as_deref().into(),
+            r.uid.into(),
+            r.pid.into(),
+            r.comm.as_str().into(),
+            r.undo.as_str().into(),
+            r.state.into(),
+            hash.into(),
+        ],
+    )?;
+    Ok(())
+}
+
+fn from_row(row: &Row) -> Result<(Record, Hash)> {
+    let owned = |s: Option<&str>| s.map(str::to_owned);
+    let record = Record {
+        tenant: TenantId(row.u32(0)?),
+        op: Op(row.uint(1)?),
+        time: Time(row.int(2)?),
+        kind: OpKind::from_name(row.text(3)?)?,
+        ino: Ino(row.uint(4)?),
+        path: row.bytes(5)?.to_vec(),
+        path2: row.opt_bytes(6)?.map(<[u8]>::to_vec),
+        user: owned(row.opt_text(7)?),
+        agent: owned(row.opt_text(8)?),
+        session: owned(row.opt_text(9)?),
+        uid: row.u32(10)?,
+        pid: row.u32(11)?,
+        comm: row.text(12)?.to_owned(),
+        undo: row.text(13)?.to_owned(),
+        state: row.int(14)?,
+    };
+    Ok((record, Hash::from_slice(row.bytes(15)?)?))
+}
+
+/// Up to `limit` records after `after`, oldest first, with their hashes.
+pub fn after(tx: &mut dyn Tx, tenant: TenantId, after: Op, limit: u32) -> Result<Vec<(Record, Hash)>> {
+    let rows = tx.query(
+        "SELECT tenant, op, time, kind, ino, path, path2, user_name, agent, session, uid, pid, comm, undo, state, hash \
+         FROM log WHERE tenant = $1 AND op > $2 ORDER BY op LIMIT $3",
+        &[tenant.into(), after.into(), limit.into()],
+    )?;
+    rows.iter().map(from_row).collect()
+}
+
+/// Up to `limit` records before `before`, newest first.
+pub fn before(tx: &mut dyn Tx, tenant: TenantId, before: Op, limit: u32) -> Result<Vec<(Record, Hash)>> {
+    let rows = tx.query(
+        "SELECT tenant, op, time, kind, ino, path, path2, user_name, agent, session, uid, pid, comm, undo, state, hash \
+         FROM log WHERE tenant = $1 AND op < $2 ORDER BY op DESC LIMIT $3",
+        &[tenant.into(), before.into(), limit.into()],
+    )?;
+    rows.iter().map(from_row).collect()
+}
+
+/// Whether a record concerns `path` or something below it.
+pub fn concerns(record: &Record, path: &FsPath) -> bool {
+    let prefix = path.to_bytes();
+    let under = |p: &[u8]| {
+        path.is_root() || (p.starts_with(&prefix) && matches!(p.get(prefix.len()), None | Some(b'/')))
+    };
+    under(&record.path) || record.path2.as_deref().is_some_and(under)
+}

@@ -1,0 +1,16 @@
+//! Rows and what they mean: nodes, entries, extended attributes, tenants, and the operation log.
+//!
+//! Functions here turn rows into words and back; deciding what may change, and doing it, is `fs`'s.
+
+pub mod sum;
+pub mod node;
+pub mod entry;
+pub mod xattr;
+pub mod tenant;
+pub mod log;
+pub mod cache;
+
+pub use entry::Entry;
+pub use log::{OpKind, Record};
+pub use node::{FileKind, Node};
+pub use tenant::{Namespace, Tenant, User};

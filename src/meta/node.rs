@@ -1,0 +1,206 @@
+//! Nodes: what a file, directory or link is, apart from its names.
+
+use super::sum::Summer;
+use crate::blob::Content;
+use crate::core::{Error, Ino, Kind, Op, Result, TenantId, Time, error::fail};
+use crate::db::{Row, Tx};
+
+/// The type of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FileKind {
+    File,
+    Directory,
+    Symlink,
+    Fifo,
+    Socket,
+    CharDevice,
+    BlockDevice,
+}
+
+impl FileKind {
+    fn code(self) -> u64 {
+        match self {
+            Self::File => 1,
+            Self::Directory => 2,
+            Self::Symlink => 3,
+            Self::Fifo => 4,
+            Self::Socket => 5,
+            Self::CharDevice => 6,
+            Self::BlockDevice => 7,
+        }
+    }
+
+    fn from_code(code: i64) -> Result<Self> {
+        Ok(match code {
+            1 => Self::File,
+            2 => Self::Directory,
+            3 => Self::Symlink,
+            4 => Self::Fifo,
+            5 => Self::Socket,
+            6 => Self::CharDevice,
+            7 => Self::BlockDevice,
+            _ => return fail(Kind::Corrupt, format!("unknown node kind {code}")),
+        })
+    }
+
+    /// The letter that `ls -l` begins a line with.
+    pub fn letter(self) -> char {
+        match self {
+            Self::File => '-',
+            Self::Directory => 'd',
+            Self::Symlink => 'l',
+            Self::Fifo => 'p',
+            Self::Socket => 's',
+            Self::CharDevice => 'c',
+            Self::BlockDevice => 'b',
+        }
+    }
+}
+
+/// A node's attributes and content as of one operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    pub ino: Ino,
+    pub tenant: TenantId,
+    pub kind: FileKind,
+    /// Permission, set-id and sticky bits: `0o7777`.
+    pub mode: u32,
+    pub uid: u32,
+    pub gid: u32,
+    pub nlink: u32,
+    /// Bytes of a file, or of a link's target; 0 for everything else.
+    pub size: u64,
+    pub rdev: u32,
+    pub atime: Time,
+    pub mtime: Time,
+    pub ctime: Time,
+    pub btime: Time,
+    pub content: Content,
+    /// Counts completed changes of the content, from 1.
+    pub version: u64,
+    /// Where a directory hangs; `Ino(0)` for anything else.
+    pub parent: Ino,
+    /// The operation that made this state.
+    pub began: Op,
+}
+
+impl Node {
+    pub fn is_dir(&self) -> bool {
+        self.kind == FileKind::Directory
+    }
+
+    pub fn is_file(&self) -> bool {
+        self.kind == FileKind::File
+    }
+
+    /// The row's guard. `atime` is not in it: it changes without an operation.
+    pub fn sum(&self) -> i64 {
+        Summer::new("nodes")
+            .int(self.ino.0)
+            .int(self.tenant.0.into())
+            .int(self.kind.code())
+            .int(self.mode.into())
+            .int(self.uid.into())
+            .int(self.gid.into())
+            .int(self.nlink.into())
+            .int(self.size)
+            .int(self.rdev.into())
+            .time(self.mtime)
+            .time(self.ctime)
+            .time(self.btime)
+            .bytes(&self.content.encode())
+            .int(self.version)
+            .int(self.parent.0)
+            .int(self.began.0)
+            .sum()
+    }
+}
+
+/// Reads a node from the columns of `nodes`, in their order, starting at `at`; fails with `Corrupt` when the row's guard does not fit.
+pub fn from_row(row: &Row, at: usize) -> Result<Node> {
+    let node = Node {
+        ino: Ino(row.uint(at)?),
+        tenant: TenantId(row.u32(at + 1)?),
+        kind: FileKind::from_code(row.int(at + 2)?)?,
+        mode: row.u32(at + 3)?,
+        uid: row.u32(at + 4)?,
+        gid: row.u32(at + 5)?,
+        nlink: row.u32(at + 6)?,
+        size: row.uint(at + 7)?,
+        rdev: row.u32(at + 8)?,
+        atime: Time(row.int(at + 9)?),
+        mtime: Time(row.int(at + 10)?),
+        ctime: Time(row.int(at + 11)?),
+        btime: Time(row.int(at + 12)?),
+        content: Content::decode(row.bytes(at + 13)?)?,
+        version: row.uint(at + 14)?,
+        parent: Ino(row.uint(at + 15)?),
+        began: Op(row.uint(at + 16)?),
+    };
+    if node.sum() != row.int(at + 17)? {
+        return Err(damaged(node.ino));
+    }
+    Ok(node)
+}
+
+fn damaged(ino: Ino) -> Error {
+    Error::new(Kind::Corrupt, format!("the row of node {ino} is damaged: run `nexusctl verify`"))
+}
+
+pub fn get(tx: &mut dyn Tx, ino: Ino) -> Result<Option<Node>> {
+    let rows = tx.query(
+        "SELECT ino, tenant, kind, mode, uid, gid, nlink, size, rdev, atime, mtime, ctime, btime, content, version, \
+         parent, began, sum FROM nodes WHERE ino = $1",
+        &[ino.into()],
+    )?;
+    rows.first().map(|row| from_row(row, 0)).transpose()
+}
+
+/// Writes the present row of a node, new or changed.
+pub fn put(tx: &mut dyn Tx, node: &Node) -> Result<()> {
+    let content = node.content.encode();
+    tx.execute(
+        "INSERT INTO nodes (ino, tenant, kind, mode, uid, gid, nlink, size, rdev, atime, mtime, ctime, btime, content, version, \
+         parent, began, sum) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18) \
+         ON CONFLICT (ino) DO UPDATE SET mode=excluded.mode, uid=excluded.uid, gid=excluded.gid, nlink=excluded.nlink, \
+         size=excluded.size, atime=excluded.atime, mtime=excluded.mtime, ctime=excluded.ctime, content=excluded.content, \
+         version=excluded.version, parent=excluded.parent, began=excluded.began, sum=excluded.sum",
+        &[
+            node.ino.into(),
+            node.tenant.into(),
+            node.kind.code().into(),
+            node.mode.into(),
+            node.uid.into(),
+            node.gid.into(),
+            node.nlink.into(),
+            node.size.into(),
+            node.rdev.into(),
+            node.atime.into(),
+            node.mtime.into(),
+            node.ctime.into(),
+            node.btime.into(),
+            content.as_slice().into(),
+            node.version.into(),
+            node.parent.into(),
+            node.began.into(),
+            node.sum().into(),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Keeps the present row of a node in the past, as it was until `ended`.
+pub fn retire(tx: &mut dyn Tx, ino: Ino, ended: Op) -> Result<()> {
+    tx.execute(
+        "INSERT INTO nodes_past (ino, ended, tenant, kind, mode, uid, gid, nlink, size, rdev, atime, mtime, ctime, btime, \
+         content, version, parent, began, sum) SELECT ino, $1, tenant, kind, mode, uid, gid, nlink, size, rdev, atime, mtime, \
+         ctime, btime, content, version, parent, began, sum FROM nodes WHERE ino = $2",
+        &[ended.into(), ino.into()],
+    )?;
+    Ok(())
+}
+
+pub fn delete(tx: &mut dyn Tx, ino: Ino) -> Result<()> {
+    tx.execute("DELETE FROM nodes WHERE ino = $1", &[ino.into()])?;
+    Ok(())
+}

@@ -1,0 +1,170 @@
+//! Tenants, their users and the policies of their namespaces.
+
+use crate::core::{Error, Hash, Ino, Kind, Op, Result, TenantId, Time};
+use crate::db::{Row, Tx};
+
+/// An isolated customer: one tree, its own users, its own log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tenant {
+    pub id: TenantId,
+    pub name: String,
+    /// The group that stands for everybody in the tenant.
+    pub gid: u32,
+    pub root: Ino,
+}
+
+/// The end of a tenant's log: what the next record builds on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    pub op: Op,
+    pub hash: Hash,
+    pub state: i64,
+}
+
+/// A person of a tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    pub tenant: TenantId,
+    pub name: String,
+    pub uid: u32,
+    pub gid: u32,
+    pub full_name: Option<String>,
+    pub email: Option<String>,
+}
+
+/// How new entries of a namespace get their group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GroupRule {
+    /// The creator's own group, as POSIX has it.
+    Keep,
+    /// The tenant's group.
+    Tenant,
+}
+
+impl GroupRule {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Keep => "keep",
+            Self::Tenant => "tenant",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Result<Self> {
+        match name {
+            "keep" => Ok(Self::Keep),
+            "tenant" => Ok(Self::Tenant),
+            _ => Err(Error::new(Kind::Invalid, format!("group rule {name:?}: say `keep` or `tenant`"))),
+        }
+    }
+}
+
+/// The settings of one namespace of a tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Namespace {
+    pub name: String,
+    /// Permission bits a new entry may have.
+    pub mask: u32,
+    pub group: GroupRule,
+}
+
+fn tenant_from(row: &Row) -> Result<Tenant> {
+    Ok(Tenant {
+        id: TenantId(row.u32(0)?),
+        name: row.text(1)?.to_owned(),
+        gid: row.u32(2)?,
+        root: Ino(row.uint(3)?),
+    })
+}
+
+pub fn tenants(tx: &mut dyn Tx) -> Result<Vec<Tenant>> {
+    tx.query("SELECT id, name, gid, root FROM tenants ORDER BY id", &[])?.iter().map(tenant_from).collect()
+}
+
+pub fn insert_tenant(tx: &mut dyn Tx, t: &Tenant, now: Time) -> Result<()> {
+    tx.execute(
+        "INSERT INTO tenants (id, name, gid, root, op, hash, state, created) VALUES ($1,$2,$3,$4,0,$5,0,$6)",
+        &[
+            t.id.into(),
+            t.name.as_str().into(),
+            t.gid.into(),
+            t.root.into(),
+            (&Hash([0; 32])).into(),
+            now.into(),
+        ],
+    )?;
+    Ok(())
+}
+
+pub fn head(tx: &mut dyn Tx, tenant: TenantId) -> Result<Head> {
+    let rows = tx.query("SELECT op, hash, state FROM tenants WHERE id = $1", &[tenant.into()])?;
+    head_from(&rows, tenant)
+}
+
+/// Takes the tenant's place in line: until the transaction ends, nobody else appends to its log.
+pub fn lock_head(tx: &mut dyn Tx, tenant: TenantId) -> Result<Head> {
+    let sql = "UPDATE tenants SET op = op WHERE id = $1 RETURNING op, hash, state";
+    head_from(&tx.query(sql, &[tenant.into()])?, tenant)
+}
+
+fn head_from(rows: &[Row], tenant: TenantId) -> Result<Head> {
+    let row = rows.first().ok_or_else(|| Error::new(Kind::NotFound, format!("no tenant {}", tenant.0)))?;
+    Ok(Head { op: Op(row.uint(0)?), hash: Hash::from_slice(row.bytes(1)?)?, state: row.int(2)? })
+}
+
+pub fn set_head(tx: &mut dyn Tx, tenant: TenantId, head: &Head) -> Result<()> {
+    tx.execute(
+        "UPDATE tenants SET op = $1, hash = $2, state = $3 WHERE id = $4",
+        &[head.op.into(), (&head.hash).into(), head.state.into(), tenant.into()],
+    )?;
+    Ok(())
+}
+
+fn user_from(row: &Row) -> Result<User> {
+    Ok(User {
+        tenant: TenantId(row.u32(0)?),
+        name: row.text(1)?.to_owned(),
+        uid: row.u32(2)?,
+        gid: row.u32(3)?,
+        full_name: row.opt_text(4)?.map(str::to_owned),
+        email: row.opt_text(5)?.map(str::to_owned),
+    })
+}
+
+pub fn users(tx: &mut dyn Tx, tenant: TenantId) -> Result<Vec<User>> {
+    let sql = "SELECT tenant, name, uid, gid, full_name, email FROM users WHERE tenant = $1 ORDER BY name";
+    tx.query(sql, &[tenant.into()])?.iter().map(user_from).collect()
+}
+
+pub fn insert_user(tx: &mut dyn Tx, u: &User, now: Time) -> Result<()> {
+    tx.execute(
+        "INSERT INTO users (tenant, name, uid, gid, full_name, email, created) VALUES ($1,$2,$3,$4,$5,$6,$7)",
+        &[
+            u.tenant.into(),
+            u.name.as_str().into(),
+            u.uid.into(),
+            u.gid.into(),
+            u.full_name.as_deref().into(),
+            u.email.as_deref().into(),
+            now.into(),
+        ],
+    )?;
+    Ok(())
+}
+
+pub fn namespaces(tx: &mut dyn Tx, tenant: TenantId) -> Result<Vec<Namespace>> {
+    let sql = "SELECT name, mask, group_of FROM namespaces WHERE tenant = $1 ORDER BY name";
+    let read = |row: &Row| {
+        let group = GroupRule::from_name(row.text(2)?)?;
+        Ok(Namespace { name: row.text(0)?.to_owned(), mask: row.u32(1)?, group })
+    };
+    tx.query(sql, &[tenant.into()])?.iter().map(read).collect()
+}
+
+pub fn put_namespace(tx: &mut dyn Tx, tenant: TenantId, ns: &Namespace) -> Result<()> {
+    tx.execute(
+        "INSERT INTO namespaces (tenant, name, mask, group_of) VALUES ($1,$2,$3,$4) \
+         ON CONFLICT (tenant, name) DO UPDATE SET mask=excluded.mask, group_of=excluded.group_of",
+        &[tenant.into(), ns.name.as_str().into(), ns.mask.into(), ns.group.name().into()],
+    )?;
+    Ok(())
+}

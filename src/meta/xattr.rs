@@ -1,0 +1,78 @@
+//! Extended attributes of nodes.
+
+use super::sum::Summer;
+use crate::core::{Error, Ino, Kind, Op, Result};
+use crate::db::{Row, Tx};
+
+/// One extended attribute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Xattr {
+    pub ino: Ino,
+    pub name: Vec<u8>,
+    pub value: Vec<u8>,
+    pub began: Op,
+}
+
+impl Xattr {
+    pub fn sum(&self) -> i64 {
+        Summer::new("xattrs").int(self.ino.0).bytes(&self.name).bytes(&self.value).int(self.began.0).sum()
+    }
+}
+
+fn from_row(row: &Row) -> Result<Xattr> {
+    let xattr = Xattr {
+        ino: Ino(row.uint(0)?),
+        name: row.bytes(1)?.to_vec(),
+        value: row.bytes(2)?.to_vec(),
+        began: Op(row.uint(3)?),
+    };
+    if xattr.sum() == row.int(4)? {
+        return Ok(xattr);
+    }
+    let message = format!("an attribute of node {} is damaged: run `nexusctl verify`", xattr.ino);
+    Err(Error::new(Kind::Corrupt, message))
+}
+
+pub fn get(tx: &mut dyn Tx, ino: Ino, name: &[u8]) -> Result<Option<Xattr>> {
+    let sql = "SELECT ino, name, value, began, sum FROM xattrs WHERE ino = $1 AND name = $2";
+    tx.query(sql, &[ino.into(), name.into()])?.first().map(from_row).transpose()
+}
+
+pub fn list(tx: &mut dyn Tx, ino: Ino) -> Result<Vec<Xattr>> {
+    let sql = "SELECT ino, name, value, began, sum FROM xattrs WHERE ino = $1 ORDER BY name";
+    tx.query(sql, &[ino.into()])?.iter().map(from_row).collect()
+}
+
+pub fn put(tx: &mut dyn Tx, xattr: &Xattr) -> Result<()> {
+    tx.execute(
+        "INSERT INTO xattrs (ino, name, value, began, sum) VALUES ($1,$2,$3,$4,$5)",
+        &[
+            xattr.ino.into(),
+            xattr.name.as_slice().into(),
+            xattr.value.as_slice().into(),
+            xattr.began.into(),
+            xattr.sum().into(),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Moves an attribute from the present to the past.
+pub fn retire(tx: &mut dyn Tx, xattr: &Xattr, ended: Op) -> Result<()> {
+    tx.execute(
+        "INSERT INTO xattrs_past (ino, name, ended, value, began, sum) VALUES ($1,$2,$3,$4,$5,$6)",
+        &[
+            xattr.ino.into(),
+            xattr.name.as_slice().into(),
+            ended.into(),
+            xattr.value.as_slice().into(),
+            xattr.began.into(),
+            xattr.sum().into(),
+        ],
+    )?;
+    tx.execute(
+        "DELETE FROM xattrs WHERE ino = $1 AND name = $2",
+        &[xattr.ino.into(), xattr.name.as_slice().into()],
+    )?;
+    Ok(())
+}

@@ -1,0 +1,48 @@
+//! Assembly: the only place that knows every part and puts them together.
+
+use crate::core::{Clock, Config, Error, Kind, Result};
+use crate::db::{Db, sqlite::Sqlite};
+use crate::fs::Engine;
+use nix::fcntl::{Flock, FlockArg};
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::sync::Arc;
+
+/// An open data directory: the lock on it, and the engine over it. Dropping it lets the next one in.
+pub struct Nexus {
+    pub engine: Arc<Engine>,
+    pub db: Arc<Sqlite>,
+    _lock: Flock<File>,
+}
+
+impl Nexus {
+    /// Opens or makes a data directory. Fails with `Busy` while another process has it open.
+    pub fn open(config: Config) -> Result<Self> {
+        Self::open_with(config, Clock::System)
+    }
+
+    pub fn open_with(config: Config, clock: Clock) -> Result<Self> {
+        let dir = &config.data_dir;
+        let at = |e: std::io::Error| Error::from(e).context(format!("data directory {}", dir.display()));
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(at)?;
+        let lock = lock(&config)?;
+        let db = Arc::new(Sqlite::open(&config.database())?);
+        db.migrate()?;
+        let engine = Engine::open(config, db.clone(), clock)?;
+        Ok(Self { engine: Arc::new(engine), db, _lock: lock })
+    }
+}
+
+/// Takes the data directory for this process: one daemon a directory.
+fn lock(config: &Config) -> Result<Flock<File>> {
+    let path = config.lock();
+    let at = |e: std::io::Error| Error::from(e).context(format!("lock file {}", path.display()));
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(at)?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
+        nix::errno::Errno::EWOULDBLOCK => Error::new(
+            Kind::Busy,
+            format!("data directory {} is in use by another nexus process", config.data_dir.display()),
+        ),
+        other => at(other.into()),
+    })
+}
