@@ -26,11 +26,16 @@ pub struct Row(pub Vec<Value>);
 
 impl Row {
     fn at(&self, i: usize) -> Result<&Value> {
-        self.0.get(i).ok_or_else(|| Error::new(Kind::Corrupt, format!("row has no column {i}")))
+        self.0
+            .get(i)
+            .ok_or_else(|| Error::new(Kind::Corrupt, format!("row has no column {i}")))
     }
 
     fn wrong(i: usize, wanted: &str, found: &Value) -> Error {
-        Error::new(Kind::Corrupt, format!("column {i} should be {wanted}, found {found:?}"))
+        Error::new(
+            Kind::Corrupt,
+            format!("column {i} should be {wanted}, found {found:?}"),
+        )
     }
 
     pub fn int(&self, i: usize) -> Result<i64> {

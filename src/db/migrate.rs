@@ -1,0 +1,110 @@
+//! Brings a schema up to date: one list of migrations, one text for both databases.
+//!
+//! A migration that has been released is never edited: its checksum is in every database, and another text for the same
+//! number is refused.
+
+use refinery::{Migration, Runner, error::Kind as Refusal};
+use rusqlite::Connection;
+use tokio_postgres::Client;
+
+use super::{postgres, sqlite};
+use crate::core::{Error, Kind, Result};
+
+/// Every migration, oldest first: `V<number>__<name>` and the text of `schema/NNNN_<name>.sql`.
+const MIGRATIONS: &[(&str, &str)] = &[("V1__init", include_str!("schema/0001_init.sql"))];
+
+/// Held while migrating on PostgreSQL, where several daemons may start at once.
+const ADVISORY_LOCK: &str = "SELECT pg_advisory_lock(7593021)";
+
+pub(super) fn migrate_sqlite(conn: &mut Connection) -> Result<()> {
+    runner(sqlite_text)?.run(conn).map_err(refused)?;
+    Ok(())
+}
+
+/// Migrates on a connection that is closed afterwards, which also frees the lock.
+pub(super) async fn migrate_postgres(client: &mut Client) -> Result<()> {
+    client
+        .batch_execute(ADVISORY_LOCK)
+        .await
+        .map_err(|e| postgres::failure("migrate", e))?;
+    runner(str::to_owned)?
+        .run_async(client)
+        .await
+        .map_err(refused)?;
+    Ok(())
+}
+
+fn runner(dialect: fn(&str) -> String) -> Result<Runner> {
+    let migrations: std::result::Result<Vec<_>, _> = MIGRATIONS
+        .iter()
+        .map(|(name, text)| Migration::unapplied(name, &dialect(text)))
+        .collect();
+    Ok(Runner::new(&migrations.map_err(refused)?)
+        .set_grouped(true)
+        .set_abort_missing(true)
+        .set_abort_divergent(true))
+}
+
+/// Reads the two marks that the head of `schema/0001_init.sql` explains.
+fn sqlite_text(text: &str) -> String {
+    text.replace("BIGINT PRIMARY KEY", "INTEGER PRIMARY KEY")
+        .replace("/* WITHOUT ROWID */", "WITHOUT ROWID")
+}
+
+fn refused(e: refinery::Error) -> Error {
+    let (kind, message) = match e.kind() {
+        Refusal::MissingVersion(found) if usize::try_from(found.version()).is_ok_and(is_newer) => (
+            Kind::Version,
+            format!(
+                "the database has schema {}, this nexus knows up to {}: upgrade nexus",
+                found.version(),
+                MIGRATIONS.len()
+            ),
+        ),
+        Refusal::MissingVersion(found) | Refusal::DivergentVersion(found, _) => (
+            Kind::Version,
+            format!(
+                "schema {} of the database is not the one this nexus knows: use the nexus that made it",
+                found.version()
+            ),
+        ),
+        Refusal::Connection(_, cause) => {
+            let kind = cause.downcast_ref().map(sqlite::kind_of);
+            let kind = kind.or_else(|| cause.downcast_ref().map(postgres::kind_of));
+            (
+                kind.unwrap_or(Kind::Io),
+                "cannot migrate the database".to_owned(),
+            )
+        }
+        // Broken migrations of our own, or features of refinery that are not used here.
+        _ => (Kind::Io, "cannot migrate the database".to_owned()),
+    };
+    Error::new(kind, message).caused_by(e)
+}
+
+fn is_newer(version: usize) -> bool {
+    version > MIGRATIONS.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn migrations_are_numbered_from_one_without_a_gap() {
+        let runner = runner(str::to_owned).unwrap();
+        let numbers: Vec<i32> = runner
+            .get_migrations()
+            .iter()
+            .map(Migration::version)
+            .collect();
+        let wanted: Vec<i32> = (1..).take(MIGRATIONS.len()).collect();
+        assert_eq!(numbers, wanted);
+    }
+
+    #[test]
+    fn sqlite_gets_rowids_for_numbers_and_none_for_names() {
+        let text = sqlite_text("a (id BIGINT PRIMARY KEY) /* WITHOUT ROWID */;");
+        assert_eq!(text, "a (id INTEGER PRIMARY KEY) WITHOUT ROWID;");
+    }
+}
