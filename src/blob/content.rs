@@ -1,0 +1,123 @@
+//! What a file's bytes are, as the `content` column of a node holds it.
+
+use crate::core::error::fail;
+use crate::core::{Hash, Kind, Result};
+
+const EMPTY: u8 = 0;
+const BLOB: u8 = 1;
+const TREE: u8 = 2;
+
+/// The immutable bytes of a file.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Content {
+    #[default]
+    Empty,
+    Blob {
+        hash: Hash,
+        size: u64,
+    },
+    /// A tree of chunks and holes; at depth 1 the root's parts are leaves.
+    Tree {
+        root: Hash,
+        depth: u8,
+        size: u64,
+    },
+}
+
+impl Content {
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::Empty => 0,
+            Self::Blob { size, .. } | Self::Tree { size, .. } => *size,
+        }
+    }
+
+    /// Gives the SHA-256 of all bytes where it is known without reading them: not of a tree.
+    pub fn whole_hash(&self) -> Option<Hash> {
+        match self {
+            Self::Empty => Some(Hash::of(b"")),
+            Self::Blob { hash, .. } => Some(*hash),
+            Self::Tree { .. } => None,
+        }
+    }
+
+    /// Writes the stored form: a tag, then size (little-endian), depth (of a tree) and hash.
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Empty => vec![EMPTY],
+            Self::Blob { hash, size } => [&[BLOB][..], &size.to_le_bytes(), &hash.0].concat(),
+            Self::Tree { root, depth, size } => {
+                [&[TREE][..], &size.to_le_bytes(), &[*depth], &root.0].concat()
+            }
+        }
+    }
+
+    /// Reads the stored form.
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        if bytes == [EMPTY] {
+            return Ok(Self::Empty);
+        }
+        if let Some((&[tag, ref size @ ..], rest)) = bytes.split_first_chunk::<9>() {
+            let size = u64::from_le_bytes(*size);
+            match (tag, rest) {
+                (BLOB, hash) if hash.len() == 32 => {
+                    return Ok(Self::Blob {
+                        hash: Hash::from_slice(hash)?,
+                        size,
+                    });
+                }
+                (TREE, [depth, root @ ..]) if root.len() == 32 => {
+                    return Ok(Self::Tree {
+                        root: Hash::from_slice(root)?,
+                        depth: *depth,
+                        size,
+                    });
+                }
+                _ => {}
+            }
+        }
+        fail(
+            Kind::Corrupt,
+            format!("content of {} bytes cannot be read", bytes.len()),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_content_survives_its_stored_form() {
+        let hash = Hash::of(b"x");
+        for content in [
+            Content::Empty,
+            Content::Blob { hash, size: 1 },
+            Content::Tree {
+                root: hash,
+                depth: 3,
+                size: 1 << 40,
+            },
+        ] {
+            assert_eq!(Content::decode(&content.encode()).unwrap(), content);
+        }
+    }
+
+    #[test]
+    fn a_damaged_stored_form_is_refused() {
+        let whole = Content::Tree {
+            root: Hash::of(b"x"),
+            depth: 1,
+            size: 7,
+        }
+        .encode();
+        for bytes in [
+            &[][..],
+            &[9],
+            &whole[..whole.len() - 1],
+            &[&whole[..], &[0]].concat(),
+        ] {
+            assert_eq!(Content::decode(bytes).unwrap_err().kind(), Kind::Corrupt);
+        }
+    }
+}

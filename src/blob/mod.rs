@@ -1,0 +1,29 @@
+//! Bytes, known by their SHA-256.
+//!
+//! Promises: stored bytes never change; bytes that do not match their hash are never handed out; what a
+//! [`Sealed`] refers to is on disk before the transaction that names it; and changing a file costs what was
+//! touched, not what the file holds. Small blobs are rows of the database, large ones files under `cas/`; files
+//! beyond [`CHUNK_MIN`] are trees of content-defined chunks that share what they have in common.
+
+mod content;
+mod cas;
+mod cache;
+mod store;
+mod tree;
+mod seal;
+mod chunk;
+mod splice;
+mod spill;
+mod extents;
+mod working;
+mod touched;
+mod sweep;
+#[cfg(test)]
+mod model;
+
+pub use chunk::CHUNK_MIN;
+pub use content::Content;
+pub use seal::Sealed;
+pub use store::{Blobs, INLINE_MAX};
+pub use sweep::{Damage, Garbage, Place, Usage};
+pub use working::Working;

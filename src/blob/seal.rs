@@ -1,0 +1,150 @@
+//! Getting bytes ready for a transaction.
+
+use super::cas::Batch;
+use super::content::Content;
+use super::store::{Blobs, INLINE_MAX};
+use crate::core::{Hash, Result};
+use crate::db::{Param, Tx};
+use bytes::Bytes;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Bytes that one seal hands to the database at most; small blobs beyond it become files.
+const INLINE_SUM_MAX: usize = 4 << 20;
+
+/// Bytes that are ready for a transaction to refer to: large blobs are on disk already, small ones travel in
+/// the transaction. Keep it until the transaction has committed: while it lives, no sweep removes its blobs.
+pub struct Sealed {
+    pub content: Content,
+    rows: Vec<BlobRow>,
+    _pinned: Pinned,
+}
+
+struct BlobRow {
+    hash: Hash,
+    size: u64,
+    inline: Option<Bytes>,
+}
+
+impl Sealed {
+    /// Writes the rows of its blobs in the caller's transaction.
+    pub fn store(&self, tx: &mut dyn Tx) -> Result<()> {
+        let insert = "INSERT INTO blobs (hash, size, data) VALUES ($1, $2, $3) ON CONFLICT (hash) DO NOTHING";
+        for row in &self.rows {
+            let data = row.inline.as_deref().map_or(Param::Null, Param::Bytes);
+            tx.execute(insert, &[Param::from(&row.hash), row.size.into(), data])?;
+        }
+        Ok(())
+    }
+}
+
+/// Collects the blobs of one seal.
+pub(super) struct Sealer<'a> {
+    pub(super) blobs: &'a Blobs,
+    batch: Batch<'a>,
+    rows: Vec<BlobRow>,
+    inline_sum: usize,
+    pinned: Pinned,
+}
+
+impl<'a> Sealer<'a> {
+    pub(super) fn new(blobs: &'a Blobs) -> Self {
+        let pinned = Pinned {
+            pins: Arc::clone(&blobs.pins),
+            hashes: HashSet::new(),
+        };
+        Self {
+            blobs,
+            batch: blobs.cas.batch(),
+            rows: Vec::new(),
+            inline_sum: 0,
+            pinned,
+        }
+    }
+
+    /// Stores one blob, once.
+    pub(super) fn put(&mut self, bytes: &[u8]) -> Result<Hash> {
+        let hash = Hash::of(bytes);
+        // Pinned first: whatever the batch then finds in place stays in place.
+        if !self.pinned.add(hash) {
+            return Ok(hash);
+        }
+        let fits = bytes.len() <= INLINE_MAX && self.inline_sum + bytes.len() <= INLINE_SUM_MAX;
+        let inline = if fits {
+            self.inline_sum += bytes.len();
+            let bytes = Bytes::copy_from_slice(bytes);
+            self.blobs.cache.insert(hash, bytes.clone());
+            Some(bytes)
+        } else {
+            self.batch.add(&hash, bytes)?;
+            None
+        };
+        self.rows.push(BlobRow {
+            hash,
+            size: bytes.len() as u64,
+            inline,
+        });
+        Ok(hash)
+    }
+
+    /// Stores a whole small content as one blob.
+    pub(super) fn put_whole(&mut self, bytes: &[u8]) -> Result<Content> {
+        if bytes.is_empty() {
+            return Ok(Content::Empty);
+        }
+        Ok(Content::Blob {
+            hash: self.put(bytes)?,
+            size: bytes.len() as u64,
+        })
+    }
+
+    pub(super) fn finish(self, content: Content) -> Result<Sealed> {
+        self.batch.publish()?;
+        Ok(Sealed {
+            content,
+            rows: self.rows,
+            _pinned: self.pinned,
+        })
+    }
+}
+
+/// The blobs that seals refer to and no committed transaction may yet.
+#[derive(Default)]
+pub(super) struct Pins(Mutex<HashMap<Hash, u32>>);
+
+impl Pins {
+    /// Holds the pins still: none comes or goes while the guard lives.
+    pub(super) fn hold(&self) -> MutexGuard<'_, HashMap<Hash, u32>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Pinned {
+    pins: Arc<Pins>,
+    hashes: HashSet<Hash>,
+}
+
+impl Pinned {
+    /// Pins a blob; false when this seal had pinned it before.
+    fn add(&mut self, hash: Hash) -> bool {
+        let new = self.hashes.insert(hash);
+        if new {
+            *self.pins.hold().entry(hash).or_default() += 1;
+        }
+        new
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        let mut pins = self.pins.hold();
+        for hash in &self.hashes {
+            if let Some(count) = pins.get_mut(hash) {
+                *count -= 1;
+                if *count == 0 {
+                    pins.remove(hash);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! The store of blobs: reading contents, and getting bytes ready for a transaction.
+
+use super::cache::Cache;
+use super::cas::Cas;
+use super::chunk::CHUNK_MIN;
+use super::content::Content;
+use super::extents::index;
+use super::seal::{Pins, Sealed, Sealer};
+use super::spill::Pool;
+use super::tree::Leaf;
+use super::working::Working;
+use crate::core::config::Config;
+use crate::core::error::fail;
+use crate::core::{Error, Hash, Kind, Result};
+use crate::db::{Db, Param, Value};
+use bytes::{Bytes, BytesMut};
+use sha2::Digest as _;
+use std::sync::Arc;
+
+/// Blobs up to this many bytes live in the database: no host file for a small file.
+pub const INLINE_MAX: usize = 64 << 10;
+
+/// Every blob of a data directory.
+///
+/// Reading may use a database connection of its own, and [`Blobs::whole_hash`] a transaction: call neither
+/// while holding one.
+pub struct Blobs {
+    pub(super) db: Arc<dyn Db>,
+    pub(super) cas: Cas,
+    pub(super) cache: Cache,
+    pub(super) pins: Arc<Pins>,
+    pub(super) pool: Arc<Pool>,
+}
+
+impl Blobs {
+    /// Opens the store, creating its directories and removing what an earlier run left unfinished.
+    pub fn open(config: &Config, db: Arc<dyn Db>) -> Result<Self> {
+        Ok(Self {
+            db,
+            cas: Cas::open(config.cas())?,
+            cache: Cache::new(config.content_cache),
+            pins: Arc::default(),
+            pool: Arc::new(Pool::open(config.work())?),
+        })
+    }
+
+    /// Reads up to `len` bytes at `offset`, fewer at the end. Bytes within one blob are not copied.
+    pub fn read(&self, content: &Content, offset: u64, len: usize) -> Result<Bytes> {
+        let len = content.size().saturating_sub(offset).min(len as u64);
+        let first = self.part(content, offset, len)?;
+        if first.len() as u64 == len {
+            return Ok(first);
+        }
+        let mut out = BytesMut::with_capacity(index(len));
+        out.extend_from_slice(&first);
+        while (out.len() as u64) < len {
+            let at = out.len() as u64;
+            out.extend_from_slice(&self.part(content, offset + at, len - at)?);
+        }
+        Ok(out.freeze())
+    }
+
+    /// Computes the SHA-256 of all bytes. A tree is read once and its answer remembered.
+    pub fn whole_hash(&self, content: &Content) -> Result<Hash> {
+        let (root, size) = match content {
+            Content::Tree { root, size, .. } => (root, *size),
+            Content::Empty => return Ok(Hash::of(b"")),
+            Content::Blob { hash, .. } => return Ok(*hash),
+        };
+        let known = "SELECT hash FROM whole_hashes WHERE root = $1";
+        if let Some(row) = self.db.read()?.query(known, &[root.into()])?.first() {
+            return Hash::from_slice(row.bytes(0)?);
+        }
+        let hash = self.hash_tree(content, size)?;
+        let mut tx = self.db.begin()?;
+        let remember =
+            "INSERT INTO whole_hashes (root, hash) VALUES ($1, $2) ON CONFLICT (root) DO NOTHING";
+        tx.execute(remember, &[root.into(), (&hash).into()])?;
+        tx.commit()?;
+        Ok(hash)
+    }
+
+    /// Prepares an immutable content outside a working copy: a symlink's target, an upload.
+    pub fn seal_bytes(&self, bytes: &[u8]) -> Result<Sealed> {
+        if bytes.len() > CHUNK_MIN {
+            let mut working = Working::new(Content::Empty);
+            working.write(self, 0, bytes)?;
+            return working.seal(self);
+        }
+        let mut sealer = Sealer::new(self);
+        let content = sealer.put_whole(bytes)?;
+        sealer.finish(content)
+    }
+
+    /// Forgets every cached blob.
+    pub fn drop_cache(&self) {
+        self.cache.clear();
+    }
+
+    /// Counts the bytes that the cache holds.
+    pub fn cache_bytes(&self) -> u64 {
+        self.cache.bytes()
+    }
+
+    /// Gives a blob's bytes, from the cache or verified from disk.
+    pub(super) fn blob(&self, hash: &Hash, len: u64) -> Result<Bytes> {
+        let bytes = self.cache.get_or(hash, || self.load(hash, Some(len)))?;
+        of_length(bytes, hash, len)
+    }
+
+    /// Reads a blob from disk and verifies it. Without a length it is looked for in the database first.
+    pub(super) fn load(&self, hash: &Hash, len: Option<u64>) -> Result<Bytes> {
+        let inline = match len {
+            Some(len) if len > INLINE_MAX as u64 => None,
+            _ => self.load_row(hash)?,
+        };
+        let bytes = match inline {
+            Some(bytes) => bytes,
+            None => self
+                .cas
+                .read(hash)?
+                .map(Bytes::from)
+                .ok_or_else(|| missing(hash))?,
+        };
+        if Hash::of(&bytes) != *hash {
+            return fail(
+                Kind::Corrupt,
+                format!("blob {hash} does not match its hash"),
+            );
+        }
+        Ok(bytes)
+    }
+
+    fn load_row(&self, hash: &Hash) -> Result<Option<Bytes>> {
+        let rows = self.db.read()?.query(
+            "SELECT data FROM blobs WHERE hash = $1",
+            &[Param::from(hash)],
+        )?;
+        match rows
+            .into_iter()
+            .next()
+            .and_then(|row| row.0.into_iter().next())
+        {
+            None => Err(missing(hash)),
+            Some(Value::Bytes(bytes)) => Ok(Some(bytes.into())),
+            Some(_) => Ok(None),
+        }
+    }
+
+    /// Reads from one blob or hole: at most `len` bytes, at least one unless at the end.
+    fn part(&self, content: &Content, offset: u64, len: u64) -> Result<Bytes> {
+        if len == 0 {
+            return Ok(Bytes::new());
+        }
+        let leaf = self.leaf_at(content, offset)?;
+        let len = len.min(leaf.end() - offset);
+        match leaf.hash {
+            None => Ok(vec![0; index(len)].into()),
+            Some(hash) => {
+                let from = index(offset - leaf.start);
+                Ok(self.blob(&hash, leaf.len)?.slice(from..from + index(len)))
+            }
+        }
+    }
+
+    /// Hashes without filling the cache: a large file passes through once.
+    fn hash_tree(&self, content: &Content, size: u64) -> Result<Hash> {
+        static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+        let mut hasher = sha2::Sha256::new();
+        let mut at = 0;
+        while at < size {
+            let leaf = self.leaf_at(content, at)?;
+            if let Some(hash) = leaf.hash {
+                hasher.update(self.leaf_bytes(&leaf, &hash)?);
+            } else {
+                let mut left = leaf.len;
+                while left > 0 {
+                    let n = left.min(ZEROS.len() as u64);
+                    hasher.update(&ZEROS[..index(n)]);
+                    left -= n;
+                }
+            }
+            at = leaf.end();
+        }
+        Ok(Hash(hasher.finalize().into()))
+    }
+
+    fn leaf_bytes(&self, leaf: &Leaf, hash: &Hash) -> Result<Bytes> {
+        let bytes = match self.cache.get(hash) {
+            Some(bytes) => bytes,
+            None => self.load(hash, Some(leaf.len))?,
+        };
+        of_length(bytes, hash, leaf.len)
+    }
+}
+
+pub(super) fn of_length(bytes: Bytes, hash: &Hash, len: u64) -> Result<Bytes> {
+    if bytes.len() as u64 == len {
+        return Ok(bytes);
+    }
+    fail(
+        Kind::Corrupt,
+        format!("blob {hash} has {} bytes, not {len}", bytes.len()),
+    )
+}
+
+fn missing(hash: &Hash) -> Error {
+    Error::new(Kind::Corrupt, format!("blob {hash} is missing"))
+}

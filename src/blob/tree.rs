@@ -1,0 +1,193 @@
+//! The tree that a large content is: nodes of parts, the leaves being chunks and holes.
+//!
+//! A node is a blob: a version byte, then for each part its kind (1 byte), its length in bytes of content
+//! (8, little-endian) and its hash (32; zeros for a hole). Nodes are shared between contents like chunks are.
+
+use super::content::Content;
+use super::store::Blobs;
+use crate::core::error::fail;
+use crate::core::{Error, Hash, Kind, Result};
+use bytes::Bytes;
+
+/// Parts of a node at most.
+pub(super) const FANOUT: usize = 128;
+/// No content that fits into 63 bits needs more.
+const DEPTH_MAX: u8 = 16;
+const VERSION: u8 = 1;
+const PART: usize = 41;
+const CHUNK: u8 = 0;
+const HOLE: u8 = 1;
+const NODE: u8 = 2;
+
+// A full node fits into the database.
+const _: () = assert!(PART * FANOUT < super::INLINE_MAX);
+
+/// What a node lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    Chunk { hash: Hash, len: u64 },
+    Hole { len: u64 },
+    Node { hash: Hash, len: u64 },
+}
+
+/// A chunk, or a hole, and where in the content it lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Leaf {
+    pub(super) start: u64,
+    pub(super) len: u64,
+    /// `None` for a hole.
+    pub(super) hash: Option<Hash>,
+}
+
+impl Leaf {
+    pub(super) fn end(&self) -> u64 {
+        self.start + self.len
+    }
+}
+
+impl Part {
+    pub(super) fn len(&self) -> u64 {
+        match self {
+            Self::Chunk { len, .. } | Self::Hole { len } | Self::Node { len, .. } => *len,
+        }
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (head, hash) = bytes.split_first_chunk::<9>()?;
+        let [kind, len @ ..] = *head;
+        let len = u64::from_le_bytes(len);
+        let hash = Hash(hash.try_into().ok()?);
+        match kind {
+            CHUNK => Some(Self::Chunk { hash, len }),
+            HOLE => Some(Self::Hole { len }),
+            NODE => Some(Self::Node { hash, len }),
+            _ => None,
+        }
+    }
+}
+
+pub(super) fn encode(parts: &[Part]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(1 + PART * parts.len());
+    out.push(VERSION);
+    for part in parts {
+        let (kind, hash) = match part {
+            Part::Chunk { hash, .. } => (CHUNK, hash.0),
+            Part::Hole { .. } => (HOLE, [0; 32]),
+            Part::Node { hash, .. } => (NODE, hash.0),
+        };
+        out.push(kind);
+        out.extend_from_slice(&part.len().to_le_bytes());
+        out.extend_from_slice(&hash);
+    }
+    out
+}
+
+/// Reads a node's parts one by one: a search needs not all of them.
+pub(super) fn parts(node: &[u8]) -> impl Iterator<Item = Result<Part>> + '_ {
+    let (version, body) = node.split_first().unwrap_or((&0, &[]));
+    let whole = *version == VERSION && body.len().is_multiple_of(PART);
+    let unreadable = || Error::new(Kind::Corrupt, "a tree node cannot be read");
+    let refused = (!whole).then(|| Err(unreadable()));
+    let body = if whole { body } else { &[] };
+    let decoded = body
+        .chunks(PART)
+        .map(move |b| Part::decode(b).ok_or_else(unreadable));
+    refused.into_iter().chain(decoded)
+}
+
+impl Blobs {
+    /// Finds the leaf that holds `offset`, which must lie within the content.
+    pub(super) fn leaf_at(&self, content: &Content, offset: u64) -> Result<Leaf> {
+        match content {
+            Content::Blob { hash, size } if offset < *size => Ok(Leaf {
+                start: 0,
+                len: *size,
+                hash: Some(*hash),
+            }),
+            Content::Tree { root, size, .. } if offset < *size => self.descend(
+                Part::Node {
+                    hash: *root,
+                    len: *size,
+                },
+                offset,
+            ),
+            _ => fail(
+                Kind::Range,
+                format!("offset {offset} is past the end of the content"),
+            ),
+        }
+    }
+
+    pub(super) fn node(&self, hash: &Hash) -> Result<Bytes> {
+        self.cache.get_or(hash, || self.load(hash, None))
+    }
+
+    fn descend(&self, root: Part, offset: u64) -> Result<Leaf> {
+        let mut start = 0;
+        let mut part = root;
+        for _ in 0..=DEPTH_MAX {
+            match part {
+                Part::Chunk { hash, len } => {
+                    return Ok(Leaf {
+                        start,
+                        len,
+                        hash: Some(hash),
+                    });
+                }
+                Part::Hole { len } => {
+                    return Ok(Leaf {
+                        start,
+                        len,
+                        hash: None,
+                    });
+                }
+                Part::Node { hash, .. } => {
+                    (start, part) = child_at(&self.node(&hash)?, start, offset)
+                        .map_err(|e| e.context(format!("tree node {hash}")))?;
+                }
+            }
+        }
+        fail(Kind::Corrupt, format!("a tree is deeper than {DEPTH_MAX}"))
+    }
+}
+
+/// Finds the part that holds `offset` in a node that begins at `start`.
+fn child_at(node: &[u8], mut start: u64, offset: u64) -> Result<(u64, Part)> {
+    for part in parts(node) {
+        let part = part?;
+        let end = start.saturating_add(part.len());
+        if offset < end {
+            return Ok((start, part));
+        }
+        start = end;
+    }
+    fail(Kind::Corrupt, "it is shorter than its parent says")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_survives_its_stored_form() {
+        let hash = Hash::of(b"x");
+        let node = [
+            Part::Chunk { hash, len: 5 },
+            Part::Hole { len: 1 << 40 },
+            Part::Node { hash, len: 9 },
+        ];
+        let read: Vec<Part> = parts(&encode(&node)).map(Result::unwrap).collect();
+        assert_eq!(read, node);
+    }
+
+    #[test]
+    fn an_unreadable_node_is_corrupt() {
+        let good = encode(&[Part::Hole { len: 1 }]);
+        let mut kind = good.clone();
+        kind[1] = 7;
+        for bad in [&[][..], &[9], &good[..good.len() - 1], &kind] {
+            let error = parts(bad).find_map(Result::err).expect("an error");
+            assert_eq!(error.kind(), Kind::Corrupt);
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! A file while it is open for writing.
+
+use super::content::Content;
+use super::extents::{Extents, Source, index};
+use super::seal::{Sealed, Sealer};
+use super::spill::WorkFile;
+use super::store::Blobs;
+use crate::core::error::fail;
+use crate::core::{Error, Kind, Result};
+use bytes::{Bytes, BytesMut};
+use std::os::unix::fs::FileExt as _;
+
+/// Written bytes that a file keeps in memory before they move to a work file.
+const MEMORY_MAX: usize = 1 << 20;
+const SIZE_MAX: u64 = i64::MAX as u64;
+
+/// An immutable base and what was written over it. Costs follow what was touched.
+///
+/// Beside the extents, bytes below `visible` are the base's and those from there to `size` are zeros.
+#[derive(Debug, Default)]
+pub struct Working {
+    pub(super) base: Content,
+    pub(super) visible: u64,
+    pub(super) size: u64,
+    pub(super) extents: Extents,
+    file: Option<WorkFile>,
+    dirty: bool,
+}
+
+impl Working {
+    pub fn new(base: Content) -> Self {
+        let size = base.size();
+        Self {
+            base,
+            visible: size,
+            size,
+            ..Self::default()
+        }
+    }
+
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Says whether anything was changed since the base, or since it was last settled.
+    pub fn is_dirty(&self) -> bool {
+        self.dirty
+    }
+
+    /// Gives the content that lies below: a sweep must count it as live while the file is open.
+    pub fn base(&self) -> &Content {
+        &self.base
+    }
+
+    /// Reads up to `len` bytes at `offset`, fewer at the end.
+    pub fn read(&self, blobs: &Blobs, offset: u64, len: usize) -> Result<Bytes> {
+        let end = self.size.min(offset.saturating_add(len as u64));
+        if offset >= end {
+            return Ok(Bytes::new());
+        }
+        if let (stop, Source::Below) = self.piece(offset, end)
+            && stop == end
+        {
+            return blobs.read(&self.base, offset, index(end - offset));
+        }
+        let mut out = BytesMut::with_capacity(index(end - offset));
+        let mut at = offset;
+        while at < end {
+            let (stop, source) = self.piece(at, end);
+            let start = out.len();
+            let n = index(stop - at);
+            match source {
+                Source::Memory(bytes) => out.extend_from_slice(bytes),
+                Source::Below => out.extend_from_slice(&blobs.read(&self.base, at, n)?),
+                Source::Zero => out.resize(start + n, 0),
+                Source::Spilled => {
+                    out.resize(start + n, 0);
+                    self.read_spilled(at, &mut out[start..])?;
+                }
+            }
+            at = stop;
+        }
+        Ok(out.freeze())
+    }
+
+    /// Writes all of `data`, or fails; a failed write of more than 1 MiB may have written the front of it.
+    pub fn write(&mut self, blobs: &Blobs, offset: u64, data: &[u8]) -> Result<()> {
+        checked_end(offset, data.len() as u64)?;
+        let mut at = offset;
+        for piece in data.chunks(MEMORY_MAX) {
+            if self.extents.memory() + piece.len() > MEMORY_MAX {
+                self.spill(blobs)?;
+            }
+            self.extents.write(at, piece);
+            at += piece.len() as u64;
+            self.size = self.size.max(at);
+            self.dirty = true;
+        }
+        Ok(())
+    }
+
+    /// Sets the size; what is added is a hole.
+    pub fn truncate(&mut self, size: u64) -> Result<()> {
+        checked_end(size, 0)?;
+        if size != self.size {
+            self.extents.clear(size, u64::MAX);
+            self.visible = self.visible.min(size);
+            self.size = size;
+            self.dirty = true;
+            self.release_file();
+        }
+        Ok(())
+    }
+
+    /// Turns a range into zeros and leaves the size: fallocate(2) with `PUNCH_HOLE | KEEP_SIZE`.
+    pub fn punch(&mut self, offset: u64, len: u64) -> Result<()> {
+        let end = self.size.min(offset.saturating_add(len));
+        if offset < end {
+            self.extents.clear(offset, end);
+            self.extents.zero(offset, end.min(self.visible));
+            self.dirty = true;
+            self.release_file();
+        }
+        Ok(())
+    }
+
+    /// Grows the file to hold a range, as plain fallocate(2) does. Nothing is reserved.
+    pub fn allocate(&mut self, offset: u64, len: u64) -> Result<()> {
+        let end = checked_end(offset, len)?;
+        if end > self.size {
+            self.truncate(end)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Takes over a range of another content without copying, where that can be: from its start into an empty
+    /// file, or further where an earlier call ended. Gives how many bytes it took; `None` if it took none.
+    pub fn adopt(&mut self, source: &Content, from: u64, at: u64, len: u64) -> Option<u64> {
+        let len = len.min(source.size().checked_sub(from)?);
+        if from != at || at != self.size || len == 0 {
+            return None;
+        }
+        if at == 0 {
+            self.base = source.clone();
+        } else if self.base != *source || self.visible != at {
+            return None;
+        }
+        self.visible = at + len;
+        self.size = at + len;
+        self.dirty = true;
+        Some(len)
+    }
+
+    /// Finds the first byte at or after `offset` that is not in a hole; `None` if there is none (ENXIO).
+    pub fn seek_data(&self, blobs: &Blobs, offset: u64) -> Result<Option<u64>> {
+        let mut at = offset;
+        while at < self.size {
+            let (stop, source) = self.piece(at, self.size);
+            match source {
+                Source::Memory(_) | Source::Spilled => return Ok(Some(at)),
+                Source::Zero => at = stop,
+                Source::Below => {
+                    let leaf = blobs.leaf_at(&self.base, at)?;
+                    if leaf.hash.is_some() {
+                        return Ok(Some(at));
+                    }
+                    at = stop.min(leaf.end());
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Finds the first hole at or after `offset`; the end of the file counts as one.
+    pub fn seek_hole(&self, blobs: &Blobs, offset: u64) -> Result<u64> {
+        if offset >= self.size {
+            return fail(
+                Kind::Range,
+                format!("offset {offset} is past the end of the file"),
+            );
+        }
+        let mut at = offset;
+        while at < self.size {
+            let (stop, source) = self.piece(at, self.size);
+            match source {
+                Source::Memory(_) | Source::Spilled => at = stop,
+                Source::Zero => return Ok(at),
+                Source::Below => {
+                    let leaf = blobs.leaf_at(&self.base, at)?;
+                    if leaf.hash.is_none() {
+                        return Ok(at);
+                    }
+                    at = stop.min(leaf.end());
+                }
+            }
+        }
+        Ok(self.size)
+    }
+
+    /// Hashes and stores what was touched. The file stays as it is until [`Working::settle`].
+    pub fn seal(&self, blobs: &Blobs) -> Result<Sealed> {
+        let mut sealer = Sealer::new(blobs);
+        let content = self.content(&mut sealer)?;
+        sealer.finish(content)
+    }
+
+    /// Makes the sealed content, whose transaction has committed, the new base.
+    pub fn settle(&mut self, content: Content) {
+        *self = Self::new(content);
+    }
+
+    /// Gives the piece that begins at `at`, which ends at `limit` at the latest.
+    pub(super) fn piece(&self, at: u64, limit: u64) -> (u64, Source<'_>) {
+        match self.extents.piece(at, limit) {
+            (stop, Source::Below) if at >= self.visible => (stop, Source::Zero),
+            (stop, Source::Below) => (stop.min(self.visible), Source::Below),
+            written => written,
+        }
+    }
+
+    pub(super) fn read_spilled(&self, at: u64, out: &mut [u8]) -> Result<()> {
+        match &self.file {
+            Some(work) => Ok(work.file.read_exact_at(out, at)?),
+            None => fail(Kind::Io, "the work file is gone"),
+        }
+    }
+
+    fn spill(&mut self, blobs: &Blobs) -> Result<()> {
+        let work = match self.file.take() {
+            Some(work) => work,
+            None => blobs.pool.lend()?,
+        };
+        let spilled = self.extents.spill(&work.file);
+        self.file = Some(work);
+        spilled.map_err(|e| e.context("cannot write to the work file"))
+    }
+
+    fn release_file(&mut self) {
+        if self.extents.is_empty() {
+            self.file = None;
+        }
+    }
+}
+
+/// Gives the end of a range, refusing what no file can hold.
+fn checked_end(offset: u64, len: u64) -> Result<u64> {
+    let end = offset.checked_add(len).filter(|end| *end <= SIZE_MAX);
+    end.ok_or_else(|| {
+        Error::new(
+            Kind::TooLarge,
+            format!("{len} bytes at {offset} are past {SIZE_MAX}"),
+        )
+    })
+}
