@@ -10,6 +10,3 @@ pub mod meta;
 pub mod access;
 pub mod fs;
 pub mod nexus;
-pub mod api;
-pub mod doors;
-pub mod cli;

@@ -23,13 +23,22 @@ impl Nexus {
 
     pub fn open_with(config: Config, clock: Clock) -> Result<Self> {
         let dir = &config.data_dir;
-        let at = |e: std::io::Error| Error::from(e).context(format!("data directory {}", dir.display()));
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(at)?;
+        let at =
+            |e: std::io::Error| Error::from(e).context(format!("data directory {}", dir.display()));
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .map_err(at)?;
         let lock = lock(&config)?;
         let db = Arc::new(Sqlite::open(&config.database())?);
         db.migrate()?;
-        let engine = Engine::open(config, db.clone(), clock)?;
-        Ok(Self { engine: Arc::new(engine), db, _lock: lock })
+        let engine = Engine::new(config, db.clone(), clock)?;
+        Ok(Self {
+            engine: Arc::new(engine),
+            db,
+            _lock: lock,
+        })
     }
 }
 
@@ -37,11 +46,20 @@ impl Nexus {
 fn lock(config: &Config) -> Result<Flock<File>> {
     let path = config.lock();
     let at = |e: std::io::Error| Error::from(e).context(format!("lock file {}", path.display()));
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(at)?;
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(at)?;
     Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
         nix::errno::Errno::EWOULDBLOCK => Error::new(
             Kind::Busy,
-            format!("data directory {} is in use by another nexus process", config.data_dir.display()),
+            format!(
+                "data directory {} is in use by another nexus process",
+                config.data_dir.display()
+            ),
         ),
         other => at(other.into()),
     })

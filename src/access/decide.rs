@@ -18,7 +18,10 @@ pub fn decide(caller: &Caller, node: &Node, right: Right) -> Result<()> {
     if caller.admin || unix::allows(caller, node, right) {
         return Ok(());
     }
-    fail(Kind::Denied, format!("no {} permission on node {}", word(right), node.ino))
+    fail(
+        Kind::Denied,
+        format!("no {} permission on node {}", word(right), node.ino),
+    )
 }
 
 /// Decides whether `caller` may take `node` out of `dir` (unlink(2): write on the directory; when it is sticky, also
@@ -27,10 +30,18 @@ pub fn decide_remove(caller: &Caller, dir: &Node, node: &Node) -> Result<()> {
     decide(caller, dir, Right::Write)?;
     decide(caller, dir, Right::Execute)?;
     let sticky = dir.mode & 0o1000 != 0;
-    if !sticky || caller.admin || caller.is_root() || caller.uid == dir.uid || caller.uid == node.uid {
+    if !sticky
+        || caller.admin
+        || caller.is_root()
+        || caller.uid == dir.uid
+        || caller.uid == node.uid
+    {
         return Ok(());
     }
-    fail(Kind::NotPermitted, "the directory is sticky and neither it nor the file is yours")
+    fail(
+        Kind::NotPermitted,
+        "the directory is sticky and neither it nor the file is yours",
+    )
 }
 
 /// Decides whether `caller` may change what only an owner may: mode, times, ownership.
@@ -39,11 +50,19 @@ pub fn decide_own(caller: &Caller, node: &Node) -> Result<()> {
     if caller.admin || caller.is_root() || caller.uid == node.uid {
         return Ok(());
     }
-    fail(Kind::NotPermitted, format!("node {} belongs to somebody else", node.ino))
+    fail(
+        Kind::NotPermitted,
+        format!("node {} belongs to somebody else", node.ino),
+    )
 }
 
 /// Decides a change of owner or group (chown(2)): the superuser anything; an owner only the group, to one of his.
-pub fn decide_chown(caller: &Caller, node: &Node, uid: Option<u32>, gid: Option<u32>) -> Result<()> {
+pub fn decide_chown(
+    caller: &Caller,
+    node: &Node,
+    uid: Option<u32>,
+    gid: Option<u32>,
+) -> Result<()> {
     same_tenant(caller, node)?;
     if caller.admin || caller.is_root() {
         return Ok(());
@@ -53,7 +72,10 @@ pub fn decide_chown(caller: &Caller, node: &Node, uid: Option<u32>, gid: Option<
     if caller.uid == node.uid && owner_stays && group_is_ours {
         return Ok(());
     }
-    fail(Kind::NotPermitted, "only the superuser changes an owner, and an owner the group to one of his own")
+    fail(
+        Kind::NotPermitted,
+        "only the superuser changes an owner, and an owner the group to one of his own",
+    )
 }
 
 fn same_tenant(caller: &Caller, node: &Node) -> Result<()> {
@@ -101,7 +123,13 @@ mod tests {
     }
 
     fn person(uid: u32, groups: &[u32]) -> Caller {
-        Caller { uid, gid: uid, groups: groups.into(), admin: false, ..Caller::engine(TenantId(1)) }
+        Caller {
+            uid,
+            gid: uid,
+            groups: groups.into(),
+            admin: false,
+            ..Caller::engine(TenantId(1))
+        }
     }
 
     #[test]
@@ -113,7 +141,11 @@ mod tests {
 
     #[test]
     fn a_caller_of_another_tenant_finds_nothing() {
-        let caller = Caller { tenant: Some(TenantId(2)), admin: true, ..person(0, &[]) };
+        let caller = Caller {
+            tenant: Some(TenantId(2)),
+            admin: true,
+            ..person(0, &[])
+        };
         let refused = decide(&caller, &node(0o777, 0, 0), Right::Read).unwrap_err();
         assert_eq!(refused.kind(), Kind::NotFound);
     }
@@ -128,7 +160,10 @@ mod tests {
 
     #[test]
     fn an_agent_of_the_superuser_is_no_superuser() {
-        let agent = Caller { agent: Some("a".into()), ..person(0, &[]) };
+        let agent = Caller {
+            agent: Some("a".into()),
+            ..person(0, &[])
+        };
         assert!(decide(&agent, &node(0o600, 5, 5), Right::Read).is_err());
         assert!(decide(&person(0, &[]), &node(0o600, 5, 5), Right::Read).is_ok());
     }

@@ -17,11 +17,34 @@ pub struct Policy {
 
 /// Every namespace, in the order `ls` shows them.
 pub const NAMESPACES: [Policy; 5] = [
-    Policy { name: "archives", read_only: true, ..PLAIN },
-    Policy { name: "external", read_only: true, needs_tenant: false, ..PLAIN },
-    Policy { name: "shared", mask: 0o775, tenant_group: true, ..PLAIN },
-    Policy { name: "system", read_only: true, admin_only: true, needs_tenant: false, ..PLAIN },
-    Policy { mask: 0o770, ..PLAIN },
+    Policy {
+        name: "archives",
+        read_only: true,
+        ..PLAIN
+    },
+    Policy {
+        name: "external",
+        read_only: true,
+        needs_tenant: false,
+        ..PLAIN
+    },
+    Policy {
+        name: "shared",
+        mask: 0o775,
+        tenant_group: true,
+        ..PLAIN
+    },
+    Policy {
+        name: "system",
+        read_only: true,
+        admin_only: true,
+        needs_tenant: false,
+        ..PLAIN
+    },
+    Policy {
+        mask: 0o770,
+        ..PLAIN
+    },
 ];
 
 const PLAIN: Policy = Policy {
@@ -51,15 +74,26 @@ mod tests {
     use crate::core::TenantId;
 
     fn seen_by(tenant: Option<u32>, admin: bool) -> Vec<&'static str> {
-        let caller = Caller { tenant: tenant.map(TenantId), admin, ..Caller::engine(TenantId(1)) };
-        NAMESPACES.iter().filter(|p| p.visible_to(&caller)).map(|p| p.name).collect()
+        let caller = Caller {
+            tenant: tenant.map(TenantId),
+            admin,
+            ..Caller::engine(TenantId(1))
+        };
+        NAMESPACES
+            .iter()
+            .filter(|p| p.visible_to(&caller))
+            .map(|p| p.name)
+            .collect()
     }
 
     /// semantics.md §3: "No tenant: only `/external`. A tenant: the first four. Admin: all five."
     #[test]
     fn namespaces_are_seen_by_those_they_are_for() {
         assert_eq!(seen_by(None, false), ["external"]);
-        assert_eq!(seen_by(Some(1), false), ["archives", "external", "shared", "workspace"]);
+        assert_eq!(
+            seen_by(Some(1), false),
+            ["archives", "external", "shared", "workspace"]
+        );
         assert_eq!(seen_by(Some(1), true).len(), 5);
     }
 }

@@ -9,7 +9,10 @@ pub struct Time(pub i64);
 
 impl Time {
     pub fn from_parts(secs: i64, nanos: u32) -> Self {
-        Self(secs.saturating_mul(1_000_000_000).saturating_add(i64::from(nanos)))
+        Self(
+            secs.saturating_mul(1_000_000_000)
+                .saturating_add(i64::from(nanos)),
+        )
     }
 
     pub fn secs(self) -> i64 {
@@ -22,7 +25,11 @@ impl Time {
 
     pub fn to_system(self) -> SystemTime {
         let ns = Duration::from_nanos(self.0.unsigned_abs());
-        if self.0 >= 0 { UNIX_EPOCH + ns } else { UNIX_EPOCH - ns }
+        if self.0 >= 0 {
+            UNIX_EPOCH + ns
+        } else {
+            UNIX_EPOCH - ns
+        }
     }
 
     /// Converts; a time outside what 64 bits of nanoseconds hold is clamped.
@@ -50,13 +57,19 @@ impl Clock {
     /// Moves a manual clock; does nothing to the system's.
     pub fn advance(&self, by: Duration) {
         if let Self::Manual(t) = self {
-            t.fetch_add(i64::try_from(by.as_nanos()).unwrap_or(i64::MAX), Ordering::Relaxed);
+            t.fetch_add(
+                i64::try_from(by.as_nanos()).unwrap_or(i64::MAX),
+                Ordering::Relaxed,
+            );
         }
     }
 
     pub fn now(&self) -> Time {
         match self {
-            #[allow(clippy::disallowed_methods, reason = "the one place that asks the system")]
+            #[allow(
+                clippy::disallowed_methods,
+                reason = "the one place that asks the system"
+            )]
             Self::System => Time::from_system(SystemTime::now()),
             Self::Manual(t) => Time(t.load(Ordering::Relaxed)),
         }

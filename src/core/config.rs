@@ -16,7 +16,11 @@ pub struct Config {
 
 impl Config {
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
-        Self { data_dir: data_dir.into(), content_cache: 256 << 20, node_cache: 200_000 }
+        Self {
+            data_dir: data_dir.into(),
+            content_cache: 256 << 20,
+            node_cache: 200_000,
+        }
     }
 
     pub fn database(&self) -> PathBuf {
@@ -50,13 +54,20 @@ pub fn data_dir(argument: Option<PathBuf>) -> Result<PathBuf> {
         return Ok(std::path::absolute(dir)?);
     }
     let base = etcetera::base_strategy::choose_native_strategy().map_err(|e| {
-        Error::new(Kind::Invalid, "no home directory: say where with --data-dir").caused_by(e)
+        Error::new(
+            Kind::Invalid,
+            "no home directory: say where with --data-dir",
+        )
+        .caused_by(e)
     })?;
     Ok(base.data_dir().join("nexus"))
 }
 
 /// Reads an environment variable; empty counts as unset.
-#[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the environment"
+)]
 pub fn env(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|v| !v.is_empty())
 }

@@ -49,7 +49,10 @@ impl Hash {
     pub fn from_slice(bytes: &[u8]) -> Result<Self, Error> {
         match bytes.try_into() {
             Ok(b) => Ok(Self(b)),
-            Err(_) => fail(Kind::Corrupt, format!("a hash has 32 bytes, not {}", bytes.len())),
+            Err(_) => fail(
+                Kind::Corrupt,
+                format!("a hash has 32 bytes, not {}", bytes.len()),
+            ),
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod config;
 
 pub use caller::Caller;
 pub use clock::{Clock, Time};
+pub use config::Config;
 pub use error::{Error, Kind, Result};
 pub use ids::{HandleId, Hash, Ino, MountId, Op, TenantId};
 pub use path::{FsPath, Name};

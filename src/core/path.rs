@@ -16,10 +16,16 @@ pub struct Name(Box<[u8]>);
 impl Name {
     pub fn new(bytes: &[u8]) -> Result<Self> {
         if bytes.len() > NAME_MAX {
-            return fail(Kind::NameTooLong, format!("name of {} bytes: 255 is the most", bytes.len()));
+            return fail(
+                Kind::NameTooLong,
+                format!("name of {} bytes: 255 is the most", bytes.len()),
+            );
         }
         if matches!(bytes, b"" | b"." | b"..") || bytes.iter().any(|b| matches!(b, b'/' | 0)) {
-            return fail(Kind::Invalid, format!("invalid name {:?}", bytes.escape_ascii().to_string()));
+            return fail(
+                Kind::Invalid,
+                format!("invalid name {:?}", bytes.escape_ascii().to_string()),
+            );
         }
         Ok(Self(bytes.into()))
     }
@@ -55,11 +61,17 @@ impl FsPath {
     /// Parses an absolute path. `//` and `.` vanish; `..` goes up and stops at the root.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         if bytes.len() > PATH_MAX {
-            return fail(Kind::NameTooLong, format!("path of {} bytes: 4095 is the most", bytes.len()));
+            return fail(
+                Kind::NameTooLong,
+                format!("path of {} bytes: 4095 is the most", bytes.len()),
+            );
         }
         if bytes.first() != Some(&b'/') {
             let shown = show(bytes);
-            return fail(Kind::Invalid, format!("path {shown:?} must be absolute, as in /workspace/{shown}"));
+            return fail(
+                Kind::Invalid,
+                format!("path {shown:?} must be absolute, as in /workspace/{shown}"),
+            );
         }
         let mut names = Vec::new();
         for part in bytes.split(|b| *b == b'/') {
@@ -131,7 +143,10 @@ pub fn show(bytes: &[u8]) -> String {
     for chunk in bytes.utf8_chunks() {
         out.push_str(chunk.valid());
         for byte in chunk.invalid() {
-            out.push_str(&format!("\\x{byte:02x}"));
+            out.push_str("\\x");
+            out.extend(
+                [byte >> 4, byte & 15].map(|d| char::from_digit(d.into(), 16).unwrap_or('?')),
+            );
         }
     }
     out

@@ -34,7 +34,11 @@ pub struct SetAttr {
 
 impl SetAttr {
     fn is_size_only(&self) -> bool {
-        *self == Self { size: self.size, ..Self::default() }
+        *self
+            == Self {
+                size: self.size,
+                ..Self::default()
+            }
     }
 
     fn kind(&self) -> OpKind {
@@ -76,12 +80,21 @@ impl Engine {
         let node = self.node(ino)?;
         if node.is_dir() {
             return Ok(match self.transient.touched(ino) {
-                Some(at) if at > node.mtime => Arc::new(Node { mtime: at, ctime: at.max(node.ctime), ..(*node).clone() }),
+                Some(at) if at > node.mtime => Arc::new(Node {
+                    mtime: at,
+                    ctime: at.max(node.ctime),
+                    ..(*node).clone()
+                }),
                 _ => node,
             });
         }
         Ok(match self.files.pending(ino) {
-            Some((size, at)) => Arc::new(Node { size, mtime: at, ctime: at.max(node.ctime), ..(*node).clone() }),
+            Some((size, at)) => Arc::new(Node {
+                size,
+                mtime: at,
+                ctime: at.max(node.ctime),
+                ..(*node).clone()
+            }),
             None => node,
         })
     }
@@ -124,11 +137,19 @@ impl Engine {
                 false => Ok(()),
             };
         }
-        rights.iter().try_for_each(|right| decide(caller, &node, *right))
+        rights
+            .iter()
+            .try_for_each(|right| decide(caller, &node, *right))
     }
 
     /// Changes attributes. `handle` is the open file the change came through (ftruncate(2)).
-    pub fn setattr(&self, caller: &Caller, ino: Ino, set: &SetAttr, handle: Option<HandleId>) -> Result<Arc<Node>> {
+    pub fn setattr(
+        &self,
+        caller: &Caller,
+        ino: Ino,
+        set: &SetAttr,
+        handle: Option<HandleId>,
+    ) -> Result<Arc<Node>> {
         if view::is_view(ino) {
             return fail(Kind::ReadOnly, "this is computed and cannot be changed");
         }
@@ -162,13 +183,19 @@ impl Engine {
 
     /// Sets attributes of a node that is not in the tables: its own creator's touch belongs to the creation.
     fn set_transient(&self, caller: &Caller, ino: Ino, set: &SetAttr) -> bool {
-        let own = self.transient.birth(ino).is_some_and(|b| b.caller.pid == caller.pid);
+        let own = self
+            .transient
+            .birth(ino)
+            .is_some_and(|b| b.caller.pid == caller.pid);
         if !own && !self.transient.is_unlinked(ino) {
             return false;
         }
-        let Some(old) = self.transient.node(ino) else { return false };
+        let Some(old) = self.transient.node(ino) else {
+            return false;
+        };
         self.files.set_times(ino, set, self.clock.now());
-        self.transient.set(Arc::new(applied(caller, &old, set, self.clock.now())));
+        self.transient
+            .set(Arc::new(applied(caller, &old, set, self.clock.now())));
         true
     }
 
@@ -197,7 +224,10 @@ impl Engine {
         if node.atime > node.mtime && node.atime > node.ctime && now.0 - node.atime.0 < DAY {
             return;
         }
-        let seen = Arc::new(Node { atime: now, ..(**node).clone() });
+        let seen = Arc::new(Node {
+            atime: now,
+            ..(**node).clone()
+        });
         if self.transient.node(node.ino).is_some() {
             self.transient.set(seen);
         } else if self.cache.refresh(node, seen) {
@@ -207,7 +237,8 @@ impl Engine {
 
     /// Tells what space the store has left: the host filesystem's truth.
     pub fn statfs(&self) -> Result<StatFs> {
-        let host = nix::sys::statvfs::statvfs(&self.config.data_dir).map_err(std::io::Error::from)?;
+        let host =
+            nix::sys::statvfs::statvfs(&self.config.data_dir).map_err(std::io::Error::from)?;
         let unit = host.fragment_size();
         Ok(StatFs {
             total: host.blocks() * unit,
@@ -222,7 +253,11 @@ impl Engine {
 impl Change<'_> {
     /// Clears what a change of content by an unprivileged caller clears: set-id bits (write(2)).
     pub(super) fn without_setid(mode: u32) -> u32 {
-        if mode & 0o010 != 0 { mode & !0o6000 } else { mode & !0o4000 }
+        if mode & 0o010 != 0 {
+            mode & !0o6000
+        } else {
+            mode & !0o4000
+        }
     }
 }
 
@@ -270,11 +305,19 @@ fn former(old: &Node, set: &SetAttr) -> Value {
 
 impl Engine {
     /// Sets a file's length: within a write session through its handle, or as an operation of its own.
-    fn truncate(&self, caller: &Caller, ino: Ino, size: u64, handle: Option<HandleId>) -> Result<()> {
+    fn truncate(
+        &self,
+        caller: &Caller,
+        ino: Ino,
+        size: u64,
+        handle: Option<HandleId>,
+    ) -> Result<()> {
         let node = self.node(ino)?;
         match node.kind {
             FileKind::File => {}
-            FileKind::Directory => return fail(Kind::IsDirectory, "a directory has no length to set"),
+            FileKind::Directory => {
+                return fail(Kind::IsDirectory, "a directory has no length to set");
+            }
             _ => return fail(Kind::Invalid, "only a regular file has a length to set"),
         }
         if let Some(handle) = handle {

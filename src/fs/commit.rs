@@ -33,7 +33,11 @@ pub struct Change<'a> {
 
 impl Engine {
     /// Runs `f` in a transaction of the caller's tenant. An error of `f` or of the commit leaves nothing.
-    pub(super) fn change<T>(&self, caller: &Caller, f: impl FnOnce(&mut Change<'_>) -> Result<T>) -> Result<T> {
+    pub(super) fn change<T>(
+        &self,
+        caller: &Caller,
+        f: impl FnOnce(&mut Change<'_>) -> Result<T>,
+    ) -> Result<T> {
         let turn = self.turn.lock();
         let (out, events) = self.change_in_turn(caller, f)?;
         drop(turn);
@@ -47,7 +51,10 @@ impl Engine {
         f: impl FnOnce(&mut Change<'_>) -> Result<T>,
     ) -> Result<(T, Vec<Event>)> {
         let Some(tenant) = caller.tenant else {
-            return Err(Error::new(Kind::Denied, "without a tenant nothing can be changed"));
+            return Err(Error::new(
+                Kind::Denied,
+                "without a tenant nothing can be changed",
+            ));
         };
         self.stock_ids()?;
         let mut tx = self.db.begin()?;
@@ -93,7 +100,10 @@ impl Change<'_> {
 
     /// The committed entry of a name. A file that is still being created is committed first, as its own operation.
     pub(super) fn entry(&mut self, parent: Ino, name: &Name) -> Result<Option<Arc<Entry>>> {
-        let place = Place { parent, name: name.clone() };
+        let place = Place {
+            parent,
+            name: name.clone(),
+        };
         if let Some((_, known)) = self.entries.iter().rev().find(|(p, _)| *p == place) {
             return Ok(known.clone());
         }
@@ -157,16 +167,38 @@ impl Change<'_> {
         for x in xattr::list(&mut *self.tx, old.ino)? {
             self.end_xattr(&x)?;
         }
-        self.unlinked.push(Arc::new(Node { nlink: 0, ctime: self.now, ..old.clone() }));
+        self.unlinked.push(Arc::new(Node {
+            nlink: 0,
+            ctime: self.now,
+            ..old.clone()
+        }));
         self.nodes.insert(old.ino, None);
         Ok(())
     }
 
-    pub(super) fn add_entry(&mut self, parent: Ino, name: &Name, ino: Ino, cookie: u64) -> Result<()> {
-        let new = Entry { parent, name: name.clone(), ino, cookie, began: self.op() };
+    pub(super) fn add_entry(
+        &mut self,
+        parent: Ino,
+        name: &Name,
+        ino: Ino,
+        cookie: u64,
+    ) -> Result<()> {
+        let new = Entry {
+            parent,
+            name: name.clone(),
+            ino,
+            cookie,
+            began: self.op(),
+        };
         entry::put(&mut *self.tx, &new)?;
         self.add_state(new.sum());
-        self.entries.push((Place { parent, name: name.clone() }, Some(Arc::new(new))));
+        self.entries.push((
+            Place {
+                parent,
+                name: name.clone(),
+            },
+            Some(Arc::new(new)),
+        ));
         Ok(())
     }
 
@@ -174,7 +206,13 @@ impl Change<'_> {
         let op = self.op();
         entry::retire(&mut *self.tx, old, op)?;
         self.add_state(old.sum().wrapping_neg());
-        self.entries.push((Place { parent: old.parent, name: old.name.clone() }, None));
+        self.entries.push((
+            Place {
+                parent: old.parent,
+                name: old.name.clone(),
+            },
+            None,
+        ));
         Ok(())
     }
 
@@ -284,13 +322,23 @@ impl Change<'_> {
         self.tx.commit()?;
         let mut events = Vec::with_capacity(self.entries.len() + self.nodes.len());
         for (place, _) in &self.entries {
-            events.push(Event::Entry { parent: place.parent, name: place.name.clone() });
+            events.push(Event::Entry {
+                parent: place.parent,
+                name: place.name.clone(),
+            });
         }
         for ino in self.nodes.keys() {
             let data = self.contents.contains(ino);
-            events.push(if data { Event::Data(*ino) } else { Event::Attr(*ino) });
+            events.push(if data {
+                Event::Data(*ino)
+            } else {
+                Event::Attr(*ino)
+            });
         }
-        let delta = Delta { nodes: self.nodes.into_iter().collect(), entries: self.entries };
+        let delta = Delta {
+            nodes: self.nodes.into_iter().collect(),
+            entries: self.entries,
+        };
         self.engine.publish(delta, self.unlinked, &self.births);
         self.engine.events.log_grew(self.tenant, self.head.op);
         Ok(events)

@@ -27,7 +27,14 @@ struct Wanted {
 
 impl Engine {
     /// Creates a regular file and opens it (open(2) with O_CREAT). The file enters the tables when it is first closed.
-    pub fn create(&self, caller: &Caller, parent: Ino, name: &Name, mode: u32, flags: OpenFlags) -> Result<(Arc<Node>, HandleId)> {
+    pub fn create(
+        &self,
+        caller: &Caller,
+        parent: Ino,
+        name: &Name,
+        mode: u32,
+        flags: OpenFlags,
+    ) -> Result<(Arc<Node>, HandleId)> {
         let turn = self.turn.lock();
         let (dir, _) = self.may_add(caller, parent)?;
         if let Some(ino) = self.child(parent, name)? {
@@ -38,41 +45,114 @@ impl Engine {
             let handle = self.open(caller, ino, flags)?;
             return Ok((self.getattr(caller, ino)?, handle));
         }
-        let wanted = Wanted { kind: FileKind::File, mode, rdev: 0 };
+        let wanted = Wanted {
+            kind: FileKind::File,
+            mode,
+            rdev: 0,
+        };
         let node = Arc::new(self.new_node(caller, &dir, &wanted, self.clock.now())?);
-        let place = Arc::new(Place { parent, name: name.clone() });
-        let birth = Birth { place, cookie: node.ino.0, caller: caller.clone() };
+        let place = Arc::new(Place {
+            parent,
+            name: name.clone(),
+        });
+        let birth = Birth {
+            place,
+            cookie: node.ino.0,
+            caller: caller.clone(),
+        };
         self.transient.insert_unborn(node.clone(), birth);
         drop(turn);
-        self.tell(caller, vec![super::Event::Entry { parent, name: name.clone() }, super::Event::Attr(parent)]);
+        self.tell(
+            caller,
+            vec![
+                super::Event::Entry {
+                    parent,
+                    name: name.clone(),
+                },
+                super::Event::Attr(parent),
+            ],
+        );
         let handle = self.open_created(node.ino, flags)?;
         Ok((node, handle))
     }
 
     /// Makes a file that is not opened, a fifo, a socket or a device.
-    pub fn mknod(&self, caller: &Caller, parent: Ino, name: &Name, kind: FileKind, mode: u32, rdev: u32) -> Result<Arc<Node>> {
+    pub fn mknod(
+        &self,
+        caller: &Caller,
+        parent: Ino,
+        name: &Name,
+        kind: FileKind,
+        mode: u32,
+        rdev: u32,
+    ) -> Result<Arc<Node>> {
         if matches!(kind, FileKind::CharDevice | FileKind::BlockDevice) && !caller.is_root() {
             return fail(Kind::NotPermitted, "only the superuser makes device nodes");
         }
-        self.add(caller, parent, name, OpKind::Mknod, &Wanted { kind, mode, rdev }, None)
+        self.add(
+            caller,
+            parent,
+            name,
+            OpKind::Mknod,
+            &Wanted { kind, mode, rdev },
+            None,
+        )
     }
 
     pub fn mkdir(&self, caller: &Caller, parent: Ino, name: &Name, mode: u32) -> Result<Arc<Node>> {
-        self.add(caller, parent, name, OpKind::Mkdir, &Wanted { kind: FileKind::Directory, mode, rdev: 0 }, None)
+        self.add(
+            caller,
+            parent,
+            name,
+            OpKind::Mkdir,
+            &Wanted {
+                kind: FileKind::Directory,
+                mode,
+                rdev: 0,
+            },
+            None,
+        )
     }
 
-    pub fn symlink(&self, caller: &Caller, parent: Ino, name: &Name, target: &[u8]) -> Result<Arc<Node>> {
+    pub fn symlink(
+        &self,
+        caller: &Caller,
+        parent: Ino,
+        name: &Name,
+        target: &[u8],
+    ) -> Result<Arc<Node>> {
         if target.is_empty() || target.contains(&0) {
-            return fail(Kind::Invalid, "a link's target is one byte or more, without NUL");
+            return fail(
+                Kind::Invalid,
+                "a link's target is one byte or more, without NUL",
+            );
         }
         if target.len() > TARGET_MAX {
-            return fail(Kind::NameTooLong, format!("link target of {} bytes: {TARGET_MAX} is the most", target.len()));
+            return fail(
+                Kind::NameTooLong,
+                format!(
+                    "link target of {} bytes: {TARGET_MAX} is the most",
+                    target.len()
+                ),
+            );
         }
-        let wanted = Wanted { kind: FileKind::Symlink, mode: 0o777, rdev: 0 };
+        let wanted = Wanted {
+            kind: FileKind::Symlink,
+            mode: 0o777,
+            rdev: 0,
+        };
         self.add(caller, parent, name, OpKind::Symlink, &wanted, Some(target))
     }
 
-    fn add(&self, caller: &Caller, parent: Ino, name: &Name, op: OpKind, wanted: &Wanted, bytes: Option<&[u8]>) -> Result<Arc<Node>> {
+    fn add(
+        &self,
+        caller: &Caller,
+        parent: Ino,
+        name: &Name,
+        op: OpKind,
+        wanted: &Wanted,
+        bytes: Option<&[u8]>,
+    ) -> Result<Arc<Node>> {
         let sealed = bytes.map(|b| self.blobs.seal_bytes(b)).transpose()?;
         let ino = self.change(caller, |ch| {
             let (dir, path) = self.may_add(caller, parent)?;
@@ -105,9 +185,19 @@ impl Engine {
             ch.vacant(parent, name)?;
             let from = self.path_of(ino)?;
             ch.add_entry(parent, name, ino, self.next_id()?)?;
-            ch.touch(Node { nlink: old.nlink + 1, ctime: ch.now, ..(*old).clone() })?;
+            ch.touch(Node {
+                nlink: old.nlink + 1,
+                ctime: ch.now,
+                ..(*old).clone()
+            })?;
             ch.touch_dir(parent, 0, ch.now)?;
-            ch.record(OpKind::Link, ino, &from, Some(&dir.join(name.clone())), &json!({}))
+            ch.record(
+                OpKind::Link,
+                ino,
+                &from,
+                Some(&dir.join(name.clone())),
+                &json!({}),
+            )
         })?;
         self.getattr(caller, ino)
     }
@@ -127,8 +217,13 @@ impl Engine {
         let is_dir = wanted.kind == FileKind::Directory;
         let is_link = wanted.kind == FileKind::Symlink;
         let inherits = dir.mode & 0o2000 != 0;
-        let gid = if inherits { dir.gid } else { group.unwrap_or(caller.gid) };
-        let mut mode = (wanted.mode & 0o7000) | (wanted.mode & 0o777 & if is_link { 0o777 } else { mask & !caller.umask });
+        let gid = if inherits {
+            dir.gid
+        } else {
+            group.unwrap_or(caller.gid)
+        };
+        let mut mode = (wanted.mode & 0o7000)
+            | (wanted.mode & 0o777 & if is_link { 0o777 } else { mask & !caller.umask });
         if is_dir && inherits {
             mode |= 0o2000;
         } else if !is_dir && mode & 0o2010 == 0o2010 && !caller.is_root() && !caller.in_group(gid) {
@@ -160,7 +255,9 @@ impl Engine {
         let home = self.home(dir.tenant)?;
         let path = self.path_of(dir.ino)?;
         let set = path.names().first().and_then(|first| {
-            home.namespaces.iter().find(|n| n.name.as_bytes() == first.as_bytes())
+            home.namespaces
+                .iter()
+                .find(|n| n.name.as_bytes() == first.as_bytes())
         });
         Ok(set.map_or((0o777, None), |n| {
             let group = (n.group == GroupRule::Tenant).then_some(home.tenant.gid);
@@ -177,7 +274,10 @@ fn linkable(caller: &Caller, node: &Node) -> Result<()> {
         return Err(super::engine::no_node(node.ino));
     }
     if node.nlink >= LINK_MAX {
-        return fail(Kind::TooManyLinks, format!("a node has {LINK_MAX} names at most"));
+        return fail(
+            Kind::TooManyLinks,
+            format!("a node has {LINK_MAX} names at most"),
+        );
     }
     Ok(())
 }

@@ -43,7 +43,12 @@ impl Engine {
             decide(caller, &node, Right::Read)?;
             held = Some(self.files.hold(self, ino)?);
         }
-        let handle = DirHandle { ino, buffer: Mutex::default(), position: Mutex::new(0), _held: held };
+        let handle = DirHandle {
+            ino,
+            buffer: Mutex::default(),
+            position: Mutex::new(0),
+            _held: held,
+        };
         let id = self.files.next();
         self.files.dirs.write().insert(id, Arc::new(handle));
         Ok(id)
@@ -54,7 +59,13 @@ impl Engine {
     }
 
     /// Gives entries with a cookie greater than `after` to `take`, in order, until it returns false. One query a page.
-    pub fn readdir(&self, caller: &Caller, id: HandleId, after: u64, mut take: impl FnMut(&DirEntry) -> bool) -> Result<()> {
+    pub fn readdir(
+        &self,
+        caller: &Caller,
+        id: HandleId,
+        after: u64,
+        mut take: impl FnMut(&DirEntry) -> bool,
+    ) -> Result<()> {
         let dir = self.dir_handle(id)?;
         let mut buffer = dir.buffer.lock();
         let mut position = dir.position.lock();
@@ -66,7 +77,9 @@ impl Engine {
             if buffer.is_empty() {
                 *buffer = self.page(caller, dir.ino, *position)?;
             }
-            let Some(next) = buffer.front() else { return Ok(()) };
+            let Some(next) = buffer.front() else {
+                return Ok(());
+            };
             if !take(next) {
                 return Ok(());
             }
@@ -119,7 +132,9 @@ impl Engine {
         page.sort_by_key(|e| e.cookie);
         page.dedup_by_key(|e| e.cookie);
         if self.transient.node(dir).is_none() && self.node(dir)?.parent == Ino(0) {
-            page.retain(|e| namespace::named(e.name.as_bytes()).is_some_and(|p| p.visible_to(caller)));
+            page.retain(|e| {
+                namespace::named(e.name.as_bytes()).is_some_and(|p| p.visible_to(caller))
+            });
         }
         Ok(page.into())
     }
@@ -127,7 +142,10 @@ impl Engine {
     fn stored_page(&self, dir: Ino, after: u64) -> Result<Vec<DirEntry>> {
         let began = self.cache.reading();
         let rows = entry::list(&mut *self.db.read()?, dir, after, PAGE)?;
-        let rows: Vec<(Arc<Entry>, Found)> = rows.into_iter().map(|(e, n)| (Arc::new(e), Arc::new(n))).collect();
+        let rows: Vec<(Arc<Entry>, Found)> = rows
+            .into_iter()
+            .map(|(e, n)| (Arc::new(e), Arc::new(n)))
+            .collect();
         self.cache.fill_page(began, &rows);
         let shown = |(e, n): (Arc<Entry>, Found)| DirEntry {
             cookie: e.cookie,
@@ -142,7 +160,10 @@ impl Engine {
             return fail(Kind::NotDirectory, "not a directory");
         };
         let first = super::engine::FIRST_ID;
-        let numbered = entries.into_iter().zip(first..).filter(|(_, cookie)| *cookie > after);
+        let numbered = entries
+            .into_iter()
+            .zip(first..)
+            .filter(|(_, cookie)| *cookie > after);
         numbered
             .map(|((name, id), cookie)| {
                 let node = self.view_node(caller, view::sibling(dir, id))?;

@@ -4,7 +4,7 @@ use super::events::Events;
 use super::handle::Files;
 use super::namespace::Tenants;
 use super::transient::Transient;
-use super::view::Views;
+use super::view::{View, Views};
 use crate::blob::Blobs;
 use crate::core::{Clock, Config, Error, Ino, Kind, Name, Result, Time};
 use crate::db::Db;
@@ -42,7 +42,7 @@ pub struct Engine {
 
 impl Engine {
     /// Builds the engine over a migrated database and makes sure the default tenant exists.
-    pub fn open(config: Config, db: Arc<dyn Db>, clock: Clock) -> Result<Self> {
+    pub fn new(config: Config, db: Arc<dyn Db>, clock: Clock) -> Result<Self> {
         let blobs = Blobs::open(&config, db.clone())?;
         let transient = Arc::<Transient>::default();
         let engine = Self {
@@ -84,6 +84,11 @@ impl Engine {
         &self.config
     }
 
+    /// Registers the computed subtrees; once, while Nexus is put together.
+    pub fn set_views(&self, views: Vec<Box<dyn View>>) {
+        self.views.set(views);
+    }
+
     /// Forgets what can be read again, to free memory or to read cold.
     pub fn drop_caches(&self) {
         self.cache.clear();
@@ -117,7 +122,9 @@ impl Engine {
              ON CONFLICT (name) DO UPDATE SET value = counters.value + $2 RETURNING value",
             &[(FIRST_ID + ID_BLOCK).into(), ID_BLOCK.into()],
         )?;
-        let row = rows.first().ok_or_else(|| Error::new(Kind::Io, "no counter came back"))?;
+        let row = rows
+            .first()
+            .ok_or_else(|| Error::new(Kind::Io, "no counter came back"))?;
         let end = row.uint(0)?;
         tx.commit()?;
         Ok(end - ID_BLOCK..end)
@@ -143,7 +150,10 @@ impl Engine {
 
     /// What a name stands for, files that are still being created included.
     pub(super) fn child(&self, parent: Ino, name: &Name) -> Result<Option<Ino>> {
-        let place = Place { parent, name: name.clone() };
+        let place = Place {
+            parent,
+            name: name.clone(),
+        };
         if let Some(ino) = self.transient.child(&place) {
             return Ok(Some(ino));
         }
@@ -169,8 +179,12 @@ impl Engine {
         let Some(found) = entry::name_of(&mut *self.db.read()?, ino)? else {
             return Ok(None);
         };
-        let place = Place { parent: found.parent, name: found.name.clone() };
-        self.cache.fill_entry(began, place.clone(), Some(Arc::new(found)));
+        let place = Place {
+            parent: found.parent,
+            name: found.name.clone(),
+        };
+        self.cache
+            .fill_entry(began, place.clone(), Some(Arc::new(found)));
         Ok(Some(Arc::new(place)))
     }
 
@@ -198,12 +212,18 @@ impl Engine {
         let _turn = self.turn.lock();
         let mut tx = self.db.begin()?;
         for (ino, atime) in atimes {
-            tx.execute("UPDATE nodes SET atime = $1 WHERE ino = $2", &[atime.into(), ino.into()])?;
+            tx.execute(
+                "UPDATE nodes SET atime = $1 WHERE ino = $2",
+                &[atime.into(), ino.into()],
+            )?;
         }
         tx.commit()
     }
 }
 
 pub(super) fn no_node(ino: Ino) -> Error {
-    Error::new(Kind::NotFound, format!("node {ino} does not exist any more"))
+    Error::new(
+        Kind::NotFound,
+        format!("node {ino} does not exist any more"),
+    )
 }

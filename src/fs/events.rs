@@ -3,7 +3,7 @@
 use crate::core::{Ino, MountId, Name, Op, TenantId};
 use parking_lot::{Condvar, Mutex};
 use std::collections::HashMap;
-use std::sync::mpsc::{Receiver, SyncSender, Sender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::time::Duration;
 
 /// How long a change waits for a kernel to confirm that it forgot; a mount that is going away does not answer.
@@ -45,7 +45,11 @@ impl Events {
     /// Starts telling a mount what others change in its tenant. Dropping the receiver ends it.
     pub fn subscribe(&self, tenant: TenantId, mount: MountId) -> Receiver<Notice> {
         let (queue, receiver) = channel();
-        self.subscribers.lock().push(Subscriber { tenant, mount, queue });
+        self.subscribers.lock().push(Subscriber {
+            tenant,
+            mount,
+            queue,
+        });
         receiver
     }
 
@@ -65,12 +69,19 @@ impl Events {
                 waits.push(receiver);
                 confirm = Some(sender);
             }
-            s.queue.send(Notice { events: events.clone(), _confirm: confirm }).is_ok()
+            s.queue
+                .send(Notice {
+                    events: events.clone(),
+                    _confirm: confirm,
+                })
+                .is_ok()
         });
         for wait in waits {
             // Nothing is ever sent: the sender's drop is the confirmation.
             if wait.recv_timeout(CONFIRM_MAX) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
-                tracing::warn!("a mount did not confirm within {CONFIRM_MAX:?} that it forgot stale entries");
+                tracing::warn!(
+                    "a mount did not confirm within {CONFIRM_MAX:?} that it forgot stale entries"
+                );
             }
         }
     }

@@ -46,7 +46,12 @@ pub struct OpenFlags {
 
 impl OpenFlags {
     pub fn new(access: Access) -> Self {
-        Self { access, append: false, truncate: false, exclusive: false }
+        Self {
+            access,
+            append: false,
+            truncate: false,
+            exclusive: false,
+        }
     }
 }
 
@@ -68,10 +73,17 @@ pub(super) struct Writing {
 
 impl OpenFile {
     fn new(node: &Node) -> Self {
-        let content = if node.is_file() { node.content.clone() } else { Content::Empty };
+        let content = if node.is_file() {
+            node.content.clone()
+        } else {
+            Content::Empty
+        };
         Self {
             ino: node.ino,
-            state: Mutex::new(Writing { working: Working::new(content), writer: None }),
+            state: Mutex::new(Writing {
+                working: Working::new(content),
+                writer: None,
+            }),
             dirty: AtomicBool::new(false),
             size: AtomicU64::new(node.size),
             mtime: AtomicI64::new(node.mtime.0),
@@ -142,7 +154,10 @@ pub(super) struct Files {
 impl Files {
     pub(super) fn new(transient: Arc<Transient>) -> Self {
         Self {
-            registry: Arc::new(Registry { open: Mutex::default(), transient }),
+            registry: Arc::new(Registry {
+                open: Mutex::default(),
+                transient,
+            }),
             handles: RwLock::default(),
             dirs: RwLock::default(),
             next: AtomicU64::new(1),
@@ -164,7 +179,10 @@ impl Files {
             open.insert(ino, (file.clone(), 1));
             file
         };
-        Ok(Held { file, registry: self.registry.clone() })
+        Ok(Held {
+            file,
+            registry: self.registry.clone(),
+        })
     }
 
     /// Runs `f` while no node is opened or closed; `f` gets to know which are open.
@@ -178,13 +196,19 @@ impl Files {
     }
 
     fn all(&self) -> Vec<Arc<OpenFile>> {
-        self.registry.open.lock().values().map(|(f, _)| f.clone()).collect()
+        self.registry
+            .open
+            .lock()
+            .values()
+            .map(|(f, _)| f.clone())
+            .collect()
     }
 
     /// Size and mtime of a file that has unsealed writes.
     pub(super) fn pending(&self, ino: Ino) -> Option<(u64, Time)> {
         let file = self.find(ino)?;
-        file.is_dirty().then(|| (file.size.load(Ordering::Acquire), file.mtime()))
+        file.is_dirty()
+            .then(|| (file.size.load(Ordering::Acquire), file.mtime()))
     }
 
     /// utimensat(2) on a file being written: the pending version carries that time.
@@ -241,8 +265,12 @@ impl Engine {
         }
         let node = self.getattr(caller, ino)?;
         match node.kind {
-            FileKind::Directory => return fail(Kind::IsDirectory, "a directory is opened with opendir"),
-            FileKind::Symlink => return fail(Kind::SymlinkLoop, "a symbolic link cannot be opened itself"),
+            FileKind::Directory => {
+                return fail(Kind::IsDirectory, "a directory is opened with opendir");
+            }
+            FileKind::Symlink => {
+                return fail(Kind::SymlinkLoop, "a symbolic link cannot be opened itself");
+            }
             _ => {}
         }
         self.may_open(caller, &node, flags)?;
@@ -251,23 +279,35 @@ impl Engine {
             self.modify(caller, &held, |w| w.working.truncate(0))?;
             self.strip_setid(caller, ino)?;
         }
-        Ok(self.files.insert(Handle { source: Source::Stored(held), flags }))
+        Ok(self.files.insert(Handle {
+            source: Source::Stored(held),
+            flags,
+        }))
     }
 
     /// The handle that create(2) gives: its access was granted with the creation.
     pub(super) fn open_created(&self, ino: Ino, flags: OpenFlags) -> Result<HandleId> {
         let held = self.files.hold(self, ino)?;
-        Ok(self.files.insert(Handle { source: Source::Stored(held), flags }))
+        Ok(self.files.insert(Handle {
+            source: Source::Stored(held),
+            flags,
+        }))
     }
 
     fn open_view(&self, caller: &Caller, ino: Ino, flags: OpenFlags) -> Result<HandleId> {
         if flags.access.writes() {
-            return fail(Kind::ReadOnly, "this file is computed and cannot be written");
+            return fail(
+                Kind::ReadOnly,
+                "this file is computed and cannot be written",
+            );
         }
         let Item::File(bytes) = self.views.item(caller, ino)? else {
             return fail(Kind::IsDirectory, "not a file");
         };
-        Ok(self.files.insert(Handle { source: Source::Computed(bytes), flags }))
+        Ok(self.files.insert(Handle {
+            source: Source::Computed(bytes),
+            flags,
+        }))
     }
 
     fn may_open(&self, caller: &Caller, node: &Node, flags: OpenFlags) -> Result<()> {
@@ -295,7 +335,10 @@ impl Engine {
     pub fn flush(&self, caller: &Caller, id: HandleId) -> Result<()> {
         let handle = self.files.handle(id)?;
         match &handle.source {
-            Source::Stored(held) if handle.flags.access.writes() || self.transient.birth(held.file.ino).is_some() => {
+            Source::Stored(held)
+                if handle.flags.access.writes()
+                    || self.transient.birth(held.file.ino).is_some() =>
+            {
                 self.seal(caller, &held.file, OpKind::Write)
             }
             _ => Ok(()),

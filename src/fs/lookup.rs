@@ -72,19 +72,28 @@ impl Engine {
                 }
                 continue;
             };
-            let at = stack.last().ok_or_else(|| Error::new(Kind::NotFound, "empty walk"))?;
-            let found = self.lookup(caller, at.ino, &name).map_err(|e| named(e, path))?;
+            let at = stack
+                .last()
+                .ok_or_else(|| Error::new(Kind::NotFound, "empty walk"))?;
+            let found = self
+                .lookup(caller, at.ino, &name)
+                .map_err(|e| named(e, path))?;
             if found.kind == crate::meta::FileKind::Symlink && (follow || !todo.is_empty()) {
                 links += 1;
                 if links > LINKS_MAX {
-                    return fail(Kind::SymlinkLoop, format!("{path}: more than {LINKS_MAX} symbolic links"));
+                    return fail(
+                        Kind::SymlinkLoop,
+                        format!("{path}: more than {LINKS_MAX} symbolic links"),
+                    );
                 }
                 push_target(&self.readlink(caller, found.ino)?, path, &mut todo)?;
             } else {
                 stack.push(found);
             }
         }
-        stack.pop().ok_or_else(|| Error::new(Kind::NotFound, format!("no {path}")))
+        stack
+            .pop()
+            .ok_or_else(|| Error::new(Kind::NotFound, format!("no {path}")))
     }
 
     /// The directory that holds the last name of a path, and that name.
@@ -102,7 +111,10 @@ impl Engine {
     /// A stored directory of the caller's tenant.
     pub(super) fn directory(&self, caller: &Caller, ino: Ino) -> Result<Arc<Node>> {
         if view::is_view(ino) {
-            return fail(Kind::ReadOnly, "this directory is computed and cannot be changed");
+            return fail(
+                Kind::ReadOnly,
+                "this directory is computed and cannot be changed",
+            );
         }
         let node = self.node(ino)?;
         if caller.tenant != Some(node.tenant) {
@@ -123,7 +135,10 @@ enum Step {
 /// Puts a link's target on the list of steps. An absolute target leaves the tree: what it means depends on the mount.
 fn push_target(target: &[u8], path: &FsPath, todo: &mut Vec<Step>) -> Result<()> {
     if target.first() == Some(&b'/') {
-        return fail(Kind::NotFound, format!("{path}: a link on the way leads out of the tree"));
+        return fail(
+            Kind::NotFound,
+            format!("{path}: a link on the way leads out of the tree"),
+        );
     }
     for part in target.split(|b| *b == b'/').rev() {
         match part {

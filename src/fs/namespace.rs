@@ -38,7 +38,10 @@ impl Location {
     /// Fails where nothing may be created, changed or removed.
     pub(super) fn writable(&self, caller: &Caller) -> Result<()> {
         match self.policy {
-            None => fail(Kind::Denied, "the root of a tenant holds its namespaces and nothing else"),
+            None => fail(
+                Kind::Denied,
+                "the root of a tenant holds its namespaces and nothing else",
+            ),
             Some(p) if !p.visible_to(caller) => fail(Kind::NotFound, format!("no {}", self.path)),
             Some(p) if p.read_only => fail(Kind::ReadOnly, format!("/{} is read-only", p.name)),
             Some(_) => Ok(()),
@@ -58,7 +61,14 @@ impl Engine {
         for tenant in tenant::tenants(&mut *tx)? {
             let users = tenant::users(&mut *tx, tenant.id)?;
             let namespaces = tenant::namespaces(&mut *tx, tenant.id)?;
-            homes.insert(tenant.id, Arc::new(Home { tenant, users, namespaces }));
+            homes.insert(
+                tenant.id,
+                Arc::new(Home {
+                    tenant,
+                    users,
+                    namespaces,
+                }),
+            );
         }
         *self.tenants.0.write() = homes;
         Ok(())
@@ -66,7 +76,13 @@ impl Engine {
 
     /// Every tenant. Asks nobody: doors show it to administrators only.
     pub fn tenants(&self) -> Vec<Tenant> {
-        let mut all: Vec<_> = self.tenants.0.read().values().map(|h| h.tenant.clone()).collect();
+        let mut all: Vec<_> = self
+            .tenants
+            .0
+            .read()
+            .values()
+            .map(|h| h.tenant.clone())
+            .collect();
         all.sort_by_key(|t| t.id);
         all
     }
@@ -81,12 +97,22 @@ impl Engine {
     }
 
     pub fn user(&self, tenant: TenantId, name: &str) -> Result<User> {
-        let found = self.home(tenant)?.users.iter().find(|u| u.name == name).cloned();
+        let found = self
+            .home(tenant)?
+            .users
+            .iter()
+            .find(|u| u.name == name)
+            .cloned();
         found.ok_or_else(|| Error::new(Kind::NotFound, format!("no user {name:?}")))
     }
 
     pub fn user_of_uid(&self, tenant: TenantId, uid: u32) -> Option<User> {
-        self.home(tenant).ok()?.users.iter().find(|u| u.uid == uid).cloned()
+        self.home(tenant)
+            .ok()?
+            .users
+            .iter()
+            .find(|u| u.uid == uid)
+            .cloned()
     }
 
     pub fn namespaces(&self, tenant: TenantId) -> Result<Vec<Namespace>> {
@@ -105,11 +131,22 @@ impl Engine {
 
     pub(super) fn new_tenant(&self, name: &str, root: Ino) -> Tenant {
         let id = self.tenants.0.read().keys().map(|t| t.0).max().unwrap_or(0) + 1;
-        Tenant { id: TenantId(id), name: name.to_owned(), gid: TENANT_GIDS + id, root }
+        Tenant {
+            id: TenantId(id),
+            name: name.to_owned(),
+            gid: TENANT_GIDS + id,
+            root,
+        }
     }
 
     /// Makes a user of the caller's tenant; administrators only. Without a `uid` the user gets a free one.
-    pub fn create_user(&self, caller: &Caller, name: &str, uid: Option<u32>, about: (Option<String>, Option<String>)) -> Result<User> {
+    pub fn create_user(
+        &self,
+        caller: &Caller,
+        name: &str,
+        uid: Option<u32>,
+        about: (Option<String>, Option<String>),
+    ) -> Result<User> {
         admin(caller)?;
         principal(name)?;
         let user = self.change(caller, |ch| {
@@ -118,16 +155,38 @@ impl Engine {
             if home.users.iter().any(|u| u.name == name) {
                 return fail(Kind::Exists, format!("user {name:?} exists"));
             }
-            let next = home.users.iter().map(|u| u.uid + 1).filter(|u| *u > USER_UIDS).max().unwrap_or(USER_UIDS + tenant.0 * 10_000);
+            let next = home
+                .users
+                .iter()
+                .map(|u| u.uid + 1)
+                .filter(|u| *u > USER_UIDS)
+                .max()
+                .unwrap_or(USER_UIDS + tenant.0 * 10_000);
             let uid = uid.unwrap_or(next);
             if let Some(other) = home.users.iter().find(|u| u.uid == uid) {
-                return fail(Kind::Exists, format!("uid {uid} is user {:?} already", other.name));
+                return fail(
+                    Kind::Exists,
+                    format!("uid {uid} is user {:?} already", other.name),
+                );
             }
             let (full_name, email) = about;
-            let user = User { tenant, name: name.to_owned(), uid, gid: uid, full_name, email };
+            let user = User {
+                tenant,
+                name: name.to_owned(),
+                uid,
+                gid: uid,
+                full_name,
+                email,
+            };
             tenant::insert_user(&mut *ch.tx, &user, ch.now)?;
             let undo = serde_json::json!({ "user": name });
-            ch.record(OpKind::User, home.tenant.root, &FsPath::default(), None, &undo)?;
+            ch.record(
+                OpKind::User,
+                home.tenant.root,
+                &FsPath::default(),
+                None,
+                &undo,
+            )?;
             Ok(user)
         })?;
         self.load_tenants()?;
@@ -135,7 +194,13 @@ impl Engine {
     }
 
     /// Sets what new entries of a namespace look like; administrators only.
-    pub fn set_namespace(&self, caller: &Caller, name: &str, mask: Option<u32>, group: Option<GroupRule>) -> Result<Namespace> {
+    pub fn set_namespace(
+        &self,
+        caller: &Caller,
+        name: &str,
+        mask: Option<u32>,
+        group: Option<GroupRule>,
+    ) -> Result<Namespace> {
         admin(caller)?;
         if mask.is_some_and(|m| m > 0o777) {
             return fail(Kind::Invalid, "a mask has permission bits only: 0 to 0777");
@@ -143,7 +208,8 @@ impl Engine {
         let set = self.change(caller, |ch| {
             let home = self.home(caller.tenant.unwrap_or(TenantId(0)))?;
             let found = home.namespaces.iter().find(|n| n.name == name);
-            let old = found.ok_or_else(|| Error::new(Kind::NotFound, format!("no namespace {name:?}")))?;
+            let old = found
+                .ok_or_else(|| Error::new(Kind::NotFound, format!("no namespace {name:?}")))?;
             let new = Namespace {
                 name: name.to_owned(),
                 mask: mask.unwrap_or(old.mask),
@@ -167,7 +233,10 @@ impl Engine {
             names.push(place.name.clone());
             at = place.parent;
             if names.len() > DEPTH_MAX {
-                return fail(Kind::Corrupt, format!("node {ino} has more than {DEPTH_MAX} parents"));
+                return fail(
+                    Kind::Corrupt,
+                    format!("node {ino} has more than {DEPTH_MAX} parents"),
+                );
             }
         }
         if self.tenants.0.read().values().all(|h| h.tenant.root != at) {
@@ -179,7 +248,10 @@ impl Engine {
 
     pub(super) fn locate(&self, ino: Ino) -> Result<Location> {
         let path = self.path_of(ino)?;
-        let policy = path.names().first().and_then(|n| namespace::named(n.as_bytes()));
+        let policy = path
+            .names()
+            .first()
+            .and_then(|n| namespace::named(n.as_bytes()));
         Ok(Location { path, policy })
     }
 
@@ -195,7 +267,10 @@ impl Engine {
                 up => at = up,
             }
         }
-        fail(Kind::Corrupt, format!("directory {dir} has more than {DEPTH_MAX} parents"))
+        fail(
+            Kind::Corrupt,
+            format!("directory {dir} has more than {DEPTH_MAX} parents"),
+        )
     }
 
     /// The operation a tenant's log ends with.
@@ -208,17 +283,25 @@ pub(super) fn admin(caller: &Caller) -> Result<()> {
     if caller.admin {
         return Ok(());
     }
-    fail(Kind::NotPermitted, "only an administrator may do this: the owner of the data directory, or root")
+    fail(
+        Kind::NotPermitted,
+        "only an administrator may do this: the owner of the data directory, or root",
+    )
 }
 
 /// Checks the name of a tenant or user: letters, digits, `-`, `_` and `.`, and nothing that means something else.
 fn principal(name: &str) -> Result<()> {
     let fits = !name.is_empty()
         && name.len() <= 64
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
         && !name.starts_with(['-', '.']);
     if fits {
         return Ok(());
     }
-    fail(Kind::Invalid, format!("name {name:?}: use up to 64 letters, digits, `-`, `_`, `.`"))
+    fail(
+        Kind::Invalid,
+        format!("name {name:?}: use up to 64 letters, digits, `-`, `_`, `.`"),
+    )
 }

@@ -10,7 +10,10 @@ pub(super) fn of(caller: &Caller) -> (u32, String) {
     }
     let pid = process_of(caller.pid).unwrap_or(caller.pid);
     let comm = fs::read_to_string(format!("/proc/{pid}/comm"));
-    (pid, comm.map_or_else(|_| "?".to_owned(), |c| c.trim_end().to_owned()))
+    (
+        pid,
+        comm.map_or_else(|_| "?".to_owned(), |c| c.trim_end().to_owned()),
+    )
 }
 
 /// The process that a thread belongs to (proc_pid_status(5), `Tgid`).
@@ -28,7 +31,11 @@ mod tests {
     #[test]
     fn a_thread_is_logged_as_its_process() {
         let thread = nix::unistd::gettid().as_raw().cast_unsigned();
-        let caller = Caller { pid: thread, comm: None, ..Caller::engine(TenantId(1)) };
+        let caller = Caller {
+            pid: thread,
+            comm: None,
+            ..Caller::engine(TenantId(1))
+        };
         let (pid, comm) = of(&caller);
         assert_eq!(pid, std::process::id());
         assert!(!comm.is_empty() && comm != "?");

@@ -24,7 +24,13 @@ pub enum Allocate {
 
 impl Engine {
     /// Copies a range between open files: shares the bytes where it can, which costs the same for any length.
-    pub fn copy_range(&self, caller: &Caller, from: (HandleId, u64), to: (HandleId, u64), len: u64) -> Result<u64> {
+    pub fn copy_range(
+        &self,
+        caller: &Caller,
+        from: (HandleId, u64),
+        to: (HandleId, u64),
+        len: u64,
+    ) -> Result<u64> {
         let source = self.files.handle(from.0)?;
         let target = self.files.handle(to.0)?;
         let Source::Stored(held) = source.readable()? else {
@@ -38,7 +44,9 @@ impl Engine {
             if wanted == 0 {
                 return Ok(0);
             }
-            let shared = self.modify(caller, target, |w| Ok(w.working.adopt(&content, from.1, to.1, wanted)))?;
+            let shared = self.modify(caller, target, |w| {
+                Ok(w.working.adopt(&content, from.1, to.1, wanted))
+            })?;
             if let Some(taken) = shared {
                 return Ok(taken);
             }
@@ -46,7 +54,13 @@ impl Engine {
         self.copy_bytes(caller, (source, from.1), (target, to.1), len)
     }
 
-    fn copy_bytes(&self, caller: &Caller, from: (&OpenFile, u64), to: (&Arc<OpenFile>, u64), len: u64) -> Result<u64> {
+    fn copy_bytes(
+        &self,
+        caller: &Caller,
+        from: (&OpenFile, u64),
+        to: (&Arc<OpenFile>, u64),
+        len: u64,
+    ) -> Result<u64> {
         let mut done = 0;
         while done < len {
             let step = usize::try_from((len - done).min(COPY_STEP)).unwrap_or(0);
@@ -54,17 +68,31 @@ impl Engine {
             if bytes.is_empty() {
                 break;
             }
-            self.modify(caller, to.0, |w| w.working.write(&self.blobs, to.1 + done, &bytes))?;
+            self.modify(caller, to.0, |w| {
+                w.working.write(&self.blobs, to.1 + done, &bytes)
+            })?;
             done += bytes.len() as u64;
         }
         Ok(done)
     }
 
     /// fallocate(2) on an open file.
-    pub fn allocate(&self, caller: &Caller, id: HandleId, offset: u64, len: u64, what: Allocate) -> Result<()> {
-        let end = offset.checked_add(len).filter(|e| i64::try_from(*e).is_ok());
-        let end = end.ok_or_else(|| Error::new(Kind::TooLarge, "range ends beyond the largest file"))?;
-        if matches!(what, Allocate::Reserve | Allocate::ReserveKeepSize) && len > self.statfs()?.available {
+    pub fn allocate(
+        &self,
+        caller: &Caller,
+        id: HandleId,
+        offset: u64,
+        len: u64,
+        what: Allocate,
+    ) -> Result<()> {
+        let end = offset
+            .checked_add(len)
+            .filter(|e| i64::try_from(*e).is_ok());
+        let end =
+            end.ok_or_else(|| Error::new(Kind::TooLarge, "range ends beyond the largest file"))?;
+        if matches!(what, Allocate::Reserve | Allocate::ReserveKeepSize)
+            && len > self.statfs()?.available
+        {
             return fail(Kind::NoSpace, "the store has less room than was asked for");
         }
         self.with_writable(caller, id, |w| {
@@ -85,13 +113,17 @@ impl Engine {
 
     /// The next byte at or after `offset` that is data (lseek(2), SEEK_DATA); `Range` when there is none.
     pub fn seek_data(&self, id: HandleId, offset: u64) -> Result<u64> {
-        let found = self.with_stored(id, |f| f.state.lock().working.seek_data(&self.blobs, offset))?;
+        let found = self.with_stored(id, |f| {
+            f.state.lock().working.seek_data(&self.blobs, offset)
+        })?;
         found.ok_or_else(|| Error::new(Kind::Range, "no data behind this offset"))
     }
 
     /// The next hole at or after `offset` (SEEK_HOLE); the end of a file counts as one.
     pub fn seek_hole(&self, id: HandleId, offset: u64) -> Result<u64> {
-        self.with_stored(id, |f| f.state.lock().working.seek_hole(&self.blobs, offset))
+        self.with_stored(id, |f| {
+            f.state.lock().working.seek_hole(&self.blobs, offset)
+        })
     }
 
     fn with_stored<T>(&self, id: HandleId, f: impl FnOnce(&OpenFile) -> Result<T>) -> Result<T> {

@@ -26,14 +26,19 @@ impl Engine {
             return file.state.lock().working.read(&self.blobs, offset, len);
         }
         let node = self.node(file.ino)?;
-        let bytes = self.blobs.read(&node.content, offset, len).map_err(|e| self.locate_damage(e, file.ino))?;
+        let bytes = self
+            .blobs
+            .read(&node.content, offset, len)
+            .map_err(|e| self.locate_damage(e, file.ino))?;
         self.accessed(&node);
         Ok(bytes)
     }
 
     /// Names the file whose bytes are damaged, in the log and in the message.
     fn locate_damage(&self, e: crate::core::Error, ino: Ino) -> crate::core::Error {
-        let path = self.path_of(ino).map_or_else(|_| format!("node {ino}"), |p| p.to_string());
+        let path = self
+            .path_of(ino)
+            .map_or_else(|_| format!("node {ino}"), |p| p.to_string());
         let e = e.context(path);
         tracing::error!("{}", e.chain());
         e
@@ -51,6 +56,10 @@ impl Engine {
         if node.kind != FileKind::Symlink {
             return fail(Kind::Invalid, "not a symbolic link");
         }
-        self.blobs.read(&node.content, 0, usize::try_from(node.size).unwrap_or(usize::MAX))
+        self.blobs.read(
+            &node.content,
+            0,
+            usize::try_from(node.size).unwrap_or(usize::MAX),
+        )
     }
 }

@@ -20,7 +20,13 @@ impl Engine {
             ch.end_entry(&entry)?;
             ch.lose_name(&node)?;
             ch.touch_dir(parent, 0, ch.now)?;
-            ch.record(OpKind::Unlink, node.ino, &path, None, &json!({ "links": node.nlink }))
+            ch.record(
+                OpKind::Unlink,
+                node.ino,
+                &path,
+                None,
+                &json!({ "links": node.nlink }),
+            )
         })
     }
 
@@ -43,7 +49,12 @@ impl Engine {
     }
 
     /// The entry and node of a name that the caller may take away.
-    pub(super) fn may_remove(&self, ch: &mut Change<'_>, parent: Ino, name: &Name) -> Result<(Arc<Entry>, Arc<Node>)> {
+    pub(super) fn may_remove(
+        &self,
+        ch: &mut Change<'_>,
+        parent: Ino,
+        name: &Name,
+    ) -> Result<(Arc<Entry>, Arc<Node>)> {
         let dir = self.directory(ch.caller, parent)?;
         crate::access::decide(ch.caller, &dir, crate::access::Right::Execute)?;
         let missing = || Error::new(Kind::NotFound, format!("no {name}"));
@@ -55,7 +66,12 @@ impl Engine {
     }
 
     /// Takes over a committed change: caches first, then files that live on because they are open.
-    pub(super) fn publish(&self, delta: crate::meta::cache::Delta, unlinked: Vec<Arc<Node>>, births: &[Ino]) {
+    pub(super) fn publish(
+        &self,
+        delta: crate::meta::cache::Delta,
+        unlinked: Vec<Arc<Node>>,
+        births: &[Ino],
+    ) {
         self.files.guarded(|open| {
             for node in unlinked {
                 if open(node.ino) {
@@ -76,6 +92,10 @@ impl Change<'_> {
         if node.nlink <= 1 {
             return self.remove(node);
         }
-        self.touch(Node { nlink: node.nlink - 1, ctime: self.now, ..node.clone() })
+        self.touch(Node {
+            nlink: node.nlink - 1,
+            ctime: self.now,
+            ..node.clone()
+        })
     }
 }

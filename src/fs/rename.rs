@@ -27,9 +27,21 @@ struct End<'a> {
 
 impl Engine {
     /// Moves a name. Costs the same for a file and for a directory of a million files.
-    pub fn rename(&self, caller: &Caller, from: (Ino, &Name), to: (Ino, &Name), mode: RenameMode) -> Result<()> {
-        let from = End { dir: from.0, name: from.1 };
-        let to = End { dir: to.0, name: to.1 };
+    pub fn rename(
+        &self,
+        caller: &Caller,
+        from: (Ino, &Name),
+        to: (Ino, &Name),
+        mode: RenameMode,
+    ) -> Result<()> {
+        let from = End {
+            dir: from.0,
+            name: from.1,
+        };
+        let to = End {
+            dir: to.0,
+            name: to.1,
+        };
         self.change(caller, |ch| {
             let (entry, node) = self.may_remove(ch, from.dir, from.name)?;
             self.may_add(caller, to.dir)?;
@@ -39,7 +51,9 @@ impl Engine {
                 None => None,
             };
             match (mode, target) {
-                (RenameMode::NoReplace, Some(_)) => fail(Kind::Exists, format!("{} exists", to.name)),
+                (RenameMode::NoReplace, Some(_)) => {
+                    fail(Kind::Exists, format!("{} exists", to.name))
+                }
                 (RenameMode::Exchange, None) => fail(Kind::NotFound, format!("no {}", to.name)),
                 (_, Some((_, t))) if t.ino == node.ino => Ok(()),
                 (RenameMode::Exchange, Some(t)) => ch.exchange((&entry, &node), (&t.0, &t.1)),
@@ -62,7 +76,12 @@ impl Engine {
 }
 
 impl Change<'_> {
-    fn move_over(&mut self, from: (&Entry, &Node), to: &End<'_>, target: Option<(Arc<Entry>, Arc<Node>)>) -> Result<()> {
+    fn move_over(
+        &mut self,
+        from: (&Entry, &Node),
+        to: &End<'_>,
+        target: Option<(Arc<Entry>, Arc<Node>)>,
+    ) -> Result<()> {
         let (entry, node) = from;
         let path = self.engine.path_of(entry.parent)?.join(entry.name.clone());
         let path2 = self.engine.path_of(to.dir)?.join(to.name.clone());
@@ -89,9 +108,14 @@ impl Change<'_> {
         let dir = self.node(to.dir)?;
         decide_remove(self.caller, &dir, victim)?;
         match (node.is_dir(), victim.is_dir()) {
-            (true, false) => fail(Kind::NotDirectory, format!("{} is not a directory", to.name)),
+            (true, false) => fail(
+                Kind::NotDirectory,
+                format!("{} is not a directory", to.name),
+            ),
             (false, true) => fail(Kind::IsDirectory, format!("{} is a directory", to.name)),
-            (true, true) if !self.is_empty(victim.ino)? => fail(Kind::NotEmpty, format!("{} is not empty", to.name)),
+            (true, true) if !self.is_empty(victim.ino)? => {
+                fail(Kind::NotEmpty, format!("{} is not empty", to.name))
+            }
             _ => Ok(()),
         }
     }
@@ -113,7 +137,13 @@ impl Change<'_> {
         self.add_entry(a.0.parent, &a.0.name, b.1.ino, a.0.cookie)?;
         self.moved(a.1, a.0.parent, b.0.parent)?;
         self.moved(b.1, b.0.parent, a.0.parent)?;
-        self.record(OpKind::Exchange, a.1.ino, &path, Some(&path2), &json!({ "with": b.1.ino.0 }))
+        self.record(
+            OpKind::Exchange,
+            a.1.ino,
+            &path,
+            Some(&path2),
+            &json!({ "with": b.1.ino.0 }),
+        )
     }
 
     /// Times, link counts and the parent of a node that went from one directory to another.

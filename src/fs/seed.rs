@@ -21,18 +21,31 @@ impl Engine {
     pub(super) fn plant(&self, name: &str) -> Result<Tenant> {
         let root = Ino(self.next_id()?);
         let tenant = self.new_tenant(name, root);
-        let ids = NAMESPACES.iter().map(|_| self.next_id().map(Ino)).collect::<Result<Vec<_>>>()?;
+        let ids = NAMESPACES
+            .iter()
+            .map(|_| self.next_id().map(Ino))
+            .collect::<Result<Vec<_>>>()?;
         self.put_tenant(&tenant)?;
         self.load_tenants()?;
         self.change(&Caller::engine(tenant.id), |ch| {
             let links = 2 + u32::try_from(NAMESPACES.len()).unwrap_or(0);
             ch.insert(directory(&tenant, root, Ino(0), 0o755, links, ch.now))?;
             for (policy, ino) in NAMESPACES.iter().zip(ids) {
-                let mode = if policy.admin_only || policy.read_only { 0o755 } else { 0o1777 };
+                let mode = if policy.admin_only || policy.read_only {
+                    0o755
+                } else {
+                    0o1777
+                };
                 ch.insert(directory(&tenant, ino, root, mode, 2, ch.now))?;
                 ch.add_entry(root, &Name::new(policy.name.as_bytes())?, ino, ino.0)?;
             }
-            ch.record(OpKind::Init, root, &FsPath::default(), None, &serde_json::json!({}))
+            ch.record(
+                OpKind::Init,
+                root,
+                &FsPath::default(),
+                None,
+                &serde_json::json!({}),
+            )
         })?;
         Ok(tenant)
     }
@@ -41,8 +54,16 @@ impl Engine {
         let mut tx = self.db.begin()?;
         tenant::insert_tenant(&mut *tx, tenant, self.clock.now())?;
         for policy in &NAMESPACES {
-            let group = if policy.tenant_group { GroupRule::Tenant } else { GroupRule::Keep };
-            let set = Namespace { name: policy.name.to_owned(), mask: policy.mask, group };
+            let group = if policy.tenant_group {
+                GroupRule::Tenant
+            } else {
+                GroupRule::Keep
+            };
+            let set = Namespace {
+                name: policy.name.to_owned(),
+                mask: policy.mask,
+                group,
+            };
             tenant::put_namespace(&mut *tx, tenant.id, &set)?;
         }
         tx.commit()

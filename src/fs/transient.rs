@@ -71,7 +71,10 @@ impl Transient {
     pub(super) fn children(&self, dir: Ino, after: u64) -> Vec<(u64, Name, Arc<Node>)> {
         self.ask(|i| {
             let born = i.dirs.get(&dir)?.range(after + 1..);
-            Some(born.filter_map(|(c, (n, ino))| Some((*c, n.clone(), i.nodes.get(ino)?.clone()))).collect())
+            Some(
+                born.filter_map(|(c, (n, ino))| Some((*c, n.clone(), i.nodes.get(ino)?.clone())))
+                    .collect(),
+            )
         })
         .unwrap_or_default()
     }
@@ -85,7 +88,8 @@ impl Transient {
     }
 
     pub(super) fn is_unlinked(&self, ino: Ino) -> bool {
-        self.ask(|i| i.nodes.get(&ino).map(|n| n.nlink == 0)).unwrap_or(false)
+        self.ask(|i| i.nodes.get(&ino).map(|n| n.nlink == 0))
+            .unwrap_or(false)
     }
 
     pub(super) fn unborn(&self, created_before: Option<Time>) -> Vec<(Ino, Caller)> {
@@ -94,7 +98,13 @@ impl Transient {
             created_before.is_none_or(|t| born.is_some_and(|b| b < t))
         };
         self.ask(|i| {
-            Some(i.births.iter().filter(|(n, _)| old(i, n)).map(|(n, b)| (*n, b.caller.clone())).collect())
+            Some(
+                i.births
+                    .iter()
+                    .filter(|(n, _)| old(i, n))
+                    .map(|(n, b)| (*n, b.caller.clone()))
+                    .collect(),
+            )
         })
         .unwrap_or_default()
     }
@@ -103,7 +113,10 @@ impl Transient {
         self.change(|i| {
             let ino = node.ino;
             let place = (*birth.place).clone();
-            i.dirs.entry(place.parent).or_default().insert(birth.cookie, (place.name.clone(), ino));
+            i.dirs
+                .entry(place.parent)
+                .or_default()
+                .insert(birth.cookie, (place.name.clone(), ino));
             i.names.insert(place, ino);
             i.births.insert(ino, birth);
             i.nodes.insert(ino, node);
@@ -122,7 +135,9 @@ impl Transient {
     /// A node entered the tables.
     pub(super) fn born(&self, ino: Ino) {
         self.change(|i| {
-            let Some(birth) = i.births.remove(&ino) else { return };
+            let Some(birth) = i.births.remove(&ino) else {
+                return;
+            };
             i.nodes.remove(&ino);
             i.names.remove(&*birth.place);
             if let Some(dir) = i.dirs.get_mut(&birth.place.parent) {

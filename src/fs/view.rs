@@ -46,7 +46,10 @@ impl Views {
 
     /// The root of the view of this name.
     pub(super) fn root(&self, name: &Name) -> Option<Ino> {
-        let index = self.all().iter().position(|v| v.name().as_bytes() == name.as_bytes())?;
+        let index = self
+            .all()
+            .iter()
+            .position(|v| v.name().as_bytes() == name.as_bytes())?;
         Some(ino(index, 0))
     }
 

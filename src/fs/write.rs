@@ -15,7 +15,11 @@ impl Engine {
         let handle = self.files.handle(id)?;
         let file = handle.writable()?;
         self.modify(caller, file, |w| {
-            let at = if handle.flags.append { w.working.size() } else { offset };
+            let at = if handle.flags.append {
+                w.working.size()
+            } else {
+                offset
+            };
             w.working.write(&self.blobs, at, data)
         })?;
         self.strip_setid(caller, file.ino)?;
@@ -23,15 +27,29 @@ impl Engine {
     }
 
     /// Changes the working copy behind a handle that may write.
-    pub(super) fn with_writable<T>(&self, caller: &Caller, id: HandleId, f: impl FnOnce(&mut Writing) -> Result<T>) -> Result<T> {
+    pub(super) fn with_writable<T>(
+        &self,
+        caller: &Caller,
+        id: HandleId,
+        f: impl FnOnce(&mut Writing) -> Result<T>,
+    ) -> Result<T> {
         let handle = self.files.handle(id)?;
         self.modify(caller, handle.writable()?, f)
     }
 
     /// Changes a working copy in the caller's name.
-    pub(super) fn modify<T>(&self, caller: &Caller, file: &Arc<OpenFile>, f: impl FnOnce(&mut Writing) -> Result<T>) -> Result<T> {
+    pub(super) fn modify<T>(
+        &self,
+        caller: &Caller,
+        file: &Arc<OpenFile>,
+        f: impl FnOnce(&mut Writing) -> Result<T>,
+    ) -> Result<T> {
         let mut writing = file.state.lock();
-        if writing.writer.as_ref().is_none_or(|w| w.pid != caller.pid && caller.pid != 0) {
+        if writing
+            .writer
+            .as_ref()
+            .is_none_or(|w| w.pid != caller.pid && caller.pid != 0)
+        {
             writing.writer = Some(caller.clone());
         }
         let out = f(&mut writing)?;
@@ -47,14 +65,21 @@ impl Engine {
             return Ok(());
         }
         if self.transient.node(ino).is_some() {
-            self.transient.set(Arc::new(Node { mode, ..(*node).clone() }));
+            self.transient.set(Arc::new(Node {
+                mode,
+                ..(*node).clone()
+            }));
             return Ok(());
         }
         self.change(caller, |ch| {
             let path = self.path_of(ino)?;
             let old = ch.node(ino)?;
             let undo = json!({ "mode": format!("{:o}", old.mode) });
-            ch.update(Node { mode, ctime: ch.now, ..(*old).clone() })?;
+            ch.update(Node {
+                mode,
+                ctime: ch.now,
+                ..(*old).clone()
+            })?;
             ch.record(OpKind::Chmod, ino, &path, None, &undo)
         })
     }
@@ -95,7 +120,9 @@ impl Engine {
         });
         match done {
             // Its last name went while we were hashing: what is open stays readable, nothing is recorded.
-            Err(e) if e.kind() == Kind::NotFound && self.transient.is_unlinked(ino) => return Ok(()),
+            Err(e) if e.kind() == Kind::NotFound && self.transient.is_unlinked(ino) => {
+                return Ok(());
+            }
             other => other?,
         }
         writing.working.settle(sealed.content);

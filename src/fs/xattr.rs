@@ -49,9 +49,22 @@ impl Engine {
         Ok(all.into_iter().map(|x| x.name).filter(shown).collect())
     }
 
-    pub fn setxattr(&self, caller: &Caller, ino: Ino, name: &[u8], value: &[u8], mode: SetMode) -> Result<()> {
+    pub fn setxattr(
+        &self,
+        caller: &Caller,
+        ino: Ino,
+        name: &[u8],
+        value: &[u8],
+        mode: SetMode,
+    ) -> Result<()> {
         if value.len() > VALUE_MAX {
-            return fail(Kind::TooBig, format!("attribute of {} bytes: {VALUE_MAX} is the most", value.len()));
+            return fail(
+                Kind::TooBig,
+                format!(
+                    "attribute of {} bytes: {VALUE_MAX} is the most",
+                    value.len()
+                ),
+            );
         }
         self.may_change(caller, ino, name)?;
         self.change(caller, |ch| {
@@ -64,15 +77,30 @@ impl Engine {
                 (SetMode::Replace, None) => return fail(Kind::NoAttribute, "no such attribute"),
                 _ => {}
             }
-            let others: usize = all.iter().filter(|x| x.name != name).map(|x| x.name.len() + x.value.len()).sum();
+            let others: usize = all
+                .iter()
+                .filter(|x| x.name != name)
+                .map(|x| x.name.len() + x.value.len())
+                .sum();
             if others + name.len() + value.len() > NODE_MAX {
-                return fail(Kind::NoSpace, format!("a node's attributes take {NODE_MAX} bytes at most"));
+                return fail(
+                    Kind::NoSpace,
+                    format!("a node's attributes take {NODE_MAX} bytes at most"),
+                );
             }
             if let Some(old) = old {
                 ch.end_xattr(old)?;
             }
-            ch.add_xattr(&Xattr { ino, name: name.to_vec(), value: value.to_vec(), began: ch.op() })?;
-            ch.touch(Node { ctime: ch.now, ..(*ch.node(ino)?).clone() })?;
+            ch.add_xattr(&Xattr {
+                ino,
+                name: name.to_vec(),
+                value: value.to_vec(),
+                began: ch.op(),
+            })?;
+            ch.touch(Node {
+                ctime: ch.now,
+                ..(*ch.node(ino)?).clone()
+            })?;
             let undo = json!({ "name": crate::core::path::show(name), "existed": old.is_some() });
             ch.record(OpKind::SetXattr, ino, &path, None, &undo)
         })
@@ -87,7 +115,10 @@ impl Engine {
                 return fail(Kind::NoAttribute, "no such attribute");
             };
             ch.end_xattr(&old)?;
-            ch.touch(Node { ctime: ch.now, ..(*ch.node(ino)?).clone() })?;
+            ch.touch(Node {
+                ctime: ch.now,
+                ..(*ch.node(ino)?).clone()
+            })?;
             let undo = json!({ "name": crate::core::path::show(name) });
             ch.record(OpKind::RemoveXattr, ino, &path, None, &undo)
         })
@@ -99,19 +130,28 @@ impl Engine {
             return fail(Kind::ReadOnly, "this is computed and cannot be changed");
         }
         if name.starts_with(FACTS) {
-            return fail(Kind::NotPermitted, "user.nexus.* is computed and cannot be set");
+            return fail(
+                Kind::NotPermitted,
+                "user.nexus.* is computed and cannot be set",
+            );
         }
         if self.transient.is_unlinked(ino) {
-            return fail(Kind::Unsupported, "a file without a name keeps no attributes");
+            return fail(
+                Kind::Unsupported,
+                "a file without a name keeps no attributes",
+            );
         }
         self.locate(ino)?.writable(caller)?;
         match prefix(name) {
-            b"user" if !node.is_file() && !node.is_dir() => {
-                fail(Kind::NotPermitted, "user.* attributes belong on files and directories")
-            }
+            b"user" if !node.is_file() && !node.is_dir() => fail(
+                Kind::NotPermitted,
+                "user.* attributes belong on files and directories",
+            ),
             b"user" => decide(caller, &node, Right::Write),
             b"trusted" | b"security" if caller.is_root() => Ok(()),
-            b"trusted" | b"security" => fail(Kind::NotPermitted, "only the superuser sets this attribute"),
+            b"trusted" | b"security" => {
+                fail(Kind::NotPermitted, "only the superuser sets this attribute")
+            }
             _ => fail(Kind::Unsupported, "attributes of this kind are not kept"),
         }
     }
@@ -124,7 +164,9 @@ impl Engine {
         let text = match fact {
             b"hash" if node.kind == FileKind::File => {
                 decide(caller, node, Right::Read)?;
-                self.blobs.whole_hash(&self.node(node.ino)?.content)?.to_string()
+                self.blobs
+                    .whole_hash(&self.node(node.ino)?.content)?
+                    .to_string()
             }
             b"version" => node.version.to_string(),
             b"op" => node.began.to_string(),

@@ -5,8 +5,8 @@
 
 use super::{Entry, Node};
 use crate::core::{Ino, Name};
-use quick_cache::sync::Cache as Map;
 use parking_lot::Mutex;
+use quick_cache::sync::Cache as Map;
 use std::sync::Arc;
 
 /// A directory and a name in it.
@@ -82,7 +82,10 @@ impl Cache {
         if *gate == began {
             for (entry, node) in page {
                 self.nodes.insert(node.ino, Some(node.clone()));
-                let place = Place { parent: entry.parent, name: entry.name.clone() };
+                let place = Place {
+                    parent: entry.parent,
+                    name: entry.name.clone(),
+                };
                 self.know(place, Some(entry.clone()));
             }
         }

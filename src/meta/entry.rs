@@ -39,13 +39,20 @@ fn from_row(row: &Row) -> Result<Entry> {
     if entry.sum() == row.int(5)? {
         return Ok(entry);
     }
-    let message = format!("the entry {:?} of directory {} is damaged: run `nexusctl verify`", entry.name, entry.parent);
+    let message = format!(
+        "the entry {:?} of directory {} is damaged: run `nexusctl verify`",
+        entry.name, entry.parent
+    );
     Err(Error::new(Kind::Corrupt, message))
 }
 
 pub fn get(tx: &mut dyn Tx, parent: Ino, name: &Name) -> Result<Option<Entry>> {
-    let sql = "SELECT parent, name, ino, cookie, began, sum FROM entries WHERE parent = $1 AND name = $2";
-    tx.query(sql, &[parent.into(), name.into()])?.first().map(from_row).transpose()
+    let sql =
+        "SELECT parent, name, ino, cookie, began, sum FROM entries WHERE parent = $1 AND name = $2";
+    tx.query(sql, &[parent.into(), name.into()])?
+        .first()
+        .map(from_row)
+        .transpose()
 }
 
 pub fn put(tx: &mut dyn Tx, entry: &Entry) -> Result<()> {
@@ -87,11 +94,17 @@ pub fn retire(tx: &mut dyn Tx, entry: &Entry, ended: Op) -> Result<()> {
 /// Any one name of a node; directories have exactly one.
 pub fn name_of(tx: &mut dyn Tx, ino: Ino) -> Result<Option<Entry>> {
     let sql = "SELECT parent, name, ino, cookie, began, sum FROM entries WHERE ino = $1 ORDER BY parent, name LIMIT 1";
-    tx.query(sql, &[ino.into()])?.first().map(from_row).transpose()
+    tx.query(sql, &[ino.into()])?
+        .first()
+        .map(from_row)
+        .transpose()
 }
 
 pub fn has_any(tx: &mut dyn Tx, parent: Ino) -> Result<bool> {
-    let rows = tx.query("SELECT 1 FROM entries WHERE parent = $1 LIMIT 1", &[parent.into()])?;
+    let rows = tx.query(
+        "SELECT 1 FROM entries WHERE parent = $1 LIMIT 1",
+        &[parent.into()],
+    )?;
     Ok(!rows.is_empty())
 }
 
@@ -103,5 +116,7 @@ pub fn list(tx: &mut dyn Tx, parent: Ino, after: u64, limit: u32) -> Result<Vec<
          FROM entries e JOIN nodes n ON n.ino = e.ino WHERE e.parent = $1 AND e.cookie > $2 ORDER BY e.cookie LIMIT $3",
         &[parent.into(), after.into(), limit.into()],
     )?;
-    rows.iter().map(|row| Ok((from_row(row)?, node::from_row(row, 6)?))).collect()
+    rows.iter()
+        .map(|row| Ok((from_row(row)?, node::from_row(row, 6)?)))
+        .collect()
 }

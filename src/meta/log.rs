@@ -52,12 +52,20 @@ const KINDS: [(OpKind, &str); 19] = [
 
 impl OpKind {
     pub fn name(self) -> &'static str {
-        KINDS.iter().find(|(k, _)| *k == self).map_or("unknown", |(_, n)| n)
+        KINDS
+            .iter()
+            .find(|(k, _)| *k == self)
+            .map_or("unknown", |(_, n)| n)
     }
 
     pub fn from_name(name: &str) -> Result<Self> {
         let found = KINDS.iter().find(|(_, n)| *n == name).map(|(k, _)| *k);
-        found.ok_or_else(|| Error::new(Kind::Corrupt, format!("unknown operation kind {name:?} in the log")))
+        found.ok_or_else(|| {
+            Error::new(
+                Kind::Corrupt,
+                format!("unknown operation kind {name:?} in the log"),
+            )
+        })
     }
 }
 
@@ -162,7 +170,12 @@ fn from_row(row: &Row) -> Result<(Record, Hash)> {
 }
 
 /// Up to `limit` records after `after`, oldest first, with their hashes.
-pub fn after(tx: &mut dyn Tx, tenant: TenantId, after: Op, limit: u32) -> Result<Vec<(Record, Hash)>> {
+pub fn after(
+    tx: &mut dyn Tx,
+    tenant: TenantId,
+    after: Op,
+    limit: u32,
+) -> Result<Vec<(Record, Hash)>> {
     let rows = tx.query(
         "SELECT tenant, op, time, kind, ino, path, path2, user_name, agent, session, uid, pid, comm, undo, state, hash \
          FROM log WHERE tenant = $1 AND op > $2 ORDER BY op LIMIT $3",
@@ -172,7 +185,12 @@ pub fn after(tx: &mut dyn Tx, tenant: TenantId, after: Op, limit: u32) -> Result
 }
 
 /// Up to `limit` records before `before`, newest first.
-pub fn before(tx: &mut dyn Tx, tenant: TenantId, before: Op, limit: u32) -> Result<Vec<(Record, Hash)>> {
+pub fn before(
+    tx: &mut dyn Tx,
+    tenant: TenantId,
+    before: Op,
+    limit: u32,
+) -> Result<Vec<(Record, Hash)>> {
     let rows = tx.query(
         "SELECT tenant, op, time, kind, ino, path, path2, user_name, agent, session, uid, pid, comm, undo, state, hash \
          FROM log WHERE tenant = $1 AND op < $2 ORDER BY op DESC LIMIT $3",
@@ -185,7 +203,8 @@ pub fn before(tx: &mut dyn Tx, tenant: TenantId, before: Op, limit: u32) -> Resu
 pub fn concerns(record: &Record, path: &FsPath) -> bool {
     let prefix = path.to_bytes();
     let under = |p: &[u8]| {
-        path.is_root() || (p.starts_with(&prefix) && matches!(p.get(prefix.len()), None | Some(b'/')))
+        path.is_root()
+            || (p.starts_with(&prefix) && matches!(p.get(prefix.len()), None | Some(b'/')))
     };
     under(&record.path) || record.path2.as_deref().is_some_and(under)
 }

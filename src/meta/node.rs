@@ -144,7 +144,10 @@ pub fn from_row(row: &Row, at: usize) -> Result<Node> {
 }
 
 fn damaged(ino: Ino) -> Error {
-    Error::new(Kind::Corrupt, format!("the row of node {ino} is damaged: run `nexusctl verify`"))
+    Error::new(
+        Kind::Corrupt,
+        format!("the row of node {ino} is damaged: run `nexusctl verify`"),
+    )
 }
 
 pub fn get(tx: &mut dyn Tx, ino: Ino) -> Result<Option<Node>> {

@@ -53,7 +53,10 @@ impl GroupRule {
         match name {
             "keep" => Ok(Self::Keep),
             "tenant" => Ok(Self::Tenant),
-            _ => Err(Error::new(Kind::Invalid, format!("group rule {name:?}: say `keep` or `tenant`"))),
+            _ => Err(Error::new(
+                Kind::Invalid,
+                format!("group rule {name:?}: say `keep` or `tenant`"),
+            )),
         }
     }
 }
@@ -77,7 +80,10 @@ fn tenant_from(row: &Row) -> Result<Tenant> {
 }
 
 pub fn tenants(tx: &mut dyn Tx) -> Result<Vec<Tenant>> {
-    tx.query("SELECT id, name, gid, root FROM tenants ORDER BY id", &[])?.iter().map(tenant_from).collect()
+    tx.query("SELECT id, name, gid, root FROM tenants ORDER BY id", &[])?
+        .iter()
+        .map(tenant_from)
+        .collect()
 }
 
 pub fn insert_tenant(tx: &mut dyn Tx, t: &Tenant, now: Time) -> Result<()> {
@@ -96,7 +102,10 @@ pub fn insert_tenant(tx: &mut dyn Tx, t: &Tenant, now: Time) -> Result<()> {
 }
 
 pub fn head(tx: &mut dyn Tx, tenant: TenantId) -> Result<Head> {
-    let rows = tx.query("SELECT op, hash, state FROM tenants WHERE id = $1", &[tenant.into()])?;
+    let rows = tx.query(
+        "SELECT op, hash, state FROM tenants WHERE id = $1",
+        &[tenant.into()],
+    )?;
     head_from(&rows, tenant)
 }
 
@@ -107,14 +116,25 @@ pub fn lock_head(tx: &mut dyn Tx, tenant: TenantId) -> Result<Head> {
 }
 
 fn head_from(rows: &[Row], tenant: TenantId) -> Result<Head> {
-    let row = rows.first().ok_or_else(|| Error::new(Kind::NotFound, format!("no tenant {}", tenant.0)))?;
-    Ok(Head { op: Op(row.uint(0)?), hash: Hash::from_slice(row.bytes(1)?)?, state: row.int(2)? })
+    let row = rows
+        .first()
+        .ok_or_else(|| Error::new(Kind::NotFound, format!("no tenant {}", tenant.0)))?;
+    Ok(Head {
+        op: Op(row.uint(0)?),
+        hash: Hash::from_slice(row.bytes(1)?)?,
+        state: row.int(2)?,
+    })
 }
 
 pub fn set_head(tx: &mut dyn Tx, tenant: TenantId, head: &Head) -> Result<()> {
     tx.execute(
         "UPDATE tenants SET op = $1, hash = $2, state = $3 WHERE id = $4",
-        &[head.op.into(), (&head.hash).into(), head.state.into(), tenant.into()],
+        &[
+            head.op.into(),
+            (&head.hash).into(),
+            head.state.into(),
+            tenant.into(),
+        ],
     )?;
     Ok(())
 }
@@ -132,7 +152,10 @@ fn user_from(row: &Row) -> Result<User> {
 
 pub fn users(tx: &mut dyn Tx, tenant: TenantId) -> Result<Vec<User>> {
     let sql = "SELECT tenant, name, uid, gid, full_name, email FROM users WHERE tenant = $1 ORDER BY name";
-    tx.query(sql, &[tenant.into()])?.iter().map(user_from).collect()
+    tx.query(sql, &[tenant.into()])?
+        .iter()
+        .map(user_from)
+        .collect()
 }
 
 pub fn insert_user(tx: &mut dyn Tx, u: &User, now: Time) -> Result<()> {
@@ -155,7 +178,11 @@ pub fn namespaces(tx: &mut dyn Tx, tenant: TenantId) -> Result<Vec<Namespace>> {
     let sql = "SELECT name, mask, group_of FROM namespaces WHERE tenant = $1 ORDER BY name";
     let read = |row: &Row| {
         let group = GroupRule::from_name(row.text(2)?)?;
-        Ok(Namespace { name: row.text(0)?.to_owned(), mask: row.u32(1)?, group })
+        Ok(Namespace {
+            name: row.text(0)?.to_owned(),
+            mask: row.u32(1)?,
+            group,
+        })
     };
     tx.query(sql, &[tenant.into()])?.iter().map(read).collect()
 }
@@ -164,7 +191,12 @@ pub fn put_namespace(tx: &mut dyn Tx, tenant: TenantId, ns: &Namespace) -> Resul
     tx.execute(
         "INSERT INTO namespaces (tenant, name, mask, group_of) VALUES ($1,$2,$3,$4) \
          ON CONFLICT (tenant, name) DO UPDATE SET mask=excluded.mask, group_of=excluded.group_of",
-        &[tenant.into(), ns.name.as_str().into(), ns.mask.into(), ns.group.name().into()],
+        &[
+            tenant.into(),
+            ns.name.as_str().into(),
+            ns.mask.into(),
+            ns.group.name().into(),
+        ],
     )?;
     Ok(())
 }

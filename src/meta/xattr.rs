@@ -15,7 +15,12 @@ pub struct Xattr {
 
 impl Xattr {
     pub fn sum(&self) -> i64 {
-        Summer::new("xattrs").int(self.ino.0).bytes(&self.name).bytes(&self.value).int(self.began.0).sum()
+        Summer::new("xattrs")
+            .int(self.ino.0)
+            .bytes(&self.name)
+            .bytes(&self.value)
+            .int(self.began.0)
+            .sum()
     }
 }
 
@@ -29,13 +34,19 @@ fn from_row(row: &Row) -> Result<Xattr> {
     if xattr.sum() == row.int(4)? {
         return Ok(xattr);
     }
-    let message = format!("an attribute of node {} is damaged: run `nexusctl verify`", xattr.ino);
+    let message = format!(
+        "an attribute of node {} is damaged: run `nexusctl verify`",
+        xattr.ino
+    );
     Err(Error::new(Kind::Corrupt, message))
 }
 
 pub fn get(tx: &mut dyn Tx, ino: Ino, name: &[u8]) -> Result<Option<Xattr>> {
     let sql = "SELECT ino, name, value, began, sum FROM xattrs WHERE ino = $1 AND name = $2";
-    tx.query(sql, &[ino.into(), name.into()])?.first().map(from_row).transpose()
+    tx.query(sql, &[ino.into(), name.into()])?
+        .first()
+        .map(from_row)
+        .transpose()
 }
 
 pub fn list(tx: &mut dyn Tx, ino: Ino) -> Result<Vec<Xattr>> {
