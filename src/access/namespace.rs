@@ -1,6 +1,7 @@
 //! The top-level directories and the policy that comes with each (semantics.md §3).
 
 use crate::core::Caller;
+use crate::meta::tenant::GroupRule;
 
 /// A top-level directory with a policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,8 +12,8 @@ pub struct Policy {
     pub needs_tenant: bool,
     /// Permission bits that new entries may have, until the tenant sets others.
     pub mask: u32,
-    /// New entries belong to the tenant's group, until the tenant says otherwise.
-    pub tenant_group: bool,
+    /// Where new entries get their group from, until the tenant says otherwise.
+    pub group: GroupRule,
 }
 
 /// Every namespace, in the order `ls` shows them.
@@ -31,7 +32,7 @@ pub const NAMESPACES: [Policy; 5] = [
     Policy {
         name: "shared",
         mask: 0o775,
-        tenant_group: true,
+        group: GroupRule::Tenant,
         ..PLAIN
     },
     Policy {
@@ -53,7 +54,7 @@ const PLAIN: Policy = Policy {
     admin_only: false,
     needs_tenant: true,
     mask: 0o777,
-    tenant_group: false,
+    group: GroupRule::Keep,
 };
 
 /// Finds a namespace by its name.

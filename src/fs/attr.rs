@@ -132,10 +132,10 @@ impl Engine {
     pub fn access(&self, caller: &Caller, ino: Ino, rights: &[Right]) -> Result<()> {
         let node = self.getattr(caller, ino)?;
         if view::is_view(ino) {
-            return match rights.contains(&Right::Write) {
-                true => fail(Kind::ReadOnly, "this is computed and cannot be changed"),
-                false => Ok(()),
-            };
+            if rights.contains(&Right::Write) {
+                return fail(Kind::ReadOnly, "this is computed and cannot be changed");
+            }
+            return Ok(());
         }
         rights
             .iter()
@@ -164,7 +164,7 @@ impl Engine {
 
     fn set_owner_and_times(&self, caller: &Caller, ino: Ino, set: &SetAttr) -> Result<()> {
         let node = self.shown(ino)?;
-        self.may_set(caller, &node, set)?;
+        may_set(caller, &node, set)?;
         if self.set_transient(caller, ino, set) {
             return Ok(());
         }
@@ -197,25 +197,6 @@ impl Engine {
         self.transient
             .set(Arc::new(applied(caller, &old, set, self.clock.now())));
         true
-    }
-
-    fn may_set(&self, caller: &Caller, node: &Node, set: &SetAttr) -> Result<()> {
-        if caller.tenant != Some(node.tenant) {
-            return Err(super::engine::no_node(node.ino));
-        }
-        if set.uid.is_some() || set.gid.is_some() {
-            decide_chown(caller, node, set.uid, set.gid)?;
-        }
-        if set.mode.is_some() {
-            decide_own(caller, node)?;
-        }
-        let exact = |t: Option<SetTime>| matches!(t, Some(SetTime::At(_)));
-        if exact(set.atime) || exact(set.mtime) || set.atime.is_some() != set.mtime.is_some() {
-            decide_own(caller, node)?;
-        } else if set.atime.is_some() && decide_own(caller, node).is_err() {
-            decide(caller, node, Right::Write)?;
-        }
-        Ok(())
     }
 
     /// Notes that a file was read (relatime: when the last access is older than the last change, or a day).
@@ -259,6 +240,25 @@ impl Change<'_> {
             mode & !0o4000
         }
     }
+}
+
+fn may_set(caller: &Caller, node: &Node, set: &SetAttr) -> Result<()> {
+    if caller.tenant != Some(node.tenant) {
+        return Err(super::engine::no_node(node.ino));
+    }
+    if set.uid.is_some() || set.gid.is_some() {
+        decide_chown(caller, node, set.uid, set.gid)?;
+    }
+    if set.mode.is_some() {
+        decide_own(caller, node)?;
+    }
+    let exact = |t: Option<SetTime>| matches!(t, Some(SetTime::At(_)));
+    if exact(set.atime) || exact(set.mtime) || set.atime.is_some() != set.mtime.is_some() {
+        decide_own(caller, node)?;
+    } else if set.atime.is_some() && decide_own(caller, node).is_err() {
+        decide(caller, node, Right::Write)?;
+    }
+    Ok(())
 }
 
 fn applied(caller: &Caller, old: &Node, set: &SetAttr, now: Time) -> Node {

@@ -41,7 +41,7 @@ impl Engine {
         let turn = self.turn.lock();
         let (out, events) = self.change_in_turn(caller, f)?;
         drop(turn);
-        self.tell(caller, events);
+        self.tell(caller, &events);
         Ok(out)
     }
 
@@ -77,7 +77,7 @@ impl Engine {
     }
 
     /// Tells every kernel but the caller's own; a caller without a mount waits until they know.
-    pub(super) fn tell(&self, caller: &Caller, events: Vec<Event>) {
+    pub(super) fn tell(&self, caller: &Caller, events: &[Event]) {
         if let Some(tenant) = caller.tenant {
             self.events.publish(tenant, caller.mount, events);
         }

@@ -64,7 +64,7 @@ impl Engine {
         drop(turn);
         self.tell(
             caller,
-            vec![
+            &[
                 super::Event::Entry {
                     parent,
                     name: name.clone(),

@@ -54,7 +54,7 @@ impl Events {
     }
 
     /// Tells every mount of the tenant except `origin`; without an origin, returns when all have confirmed.
-    pub(super) fn publish(&self, tenant: TenantId, origin: Option<MountId>, events: Vec<Event>) {
+    pub(super) fn publish(&self, tenant: TenantId, origin: Option<MountId>, events: &[Event]) {
         if events.is_empty() {
             return;
         }
@@ -71,7 +71,7 @@ impl Events {
             }
             s.queue
                 .send(Notice {
-                    events: events.clone(),
+                    events: events.to_vec(),
                     _confirm: confirm,
                 })
                 .is_ok()

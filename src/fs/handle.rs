@@ -313,9 +313,8 @@ impl Engine {
     fn may_open(&self, caller: &Caller, node: &Node, flags: OpenFlags) -> Result<()> {
         match flags.access {
             Access::Execute => decide(caller, node, Right::Execute)?,
-            Access::Read => decide(caller, node, Right::Read)?,
+            Access::Read | Access::ReadWrite => decide(caller, node, Right::Read)?,
             Access::Write => {}
-            Access::ReadWrite => decide(caller, node, Right::Read)?,
         }
         if flags.access.writes() || flags.truncate {
             if !self.transient.is_unlinked(node.ino) {

@@ -4,7 +4,7 @@ use super::engine::Engine;
 use crate::access::namespace::NAMESPACES;
 use crate::blob::Content;
 use crate::core::{Caller, FsPath, Ino, Name, Op, Result, TenantId, Time};
-use crate::meta::tenant::{self, GroupRule};
+use crate::meta::tenant;
 use crate::meta::{FileKind, Namespace, Node, OpKind, Tenant};
 
 impl Engine {
@@ -54,15 +54,10 @@ impl Engine {
         let mut tx = self.db.begin()?;
         tenant::insert_tenant(&mut *tx, tenant, self.clock.now())?;
         for policy in &NAMESPACES {
-            let group = if policy.tenant_group {
-                GroupRule::Tenant
-            } else {
-                GroupRule::Keep
-            };
             let set = Namespace {
                 name: policy.name.to_owned(),
                 mask: policy.mask,
-                group,
+                group: policy.group,
             };
             tenant::put_namespace(&mut *tx, tenant.id, &set)?;
         }

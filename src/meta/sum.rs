@@ -45,7 +45,9 @@ impl Summer {
     }
 
     pub fn sum(self) -> i64 {
-        let [a, b, c, d, e, f, g, h, ..] = self.hash().0;
-        i64::from_le_bytes([a, b, c, d, e, f, g, h])
+        self.hash()
+            .0
+            .first_chunk()
+            .map_or(0, |first| i64::from_le_bytes(*first))
     }
 }
