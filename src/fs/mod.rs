@@ -24,6 +24,8 @@ mod range;
 mod dir;
 mod xattr;
 mod seed;
+pub mod check;
+pub mod verify;
 
 pub use attr::{SetAttr, SetTime, StatFs};
 pub use dir::DirEntry;

@@ -120,3 +120,19 @@ pub fn list(tx: &mut dyn Tx, parent: Ino, after: u64, limit: u32) -> Result<Vec<
         .map(|row| Ok((from_row(row)?, node::from_row(row, 6)?)))
         .collect()
 }
+
+/// One page of every entry there is, for checks: rows after `(parent, name)`, each with its own verdict.
+pub fn page(
+    tx: &mut dyn Tx,
+    after: (u64, &[u8]),
+    limit: u32,
+) -> Result<Vec<((u64, Vec<u8>), Result<Entry>)>> {
+    let rows = tx.query(
+        "SELECT parent, name, ino, cookie, began, sum FROM entries WHERE (parent, name) > ($1, $2) \
+         ORDER BY parent, name LIMIT $3",
+        &[after.0.into(), after.1.into(), limit.into()],
+    )?;
+    rows.iter()
+        .map(|row| Ok(((row.uint(0)?, row.bytes(1)?.to_vec()), from_row(row))))
+        .collect()
+}

@@ -207,3 +207,33 @@ pub fn delete(tx: &mut dyn Tx, ino: Ino) -> Result<()> {
     tx.execute("DELETE FROM nodes WHERE ino = $1", &[ino.into()])?;
     Ok(())
 }
+
+/// Which of two like tables: the present or the past.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tense {
+    Present,
+    Past,
+}
+
+/// One page of every node there is, for checks: rows after `(ino, ended)`, each with its own verdict.
+pub fn page(
+    tx: &mut dyn Tx,
+    of: Tense,
+    after: (u64, u64),
+    limit: u32,
+) -> Result<Vec<((u64, u64), Result<Node>)>> {
+    let sql = match of {
+        Tense::Present => {
+            "SELECT ino, tenant, kind, mode, uid, gid, nlink, size, rdev, atime, mtime, ctime, btime, content, version, \
+             parent, began, sum, 0 FROM nodes WHERE ino > $1 AND $2 >= 0 ORDER BY ino LIMIT $3"
+        }
+        Tense::Past => {
+            "SELECT ino, tenant, kind, mode, uid, gid, nlink, size, rdev, atime, mtime, ctime, btime, content, version, \
+             parent, began, sum, ended FROM nodes_past WHERE (ino, ended) > ($1, $2) ORDER BY ino, ended LIMIT $3"
+        }
+    };
+    let rows = tx.query(sql, &[after.0.into(), after.1.into(), limit.into()])?;
+    rows.iter()
+        .map(|row| Ok(((row.uint(0)?, row.uint(18)?), from_row(row, 0))))
+        .collect()
+}

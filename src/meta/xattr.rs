@@ -87,3 +87,18 @@ pub fn retire(tx: &mut dyn Tx, xattr: &Xattr, ended: Op) -> Result<()> {
     )?;
     Ok(())
 }
+
+/// One page of every attribute there is, for checks: rows after `(ino, name)`, each with its own verdict.
+pub fn page(
+    tx: &mut dyn Tx,
+    after: (u64, &[u8]),
+    limit: u32,
+) -> Result<Vec<((u64, Vec<u8>), Result<Xattr>)>> {
+    let rows = tx.query(
+        "SELECT ino, name, value, began, sum FROM xattrs WHERE (ino, name) > ($1, $2) ORDER BY ino, name LIMIT $3",
+        &[after.0.into(), after.1.into(), limit.into()],
+    )?;
+    rows.iter()
+        .map(|row| Ok(((row.uint(0)?, row.bytes(1)?.to_vec()), from_row(row))))
+        .collect()
+}
