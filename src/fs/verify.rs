@@ -84,9 +84,10 @@ impl Engine {
             "SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT), CAST(COUNT(*) AS BIGINT) FROM nodes WHERE kind = 1",
             &[],
         )?;
-        let (logical_bytes, files) = rows
-            .first()
-            .map_or(Ok((0, 0)), |r| Ok((r.uint(0)?, r.uint(1)?)))?;
+        let (logical_bytes, files) = match rows.first() {
+            Some(row) => (row.uint(0)?, row.uint(1)?),
+            None => (0, 0),
+        };
         let stored = self.blobs.usage()?;
         Ok(Usage {
             logical_bytes,
