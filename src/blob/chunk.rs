@@ -125,7 +125,9 @@ mod tests {
     #[test]
     fn the_cuts_of_known_bytes_never_change() {
         let bytes = super::super::model::noise(8 << 20, 7);
-        let known = [1_560_000, 2_351_747, 3_795_989, 4_973_611, 5_779_647, 8_045_789, 8_388_608];
+        let known = [
+            1_560_000, 2_351_747, 3_795_989, 4_973_611, 5_779_647, 8_045_789, 8_388_608,
+        ];
         assert_eq!(cuts(&bytes), known);
     }
 
