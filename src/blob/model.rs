@@ -3,8 +3,8 @@
 use super::chunk::CHUNK_MAX;
 use super::tree::Leaf;
 use super::{Blobs, CHUNK_MIN, Content, INLINE_MAX, Sealed, Usage, Working};
-use crate::core::config::Config;
 use crate::core::Hash;
+use crate::core::config::Config;
 use crate::db::Db;
 use crate::db::sqlite::Sqlite;
 use proptest::prelude::*;
