@@ -100,7 +100,7 @@ fn rename_replaces_refuses_or_exchanges() {
     w.write(&alice(), "/workspace/a", b"A").unwrap();
     w.write(&alice(), "/workspace/b", b"B").unwrap();
     let (e, ws) = (w.engine(), w.workspace());
-    let (a, b, c) = (name("a"), name("b"), name("c"));
+    let [a, b, free] = ["a", "b", "c"].map(name);
     refused(
         e.rename(&alice(), (ws, &a), (ws, &b), RenameMode::NoReplace),
         Kind::Exists,
@@ -109,7 +109,7 @@ fn rename_replaces_refuses_or_exchanges() {
         .unwrap();
     assert_eq!(w.read(&alice(), "/workspace/a").unwrap(), b"B");
     refused(
-        e.rename(&alice(), (ws, &a), (ws, &c), RenameMode::Exchange),
+        e.rename(&alice(), (ws, &a), (ws, &free), RenameMode::Exchange),
         Kind::NotFound,
     );
     e.rename(&alice(), (ws, &a), (ws, &b), RenameMode::Replace)
@@ -272,8 +272,8 @@ fn special_files_keep_their_numbers_and_devices_are_roots() {
 #[test]
 fn a_copy_inside_stores_nothing_new() {
     let w = World::new();
-    let bytes: Vec<u8> = (0..3_000_000u32)
-        .map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8)
+    let bytes: Vec<u8> = (0..750_000u32)
+        .flat_map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes())
         .collect();
     let from = w.write(&alice(), "/workspace/a", &bytes).unwrap();
     let stored = w
