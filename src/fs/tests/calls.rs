@@ -69,6 +69,49 @@ fn an_unlinked_file_lives_until_it_is_closed() {
 }
 
 #[test]
+fn a_file_unlinked_before_its_first_close_lives_until_then() {
+    let w = World::new();
+    let (e, ws) = (w.engine(), w.workspace());
+    let (node, h) = e
+        .create(&alice(), ws, &name("tmp"), 0o600, writing())
+        .unwrap();
+    e.unlink(&alice(), ws, &name("tmp")).unwrap();
+    e.write(&alice(), h, 0, b"scratch").unwrap();
+    assert_eq!(&e.read(h, 0, 99).unwrap()[..], b"scratch");
+    assert_eq!(e.getattr(&alice(), node.ino).unwrap().nlink, 0);
+    close(&w, &alice(), h);
+    refused(e.getattr(&alice(), node.ino), Kind::NotFound);
+    w.assert_sound();
+}
+
+#[test]
+fn what_is_known_is_not_asked_again() {
+    let w = World::new();
+    let (e, ws) = (w.engine(), w.workspace());
+    w.write(&alice(), "/workspace/f", b"x").unwrap();
+    let before = e.db().counters().statements;
+    for _ in 0..10 {
+        let node = e.lookup(&alice(), ws, &name("f")).unwrap();
+        e.getattr(&alice(), node.ino).unwrap();
+        refused(e.lookup(&alice(), ws, &name("absent")), Kind::NotFound);
+        assert_eq!(w.read(&alice(), "/workspace/f").unwrap(), b"x");
+    }
+    // One: that there is no such name.
+    assert_eq!(e.db().counters().statements - before, 1);
+    e.rename(
+        &alice(),
+        (ws, &name("f")),
+        (ws, &name("g")),
+        crate::fs::RenameMode::Replace,
+    )
+    .unwrap();
+    let before = e.db().counters().statements;
+    w.write(&alice(), "/workspace/small", &[7; 4096]).unwrap();
+    // Is the name free; then lock, blob, node, entry, directory, record, head.
+    assert_eq!(e.db().counters().statements - before, 8);
+}
+
+#[test]
 fn directories_count_their_subdirectories_and_refuse_to_go_while_full() {
     let w = World::new();
     let (e, ws) = (w.engine(), w.workspace());
