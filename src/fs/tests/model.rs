@@ -80,7 +80,6 @@ impl Model {
 
     fn write(&mut self, p: &str, f: impl FnOnce(&mut Vec<u8>)) -> bool {
         match self.names.get(p) {
-            Some(Thing::Dir) => return false,
             Some(Thing::File(i)) => f(&mut self.bytes[*i]),
             None if self.parent_ok(p) => {
                 let mut bytes = Vec::new();
@@ -89,7 +88,7 @@ impl Model {
                 self.names
                     .insert(p.to_string(), Thing::File(self.bytes.len() - 1));
             }
-            None => return false,
+            Some(Thing::Dir) | None => return false,
         }
         true
     }
@@ -153,9 +152,10 @@ fn perform(w: &World, step: &Step) -> Result<()> {
         Step::Remove(i) => {
             let target = at(*i);
             let (dir, name) = e.resolve_parent(&who, &target)?;
-            match e.lookup(&who, dir, name)?.is_dir() {
-                true => e.rmdir(&who, dir, name),
-                false => e.unlink(&who, dir, name),
+            if e.lookup(&who, dir, name)?.is_dir() {
+                e.rmdir(&who, dir, name)
+            } else {
+                e.unlink(&who, dir, name)
             }
         }
         Step::Rename(i, j) => {
