@@ -58,7 +58,10 @@ pub struct LogPage {
 /// Reads the log of the caller's tenant.
 pub fn read(engine: &Engine, caller: &Caller, filter: &Filter) -> Result<LogPage> {
     let Some(tenant) = caller.tenant else {
-        return Err(Error::new(Kind::NotFound, "without a tenant there is no log"));
+        return Err(Error::new(
+            Kind::NotFound,
+            "without a tenant there is no log",
+        ));
     };
     let mut reader = Reader {
         engine,
@@ -74,7 +77,10 @@ pub fn read(engine: &Engine, caller: &Caller, filter: &Filter) -> Result<LogPage
         Some(after) => reader.forwards(Op(after))?,
         None => reader.backwards()?,
     };
-    Ok(LogPage { records: reader.found, last })
+    Ok(LogPage {
+        records: reader.found,
+        last,
+    })
 }
 
 struct Reader<'a> {
@@ -113,7 +119,9 @@ impl Reader<'_> {
         let last = at.0.saturating_sub(1);
         while self.found.len() < self.limit {
             let page = log::before(&mut *self.engine.db().read()?, self.tenant, at, PAGE)?;
-            let Some((oldest, _)) = page.last() else { break };
+            let Some((oldest, _)) = page.last() else {
+                break;
+            };
             at = oldest.op;
             for (record, _) in &page {
                 if self.found.len() < self.limit {
@@ -126,7 +134,11 @@ impl Reader<'_> {
     }
 
     fn take(&mut self, record: &Record) {
-        let wanted = self.filter.path.as_ref().is_none_or(|p| log::concerns(record, p));
+        let wanted = self
+            .filter
+            .path
+            .as_ref()
+            .is_none_or(|p| log::concerns(record, p));
         if wanted && self.may_see(record) {
             let line = self.line(record);
             self.found.push(line);

@@ -66,5 +66,7 @@ impl Whoami {
 
 pub(super) fn tenant_name(engine: &Engine, caller: &Caller) -> Option<String> {
     let all = engine.tenants().into_iter();
-    all.filter(|t| Some(t.id) == caller.tenant).map(|t| t.name).next()
+    all.filter(|t| Some(t.id) == caller.tenant)
+        .map(|t| t.name)
+        .next()
 }

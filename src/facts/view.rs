@@ -12,8 +12,13 @@ use std::sync::{Arc, Weak};
 
 /// How many operations `/.nexus/log` shows.
 const LINES: u32 = 1000;
-const ITEMS: [(&str, u64); 5] =
-    [("stats", 1), ("whoami", 2), ("version", 3), ("log", 4), ("control.sock", 5)];
+const ITEMS: [(&str, u64); 5] = [
+    ("stats", 1),
+    ("whoami", 2),
+    ("version", 3),
+    ("log", 4),
+    ("control.sock", 5),
+];
 
 /// The view behind `/.nexus`.
 pub struct Facts(Weak<Engine>);
@@ -39,7 +44,9 @@ impl View for Facts {
             2 => json(&Whoami::of(&engine, caller)),
             3 => Ok(Item::File(Bytes::from(format!("{}\n", super::VERSION)))),
             4 => lines(&engine, caller),
-            5 => Ok(Item::Link(engine.config().socket().into_os_string().into_vec())),
+            5 => Ok(Item::Link(
+                engine.config().socket().into_os_string().into_vec(),
+            )),
             _ => fail(Kind::NotFound, format!("no item {id} in .nexus")),
         }
     }
@@ -47,11 +54,22 @@ impl View for Facts {
 
 fn directory() -> Result<Item> {
     let named = |(name, id): &(&str, u64)| Ok((Name::new(name.as_bytes())?, *id));
-    ITEMS.iter().map(named).collect::<Result<_>>().map(Item::Directory)
+    ITEMS
+        .iter()
+        .map(named)
+        .collect::<Result<_>>()
+        .map(Item::Directory)
 }
 
 fn lines(engine: &Engine, caller: &Caller) -> Result<Item> {
-    let page = log::read(engine, caller, &Filter { limit: LINES, ..Filter::default() })?;
+    let page = log::read(
+        engine,
+        caller,
+        &Filter {
+            limit: LINES,
+            ..Filter::default()
+        },
+    )?;
     let mut out = Vec::new();
     for record in &page.records {
         write_json(&mut out, record)?;
