@@ -81,7 +81,7 @@ fn is_trusted(engine: &Engine, uid: u32) -> Result<bool> {
 }
 
 /// The tenant's user of an administrator: the one of his name, made at first use. `None` when his name cannot be one.
-fn own_user(engine: &Engine, tenant: TenantId, uid: u32) -> Result<Option<User>> {
+pub fn own_user(engine: &Engine, tenant: TenantId, uid: u32) -> Result<Option<User>> {
     match os_user(uid) {
         Some(name) => found_or_made(engine, tenant, &name, uid),
         None => Ok(None),

@@ -11,7 +11,7 @@ pub mod copy;
 pub mod store;
 pub mod stream;
 
-pub use caller::{Asked, Peer, local, os_user};
+pub use caller::{Asked, Peer, local, os_user, own_user};
 pub use context::{Context, Progress};
 pub use failure::Failure;
 
