@@ -5,8 +5,9 @@ use super::place::Place;
 use super::{busy, output, start, supervise};
 use crate::core::{Error, Kind, Result, Text, error::fail};
 use crate::doors::control::UmountRequest;
-use crate::doors::daemon::{IdentityKind, MountInfo, MountRequest, Standing, Unmounted};
+use crate::doors::daemon::{IdentityKind, MountInfo, MountRequest, Standing, Unmounted, forget};
 use crate::doors::{fuse, serve};
+use crate::nexus::Nexus;
 use clap::{Args, ValueEnum};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -181,7 +182,7 @@ pub(super) fn take_option(request: &mut MountRequest, option: &str) -> Result<()
 pub(super) fn umount(place: &Place, args: &UmountArgs) -> Result<()> {
     let dir = mount_point(&args.dir)?;
     let daemon = match daemon_of(place, &dir) {
-        Err(e) if e.kind() == Kind::Unavailable => return without_daemon(&dir),
+        Err(e) if e.kind() == Kind::Unavailable => return without_daemon(place, &dir),
         found => found?,
     };
     let request = UmountRequest {
@@ -236,15 +237,19 @@ fn daemon_of(place: &Place, dir: &Path) -> Result<Socket> {
     }
 }
 
-fn without_daemon(dir: &Path) -> Result<()> {
-    if std::fs::metadata(dir).is_err_and(|e| e.raw_os_error() == Some(libc::ENOTCONN)) {
-        fuse::clear_stale(dir)?;
-        return output::line(format!("unmounted {}; its daemon was gone", dir.display()));
+/// Clears a mount whose daemon died, and makes sure that the next one does not bring it back.
+fn without_daemon(place: &Place, dir: &Path) -> Result<()> {
+    let stale = std::fs::metadata(dir).is_err_and(|e| e.raw_os_error() == Some(libc::ENOTCONN));
+    if !stale {
+        let message = format!("{} is not mounted: no daemon runs for it", dir.display());
+        return fail(Kind::NotFound, message);
     }
-    fail(
-        Kind::NotFound,
-        format!("{} is not mounted: no daemon runs for it", dir.display()),
-    )
+    fuse::clear_stale(dir)?;
+    let config = place.config()?;
+    if config.database().exists() {
+        forget(&*Nexus::open(config)?.db, dir)?;
+    }
+    output::line(format!("unmounted {}; its daemon was gone", dir.display()))
 }
 
 /// The absolute path of a mount point, without asking the mount itself: it may be dead.

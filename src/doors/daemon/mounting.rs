@@ -117,7 +117,7 @@ impl Daemon {
         // Dropped, a mount that is still there is detached.
         drop(mounts.remove(dir));
         drop(mounts);
-        remembered::forget(&**self.nexus.engine.db(), dir.as_os_str().as_bytes())?;
+        remembered::forget(&**self.nexus.engine.db(), dir)?;
         self.nexus.engine.settle()?;
         Ok(Unmounted { pending })
     }
@@ -145,7 +145,7 @@ impl Daemon {
         for dir in gone {
             tracing::info!(dir = %dir.display(), "was unmounted from outside");
             mounts.remove(&dir);
-            remembered::forget(&**self.nexus.engine.db(), dir.as_os_str().as_bytes())?;
+            remembered::forget(&**self.nexus.engine.db(), &dir)?;
         }
         Ok(())
     }
