@@ -20,6 +20,8 @@ mod touched;
 mod sweep;
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod promises;
 
 pub use chunk::CHUNK_MIN;
 pub use content::Content;

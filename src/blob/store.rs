@@ -72,11 +72,10 @@ impl Blobs {
             return Hash::from_slice(row.bytes(0)?);
         }
         let hash = self.hash_tree(content, size)?;
-        let mut tx = self.db.begin()?;
-        let remember =
-            "INSERT INTO whole_hashes (root, hash) VALUES ($1, $2) ON CONFLICT (root) DO NOTHING";
-        tx.execute(remember, &[root.into(), (&hash).into()])?;
-        tx.commit()?;
+        // The answer is right without being remembered.
+        if let Err(e) = self.remember(root, &hash) {
+            tracing::warn!(%root, "cannot remember the hash of a tree: {}", e.chain());
+        }
         Ok(hash)
     }
 
@@ -129,6 +128,14 @@ impl Blobs {
             );
         }
         Ok(bytes)
+    }
+
+    fn remember(&self, root: &Hash, hash: &Hash) -> Result<()> {
+        let insert = "INSERT INTO whole_hashes (root, hash) VALUES ($1, $2)
+            ON CONFLICT (root) DO NOTHING";
+        let mut tx = self.db.begin()?;
+        tx.execute(insert, &[root.into(), hash.into()])?;
+        tx.commit()
     }
 
     fn load_row(&self, hash: &Hash) -> Result<Option<Bytes>> {

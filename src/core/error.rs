@@ -129,6 +129,7 @@ impl From<std::io::Error> for Error {
             K::AlreadyExists => Kind::Exists,
             K::StorageFull | K::QuotaExceeded => Kind::NoSpace,
             K::ReadOnlyFilesystem => Kind::ReadOnly,
+            K::FileTooLarge => Kind::TooLarge,
             K::InvalidInput => Kind::Invalid,
             _ => Kind::Io,
         };

@@ -163,7 +163,7 @@ fn judge_entry(entry: &entry::Entry, present: &mut Present, report: &mut Report)
     }
     match present.nodes.get_mut(&entry.parent) {
         Some(dir) if dir.kind == FileKind::Directory && dir.tenant == tenant => {
-            dir.subdirs += u32::from(is_dir)
+            dir.subdirs += u32::from(is_dir);
         }
         Some(_) => report.problem(format!("{name}: that is no directory of the same tenant")),
         None => report.problem(format!("{name}: that directory does not exist")),

@@ -26,6 +26,8 @@ mod xattr;
 mod seed;
 pub mod check;
 pub mod verify;
+#[cfg(test)]
+mod tests;
 
 pub use attr::{SetAttr, SetTime, StatFs};
 pub use dir::DirEntry;

@@ -229,7 +229,12 @@ impl Engine {
     pub(super) fn path_of(&self, ino: Ino) -> Result<FsPath> {
         let mut names = Vec::new();
         let mut at = ino;
-        while let Some(place) = self.place(at)? {
+        loop {
+            let node = self.node(at)?;
+            if node.is_dir() && node.parent == Ino(0) {
+                break;
+            }
+            let place = self.place(at)?.ok_or_else(|| super::engine::no_node(ino))?;
             names.push(place.name.clone());
             at = place.parent;
             if names.len() > DEPTH_MAX {
@@ -238,9 +243,6 @@ impl Engine {
                     format!("node {ino} has more than {DEPTH_MAX} parents"),
                 );
             }
-        }
-        if self.tenants.0.read().values().all(|h| h.tenant.root != at) {
-            return Err(super::engine::no_node(ino));
         }
         names.reverse();
         Ok(FsPath::from_names(names))

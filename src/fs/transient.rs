@@ -138,7 +138,10 @@ impl Transient {
             let Some(birth) = i.births.remove(&ino) else {
                 return;
             };
-            i.nodes.remove(&ino);
+            // One that was unlinked in the same change stays: it is open.
+            if i.nodes.get(&ino).is_some_and(|n| n.nlink > 0) {
+                i.nodes.remove(&ino);
+            }
             i.names.remove(&*birth.place);
             if let Some(dir) = i.dirs.get_mut(&birth.place.parent) {
                 dir.remove(&birth.cookie);

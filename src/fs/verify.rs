@@ -39,7 +39,7 @@ impl Engine {
             verify_log(&mut *tx, &t, &mut report)?;
         }
         let mut seen = HashSet::new();
-        self.each_content(&mut *tx, &mut report, &mut |content, report| {
+        each_content(&mut *tx, &mut report, &mut |content, report| {
             report.checked += 1;
             progress(report.checked);
             for damage in self.blobs.check(content, &mut seen) {
@@ -49,34 +49,6 @@ impl Engine {
         Ok(report)
     }
 
-    /// Visits the content of every node, present and past.
-    fn each_content(
-        &self,
-        tx: &mut dyn Tx,
-        report: &mut Report,
-        visit: &mut dyn FnMut(&Content, &mut Report),
-    ) -> Result<()> {
-        for tense in [Tense::Present, Tense::Past] {
-            let mut after = (0, 0);
-            loop {
-                let page = node::page(tx, tense, after, PAGE)?;
-                let Some((last, _)) = page.last() else { break };
-                after = *last;
-                for (_, row) in page {
-                    match row {
-                        Ok(node) => visit(&node.content, report),
-                        // fsck has told of present rows already.
-                        Err(e) if tense == Tense::Past => {
-                            report.problem(format!("in the past: {}", e.chain()))
-                        }
-                        Err(_) => {}
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Tells logical and stored bytes; administrators only.
     pub fn df(&self, caller: &Caller) -> Result<Usage> {
         admin(caller)?;
@@ -84,9 +56,10 @@ impl Engine {
             "SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT), CAST(COUNT(*) AS BIGINT) FROM nodes WHERE kind = 1",
             &[],
         )?;
-        let (logical_bytes, files) = rows
-            .first()
-            .map_or(Ok((0, 0)), |r| Ok((r.uint(0)?, r.uint(1)?)))?;
+        let (logical_bytes, files) = match rows.first() {
+            Some(row) => (row.uint(0)?, row.uint(1)?),
+            None => (0, 0),
+        };
         let stored = self.blobs.usage()?;
         Ok(Usage {
             logical_bytes,
@@ -102,8 +75,8 @@ impl Engine {
         let _turn = self.turn.lock();
         let mut contents = Vec::new();
         let mut report = Report::default();
-        self.each_content(&mut *self.db.read()?, &mut report, &mut |content, _| {
-            contents.push(content.clone())
+        each_content(&mut *self.db.read()?, &mut report, &mut |content, _| {
+            contents.push(content.clone());
         })?;
         if let Some(problem) = report.problems.first() {
             let message = format!("the store is damaged, so nothing is removed: {problem}");
@@ -123,6 +96,33 @@ impl Engine {
         }
         Ok(found)
     }
+}
+
+/// Visits the content of every node, present and past.
+fn each_content(
+    tx: &mut dyn Tx,
+    report: &mut Report,
+    visit: &mut dyn FnMut(&Content, &mut Report),
+) -> Result<()> {
+    for tense in [Tense::Present, Tense::Past] {
+        let mut after = (0, 0);
+        loop {
+            let page = node::page(tx, tense, after, PAGE)?;
+            let Some((last, _)) = page.last() else { break };
+            after = *last;
+            for (_, row) in page {
+                match row {
+                    Ok(node) => visit(&node.content, report),
+                    // fsck has told of present rows already.
+                    Err(e) if tense == Tense::Past => {
+                        report.problem(format!("in the past: {}", e.chain()));
+                    }
+                    Err(_) => {}
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Walks the chain of hashes from the first record to the head.

@@ -126,7 +126,7 @@ pub fn page(
     tx: &mut dyn Tx,
     after: (u64, &[u8]),
     limit: u32,
-) -> Result<Vec<((u64, Vec<u8>), Result<Entry>)>> {
+) -> Result<super::Page<(u64, Vec<u8>), Entry>> {
     let rows = tx.query(
         "SELECT parent, name, ino, cookie, began, sum FROM entries WHERE (parent, name) > ($1, $2) \
          ORDER BY parent, name LIMIT $3",

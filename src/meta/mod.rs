@@ -14,3 +14,6 @@ pub use entry::Entry;
 pub use log::{OpKind, Record};
 pub use node::{FileKind, Node};
 pub use tenant::{Namespace, Tenant, User};
+
+/// A page of rows for a check: the key of each, and the row or what is wrong with it.
+pub type Page<K, T> = Vec<(K, crate::core::Result<T>)>;

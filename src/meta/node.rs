@@ -221,7 +221,7 @@ pub fn page(
     of: Tense,
     after: (u64, u64),
     limit: u32,
-) -> Result<Vec<((u64, u64), Result<Node>)>> {
+) -> Result<super::Page<(u64, u64), Node>> {
     let sql = match of {
         Tense::Present => {
             "SELECT ino, tenant, kind, mode, uid, gid, nlink, size, rdev, atime, mtime, ctime, btime, content, version, \

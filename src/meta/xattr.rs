@@ -93,7 +93,7 @@ pub fn page(
     tx: &mut dyn Tx,
     after: (u64, &[u8]),
     limit: u32,
-) -> Result<Vec<((u64, Vec<u8>), Result<Xattr>)>> {
+) -> Result<super::Page<(u64, Vec<u8>), Xattr>> {
     let rows = tx.query(
         "SELECT ino, name, value, began, sum FROM xattrs WHERE (ino, name) > ($1, $2) ORDER BY ino, name LIMIT $3",
         &[after.0.into(), after.1.into(), limit.into()],
