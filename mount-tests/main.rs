@@ -13,3 +13,6 @@ mod shell;
 mod world;
 
 mod posix;
+mod tools;
+mod doors;
+mod crash;
