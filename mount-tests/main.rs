@@ -9,6 +9,8 @@
 )]
 
 mod dice;
+mod disk;
+mod drive;
 mod shell;
 mod world;
 
@@ -16,3 +18,6 @@ mod posix;
 mod tools;
 mod doors;
 mod crash;
+mod model;
+mod powercut;
+mod budget;

@@ -4,6 +4,8 @@ use crate::shell::{Said, ends, run};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
@@ -44,9 +46,9 @@ impl World {
             "--group",
             "keep",
         ]);
-        let open = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o777);
-        std::fs::create_dir(world.path("t")).unwrap();
-        std::fs::set_permissions(world.path("t"), open).unwrap();
+        let open = fs::Permissions::from_mode(0o777);
+        fs::create_dir(world.path("t")).unwrap();
+        fs::set_permissions(world.path("t"), open).unwrap();
         world
     }
 
@@ -64,10 +66,10 @@ impl World {
 
     fn on(dir: TempDir, data: PathBuf, options: &[&str]) -> Self {
         let mount = dir.path().join("mount");
-        std::fs::create_dir(&mount).unwrap();
+        fs::create_dir(&mount).unwrap();
         // Other users must be able to pass through (a temporary directory is 0700).
-        let open = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o755);
-        std::fs::set_permissions(dir.path(), open).unwrap();
+        let open = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(dir.path(), open).unwrap();
         let options = options.iter().map(ToString::to_string).collect();
         Self {
             dir,
@@ -89,7 +91,7 @@ impl World {
     /// A directory beside the mount, on the host's filesystem.
     pub(crate) fn host(&self, name: &str) -> PathBuf {
         let dir = self.dir.path().join(name);
-        std::fs::create_dir_all(&dir).unwrap();
+        fs::create_dir_all(&dir).unwrap();
         dir
     }
 
@@ -184,6 +186,19 @@ impl World {
         assert!(ends(daemon), "the daemon does not end");
     }
 
+    /// Kills whatever serves this store, supervisors first, and detaches the mount.
+    pub(crate) fn stop_everything(&self) {
+        let mark = [b"NEXUS_DATA_DIR=", self.data.as_os_str().as_encoded_bytes()].concat();
+        for pid in processes() {
+            let of = |what: &str| fs::read(format!("/proc/{pid}/{what}")).unwrap_or_default();
+            let ours = of("environ").split(|b| *b == 0).any(|v| v == mark);
+            if ours && of("comm") == b"nexus\n" {
+                end(Pid::from_raw(pid).unwrap());
+            }
+        }
+        detach(&self.mount);
+    }
+
     /// Everything that checks itself agrees that nothing is wrong.
     #[track_caller]
     pub(crate) fn is_sound(&self) {
@@ -198,21 +213,24 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let log = std::fs::read(self.data.join("daemon.log")).unwrap_or_default();
+            let log = fs::read(self.data.join("daemon.log")).unwrap_or_default();
             let log = String::from_utf8_lossy(&log);
             let lines: Vec<_> = log.lines().rev().take(30).collect();
             println!("--- the daemon's last words");
             lines.iter().rev().for_each(|line| println!("{line}"));
         }
-        let status = self.ctl_said(&["status"]);
-        if status.ok()
-            && let Some(pid) = last_json(&status.out)["pid"].as_i64()
-            && let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw)
-        {
-            end(pid);
-        }
-        detach(&self.mount);
+        self.stop_everything();
     }
+}
+
+/// The numbers of all processes, oldest first as far as numbers tell.
+fn processes() -> Vec<i32> {
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    let mut pids: Vec<i32> = entries
+        .filter_map(|e| e.file_name().to_str()?.parse().ok())
+        .collect();
+    pids.sort_unstable();
+    pids
 }
 
 /// Kills a process and waits until it is gone.
