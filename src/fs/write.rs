@@ -13,13 +13,36 @@ impl Engine {
     /// Writes at `offset`, or at the end when the handle appends. Returns how many bytes: always all of them.
     pub fn write(&self, caller: &Caller, id: HandleId, offset: u64, data: &[u8]) -> Result<usize> {
         let handle = self.files.handle(id)?;
-        let file = handle.writable()?;
+        let append = handle.flags.append;
+        self.write_to(
+            caller,
+            handle.writable()?,
+            |w| if append { w.working.size() } else { offset },
+            data,
+        )
+    }
+
+    /// Writes a page of a memory map back: at `offset`, whatever handle the kernel picked for it.
+    pub fn write_page(
+        &self,
+        caller: &Caller,
+        id: HandleId,
+        offset: u64,
+        data: &[u8],
+    ) -> Result<usize> {
+        let handle = self.files.handle(id)?;
+        self.write_to(caller, handle.writable()?, |_| offset, data)
+    }
+
+    fn write_to(
+        &self,
+        caller: &Caller,
+        file: &Arc<OpenFile>,
+        at: impl FnOnce(&Writing) -> u64,
+        data: &[u8],
+    ) -> Result<usize> {
         self.modify(caller, file, |w| {
-            let at = if handle.flags.append {
-                w.working.size()
-            } else {
-                offset
-            };
+            let at = at(w);
             w.working.write(&self.blobs, at, data)
         })?;
         self.strip_setid(caller, file.ino)?;

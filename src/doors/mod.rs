@@ -1,0 +1,3 @@
+//! Ways in. A door does three things: arguments in, one call of the engine, reply out.
+
+pub mod fuse;
