@@ -15,8 +15,7 @@ impl Door {
         &self,
         caller: &Caller,
         dir: Ino,
-        handle: HandleId,
-        offset: u64,
+        (handle, offset): (HandleId, u64),
         mut add: impl FnMut(&[u8], u64, &Node) -> bool,
     ) -> Result<()> {
         if offset < DOT_DOT {

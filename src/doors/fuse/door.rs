@@ -5,13 +5,10 @@ use super::errno::report;
 use super::mount::End;
 use super::numbers::{Numbers, absent};
 use crate::access::namespace;
-use crate::core::{Caller, Error, Ino, Kind, Name, Result};
+use crate::core::{Caller, HandleId, Ino, Kind, Name, Result};
 use crate::fs::Engine;
 use crate::meta::Node;
-use fuser::{
-    Generation, INodeNo, ReplyAttr, ReplyData, ReplyEmpty, ReplyEntry, ReplyWrite, ReplyXattr,
-    Request,
-};
+use fuser::{FileHandle, Generation, INodeNo, ReplyAttr, ReplyEntry, Request};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Arc;
@@ -54,6 +51,11 @@ impl Door {
     fn keeps_absence(&self, parent: Ino) -> bool {
         !self.engine.is_computed(parent)
             && (self.callers.is_single() || parent != self.numbers.root())
+    }
+
+    /// Who asks, and the node that the request is about.
+    pub(super) fn node(&self, req: &Request, ino: INodeNo) -> (Caller, Ino) {
+        (self.callers.of(req), self.numbers.ino(ino))
     }
 
     /// Who asks, and the directory and name that the request is about.
@@ -104,43 +106,12 @@ impl Door {
     }
 }
 
-/// Answers a call that gives nothing back.
-pub(super) fn done(call: &'static str, done: Result<()>, reply: ReplyEmpty) {
-    match done {
-        Ok(()) => reply.ok(),
-        Err(e) => reply.error(report(call, &e)),
-    }
-}
-
-pub(super) fn bytes(call: &'static str, bytes: Result<impl AsRef<[u8]>>, reply: ReplyData) {
-    match bytes {
-        Ok(bytes) => reply.data(bytes.as_ref()),
-        Err(e) => reply.error(report(call, &e)),
-    }
-}
-
-/// Answers getxattr(2) and listxattr(2): with room for nothing, the length is the answer.
-pub(super) fn sized(call: &'static str, bytes: Result<Vec<u8>>, room: u32, reply: ReplyXattr) {
-    match bytes {
-        Ok(bytes) => match u32::try_from(bytes.len()) {
-            Ok(len) if room == 0 => reply.size(len),
-            Ok(len) if len <= room => reply.data(&bytes),
-            _ => reply.error(super::errno::of(Kind::Range)),
-        },
-        Err(e) => reply.error(report(call, &e)),
-    }
-}
-
 /// A name, checked.
 pub(super) fn name(name: &OsStr) -> Result<Name> {
     Name::new(name.as_bytes())
 }
 
-/// Answers how many bytes went.
-pub(super) fn written(call: &'static str, count: Result<u64>, reply: ReplyWrite) {
-    let too_many = |e| Error::new(Kind::TooLarge, "more bytes than a reply can say").caused_by(e);
-    match count.and_then(|n| u32::try_from(n).map_err(too_many)) {
-        Ok(n) => reply.written(n),
-        Err(e) => reply.error(report(call, &e)),
-    }
+/// The engine's word for a file handle.
+pub(super) fn handle(fh: FileHandle) -> HandleId {
+    HandleId(fh.0)
 }

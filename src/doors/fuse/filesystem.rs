@@ -1,12 +1,12 @@
 //! The requests of the kernel, each translated into one call of the engine.
 
-use super::door::{Door, GENERATION, bytes, done, name, sized, written};
+use super::door::{Door, GENERATION, handle, name};
 use super::errno::report;
+use super::reply::{bytes, done, sized, sought, statfs, written};
 use super::session::configure;
 use super::{numbers, open};
-use crate::access::Right;
-use crate::core::{HandleId, Kind, error::fail};
-use crate::fs::{SetAttr, SetMode};
+use crate::core::{Kind, error::fail};
+use crate::fs::SetAttr;
 use fuser::{
     AccessFlags, BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, FopenFlags,
     INodeNo, IoctlFlags, KernelConfig, LockOwner, OpenFlags, PollEvents, PollFlags, PollNotifier,
@@ -22,8 +22,6 @@ use std::time::SystemTime;
 
 /// The most that one copy may report back: its reply has 32 bits; whole pages.
 const COPY_MAX: u64 = 0xffff_f000;
-/// The longest name (NAME_MAX).
-const NAME_LEN: u32 = 255;
 
 impl Filesystem for Door {
     fn init(&mut self, _: &Request, config: &mut KernelConfig) -> io::Result<()> {
@@ -43,16 +41,14 @@ impl Filesystem for Door {
 
     fn getattr(&self, req: &Request, ino: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
         let is_root = ino == INodeNo::ROOT;
+        let who = &self.callers;
         let caller = if is_root {
-            self.callers.of_member(req)
+            who.of_member(req)
         } else {
-            self.callers.of(req)
+            who.of(req)
         };
-        self.shown(
-            "getattr",
-            self.engine.getattr(&caller, self.numbers.ino(ino)),
-            reply,
-        );
+        let node = self.engine.getattr(&caller, self.numbers.ino(ino));
+        self.shown("getattr", node, reply);
     }
 
     fn setattr(
@@ -81,19 +77,14 @@ impl Filesystem for Door {
             atime: atime.map(numbers::set_time),
             mtime: mtime.map(numbers::set_time),
         };
-        let handle = fh.map(|fh| HandleId(fh.0));
-        let ino = self.numbers.ino(ino);
-        let node = self
-            .engine
-            .setattr(&self.callers.of(req), ino, &set, handle);
+        let (caller, ino) = self.node(req, ino);
+        let node = self.engine.setattr(&caller, ino, &set, fh.map(handle));
         self.shown("setattr", node, reply);
     }
 
     fn readlink(&self, req: &Request, ino: INodeNo, reply: ReplyData) {
-        let target = self
-            .engine
-            .readlink(&self.callers.of(req), self.numbers.ino(ino));
-        bytes("readlink", target, reply);
+        let (caller, ino) = self.node(req, ino);
+        bytes("readlink", self.engine.readlink(&caller, ino), reply);
     }
 
     fn mknod(
@@ -106,10 +97,9 @@ impl Filesystem for Door {
         rdev: u32,
         reply: ReplyEntry,
     ) {
-        let new = self.place(req, parent, child).and_then(|(caller, dir, n)| {
-            let kind = open::node_kind(mode)?;
-            self.engine
-                .mknod(&caller, dir, &n, kind, mode & 0o7777, rdev)
+        let new = self.place(req, parent, child).and_then(|(c, dir, n)| {
+            let (kind, mode) = (open::node_kind(mode)?, mode & 0o7777);
+            self.engine.mknod(&c, dir, &n, kind, mode, rdev)
         });
         self.made("mknod", new, reply);
     }
@@ -130,20 +120,14 @@ impl Filesystem for Door {
 
     fn unlink(&self, req: &Request, parent: INodeNo, child: &OsStr, reply: ReplyEmpty) {
         let place = self.place(req, parent, child);
-        done(
-            "unlink",
-            place.and_then(|(c, dir, n)| self.engine.unlink(&c, dir, &n)),
-            reply,
-        );
+        let gone = place.and_then(|(c, dir, n)| self.engine.unlink(&c, dir, &n));
+        done("unlink", gone, reply);
     }
 
     fn rmdir(&self, req: &Request, parent: INodeNo, child: &OsStr, reply: ReplyEmpty) {
         let place = self.place(req, parent, child);
-        done(
-            "rmdir",
-            place.and_then(|(c, dir, n)| self.engine.rmdir(&c, dir, &n)),
-            reply,
-        );
+        let gone = place.and_then(|(c, dir, n)| self.engine.rmdir(&c, dir, &n));
+        done("rmdir", gone, reply);
     }
 
     fn symlink(
@@ -154,10 +138,8 @@ impl Filesystem for Door {
         target: &Path,
         reply: ReplyEntry,
     ) {
-        let (place, target) = (
-            self.place(req, parent, child),
-            target.as_os_str().as_bytes(),
-        );
+        let target = target.as_os_str().as_bytes();
+        let place = self.place(req, parent, child);
         let new = place.and_then(|(c, dir, n)| self.engine.symlink(&c, dir, &n, target));
         self.made("symlink", new, reply);
     }
@@ -172,14 +154,14 @@ impl Filesystem for Door {
         flags: RenameFlags,
         reply: ReplyEmpty,
     ) {
-        let caller = self.callers.of(req);
-        let renamed = (|| {
-            let (from, to) = (name(from)?, name(to)?);
-            let from = (self.numbers.ino(parent), &from);
-            let to = (self.numbers.ino(new_parent), &to);
-            self.engine.rename(&caller, from, to, open::rename(flags)?)
-        })();
-        done("rename", renamed, reply);
+        let from = self.place(req, parent, from);
+        let moved = from.and_then(|(caller, dir, name)| {
+            let (_, to_dir, to_name) = self.place(req, new_parent, to)?;
+            let mode = open::rename(flags)?;
+            self.engine
+                .rename(&caller, (dir, &name), (to_dir, &to_name), mode)
+        });
+        done("rename", moved, reply);
     }
 
     fn link(
@@ -216,12 +198,9 @@ impl Filesystem for Door {
         bits: i32,
         reply: ReplyCreate,
     ) {
-        let caller = self.callers.of(req);
-        let parent = self.numbers.ino(parent);
-        let new = name(child).and_then(|n| {
-            self.engine
-                .create(&caller, parent, &n, mode & 0o7777, open::flags(bits))
-        });
+        let (flags, mode) = (open::flags(bits), mode & 0o7777);
+        let place = self.place(req, parent, child);
+        let new = place.and_then(|(c, dir, n)| self.engine.create(&c, dir, &n, mode, flags));
         match new {
             Ok((node, handle)) => {
                 let (ttl, attr) = (self.ttl(node.ino), self.numbers.attr(&node));
@@ -246,7 +225,7 @@ impl Filesystem for Door {
     ) {
         bytes(
             "read",
-            self.engine.read(HandleId(fh.0), offset, size as usize),
+            self.engine.read(handle(fh), offset, size as usize),
             reply,
         );
     }
@@ -266,20 +245,16 @@ impl Filesystem for Door {
         let caller = self.callers.of(req);
         // A page of a memory map goes where it belongs, even through a handle that appends.
         let wrote = if write_flags.contains(WriteFlags::FUSE_WRITE_CACHE) {
-            self.engine
-                .write_page(&caller, HandleId(fh.0), offset, data)
+            self.engine.write_page(&caller, handle(fh), offset, data)
         } else {
-            self.engine.write(&caller, HandleId(fh.0), offset, data)
+            self.engine.write(&caller, handle(fh), offset, data)
         };
         written("write", wrote.map(|n| n as u64), reply);
     }
 
     fn flush(&self, req: &Request, _: INodeNo, fh: FileHandle, _: LockOwner, reply: ReplyEmpty) {
-        done(
-            "flush",
-            self.engine.flush(&self.callers.of(req), HandleId(fh.0)),
-            reply,
-        );
+        let caller = self.callers.of(req);
+        done("flush", self.engine.flush(&caller, handle(fh)), reply);
     }
 
     fn release(
@@ -292,26 +267,18 @@ impl Filesystem for Door {
         _flush: bool,
         reply: ReplyEmpty,
     ) {
-        done(
-            "release",
-            self.engine.release(&self.callers.of(req), HandleId(fh.0)),
-            reply,
-        );
+        let caller = self.callers.of(req);
+        done("release", self.engine.release(&caller, handle(fh)), reply);
     }
 
     fn fsync(&self, req: &Request, _: INodeNo, fh: FileHandle, _datasync: bool, reply: ReplyEmpty) {
-        done(
-            "fsync",
-            self.engine.fsync(&self.callers.of(req), HandleId(fh.0)),
-            reply,
-        );
+        let caller = self.callers.of(req);
+        done("fsync", self.engine.fsync(&caller, handle(fh)), reply);
     }
 
     fn opendir(&self, req: &Request, ino: INodeNo, _: OpenFlags, reply: ReplyOpen) {
-        match self
-            .engine
-            .opendir(&self.callers.of(req), self.numbers.ino(ino))
-        {
+        let (caller, ino) = self.node(req, ino);
+        match self.engine.opendir(&caller, ino) {
             Ok(handle) => reply.opened(FileHandle(handle.0), FopenFlags::empty()),
             Err(e) => reply.error(report("opendir", &e)),
         }
@@ -325,22 +292,11 @@ impl Filesystem for Door {
         offset: u64,
         mut reply: ReplyDirectory,
     ) {
-        let (caller, dir) = (self.callers.of(req), self.numbers.ino(ino));
-        let filled = self.fill(
-            &caller,
-            dir,
-            HandleId(fh.0),
-            offset,
-            |name, offset, node| {
-                let number = self.numbers.number(node.ino);
-                reply.add(
-                    number,
-                    offset,
-                    numbers::kind(node.kind),
-                    OsStr::from_bytes(name),
-                )
-            },
-        );
+        let (caller, dir) = self.node(req, ino);
+        let filled = self.fill(&caller, dir, (handle(fh), offset), |name, offset, node| {
+            let (number, kind) = (self.numbers.number(node.ino), numbers::kind(node.kind));
+            reply.add(number, offset, kind, OsStr::from_bytes(name))
+        });
         match filled {
             Ok(()) => reply.ok(),
             Err(e) => reply.error(report("readdir", &e)),
@@ -355,25 +311,13 @@ impl Filesystem for Door {
         offset: u64,
         mut reply: ReplyDirectoryPlus,
     ) {
-        let (caller, dir) = (self.callers.of(req), self.numbers.ino(ino));
-        let filled = self.fill(
-            &caller,
-            dir,
-            HandleId(fh.0),
-            offset,
-            |name, offset, node| {
-                let attr = self.numbers.attr(node);
-                let ttl = self.entry_ttl(dir, name, node);
-                reply.add(
-                    attr.ino,
-                    offset,
-                    OsStr::from_bytes(name),
-                    &ttl,
-                    &attr,
-                    GENERATION,
-                )
-            },
-        );
+        let (caller, dir) = self.node(req, ino);
+        let filled = self.fill(&caller, dir, (handle(fh), offset), |name, offset, node| {
+            let attr = self.numbers.attr(node);
+            let ttl = self.entry_ttl(dir, name, node);
+            let name = OsStr::from_bytes(name);
+            reply.add(attr.ino, offset, name, &ttl, &attr, GENERATION)
+        });
         match filled {
             Ok(()) => reply.ok(),
             Err(e) => reply.error(report("readdirplus", &e)),
@@ -381,7 +325,7 @@ impl Filesystem for Door {
     }
 
     fn releasedir(&self, _: &Request, _: INodeNo, fh: FileHandle, _: OpenFlags, reply: ReplyEmpty) {
-        self.engine.releasedir(HandleId(fh.0));
+        self.engine.releasedir(handle(fh));
         reply.ok();
     }
 
@@ -393,26 +337,12 @@ impl Filesystem for Door {
         _datasync: bool,
         reply: ReplyEmpty,
     ) {
-        done("fsyncdir", self.engine.fsyncdir(HandleId(fh.0)), reply);
+        done("fsyncdir", self.engine.fsyncdir(handle(fh)), reply);
     }
 
     fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {
         match self.engine.statfs() {
-            Ok(s) => {
-                let unit = u64::from(numbers::BLOCK_SIZE);
-                let (total, free, available) = (s.total / unit, s.free / unit, s.available / unit);
-                let size = numbers::BLOCK_SIZE;
-                reply.statfs(
-                    total,
-                    free,
-                    available,
-                    s.files,
-                    s.files_free,
-                    size,
-                    NAME_LEN,
-                    size,
-                );
-            }
+            Ok(space) => statfs(&space, reply),
             Err(e) => reply.error(report("statfs", &e)),
         }
     }
@@ -427,61 +357,36 @@ impl Filesystem for Door {
         _: u32,
         reply: ReplyEmpty,
     ) {
-        let (caller, ino) = (self.callers.of(req), self.numbers.ino(ino));
-        let mode = match flags {
-            0 => Ok(SetMode::Any),
-            libc::XATTR_CREATE => Ok(SetMode::Create),
-            libc::XATTR_REPLACE => Ok(SetMode::Replace),
-            other => fail(Kind::Invalid, format!("setxattr flags {other:#x}")),
-        };
-        let set = mode.and_then(|m| self.engine.setxattr(&caller, ino, key.as_bytes(), value, m));
+        let ((caller, ino), key) = (self.node(req, ino), key.as_bytes());
+        let mode = open::set_mode(flags);
+        let set = mode.and_then(|m| self.engine.setxattr(&caller, ino, key, value, m));
         done("setxattr", set, reply);
     }
 
     fn getxattr(&self, req: &Request, ino: INodeNo, key: &OsStr, size: u32, reply: ReplyXattr) {
-        let (caller, ino) = (self.callers.of(req), self.numbers.ino(ino));
-        sized(
-            "getxattr",
-            self.engine.getxattr(&caller, ino, key.as_bytes()),
-            size,
-            reply,
-        );
+        let (caller, ino) = self.node(req, ino);
+        let value = self.engine.getxattr(&caller, ino, key.as_bytes());
+        sized("getxattr", value, size, reply);
     }
 
     fn listxattr(&self, req: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {
-        let names = self
-            .engine
-            .listxattr(&self.callers.of(req), self.numbers.ino(ino));
-        let list = names.map(|names| names.into_iter().flat_map(|n| [n, vec![0]].concat()));
-        sized("listxattr", list.map(Iterator::collect), size, reply);
+        let (caller, ino) = self.node(req, ino);
+        let names = self.engine.listxattr(&caller, ino);
+        let ended = |n: Vec<u8>| n.into_iter().chain([0]);
+        let list = names.map(|names| names.into_iter().flat_map(ended).collect());
+        sized("listxattr", list, size, reply);
     }
 
     fn removexattr(&self, req: &Request, ino: INodeNo, key: &OsStr, reply: ReplyEmpty) {
-        let (caller, ino) = (self.callers.of(req), self.numbers.ino(ino));
-        done(
-            "removexattr",
-            self.engine.removexattr(&caller, ino, key.as_bytes()),
-            reply,
-        );
+        let (caller, ino) = self.node(req, ino);
+        let gone = self.engine.removexattr(&caller, ino, key.as_bytes());
+        done("removexattr", gone, reply);
     }
 
     fn access(&self, req: &Request, ino: INodeNo, mask: AccessFlags, reply: ReplyEmpty) {
-        let asked = [
-            (AccessFlags::R_OK, Right::Read),
-            (AccessFlags::W_OK, Right::Write),
-            (AccessFlags::X_OK, Right::Execute),
-        ];
-        let rights: Vec<Right> = asked
-            .into_iter()
-            .filter(|(bit, _)| mask.contains(*bit))
-            .map(|(_, r)| r)
-            .collect();
-        let ino = self.numbers.ino(ino);
-        done(
-            "access",
-            self.engine.access(&self.callers.of(req), ino, &rights),
-            reply,
-        );
+        let (caller, ino) = self.node(req, ino);
+        let allowed = self.engine.access(&caller, ino, &open::rights(mask));
+        done("access", allowed, reply);
     }
 
     fn fallocate(
@@ -495,11 +400,9 @@ impl Filesystem for Door {
         reply: ReplyEmpty,
     ) {
         let caller = self.callers.of(req);
-        let new = open::allocate(mode).and_then(|what| {
-            self.engine
-                .allocate(&caller, HandleId(fh.0), offset, length, what)
-        });
-        done("fallocate", new, reply);
+        let what = open::allocate(mode);
+        let room = what.and_then(|w| self.engine.allocate(&caller, handle(fh), offset, length, w));
+        done("fallocate", room, reply);
     }
 
     fn lseek(
@@ -511,19 +414,13 @@ impl Filesystem for Door {
         whence: i32,
         reply: ReplyLseek,
     ) {
-        let handle = HandleId(fh.0);
+        let handle = handle(fh);
         let found = open::offset(offset).and_then(|offset| match whence {
             libc::SEEK_DATA => self.engine.seek_data(handle, offset),
             libc::SEEK_HOLE => self.engine.seek_hole(handle, offset),
             other => fail(Kind::Invalid, format!("lseek whence {other}")),
         });
-        match found.map(i64::try_from) {
-            Ok(Ok(offset)) => reply.offset(offset),
-            Ok(Err(_)) => reply.error(Errno::EOVERFLOW),
-            // lseek(2): behind the end of the file is ENXIO, not ERANGE.
-            Err(e) if e.kind() == Kind::Range => reply.error(Errno::ENXIO),
-            Err(e) => reply.error(report("lseek", &e)),
-        }
+        sought(found, reply);
     }
 
     fn copy_file_range(
@@ -539,14 +436,10 @@ impl Filesystem for Door {
         _: CopyFileRangeFlags,
         reply: ReplyWrite,
     ) {
-        let from = (HandleId(fh_in.0), offset_in);
-        let to = (HandleId(fh_out.0), offset_out);
+        let (from, to) = ((handle(fh_in), offset_in), (handle(fh_out), offset_out));
         let caller = self.callers.of(req);
-        written(
-            "copy_file_range",
-            self.engine.copy_range(&caller, from, to, len.min(COPY_MAX)),
-            reply,
-        );
+        let copied = self.engine.copy_range(&caller, from, to, len.min(COPY_MAX));
+        written("copy_file_range", copied, reply);
     }
 
     fn ioctl(

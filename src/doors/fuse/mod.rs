@@ -7,6 +7,7 @@ mod errno;
 mod numbers;
 mod caller;
 mod open;
+mod reply;
 mod door;
 mod dir;
 mod session;

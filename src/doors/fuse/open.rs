@@ -1,9 +1,10 @@
-//! Flags of open(2), rename(2), mknod(2) and fallocate(2), from the kernel's bits to the engine's words.
+//! Flags of open(2), rename(2), mknod(2), setxattr(2) and others, from the kernel's bits to the engine's words.
 
+use crate::access::Right;
 use crate::core::{Error, Kind, Result, error::fail};
-use crate::fs::{Access, Allocate, OpenFlags, RenameMode};
+use crate::fs::{Access, Allocate, OpenFlags, RenameMode, SetMode};
 use crate::meta::FileKind;
-use fuser::{FopenFlags, RenameFlags};
+use fuser::{AccessFlags, FopenFlags, RenameFlags};
 
 /// Set by the kernel when it opens a file to run it (`__FMODE_EXEC` of linux/fs.h).
 const FMODE_EXEC: i32 = 0x20;
@@ -85,6 +86,27 @@ pub(super) fn allocate(mode: i32) -> Result<Allocate> {
         ZERO_KEEP => Ok(Allocate::ZeroKeepSize),
         other => fail(Kind::Unsupported, format!("fallocate mode {other:#x}")),
     }
+}
+
+/// How setxattr(2) treats what is there.
+pub(super) fn set_mode(flags: i32) -> Result<SetMode> {
+    match flags {
+        0 => Ok(SetMode::Any),
+        libc::XATTR_CREATE => Ok(SetMode::Create),
+        libc::XATTR_REPLACE => Ok(SetMode::Replace),
+        other => fail(Kind::Invalid, format!("setxattr flags {other:#x}")),
+    }
+}
+
+/// The rights that access(2) asks for; none for mere existence.
+pub(super) fn rights(mask: AccessFlags) -> Vec<Right> {
+    let asked = [
+        (AccessFlags::R_OK, Right::Read),
+        (AccessFlags::W_OK, Right::Write),
+        (AccessFlags::X_OK, Right::Execute),
+    ];
+    let wanted = asked.into_iter().filter(|(bit, _)| mask.contains(*bit));
+    wanted.map(|(_, right)| right).collect()
 }
 
 /// An offset that lseek(2) gave.
