@@ -158,6 +158,7 @@ mod tests {
         assert!(decide_chown(&person(5, &[7]), &own, Some(6), None).is_err());
     }
 
+    /// semantics.md §2: "uid 0 has its usual UNIX privileges over what it can see"
     #[test]
     fn an_agent_of_the_superuser_is_no_superuser() {
         let agent = Caller {

@@ -156,6 +156,7 @@ pub fn show(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
+    /// semantics.md §7: "Names are 1 to 255 bytes of anything but `/` and NUL"
     #[test]
     fn a_name_is_refused_when_it_could_be_a_path() {
         for bad in [&b""[..], b".", b"..", b"a/b", b"a\0", &[b'x'; 256]] {

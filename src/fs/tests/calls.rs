@@ -5,6 +5,7 @@ use crate::access::Right;
 use crate::fs::{Allocate, RenameMode, SetAttr, SetTime};
 use crate::meta::FileKind;
 
+/// semantics.md §5: "When a system call or API call has returned, everybody sees its effect"
 #[test]
 fn a_file_is_seen_by_everybody_before_it_is_closed() {
     let w = World::new();
@@ -49,6 +50,7 @@ fn creating_writing_and_closing_a_small_file_is_one_transaction() {
     assert_eq!(after.syncs, before.syncs);
 }
 
+/// semantics.md §7: "An unlinked file lives until its last handle is closed."
 #[test]
 fn an_unlinked_file_lives_until_it_is_closed() {
     let w = World::new();
@@ -194,6 +196,7 @@ fn hard_links_share_bytes_and_are_counted() {
     w.assert_sound();
 }
 
+/// semantics.md §3: "Something visible that may not be changed answers EACCES (a permission) or EROFS (a read-only namespace)."
 #[test]
 fn others_are_kept_out_of_a_workspace_and_let_into_shared() {
     let w = World::new();
@@ -312,6 +315,7 @@ fn special_files_keep_their_numbers_and_devices_are_roots() {
     assert_eq!(device.rdev, 259);
 }
 
+/// semantics.md §7: "A copy inside Nexus shares bytes"
 #[test]
 fn a_copy_inside_stores_nothing_new() {
     let w = World::new();
@@ -371,6 +375,7 @@ fn holes_are_found_and_made() {
     w.assert_sound();
 }
 
+/// semantics.md §4: "One judge answers for every door"
 #[test]
 fn access_asks_the_same_judge() {
     let w = World::new();
@@ -384,6 +389,7 @@ fn access_asks_the_same_judge() {
     refused(e.access(&bob(), ino, &[Right::Read]), Kind::Denied);
 }
 
+/// semantics.md §7: "Reading a directory goes on where it was"
 #[test]
 fn readdir_goes_on_where_it_was_while_entries_come_and_go() {
     let w = World::new();
@@ -421,4 +427,79 @@ fn readdir_goes_on_where_it_was_while_entries_come_and_go() {
     seen.dedup();
     assert_eq!(seen.len(), 2500);
     assert!(e.list(&alice(), ws).unwrap().is_empty());
+}
+
+/// semantics.md §4: "What `open(2)` granted holds for the open file."
+#[test]
+fn an_open_file_outlives_the_permission_it_was_opened_with() {
+    let w = World::new();
+    let ino = w.write(&alice(), "/shared/f", b"x").unwrap();
+    let e = w.engine();
+    let h = e.open(&bob(), ino, OpenFlags::new(Access::Read)).unwrap();
+    let shut = SetAttr {
+        mode: Some(0),
+        ..SetAttr::default()
+    };
+    e.setattr(&alice(), ino, &shut, None).unwrap();
+    assert_eq!(&e.read(h, 0, 9).unwrap()[..], b"x");
+    refused(
+        e.open(&bob(), ino, OpenFlags::new(Access::Read)),
+        Kind::Denied,
+    );
+}
+
+/// semantics.md §3: "with mask 0777 and `keep` a namespace behaves exactly as POSIX says."
+#[test]
+fn a_namespace_masks_and_groups_new_entries_as_it_is_set() {
+    let w = World::new();
+    let (e, admin) = (w.engine(), Caller::engine(TenantId(1)));
+    let made = |at: &str| {
+        let ino = w.write(&alice(), at, b"").unwrap();
+        let node = e.getattr(&alice(), ino).unwrap();
+        (node.mode, node.gid)
+    };
+    let tenant = e.tenants()[0].gid;
+    assert_eq!(made("/workspace/a"), (0o640, 1001));
+    assert_eq!(made("/shared/a"), (0o644, tenant));
+    e.set_namespace(&admin, "workspace", Some(0o777), None)
+        .unwrap();
+    assert_eq!(made("/workspace/b"), (0o644, 1001));
+    refused(
+        e.set_namespace(&alice(), "workspace", Some(0o777), None),
+        Kind::NotPermitted,
+    );
+    refused(
+        e.set_namespace(&admin, "workspace", Some(0o1777), None),
+        Kind::Invalid,
+    );
+    refused(e.set_namespace(&admin, "attic", None, None), Kind::NotFound);
+}
+
+/// semantics.md §7: "A node's number never changes and is never given to another node."
+#[test]
+fn numbers_are_not_given_out_again_even_after_a_crash() {
+    let mut w = World::new();
+    let mut seen = std::collections::HashSet::new();
+    for i in 0..6 {
+        let ino = w.write(&alice(), "/workspace/f", b"x").unwrap();
+        assert!(seen.insert(ino), "round {i}");
+        w.engine()
+            .rename(
+                &alice(),
+                (w.workspace(), &name("f")),
+                (w.workspace(), &name("g")),
+                RenameMode::Replace,
+            )
+            .unwrap();
+        assert_eq!(
+            w.engine()
+                .resolve(&alice(), &path("/workspace/g"))
+                .unwrap()
+                .ino,
+            ino
+        );
+        if i % 2 == 0 {
+            w.crash();
+        }
+    }
 }

@@ -20,6 +20,7 @@ fn count(w: &World, sql: &str) -> i64 {
         .unwrap()
 }
 
+/// semantics.md §6: "Every change by any process through any door is one operation"
 #[test]
 fn every_change_is_one_record_with_a_name_on_it() {
     let w = World::new();
@@ -73,6 +74,7 @@ fn bob_the_agent() -> Caller {
     }
 }
 
+/// semantics.md §6: "replaced versions, removed names and changed attributes stay in the past tables."
 #[test]
 fn the_past_keeps_every_version_and_name() {
     let w = World::new();
@@ -88,6 +90,7 @@ fn the_past_keeps_every_version_and_name() {
     w.assert_sound();
 }
 
+/// semantics.md §6: "What is refused leaves no record."
 #[test]
 fn a_refused_change_leaves_no_record() {
     let w = World::new();
@@ -104,6 +107,8 @@ fn a_refused_change_leaves_no_record() {
     assert_eq!(records(&w).len(), before);
 }
 
+/// semantics.md §6: "`nexusctl verify` proves that log, tree and blobs agree."
+/// semantics.md §5: "damage is EIO, never wrong bytes."
 #[test]
 fn an_altered_row_record_or_name_is_found() {
     for (sql, wanted) in [

@@ -120,6 +120,7 @@ pub(super) fn close(world: &World, who: &Caller, handle: HandleId) {
     world.engine().release(who, handle).unwrap();
 }
 
+/// semantics.md §7: "they are not listed, so that copying tools leave them alone."
 #[test]
 fn attributes_keep_bytes_and_refuse_what_xattr_7_refuses() {
     let w = World::new();
