@@ -45,7 +45,6 @@ impl Engine {
             let at = at(w);
             w.working.write(&self.blobs, at, data)
         })?;
-        self.strip_setid(caller, file.ino)?;
         Ok(data.len())
     }
 
@@ -77,11 +76,13 @@ impl Engine {
         }
         let out = f(&mut writing)?;
         file.wrote(writing.working.size(), self.clock.now());
+        drop(writing);
+        self.strip_setid(caller, file.ino)?;
         Ok(out)
     }
 
-    /// A write by an unprivileged process takes set-id bits away at once (write(2)).
-    pub(super) fn strip_setid(&self, caller: &Caller, ino: Ino) -> Result<()> {
+    /// A change of content by an unprivileged process takes set-id bits away at once (write(2), ftruncate(3p)).
+    fn strip_setid(&self, caller: &Caller, ino: Ino) -> Result<()> {
         let node = self.node(ino)?;
         let mode = Change::without_setid(node.mode);
         if caller.is_root() || mode == node.mode {
@@ -136,7 +137,8 @@ impl Engine {
                 content: sealed.content.clone(),
                 version: old.version + 1,
                 mtime: file.mtime(),
-                ctime: ch.now,
+                // What stat(2) has shown since the write: closing a file does not change it once more.
+                ctime: file.mtime().max(old.ctime),
                 ..(*old).clone()
             })?;
             ch.record(kind, ino, &path, None, &undo)
