@@ -2,6 +2,7 @@
 
 use super::commit::Change;
 use super::engine::Engine;
+use super::events::Event;
 use super::handle::{Held, OpenFile, Writing};
 use crate::core::{Caller, HandleId, Ino, Kind, Result};
 use crate::meta::{Node, OpKind};
@@ -78,6 +79,10 @@ impl Engine {
         file.wrote(writing.working.size(), self.clock.now());
         drop(writing);
         self.strip_setid(caller, file.ino)?;
+        // Other mounts see a write when it returns, not when the file is closed. Who writes through no mount seals soon.
+        if caller.mount.is_some() {
+            self.tell(caller, &[Event::Data(file.ino)]);
+        }
         Ok(out)
     }
 

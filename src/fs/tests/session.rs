@@ -1,8 +1,8 @@
 //! Write sessions: what open files do to attributes, and when it becomes a version.
 
 use super::{World, alice, close, name, person, writing};
-use crate::core::Kind;
-use crate::fs::{Access, Allocate, OpenFlags, SetAttr};
+use crate::core::{Caller, Kind, MountId};
+use crate::fs::{Access, Allocate, Event, OpenFlags, SetAttr};
 
 /// open(2): O_TRUNC truncates whatever the access mode is.
 #[test]
@@ -59,7 +59,7 @@ fn every_change_of_content_takes_the_set_id_bits() {
         &|| {
             e.setattr(&alice(), ino, &cut, Some(handle))
                 .map(drop)
-                .unwrap()
+                .unwrap();
         },
         &|| e.allocate(&alice(), handle, 0, 2, Allocate::Zero).unwrap(),
     ];
@@ -94,6 +94,26 @@ fn a_page_written_back_goes_where_it_belongs() {
     e.write(&alice(), handle, 0, b"5").unwrap();
     close(&w, &alice(), handle);
     assert_eq!(w.read(&alice(), "/workspace/f").unwrap(), b"1xx45");
+}
+
+/// semantics.md §5: "When a system call or API call has returned, everybody sees its effect"
+#[test]
+fn other_mounts_are_told_of_a_write_before_the_file_is_closed() {
+    let w = World::new();
+    let e = w.engine();
+    let ino = w.write(&alice(), "/workspace/f", b"1234").unwrap();
+    let tenant = alice().tenant.unwrap();
+    let (own, other) = (MountId(1), MountId(2));
+    let told = [own, other].map(|m| e.events().subscribe(tenant, m));
+    let here = Caller {
+        mount: Some(own),
+        ..alice()
+    };
+    let handle = e.open(&here, ino, OpenFlags::new(Access::Write)).unwrap();
+    e.write(&here, handle, 0, b"5").unwrap();
+    assert_eq!(told[1].try_recv().unwrap().events, [Event::Data(ino)]);
+    assert!(told[0].try_recv().is_err());
+    close(&w, &here, handle);
 }
 
 #[test]
