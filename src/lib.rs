@@ -9,4 +9,7 @@ pub mod blob;
 pub mod meta;
 pub mod access;
 pub mod fs;
+pub mod facts;
 pub mod nexus;
+pub mod api;
+pub mod doors;

@@ -104,7 +104,7 @@ fn what_is_known_is_not_asked_again() {
         &alice(),
         (ws, &name("f")),
         (ws, &name("g")),
-        crate::fs::RenameMode::Replace,
+        RenameMode::Replace,
     )
     .unwrap();
     let before = e.db().counters().statements;

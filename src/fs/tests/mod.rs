@@ -3,6 +3,7 @@
 mod calls;
 mod history;
 mod model;
+mod session;
 mod walk;
 
 use super::{Access, Engine, OpenFlags, SetMode};
