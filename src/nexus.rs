@@ -2,6 +2,7 @@
 
 use crate::core::{Clock, Config, Error, Kind, Result};
 use crate::db::{Db, sqlite::Sqlite};
+use crate::facts::Facts;
 use crate::fs::Engine;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{self, File, OpenOptions};
@@ -33,9 +34,10 @@ impl Nexus {
         let lock = lock(&config)?;
         let db = Arc::new(Sqlite::open(&config.database())?);
         db.migrate()?;
-        let engine = Engine::new(config, db.clone(), clock)?;
+        let engine = Arc::new(Engine::new(config, db.clone(), clock)?);
+        engine.set_views(vec![Box::new(Facts::of(&engine))]);
         Ok(Self {
-            engine: Arc::new(engine),
+            engine,
             db,
             _lock: lock,
         })

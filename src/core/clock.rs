@@ -1,5 +1,6 @@
 //! Time comes from here and nowhere else.
 
+use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -37,6 +38,16 @@ impl Time {
         match t.duration_since(UNIX_EPOCH) {
             Ok(d) => Self(i64::try_from(d.as_nanos()).unwrap_or(i64::MAX)),
             Err(e) => Self(i64::try_from(e.duration().as_nanos()).map_or(i64::MIN, |n| -n)),
+        }
+    }
+}
+
+impl fmt::Display for Time {
+    /// Shows the time as RFC 3339 in UTC.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_nanosecond(i128::from(self.0)) {
+            Ok(t) => write!(f, "{t:.9}"),
+            Err(_) => write!(f, "{}", self.0),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! The kind answers "what can the caller do about it?"; each door maps the kinds exhaustively to its own
 //! numbers (errno, HTTP status, exit code) in exactly one place.
 
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -10,7 +11,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
 
 /// What went wrong, in terms of what the caller can do next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// No such name, or one the caller may not see: the two are never told apart.
     NotFound,

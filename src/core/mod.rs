@@ -4,6 +4,7 @@ pub mod error;
 pub mod clock;
 pub mod ids;
 pub mod path;
+pub mod text;
 pub mod caller;
 pub mod config;
 
@@ -13,3 +14,4 @@ pub use config::Config;
 pub use error::{Error, Kind, Result};
 pub use ids::{HandleId, Hash, Ino, MountId, Op, TenantId};
 pub use path::{FsPath, Name};
+pub use text::Text;

@@ -12,7 +12,6 @@ use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
 use nix::unistd::geteuid;
 use parking_lot::{Condvar, Mutex};
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -132,8 +131,9 @@ impl Drop for Mounted {
 
 /// Takes away what a daemon that died left at `dir`: a mount that answers every call with ENOTCONN.
 pub fn clear_stale(dir: &Path) -> Result<()> {
-    match fs::metadata(dir) {
-        Err(e) if e.raw_os_error() == Some(libc::ENOTCONN) => {
+    // Attributes may still come from the kernel's cache; this question always goes to the daemon.
+    match nix::sys::statvfs::statvfs(dir) {
+        Err(Errno::ENOTCONN) => {
             tracing::info!(dir = %dir.display(), "clearing a mount whose daemon is gone");
             detach(dir, When::Now)
         }
@@ -289,6 +289,7 @@ fn no_helper(e: &io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn a_mount_point_is_a_directory_that_exists() {

@@ -1,0 +1,41 @@
+//! What a command runs in.
+
+use crate::core::{Caller, Error, FsPath, Kind, Result, TenantId, Text};
+use crate::fs::Engine;
+use crate::nexus::Nexus;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// How far long work has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    pub done: u64,
+}
+
+/// The store, who asks, and whom to tell how far it has come.
+pub struct Context<'a> {
+    pub nexus: &'a Nexus,
+    pub caller: &'a Caller,
+    pub tell: &'a mut dyn FnMut(Progress),
+}
+
+impl Context<'_> {
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.nexus.engine
+    }
+
+    pub fn tenant(&self) -> Result<TenantId> {
+        let none = || Error::new(Kind::NotFound, "you belong to no tenant here");
+        self.caller.tenant.ok_or_else(none)
+    }
+
+    /// Makes what the command did survive a power cut (semantics.md §5: an API write is durable when it returns).
+    pub fn durable<T>(&self, done: T) -> Result<T> {
+        self.engine().db().sync().map(|()| done)
+    }
+}
+
+/// Parses a path of a request.
+pub fn path_of(text: &Text) -> Result<FsPath> {
+    FsPath::parse(&text.0)
+}

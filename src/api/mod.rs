@@ -1,0 +1,76 @@
+//! Commands: a struct, a reply, `run()`. The table below opens every door to them.
+
+mod caller;
+pub mod context;
+pub mod failure;
+pub mod files;
+pub mod log;
+pub mod principals;
+pub mod remove;
+pub mod copy;
+pub mod store;
+pub mod stream;
+
+pub use caller::{Asked, Peer, local, os_user, own_user};
+pub use context::{Context, Progress};
+pub use failure::Failure;
+
+use crate::core::{Error, Kind, Result, error::fail};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Something a client can ask for: a struct with a reply, the same through every door.
+pub trait Command: Serialize + DeserializeOwned {
+    /// The last part of its address: `POST /api/NAME`.
+    const NAME: &'static str;
+    type Reply: Serialize + DeserializeOwned;
+
+    fn run(self, cx: &mut Context<'_>) -> Result<Self::Reply>;
+}
+
+macro_rules! commands {
+    ($($command:ty,)*) => {
+        /// Runs the command of this name: JSON in, JSON out.
+        pub fn dispatch(name: &str, cx: &mut Context<'_>, body: &[u8]) -> Result<Vec<u8>> {
+            match name {
+                $(<$command as Command>::NAME => answer::<$command>(cx, body),)*
+                _ => fail(Kind::NotFound, format!("no command {name:?}")),
+            }
+        }
+    };
+}
+
+commands! {
+    files::List,
+    files::Info,
+    files::Mkdir,
+    files::Move,
+    remove::Remove,
+    copy::Copy,
+    log::Log,
+    principals::TenantCreate,
+    principals::TenantList,
+    principals::UserCreate,
+    principals::UserList,
+    principals::NamespaceSet,
+    principals::NamespaceList,
+    store::ShowStats,
+    store::Df,
+    store::Fsck,
+    store::Verify,
+    store::Gc,
+    store::CacheDrop,
+}
+
+fn answer<C: Command>(cx: &mut Context<'_>, body: &[u8]) -> Result<Vec<u8>> {
+    let body = if body.is_empty() { b"{}" } else { body };
+    let command: C = serde_json::from_slice(body)
+        .map_err(|e| Error::new(Kind::Invalid, format!("{}: {e}", C::NAME)).caused_by(e))?;
+    to_json(&command.run(cx)?)
+}
+
+/// Serialises a reply.
+pub fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(value)
+        .map_err(|e| Error::new(Kind::Io, "the reply cannot be written as JSON").caused_by(e))
+}

@@ -1,0 +1,214 @@
+//! Tenants, users and the settings of namespaces.
+
+use super::Command;
+use super::context::Context;
+use crate::core::{Error, Kind, Result, error::fail};
+use crate::meta::tenant::GroupRule;
+use crate::meta::{Namespace, Tenant, User};
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct TenantInfo {
+    pub name: String,
+    pub id: u32,
+    pub gid: u32,
+}
+
+impl From<Tenant> for TenantInfo {
+    fn from(t: Tenant) -> Self {
+        Self {
+            name: t.name,
+            id: t.id.0,
+            gid: t.gid,
+        }
+    }
+}
+
+/// Makes a tenant with its tree.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct TenantCreate {
+    pub name: String,
+}
+
+impl Command for TenantCreate {
+    const NAME: &'static str = "tenant-create";
+    type Reply = TenantInfo;
+
+    fn run(self, cx: &mut Context<'_>) -> Result<TenantInfo> {
+        let made = cx.engine().create_tenant(cx.caller, &self.name)?;
+        cx.durable(made.into())
+    }
+}
+
+/// Lists the tenants: all for an administrator, for others their own.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct TenantList {}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Tenants {
+    pub tenants: Vec<TenantInfo>,
+}
+
+impl Command for TenantList {
+    const NAME: &'static str = "tenant-list";
+    type Reply = Tenants;
+
+    fn run(self, cx: &mut Context<'_>) -> Result<Tenants> {
+        let mut all = cx.engine().tenants();
+        all.retain(|t| cx.caller.admin || Some(t.id) == cx.caller.tenant);
+        Ok(Tenants {
+            tenants: all.into_iter().map(Into::into).collect(),
+        })
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct UserInfo {
+    pub user: String,
+    pub name: Option<String>,
+    pub email: Option<String>,
+    pub uid: u32,
+    pub gid: u32,
+}
+
+impl From<User> for UserInfo {
+    fn from(u: User) -> Self {
+        Self {
+            user: u.name,
+            name: u.full_name,
+            email: u.email,
+            uid: u.uid,
+            gid: u.gid,
+        }
+    }
+}
+
+/// Makes a user of the tenant; without a `uid` the user gets a free one.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct UserCreate {
+    pub user: String,
+    #[serde(default)]
+    pub name: Option<String>,
+    #[serde(default)]
+    pub email: Option<String>,
+    #[serde(default)]
+    pub uid: Option<u32>,
+}
+
+impl Command for UserCreate {
+    const NAME: &'static str = "user-create";
+    type Reply = UserInfo;
+
+    fn run(self, cx: &mut Context<'_>) -> Result<UserInfo> {
+        let about = (self.name, self.email);
+        let made = cx
+            .engine()
+            .create_user(cx.caller, &self.user, self.uid, about)?;
+        cx.durable(made.into())
+    }
+}
+
+/// Lists the users of the tenant.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct UserList {}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Users {
+    pub users: Vec<UserInfo>,
+}
+
+impl Command for UserList {
+    const NAME: &'static str = "user-list";
+    type Reply = Users;
+
+    fn run(self, cx: &mut Context<'_>) -> Result<Users> {
+        let users = cx.engine().users(cx.tenant()?)?;
+        Ok(Users {
+            users: users.into_iter().map(Into::into).collect(),
+        })
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct NamespaceInfo {
+    pub name: String,
+    /// Octal, as in `0770`.
+    pub mask: String,
+    pub group: String,
+}
+
+impl From<Namespace> for NamespaceInfo {
+    fn from(n: Namespace) -> Self {
+        Self {
+            name: n.name,
+            mask: format!("{:04o}", n.mask),
+            group: n.group.name().to_owned(),
+        }
+    }
+}
+
+/// Sets what new entries of a namespace may look like.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct NamespaceSet {
+    pub name: String,
+    #[serde(default)]
+    pub mask: Option<String>,
+    #[serde(default)]
+    pub group: Option<String>,
+}
+
+impl Command for NamespaceSet {
+    const NAME: &'static str = "namespace-set";
+    type Reply = NamespaceInfo;
+
+    fn run(self, cx: &mut Context<'_>) -> Result<NamespaceInfo> {
+        if self.mask.is_none() && self.group.is_none() {
+            return fail(
+                Kind::Invalid,
+                "say what to set: a mask, a group rule, or both",
+            );
+        }
+        let mask = self.mask.as_deref().map(octal).transpose()?;
+        let group = self
+            .group
+            .as_deref()
+            .map(GroupRule::from_name)
+            .transpose()?;
+        let set = cx
+            .engine()
+            .set_namespace(cx.caller, &self.name, mask, group)?;
+        cx.durable(set.into())
+    }
+}
+
+fn octal(text: &str) -> Result<u32> {
+    let digits = text.strip_prefix("0o").unwrap_or(text);
+    u32::from_str_radix(digits, 8).map_err(|e| {
+        Error::new(
+            Kind::Invalid,
+            format!("mode {text:?}: write it in octal, as in 0770"),
+        )
+        .caused_by(e)
+    })
+}
+
+/// Lists the settings of the tenant's namespaces.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct NamespaceList {}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Namespaces {
+    pub namespaces: Vec<NamespaceInfo>,
+}
+
+impl Command for NamespaceList {
+    const NAME: &'static str = "namespace-list";
+    type Reply = Namespaces;
+
+    fn run(self, cx: &mut Context<'_>) -> Result<Namespaces> {
+        let set = cx.engine().namespaces(cx.tenant()?)?;
+        Ok(Namespaces {
+            namespaces: set.into_iter().map(Into::into).collect(),
+        })
+    }
+}

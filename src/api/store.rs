@@ -1,0 +1,155 @@
+//! The store as a whole: figures, space, checks.
+
+use super::Command;
+use super::context::{Context, Progress};
+use crate::core::{Kind, Result, error::fail};
+use crate::facts::Stats;
+use crate::fs::check::Report;
+use serde::{Deserialize, Serialize};
+
+/// Shows figures of the running engine.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ShowStats {}
+
+impl Command for ShowStats {
+    const NAME: &'static str = "stats";
+    type Reply = Stats;
+
+    fn run(self, cx: &mut Context<'_>) -> Result<Stats> {
+        Stats::of(cx.engine(), cx.caller)
+    }
+}
+
+/// Tells what the files would take, and what the store takes.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Df {}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Space {
+    pub logical_bytes: u64,
+    pub stored_bytes: u64,
+    /// Logical bytes a stored byte.
+    pub ratio: f64,
+    pub files: u64,
+    pub blobs: u64,
+}
+
+impl Command for Df {
+    const NAME: &'static str = "df";
+    type Reply = Space;
+
+    fn run(self, cx: &mut Context<'_>) -> Result<Space> {
+        let usage = cx.engine().df(cx.caller)?;
+        Ok(Space {
+            logical_bytes: usage.logical_bytes,
+            stored_bytes: usage.stored_bytes,
+            ratio: ratio(usage.logical_bytes, usage.stored_bytes),
+            files: usage.files,
+            blobs: usage.blobs,
+        })
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a ratio for people")]
+fn ratio(logical: u64, stored: u64) -> f64 {
+    if stored == 0 {
+        1.0
+    } else {
+        (logical as f64 / stored as f64 * 1000.0).round() / 1000.0
+    }
+}
+
+/// What a check found.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Checked {
+    pub clean: bool,
+    pub checked: u64,
+    pub problems: Vec<String>,
+}
+
+impl From<Report> for Checked {
+    fn from(r: Report) -> Self {
+        Self {
+            clean: r.problems.is_empty(),
+            checked: r.checked,
+            problems: r.problems,
+        }
+    }
+}
+
+/// Checks that the rows make a tree, and the one the log tells of.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Fsck {}
+
+impl Command for Fsck {
+    const NAME: &'static str = "fsck";
+    type Reply = Checked;
+
+    fn run(self, cx: &mut Context<'_>) -> Result<Checked> {
+        let mut report: Checked = cx.engine().fsck(cx.caller)?.into();
+        report.problems.extend(cx.nexus.db.integrity_check()?);
+        report.clean = report.problems.is_empty();
+        Ok(report)
+    }
+}
+
+/// Proves log, tree and blobs, reading every byte.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Verify {}
+
+impl Command for Verify {
+    const NAME: &'static str = "verify";
+    type Reply = Checked;
+
+    fn run(self, cx: &mut Context<'_>) -> Result<Checked> {
+        let tell = &mut *cx.tell;
+        let report = cx
+            .nexus
+            .engine
+            .verify(cx.caller, &mut |done| tell(Progress { done }))?;
+        Ok(report.into())
+    }
+}
+
+/// Finds blobs that nothing refers to.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Gc {
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Garbage {
+    pub blobs: u64,
+    pub bytes: u64,
+}
+
+impl Command for Gc {
+    const NAME: &'static str = "gc";
+    type Reply = Garbage;
+
+    fn run(self, cx: &mut Context<'_>) -> Result<Garbage> {
+        let found = cx.engine().gc(cx.caller, !self.dry_run)?;
+        Ok(Garbage {
+            blobs: found.blobs,
+            bytes: found.bytes,
+        })
+    }
+}
+
+/// Forgets what is cached, so that the next reads come from the store.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct CacheDrop {}
+
+impl Command for CacheDrop {
+    const NAME: &'static str = "cache-drop";
+    type Reply = super::files::Done;
+
+    fn run(self, cx: &mut Context<'_>) -> Result<Self::Reply> {
+        if !cx.caller.admin {
+            return fail(Kind::NotPermitted, "only an administrator drops caches");
+        }
+        cx.engine().drop_caches();
+        Ok(super::files::Done {})
+    }
+}

@@ -1,0 +1,10 @@
+//! The daemon: one process a data directory, which holds the store open, its mounts, and the control socket.
+
+mod keep;
+mod mounting;
+mod remembered;
+mod request;
+
+pub use keep::housekeep;
+pub use mounting::{Daemon, Unmounted};
+pub use request::{IdentityKind, MountInfo, MountRequest, Pending, Standing, Status};

@@ -1,0 +1,211 @@
+//! The log as people and programs read it.
+//!
+//! A caller sees records of its own, and those whose path lies in a directory it may list: a record tells no name
+//! that `ls` would not.
+
+use super::stats::tenant_name;
+use crate::access::Right;
+use crate::core::{Caller, Error, FsPath, Kind, Op, Result, TenantId, Text};
+use crate::fs::Engine;
+use crate::meta::{Record, log};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+
+/// How many records one answer holds at most.
+pub const RECORDS_MAX: u32 = 10_000;
+const PAGE: u32 = 1000;
+
+/// One record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    pub op: u64,
+    /// RFC 3339, UTC, nanoseconds.
+    pub time: String,
+    pub kind: String,
+    pub path: Text,
+    /// Where a rename, an exchange or a hard link went.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path2: Option<Text>,
+    pub tenant: String,
+    pub user: Option<String>,
+    pub agent: Option<String>,
+    pub session: Option<String>,
+    pub uid: u32,
+    pub pid: u32,
+    pub command: String,
+}
+
+/// Which records are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Of this path or something below it.
+    pub path: Option<FsPath>,
+    /// Only newer ones: the oldest of them, up to `limit`. Without it, the newest.
+    pub after: Option<u64>,
+    /// Only older ones.
+    pub before: Option<u64>,
+    pub limit: u32,
+}
+
+/// An answer, oldest record first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogPage {
+    pub records: Vec<LogLine>,
+    /// The newest operation looked at: ask for what is `after` it next.
+    pub last: u64,
+}
+
+/// Reads the log of the caller's tenant.
+pub fn read(engine: &Engine, caller: &Caller, filter: &Filter) -> Result<LogPage> {
+    let Some(tenant) = caller.tenant else {
+        return Err(Error::new(
+            Kind::NotFound,
+            "without a tenant there is no log",
+        ));
+    };
+    let mut reader = Reader {
+        engine,
+        caller,
+        tenant,
+        name: tenant_name(engine, caller).unwrap_or_default(),
+        filter,
+        limit: filter.limit.min(RECORDS_MAX) as usize,
+        listable: HashMap::new(),
+        found: Vec::new(),
+    };
+    let last = match filter.after {
+        Some(after) => reader.forwards(Op(after))?,
+        None => reader.backwards()?,
+    };
+    Ok(LogPage {
+        records: reader.found,
+        last,
+    })
+}
+
+struct Reader<'a> {
+    engine: &'a Engine,
+    caller: &'a Caller,
+    tenant: TenantId,
+    name: String,
+    filter: &'a Filter,
+    limit: usize,
+    /// Directories already asked about.
+    listable: HashMap<FsPath, bool>,
+    found: Vec<LogLine>,
+}
+
+impl Reader<'_> {
+    fn forwards(&mut self, mut at: Op) -> Result<u64> {
+        let end = self.filter.before.unwrap_or(u64::MAX);
+        loop {
+            let page = log::after(&mut *self.engine.db().read()?, self.tenant, at, PAGE)?;
+            if page.is_empty() {
+                return Ok(at.0);
+            }
+            for (record, _) in &page {
+                if self.found.len() == self.limit || record.op.0 >= end {
+                    return Ok(at.0);
+                }
+                at = record.op;
+                self.take(record);
+            }
+        }
+    }
+
+    fn backwards(&mut self) -> Result<u64> {
+        let head = self.engine.head(self.tenant)?;
+        let mut at = Op(self.filter.before.unwrap_or(u64::MAX).min(head.0 + 1));
+        let last = at.0.saturating_sub(1);
+        while self.found.len() < self.limit {
+            let page = log::before(&mut *self.engine.db().read()?, self.tenant, at, PAGE)?;
+            let Some((oldest, _)) = page.last() else {
+                break;
+            };
+            at = oldest.op;
+            for (record, _) in &page {
+                if self.found.len() < self.limit {
+                    self.take(record);
+                }
+            }
+        }
+        self.found.reverse();
+        Ok(last)
+    }
+
+    fn take(&mut self, record: &Record) {
+        let wanted = self
+            .filter
+            .path
+            .as_ref()
+            .is_none_or(|p| log::concerns(record, p));
+        if wanted && self.may_see(record) {
+            let line = self.line(record);
+            self.found.push(line);
+        }
+    }
+
+    fn may_see(&mut self, record: &Record) -> bool {
+        if self.caller.admin || record.uid == self.caller.uid {
+            return true;
+        }
+        let paths = std::iter::once(&record.path).chain(record.path2.as_ref());
+        paths.into_iter().all(|path| self.may_list_parent(path))
+    }
+
+    fn may_list_parent(&mut self, path: &[u8]) -> bool {
+        let Some((dir, _)) = FsPath::parse(path).ok().as_ref().and_then(FsPath::split) else {
+            return false;
+        };
+        let (engine, caller) = (self.engine, self.caller);
+        *self.listable.entry(dir).or_insert_with_key(|dir| {
+            let may = |node: crate::fs::Found| engine.access(caller, node.ino, &[Right::Read]);
+            engine.resolve(caller, dir).and_then(may).is_ok()
+        })
+    }
+
+    fn line(&self, r: &Record) -> LogLine {
+        LogLine {
+            op: r.op.0,
+            time: r.time.to_string(),
+            kind: r.kind.name().to_owned(),
+            path: Text(r.path.clone()),
+            path2: r.path2.clone().map(Text),
+            tenant: self.name.clone(),
+            user: r.user.clone(),
+            agent: r.agent.clone(),
+            session: r.session.clone(),
+            uid: r.uid,
+            pid: r.pid,
+            command: r.comm.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_the_log_has_the_documented_keys() {
+        let line = LogLine {
+            op: 1,
+            time: crate::core::Time(0).to_string(),
+            kind: "write".into(),
+            path: "/workspace/a".into(),
+            path2: None,
+            tenant: "default".into(),
+            user: Some("ann".into()),
+            agent: None,
+            session: None,
+            uid: 1000,
+            pid: 7,
+            command: "vim".into(),
+        };
+        let json = serde_json::to_value(&line).unwrap();
+        for key in "op time kind path tenant user agent session uid pid command".split(' ') {
+            assert!(json.get(key).is_some(), "{key}");
+        }
+        assert_eq!(json["time"], "1970-01-01T00:00:00.000000000Z");
+    }
+}

@@ -1,0 +1,12 @@
+//! What a store tells about itself: its log, its figures, who is asking. Read under `/.nexus` and by every door.
+
+pub mod log;
+pub mod stats;
+mod view;
+
+pub use log::{Filter, LogLine, LogPage};
+pub use stats::{Stats, Whoami};
+pub use view::Facts;
+
+/// The version of this program.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

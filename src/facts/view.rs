@@ -1,0 +1,91 @@
+//! `/.nexus`: facts as files.
+
+use super::log::{self, Filter};
+use super::stats::{Stats, Whoami};
+use crate::core::{Caller, Error, Kind, Name, Result, error::fail};
+use crate::fs::view::Item;
+use crate::fs::{Engine, View};
+use bytes::Bytes;
+use serde::Serialize;
+use std::os::unix::ffi::OsStringExt as _;
+use std::sync::{Arc, Weak};
+
+/// How many operations `/.nexus/log` shows.
+const LINES: u32 = 1000;
+const ITEMS: [(&str, u64); 5] = [
+    ("stats", 1),
+    ("whoami", 2),
+    ("version", 3),
+    ("log", 4),
+    ("control.sock", 5),
+];
+
+/// The view behind `/.nexus`.
+pub struct Facts(Weak<Engine>);
+
+impl Facts {
+    /// Makes the view of an engine that will own it.
+    pub fn of(engine: &Arc<Engine>) -> Self {
+        Self(Arc::downgrade(engine))
+    }
+}
+
+impl View for Facts {
+    fn name(&self) -> &'static str {
+        ".nexus"
+    }
+
+    fn item(&self, caller: &Caller, id: u64) -> Result<Item> {
+        let engine = self.0.upgrade();
+        let engine = engine.ok_or_else(|| Error::new(Kind::Unavailable, "the store is closing"))?;
+        match id {
+            0 => directory(),
+            1 => json(&Stats::of(&engine, caller)?),
+            2 => json(&Whoami::of(&engine, caller)),
+            3 => Ok(Item::File(Bytes::from(format!("{}\n", super::VERSION)))),
+            4 => lines(&engine, caller),
+            5 => Ok(Item::Link(
+                engine.config().socket().into_os_string().into_vec(),
+            )),
+            _ => fail(Kind::NotFound, format!("no item {id} in .nexus")),
+        }
+    }
+}
+
+fn directory() -> Result<Item> {
+    let named = |(name, id): &(&str, u64)| Ok((Name::new(name.as_bytes())?, *id));
+    ITEMS
+        .iter()
+        .map(named)
+        .collect::<Result<_>>()
+        .map(Item::Directory)
+}
+
+fn lines(engine: &Engine, caller: &Caller) -> Result<Item> {
+    let page = log::read(
+        engine,
+        caller,
+        &Filter {
+            limit: LINES,
+            ..Filter::default()
+        },
+    )?;
+    let mut out = Vec::new();
+    for record in &page.records {
+        write_json(&mut out, record)?;
+    }
+    Ok(Item::File(out.into()))
+}
+
+fn json(value: &impl Serialize) -> Result<Item> {
+    let mut out = Vec::new();
+    write_json(&mut out, value)?;
+    Ok(Item::File(out.into()))
+}
+
+fn write_json(out: &mut Vec<u8>, value: &impl Serialize) -> Result<()> {
+    let failed = |e| Error::new(Kind::Io, "a fact cannot be written as JSON").caused_by(e);
+    serde_json::to_writer(&mut *out, value).map_err(failed)?;
+    out.push(b'\n');
+    Ok(())
+}
