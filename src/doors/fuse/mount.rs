@@ -252,6 +252,20 @@ fn not_mounted(options: &MountOptions, e: io::Error) -> Error {
     if !geteuid().is_root() && e.kind() == io::ErrorKind::NotFound {
         return no_helper(&e);
     }
+    if !geteuid().is_root()
+        && fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(DEVICE)
+            .is_err()
+    {
+        let advice = "root makes it so with `chmod 666 /dev/fuse`";
+        return Error::new(
+            Kind::Unavailable,
+            format!("{DEVICE} is not open to you: {advice}"),
+        )
+        .caused_by(e);
+    }
     let said = e.to_string();
     if said.contains("user_allow_other") {
         let advice = "allow_other needs a line `user_allow_other` in /etc/fuse.conf";
