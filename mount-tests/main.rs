@@ -1,1 +1,23 @@
-fn main() {}
+//! Real mounts, real binaries, real tools: everything a user meets, as a user meets it.
+//!
+//! Random tests print their seed; `NEXUS_SEED=n` repeats one. The environment makes long runs: see each file.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "in a test, failing loudly is the point"
+)]
+
+mod dice;
+mod disk;
+mod drive;
+mod shell;
+mod world;
+
+mod posix;
+mod tools;
+mod doors;
+mod crash;
+mod model;
+mod powercut;
+mod budget;

@@ -3,6 +3,12 @@
 //! A test quotes with a comment: the page's name, a section sign with the section's number, a colon, and the promise or a part of it
 //! in double quotes.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "in a test, failing loudly is the point"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -38,7 +44,9 @@ fn promises(page: &str) -> Vec<Sentence> {
             last.words.push_str(line);
         }
     }
-    all.iter_mut().for_each(|s| s.words = squeeze(&s.words));
+    for sentence in &mut all {
+        sentence.words = squeeze(&sentence.words);
+    }
     all
 }
 

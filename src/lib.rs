@@ -9,4 +9,8 @@ pub mod blob;
 pub mod meta;
 pub mod access;
 pub mod fs;
+pub mod facts;
 pub mod nexus;
+pub mod api;
+pub mod doors;
+pub mod cli;

@@ -277,7 +277,6 @@ impl Engine {
         let held = self.files.hold(self, ino)?;
         if flags.truncate {
             self.modify(caller, &held, |w| w.working.truncate(0))?;
-            self.strip_setid(caller, ino)?;
         }
         Ok(self.files.insert(Handle {
             source: Source::Stored(held),
@@ -336,6 +335,7 @@ impl Engine {
         match &handle.source {
             Source::Stored(held)
                 if handle.flags.access.writes()
+                    || handle.flags.truncate
                     || self.transient.birth(held.file.ino).is_some() =>
             {
                 self.seal(caller, &held.file, OpKind::Write)

@@ -2,6 +2,7 @@
 
 use super::commit::Change;
 use super::engine::Engine;
+use super::events::Event;
 use super::handle::{Held, OpenFile, Writing};
 use crate::core::{Caller, HandleId, Ino, Kind, Result};
 use crate::meta::{Node, OpKind};
@@ -13,16 +14,38 @@ impl Engine {
     /// Writes at `offset`, or at the end when the handle appends. Returns how many bytes: always all of them.
     pub fn write(&self, caller: &Caller, id: HandleId, offset: u64, data: &[u8]) -> Result<usize> {
         let handle = self.files.handle(id)?;
-        let file = handle.writable()?;
+        let append = handle.flags.append;
+        self.write_to(
+            caller,
+            handle.writable()?,
+            |w| if append { w.working.size() } else { offset },
+            data,
+        )
+    }
+
+    /// Writes a page of a memory map back: at `offset`, whatever handle the kernel picked for it.
+    pub fn write_page(
+        &self,
+        caller: &Caller,
+        id: HandleId,
+        offset: u64,
+        data: &[u8],
+    ) -> Result<usize> {
+        let handle = self.files.handle(id)?;
+        self.write_to(caller, handle.writable()?, |_| offset, data)
+    }
+
+    fn write_to(
+        &self,
+        caller: &Caller,
+        file: &Arc<OpenFile>,
+        at: impl FnOnce(&Writing) -> u64,
+        data: &[u8],
+    ) -> Result<usize> {
         self.modify(caller, file, |w| {
-            let at = if handle.flags.append {
-                w.working.size()
-            } else {
-                offset
-            };
+            let at = at(w);
             w.working.write(&self.blobs, at, data)
         })?;
-        self.strip_setid(caller, file.ino)?;
         Ok(data.len())
     }
 
@@ -54,11 +77,17 @@ impl Engine {
         }
         let out = f(&mut writing)?;
         file.wrote(writing.working.size(), self.clock.now());
+        drop(writing);
+        self.strip_setid(caller, file.ino)?;
+        // Other mounts see a write when it returns, not when the file is closed. Who writes through no mount seals soon.
+        if caller.mount.is_some() {
+            self.tell(caller, &[Event::Data(file.ino)]);
+        }
         Ok(out)
     }
 
-    /// A write by an unprivileged process takes set-id bits away at once (write(2)).
-    pub(super) fn strip_setid(&self, caller: &Caller, ino: Ino) -> Result<()> {
+    /// A change of content by an unprivileged process takes set-id bits away at once (write(2), ftruncate(3p)).
+    fn strip_setid(&self, caller: &Caller, ino: Ino) -> Result<()> {
         let node = self.node(ino)?;
         let mode = Change::without_setid(node.mode);
         if caller.is_root() || mode == node.mode {
@@ -113,7 +142,8 @@ impl Engine {
                 content: sealed.content.clone(),
                 version: old.version + 1,
                 mtime: file.mtime(),
-                ctime: ch.now,
+                // What stat(2) has shown since the write: closing a file does not change it once more.
+                ctime: file.mtime().max(old.ctime),
                 ..(*old).clone()
             })?;
             ch.record(kind, ino, &path, None, &undo)

@@ -1,0 +1,308 @@
+//! One store behind every door: what one shows, the others show at once.
+
+use crate::shell::{run, script, sh};
+use crate::world::{NEXUS, World, detach, json_lines};
+use serde_json::Value;
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Command, Stdio};
+
+/// Works through every file command; gives what they printed.
+fn file_commands(world: &World) -> Vec<String> {
+    let run = |arguments: &[&str]| world.nexus(arguments).must();
+    let mut said = vec![run(&["mkdir", "--parents", "/workspace/a/b"])];
+    said.push(run(&["write", "/workspace/a/one", "first text"]));
+    let mut input = world.command(&["write", "/workspace/a/b/two"]);
+    let mut writer = input.stdin(Stdio::piped()).spawn().unwrap();
+    writer
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(&vec![b'z'; 3 << 20])
+        .unwrap();
+    assert!(writer.wait().unwrap().success());
+    for arguments in [
+        &["cat", "/workspace/a/one"][..],
+        &["cp", "/workspace/a/one", "/workspace/a/copy"],
+        &["cp", "--recursive", "/workspace/a", "/workspace/c"],
+        &["mv", "/workspace/a/copy", "/workspace/a/moved"],
+        &["rm", "/workspace/a/moved"],
+        &["rm", "--recursive", "/workspace/c/b"],
+        &["ls", "/workspace/a"],
+        &["ls", "/workspace/c"],
+        &["tree", "/workspace"],
+        &["cat", "/workspace/c/copy"],
+    ] {
+        said.push(run(arguments));
+    }
+    let two = run(&["cat", "/workspace/a/b/two"]);
+    assert!(two.len() == 3 << 20 && two.bytes().all(|b| b == b'z'));
+    said
+}
+
+#[test]
+fn file_commands_do_the_same_embedded_and_through_the_daemon() {
+    let (embedded, served) = (World::unmounted(&[]), World::new());
+    let (alone, through) = (file_commands(&embedded), file_commands(&served));
+    assert_eq!(alone, through);
+    assert!(alone.iter().any(|said| said.contains("first text")));
+    assert!(
+        !embedded.data().join("control.sock").exists(),
+        "no daemon was started"
+    );
+    let listed = sh(&served.workspace(), "find . | LC_ALL=C sort | tr '\\n' ' '");
+    assert_eq!(
+        listed,
+        ". ./a ./a/b ./a/b/two ./a/one ./c ./c/copy ./c/one "
+    );
+    // What was written without a daemon is there for one.
+    embedded.start();
+    assert_eq!(fs::read(embedded.path("a/one")).unwrap(), b"first text");
+    embedded.is_sound();
+}
+
+#[test]
+fn exit_codes_tell_what_went_wrong() {
+    let world = World::new();
+    let code = |arguments: &[&str]| world.nexus(arguments).status.code();
+    assert_eq!(code(&["cat", "/workspace/none"]), Some(2));
+    assert_eq!(code(&["ls", "/none"]), Some(2));
+    assert_eq!(code(&["write", "/archives/x", "y"]), Some(1));
+    assert_eq!(code(&["mkdir", "/workspace"]), Some(1));
+    let said = world.nexus(&["cat", "/workspace/none"]);
+    assert!(
+        said.err.starts_with("nexus: ") && said.err.contains("none"),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn a_change_through_one_door_is_seen_through_the_others_at_once() {
+    let world = World::new();
+    // semantics.md §5: "When a system call or API call has returned, everybody sees its effect, through every door."
+    for n in 0..30 {
+        let name = format!("/workspace/f{}", n % 3);
+        let text = format!("text {n}");
+        world.nexus(&["write", &name, &text]).must();
+        let path = world.root().join(&name[1..]);
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        fs::write(&path, format!("mount {n}")).unwrap();
+        assert_eq!(world.nexus(&["cat", &name]).must(), format!("mount {n}"));
+        if n % 5 == 4 {
+            world.nexus(&["rm", &name]).must();
+            assert!(!path.exists());
+            fs::write(&path, "again").unwrap();
+            assert_eq!(world.nexus(&["cat", &name]).must(), "again");
+        }
+    }
+    world.nexus(&["mkdir", "/workspace/d"]).must();
+    assert!(world.path("d").is_dir());
+    world.nexus(&["mv", "/workspace/d", "/workspace/e"]).must();
+    assert!(world.path("e").is_dir() && !world.path("d").exists());
+}
+
+#[test]
+fn two_mounts_of_one_daemon_see_each_others_changes_at_once() {
+    let world = World::new();
+    let other = world.host("other");
+    let daemon = world.daemon();
+    world.nexus(&["mount", other.to_str().unwrap()]).must();
+    assert_eq!(world.daemon(), daemon, "the second mount joined");
+    for n in 0..50 {
+        let (here, there) = if n % 2 == 0 {
+            (world.root(), &*other)
+        } else {
+            (&*other, world.root())
+        };
+        let (here, there) = (here.join("workspace/f"), there.join("workspace/f"));
+        fs::write(&here, format!("{n}")).unwrap();
+        assert_eq!(fs::read_to_string(&there).unwrap(), format!("{n}"));
+        assert_eq!(
+            fs::metadata(&there).unwrap().len(),
+            fs::metadata(&here).unwrap().len()
+        );
+        if n % 7 == 0 {
+            fs::remove_file(&here).unwrap();
+            assert!(!there.exists());
+        }
+    }
+    assert_eq!(
+        world.ctl(&["mounts"])["mounts"].as_array().map(Vec::len),
+        Some(2)
+    );
+    world.nexus(&["umount", other.to_str().unwrap()]).must();
+    assert_eq!(fs::read_dir(&other).unwrap().count(), 0);
+    assert_eq!(fs::read_to_string(world.path("f")).unwrap(), "48");
+}
+
+#[test]
+fn tenants_never_see_each_other() {
+    let world = World::new();
+    let other = world.host("other");
+    world.ctl(&["tenant", "create", "acme"]);
+    world
+        .nexus(&["mount", other.to_str().unwrap(), "--tenant", "acme"])
+        .must();
+    fs::write(world.path("ours"), "default").unwrap();
+    fs::write(other.join("workspace/theirs"), "acme").unwrap();
+    assert!(!world.path("theirs").exists() && !other.join("workspace/ours").exists());
+    let names = |dir| {
+        fs::read_dir(dir)
+            .unwrap()
+            .map(|e| e.unwrap().file_name())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(names(world.workspace()), ["ours"]);
+    assert_eq!(names(other.join("workspace")), ["theirs"]);
+    assert_eq!(names(other.join("shared")).len(), 0);
+    assert_eq!(
+        world.nexus(&["cat", "/workspace/theirs"]).status.code(),
+        Some(2)
+    );
+    let logged = |log: &[Value]| log.iter().any(|r| r["path"] == "/workspace/theirs");
+    assert!(!logged(&world.log(&[])));
+    let inside = fs::read_to_string(other.join(".nexus/log")).unwrap();
+    assert!(logged(&json_lines(&inside)) && !inside.contains("ours"));
+    detach(&other);
+}
+
+#[test]
+fn the_log_names_the_process_that_made_each_change() {
+    let world = World::new();
+    sh(
+        &world.workspace(),
+        "echo one > f; sed -i s/one/two/ f; git init -q r; cp f g; rm g; mkdir d; mv f d/; ln d/f h",
+    );
+    // semantics.md §6: "Every change by any process through any door is one operation with tenant, user, agent, session, uid, pid, command, time and path."
+    let log = world.log(&[]);
+    let by = |command: &str, path: &str| {
+        log.iter()
+            .any(|r| r["command"] == command && r["path"].as_str().unwrap().starts_with(path))
+    };
+    for (command, path) in [
+        ("bash", "/workspace/f"),
+        ("sed", "/workspace/"),
+        ("git", "/workspace/r/.git"),
+        ("cp", "/workspace/g"),
+        ("rm", "/workspace/g"),
+        ("mkdir", "/workspace/d"),
+        ("mv", "/workspace/f"),
+        ("ln", "/workspace/"),
+    ] {
+        assert!(by(command, path), "{command} {path}: {log:#?}");
+    }
+    let keys = "op time kind path tenant user agent session uid pid command";
+    for record in &log {
+        for key in keys.split(' ') {
+            assert!(record.get(key).is_some(), "{key} is missing: {record}");
+        }
+    }
+    let last = log.last().unwrap();
+    assert_eq!(last["tenant"], "default");
+    assert_eq!(last["uid"], rustix::process::geteuid().as_raw());
+    assert!(last["pid"].as_u64() > Some(1));
+    let time: jiff::Timestamp = last["time"].as_str().unwrap().parse().unwrap();
+    assert!(time > "2020-01-01T00:00:00Z".parse().unwrap());
+}
+
+#[test]
+fn the_log_of_a_path_holds_its_changes_and_no_others() {
+    let world = World::new();
+    fs::write(world.path("a"), "1").unwrap();
+    fs::write(world.path("b"), "1").unwrap();
+    fs::write(world.path("a"), "2").unwrap();
+    let paths = |log: Vec<Value>| {
+        log.iter()
+            .map(|r| r["path"].to_string())
+            .collect::<Vec<_>>()
+    };
+    let of_a = paths(world.log(&["/workspace/a"]));
+    assert!(
+        of_a.len() >= 2 && of_a.iter().all(|p| p == "\"/workspace/a\""),
+        "{of_a:?}"
+    );
+}
+
+#[test]
+fn the_log_can_be_followed() {
+    let world = World::new();
+    let mut follow = world.command(&["log", "--follow", "--json", "/workspace/watched"]);
+    let mut child = follow.stdout(Stdio::piped()).spawn().unwrap();
+    fs::write(world.path("watched"), "x").unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(json_lines(&line)[0]["path"], "/workspace/watched");
+}
+
+#[test]
+fn facts_are_files_in_the_mount() {
+    let world = World::with(&["--agent", "helper", "--session", "s1"]);
+    fs::write(world.path("f"), "x").unwrap();
+    let fact = |name: &str| fs::read_to_string(world.root().join(".nexus").join(name)).unwrap();
+    let me: Value = serde_json::from_str(&fact("whoami")).unwrap();
+    assert_eq!(
+        (&me["tenant"], &me["agent"], &me["session"]),
+        (&"default".into(), &"helper".into(), &"s1".into())
+    );
+    assert!(
+        serde_json::from_str::<Value>(&fact("stats"))
+            .unwrap()
+            .is_object()
+    );
+    assert!(fact("version").contains(env!("CARGO_PKG_VERSION")));
+    let last = json_lines(&fact("log"))
+        .into_iter()
+        .rfind(|r| r["path"] == "/workspace/f");
+    assert_eq!(last.unwrap()["agent"], "helper");
+    let socket = fs::read_link(world.root().join(".nexus/control.sock")).unwrap();
+    assert_eq!(socket, world.data().join("control.sock"));
+    let listed = sh(world.root(), "ls -a");
+    assert!(
+        !listed.contains(".nexus"),
+        "hidden but resolvable: {listed}"
+    );
+}
+
+#[test]
+fn curl_reaches_the_control_socket() {
+    let world = World::new();
+    let text = "curl -fsS --unix-socket .nexus/control.sock -X POST http://nexus/daemon/status";
+    let status: Value = serde_json::from_str(&sh(world.root(), text)).unwrap();
+    assert_eq!(status["pid"], world.daemon().as_raw_nonzero().get());
+    let missing = "curl -sS -o /dev/null -w '%{http_code}' --unix-socket .nexus/control.sock http://nexus/files/workspace/none";
+    assert_eq!(sh(world.root(), missing), "404");
+}
+
+#[test]
+fn a_closed_pipe_ends_the_log_quietly() {
+    let world = World::new();
+    sh(&world.workspace(), "touch $(seq 300)");
+    let data = world.data().display();
+    let text = format!("set +o pipefail; {NEXUS} log --data-dir {data} | head -n 1");
+    let said = run(&mut script(world.root(), &text));
+    assert!(said.ok() && !said.err.contains("panicked"), "{said:?}");
+}
+
+#[test]
+fn help_and_version_need_no_store() {
+    for binary in [NEXUS, crate::world::NEXUSCTL] {
+        for word in ["--help", "--version"] {
+            let said = run(Command::new(binary).arg(word).env_remove("HOME"));
+            assert!(!said.must().is_empty());
+        }
+    }
+    let man = tempfile::tempdir().unwrap();
+    run(Command::new(NEXUS).arg("man").arg(man.path())).must();
+    assert!(fs::read_dir(man.path()).unwrap().count() > 5);
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(
+            !run(Command::new(NEXUS).args(["completions", shell]))
+                .must()
+                .is_empty()
+        );
+    }
+}

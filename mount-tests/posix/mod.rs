@@ -1,0 +1,7 @@
+//! What POSIX promises to a program, by system calls on a real mount.
+
+mod data;
+mod locks;
+mod names;
+mod owners;
+mod times;

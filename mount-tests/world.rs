@@ -1,0 +1,286 @@
+//! A daemon with a real mount in a directory of its own.
+
+use crate::shell::{Said, ends, run};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use tempfile::TempDir;
+
+pub(crate) const NEXUS: &str = env!("CARGO_BIN_EXE_nexus");
+pub(crate) const NEXUSCTL: &str = env!("CARGO_BIN_EXE_nexusctl");
+
+/// Owns a data directory, its daemon and one mount of it; all end with it.
+pub(crate) struct World {
+    dir: TempDir,
+    data: PathBuf,
+    mount: PathBuf,
+    options: Vec<String>,
+}
+
+impl World {
+    /// A fresh store, mounted with a single identity.
+    pub(crate) fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// A fresh store, mounted with these options.
+    pub(crate) fn with(options: &[&str]) -> Self {
+        let world = Self::unmounted(options);
+        world.start();
+        world
+    }
+
+    /// A multi-user mount whose workspace follows POSIX to the letter (semantics.md §3).
+    pub(crate) fn many_users() -> Self {
+        let world = Self::with(&["--identity", "os", "--allow-other"]);
+        world.ctl(&[
+            "namespace",
+            "set",
+            "workspace",
+            "--mask",
+            "0777",
+            "--group",
+            "keep",
+        ]);
+        let open = fs::Permissions::from_mode(0o777);
+        fs::create_dir(world.path("t")).unwrap();
+        fs::set_permissions(world.path("t"), open).unwrap();
+        world
+    }
+
+    /// A directory for a store that nobody has opened yet.
+    pub(crate) fn unmounted(options: &[&str]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        Self::on(dir, data, options)
+    }
+
+    /// A store that lives in a directory somewhere else, on a disk of the test's own.
+    pub(crate) fn at(data: PathBuf) -> Self {
+        Self::on(tempfile::tempdir().unwrap(), data, &[])
+    }
+
+    fn on(dir: TempDir, data: PathBuf, options: &[&str]) -> Self {
+        let mount = dir.path().join("mount");
+        fs::create_dir(&mount).unwrap();
+        // Other users must be able to pass through (a temporary directory is 0700).
+        let open = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(dir.path(), open).unwrap();
+        let options = options.iter().map(ToString::to_string).collect();
+        Self {
+            dir,
+            data,
+            mount,
+            options,
+        }
+    }
+
+    pub(crate) fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// The mount's root.
+    pub(crate) fn root(&self) -> &Path {
+        &self.mount
+    }
+
+    /// A directory beside the mount, on the host's filesystem.
+    pub(crate) fn host(&self, name: &str) -> PathBuf {
+        let dir = self.dir.path().join(name);
+        fs::create_dir_all(&dir).unwrap();
+        dir
+    }
+
+    pub(crate) fn workspace(&self) -> PathBuf {
+        self.mount.join("workspace")
+    }
+
+    /// A path in the workspace.
+    pub(crate) fn path(&self, name: impl AsRef<OsStr>) -> PathBuf {
+        self.workspace().join(name.as_ref())
+    }
+
+    /// A `nexus` command on this store, not yet run.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(NEXUS);
+        command.args(arguments);
+        self.furnish(&mut command);
+        command
+    }
+
+    pub(crate) fn nexus(&self, arguments: &[&str]) -> Said {
+        run(&mut self.command(arguments))
+    }
+
+    /// A `nexusctl` command that may fail.
+    pub(crate) fn ctl_said(&self, arguments: &[&str]) -> Said {
+        let mut command = Command::new(NEXUSCTL);
+        command.arg("--json").args(arguments);
+        self.furnish(&mut command);
+        run(&mut command)
+    }
+
+    /// A `nexusctl` command that must succeed; gives its reply.
+    #[track_caller]
+    pub(crate) fn ctl(&self, arguments: &[&str]) -> Value {
+        last_json(&self.ctl_said(arguments).must())
+    }
+
+    fn furnish(&self, command: &mut Command) {
+        command
+            .env("NEXUS_DATA_DIR", &self.data)
+            .env("HOME", self.dir.path())
+            .env_remove("XDG_DATA_HOME")
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null());
+    }
+
+    /// The records of the log, oldest first.
+    #[track_caller]
+    pub(crate) fn log(&self, arguments: &[&str]) -> Vec<Value> {
+        let all = [&["log", "--json", "--limit", "100000"], arguments].concat();
+        let mut records = json_lines(&self.nexus(&all).must());
+        records.sort_by_key(|record| record["op"].as_u64());
+        records
+    }
+
+    /// Mounts; starts the daemon when none runs.
+    #[track_caller]
+    pub(crate) fn start(&self) {
+        self.try_start().must();
+    }
+
+    pub(crate) fn try_start(&self) -> Said {
+        let mut command = self.command(&["mount"]);
+        run(command.arg(&self.mount).args(&self.options))
+    }
+
+    /// The daemon's process.
+    #[track_caller]
+    pub(crate) fn daemon(&self) -> Pid {
+        let pid = self.ctl(&["status"])["pid"].as_i64().unwrap();
+        Pid::from_raw(i32::try_from(pid).unwrap()).unwrap()
+    }
+
+    /// Ends the daemon as a crash does, and waits until it is gone.
+    #[track_caller]
+    pub(crate) fn kill(&self) {
+        end(self.daemon());
+    }
+
+    /// Mounts again after a crash.
+    #[track_caller]
+    pub(crate) fn restart(&self) {
+        self.start();
+    }
+
+    /// Ends the daemon as an administrator does: everything flushed, nothing mounted.
+    #[track_caller]
+    pub(crate) fn shutdown(&self) {
+        let daemon = self.daemon();
+        self.ctl(&["shutdown"]);
+        assert!(ends(daemon), "the daemon does not end");
+    }
+
+    /// Kills whatever serves this store, supervisors first, and detaches the mount.
+    pub(crate) fn stop_everything(&self) {
+        let mark = [b"NEXUS_DATA_DIR=", self.data.as_os_str().as_encoded_bytes()].concat();
+        for pid in processes() {
+            let of = |what: &str| fs::read(format!("/proc/{pid}/{what}")).unwrap_or_default();
+            let ours = of("environ").split(|b| *b == 0).any(|v| v == mark);
+            if ours && of("comm") == b"nexus\n" {
+                end(Pid::from_raw(pid).unwrap());
+            }
+        }
+        detach(&self.mount);
+    }
+
+    /// Everything that checks itself agrees that nothing is wrong.
+    #[track_caller]
+    pub(crate) fn is_sound(&self) {
+        for check in ["fsck", "verify"] {
+            let report = self.ctl(&[check]);
+            let problems = report["problems"].as_array().unwrap();
+            assert!(problems.is_empty(), "{check}: {report:#}");
+        }
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = fs::read(self.data.join("daemon.log")).unwrap_or_default();
+            let log = String::from_utf8_lossy(&log);
+            let lines: Vec<_> = log.lines().rev().take(30).collect();
+            println!("--- the daemon's last words");
+            lines.iter().rev().for_each(|line| println!("{line}"));
+        }
+        self.stop_everything();
+    }
+}
+
+/// The numbers of all processes, oldest first as far as numbers tell.
+fn processes() -> Vec<i32> {
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    let mut pids: Vec<i32> = entries
+        .filter_map(|e| e.file_name().to_str()?.parse().ok())
+        .collect();
+    pids.sort_unstable();
+    pids
+}
+
+/// Kills a process and waits until it is gone.
+pub(crate) fn end(pid: Pid) {
+    match kill_process(pid, Signal::KILL) {
+        Ok(()) => assert!(ends(pid), "{pid:?} does not die"),
+        Err(rustix::io::Errno::SRCH) => {}
+        Err(e) => panic!("kill {pid:?}: {e}"),
+    }
+}
+
+/// Unmounts lazily; not being mounted is fine.
+pub(crate) fn detach(dir: &Path) {
+    let mut command = if is_root() {
+        let mut umount = Command::new("umount");
+        umount.arg("-l");
+        umount
+    } else {
+        let mut umount = Command::new("fusermount3");
+        umount.args(["-u", "-z"]);
+        umount
+    };
+    run(command.arg(dir));
+}
+
+pub(crate) fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Whether this test can run; one that needs root says so when it cannot.
+pub(crate) fn needs_root() -> bool {
+    let demanded = crate::dice::setting("NEXUS_TEST_ALL").is_some();
+    assert!(is_root() || !demanded, "this test needs root");
+    if !is_root() {
+        println!("skipped: needs root");
+    }
+    is_root()
+}
+
+/// The last JSON value that a command printed: progress comes before the reply.
+fn last_json(text: &str) -> Value {
+    serde_json::from_str(text)
+        .ok()
+        .or_else(|| json_lines(text).pop())
+        .unwrap_or(Value::Null)
+}
+
+pub(crate) fn json_lines(text: &str) -> Vec<Value> {
+    text.lines()
+        .filter(|line| !line.trim().is_empty())
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line:?}")))
+        .collect()
+}

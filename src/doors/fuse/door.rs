@@ -1,0 +1,117 @@
+//! What the calls of one mount share: the engine, who asks, how long the kernel may remember, how replies are made.
+
+use super::caller::Callers;
+use super::errno::report;
+use super::mount::End;
+use super::numbers::{Numbers, absent};
+use crate::access::namespace;
+use crate::core::{Caller, HandleId, Ino, Kind, Name, Result};
+use crate::fs::Engine;
+use crate::meta::Node;
+use fuser::{FileHandle, Generation, INodeNo, ReplyAttr, ReplyEntry, Request};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Node numbers are never used twice, so one generation is enough.
+pub(super) const GENERATION: Generation = Generation(0);
+/// How long the kernel keeps what it is told about when it changes.
+const EXACT: Duration = Duration::from_hours(1);
+
+/// One mount's side of the engine.
+pub(super) struct Door {
+    pub engine: Arc<Engine>,
+    pub callers: Callers,
+    pub numbers: Numbers,
+    pub end: Arc<End>,
+}
+
+impl Door {
+    /// How long the kernel may keep a node's attributes: a computed one may differ the next time.
+    pub(super) fn ttl(&self, ino: Ino) -> Duration {
+        if self.engine.is_computed(ino) {
+            Duration::ZERO
+        } else {
+            EXACT
+        }
+    }
+
+    /// How long the kernel may keep a name. It keeps it for all users of a mount alike, so a name that some may not see
+    /// is not kept where several users are.
+    pub(super) fn entry_ttl(&self, parent: Ino, name: &[u8], node: &Node) -> Duration {
+        let for_some = namespace::named(name).is_some_and(|p| p.admin_only);
+        if for_some && parent == self.numbers.root() && !self.callers.is_single() {
+            return Duration::ZERO;
+        }
+        self.ttl(node.ino)
+    }
+
+    /// Whether the kernel may remember that a name does not exist.
+    fn keeps_absence(&self, parent: Ino) -> bool {
+        !self.engine.is_computed(parent)
+            && (self.callers.is_single() || parent != self.numbers.root())
+    }
+
+    /// Who asks, and the node that the request is about.
+    pub(super) fn node(&self, req: &Request, ino: INodeNo) -> (Caller, Ino) {
+        (self.callers.of(req), self.numbers.ino(ino))
+    }
+
+    /// Who asks, and the directory and name that the request is about.
+    pub(super) fn place(
+        &self,
+        req: &Request,
+        dir: INodeNo,
+        child: &OsStr,
+    ) -> Result<(Caller, Ino, Name)> {
+        Ok((self.callers.of(req), self.numbers.ino(dir), name(child)?))
+    }
+
+    /// Answers a LOOKUP. A name that does not exist is an answer too, which spares the next question.
+    pub(super) fn found(
+        &self,
+        parent: Ino,
+        name: &OsStr,
+        found: Result<Arc<Node>>,
+        is_member: bool,
+        reply: ReplyEntry,
+    ) {
+        match found {
+            Ok(node) => {
+                let entry_ttl = self.entry_ttl(parent, name.as_bytes(), &node);
+                let attr = self.numbers.attr(&node);
+                reply.entry_with_ttls(&self.ttl(node.ino), &entry_ttl, &attr, GENERATION);
+            }
+            Err(e) if e.kind() == Kind::NotFound && is_member && self.keeps_absence(parent) => {
+                reply.entry(&EXACT, &absent(), GENERATION);
+            }
+            Err(e) => reply.error(report("lookup", &e)),
+        }
+    }
+
+    /// Answers a call that made a name.
+    pub(super) fn made(&self, call: &'static str, made: Result<Arc<Node>>, reply: ReplyEntry) {
+        match made {
+            Ok(node) => reply.entry(&self.ttl(node.ino), &self.numbers.attr(&node), GENERATION),
+            Err(e) => reply.error(report(call, &e)),
+        }
+    }
+
+    pub(super) fn shown(&self, call: &'static str, node: Result<Arc<Node>>, reply: ReplyAttr) {
+        match node {
+            Ok(node) => reply.attr(&self.ttl(node.ino), &self.numbers.attr(&node)),
+            Err(e) => reply.error(report(call, &e)),
+        }
+    }
+}
+
+/// A name, checked.
+pub(super) fn name(name: &OsStr) -> Result<Name> {
+    Name::new(name.as_bytes())
+}
+
+/// The engine's word for a file handle.
+pub(super) fn handle(fh: FileHandle) -> HandleId {
+    HandleId(fh.0)
+}

@@ -1,0 +1,21 @@
+//! The mount: FUSE requests in, one call of the engine, a reply out.
+//!
+//! A door decides nothing. It knows who asks ([`caller`](Identity)), how numbers look to the kernel, and which errno a kind
+//! of error is; everything else is the engine's. What the kernel keeps is exact: the engine tells what others changed.
+
+mod errno;
+mod numbers;
+mod caller;
+mod open;
+mod reply;
+mod door;
+mod dir;
+mod session;
+mod filesystem;
+mod notify;
+mod options;
+mod mount;
+
+pub use caller::Identity;
+pub use mount::{Mounted, clear_stale, mount};
+pub use options::MountOptions;

@@ -1,0 +1,189 @@
+//! How a mount is to be made, and what that means in the kernel's and fusermount3's options.
+
+use super::caller::Identity;
+use crate::core::{Kind, Result, TenantId, error::fail};
+use fuser::{Config, MountOption, SessionACL};
+use std::path::PathBuf;
+
+/// How many threads answer one mount. More gain nothing for one client and cost memory.
+const THREADS: usize = 4;
+
+/// How a mount is to be made.
+#[derive(Debug, Clone)]
+pub struct MountOptions {
+    pub dir: PathBuf,
+    pub tenant: TenantId,
+    pub identity: Identity,
+    pub read_only: bool,
+    /// Lets other OS users enter; on a single-identity mount they act as its user.
+    pub allow_other: bool,
+    /// What came with `-o`, as names with or without a value.
+    pub extra: Vec<(String, Option<String>)>,
+}
+
+impl MountOptions {
+    /// Translates; an option that is not known is refused rather than ignored.
+    pub(super) fn config(&self, as_root: bool) -> Result<Config> {
+        let mut set = Settings {
+            read_only: self.read_only,
+            allow_other: self.allow_other || matches!(self.identity, Identity::Os { .. }),
+            // Device nodes and set-id programs of others are for root to allow, and only where uids are real.
+            trusted: as_root && matches!(self.identity, Identity::Os { .. }),
+            plain: Vec::new(),
+        };
+        for (name, value) in &self.extra {
+            set.take(name, value.as_deref())?;
+        }
+        let kernel_decides = self.kernel_decides(set.allow_other);
+        Ok(set.config(kernel_decides))
+    }
+
+    /// Whether the kernel checks modes on every walk. Not where strangers act as the mount's user: only the engine knows.
+    fn kernel_decides(&self, allow_other: bool) -> bool {
+        matches!(self.identity, Identity::Os { .. }) || !allow_other
+    }
+}
+
+/// Options as they add up.
+struct Settings {
+    read_only: bool,
+    allow_other: bool,
+    trusted: bool,
+    plain: Vec<MountOption>,
+}
+
+impl Settings {
+    fn take(&mut self, name: &str, value: Option<&str>) -> Result<()> {
+        if let Some(value) = value {
+            return fail(
+                Kind::Invalid,
+                format!("mount option {name}={value}: no option of this name takes a value"),
+            );
+        }
+        match name {
+            "ro" => self.read_only = true,
+            "rw" => self.read_only = false,
+            "allow_other" => self.allow_other = true,
+            "nodev" | "nosuid" => self.trusted = false,
+            "noatime" => self.plain.push(MountOption::NoAtime),
+            "noexec" => self.plain.push(MountOption::NoExec),
+            "sync" => self.plain.push(MountOption::Sync),
+            _ => {
+                return fail(
+                    Kind::Invalid,
+                    format!(
+                        "mount option {name:?} is not known: there are ro, rw, allow_other, noatime, noexec, nodev, \
+                         nosuid and sync"
+                    ),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn config(self, kernel_decides: bool) -> Config {
+        let mut options = self.plain;
+        // `Subtype` reaches fusermount3 only; as a plain option the kernel takes it too and shows `fuse.nexus`.
+        options.extend([
+            MountOption::FSName("nexus".to_owned()),
+            MountOption::CUSTOM("subtype=nexus".to_owned()),
+        ]);
+        options.extend(if self.trusted {
+            [MountOption::Dev, MountOption::Suid]
+        } else {
+            [MountOption::NoDev, MountOption::NoSuid]
+        });
+        options.push(if self.read_only {
+            MountOption::RO
+        } else {
+            MountOption::RW
+        });
+        if kernel_decides {
+            options.push(MountOption::DefaultPermissions);
+        }
+        let mut config = Config::default();
+        config.mount_options = options;
+        config.acl = if self.allow_other {
+            SessionACL::All
+        } else {
+            SessionACL::Owner
+        };
+        config.n_threads = Some(THREADS);
+        config
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::meta::User;
+
+    fn single(extra: &[&str]) -> MountOptions {
+        let user = User {
+            tenant: TenantId(1),
+            name: "alice".to_owned(),
+            uid: 1_000_001,
+            gid: 1_000_001,
+            full_name: None,
+            email: None,
+        };
+        MountOptions {
+            dir: "/mnt".into(),
+            tenant: TenantId(1),
+            identity: Identity::Single {
+                user,
+                agent: None,
+                session: None,
+                os_uid: 1000,
+                os_gid: 1000,
+            },
+            read_only: false,
+            allow_other: false,
+            extra: extra.iter().map(|n| ((*n).to_owned(), None)).collect(),
+        }
+    }
+
+    fn os() -> MountOptions {
+        MountOptions {
+            identity: Identity::Os { root_admin: false },
+            ..single(&[])
+        }
+    }
+
+    #[test]
+    fn an_option_nobody_knows_is_refused_with_the_list_of_those_that_exist() {
+        let refused = single(&["writeback"]).config(false).unwrap_err();
+        assert_eq!(refused.kind(), Kind::Invalid);
+        assert!(
+            refused.message().contains("\"writeback\"") && refused.message().contains("noatime")
+        );
+    }
+
+    #[test]
+    fn a_single_mount_is_for_its_user_alone_until_others_are_allowed() {
+        let own = single(&[]).config(false).unwrap();
+        assert_eq!(own.acl, SessionACL::Owner);
+        assert!(own.mount_options.contains(&MountOption::DefaultPermissions));
+        let open = single(&["allow_other"]).config(false).unwrap();
+        assert_eq!(open.acl, SessionACL::All);
+        assert!(
+            !open
+                .mount_options
+                .contains(&MountOption::DefaultPermissions)
+        );
+    }
+
+    #[test]
+    fn devices_and_set_id_programs_work_only_on_roots_multi_user_mount() {
+        let has = |m: &MountOptions, root, o| m.config(root).unwrap().mount_options.contains(&o);
+        assert!(has(&os(), true, MountOption::Dev));
+        assert!(has(&os(), false, MountOption::NoDev));
+        assert!(has(&single(&[]), true, MountOption::NoSuid));
+    }
+
+    #[test]
+    fn the_last_of_ro_and_rw_counts() {
+        let options = single(&["ro", "rw"]).config(false).unwrap().mount_options;
+        assert!(options.contains(&MountOption::RW) && !options.contains(&MountOption::RO));
+    }
+}

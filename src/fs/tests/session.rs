@@ -1,0 +1,133 @@
+//! Write sessions: what open files do to attributes, and when it becomes a version.
+
+use super::{World, alice, close, name, person, writing};
+use crate::core::{Caller, Kind, MountId};
+use crate::fs::{Access, Allocate, Event, OpenFlags, SetAttr};
+
+/// open(2): O_TRUNC truncates whatever the access mode is.
+#[test]
+fn a_file_truncated_through_a_handle_that_only_reads_stays_truncated() {
+    let w = World::new();
+    let ino = w.write(&alice(), "/workspace/f", b"1234").unwrap();
+    let flags = OpenFlags {
+        truncate: true,
+        ..OpenFlags::new(Access::Read)
+    };
+    let handle = w.engine().open(&alice(), ino, flags).unwrap();
+    close(&w, &alice(), handle);
+    assert_eq!(w.read(&alice(), "/workspace/f").unwrap(), b"");
+    w.assert_sound();
+}
+
+#[test]
+fn closing_a_file_does_not_change_the_times_that_stat_showed() {
+    let w = World::new();
+    let ino = w.write(&alice(), "/workspace/f", b"1234").unwrap();
+    let e = w.engine();
+    let handle = e
+        .open(&alice(), ino, OpenFlags::new(Access::Write))
+        .unwrap();
+    e.write(&alice(), handle, 0, b"5").unwrap();
+    let open = e.getattr(&alice(), ino).unwrap();
+    close(&w, &alice(), handle);
+    let closed = e.getattr(&alice(), ino).unwrap();
+    assert_eq!((open.mtime, open.ctime), (closed.mtime, closed.ctime));
+    w.assert_sound();
+}
+
+/// write(2), truncate(2): an unprivileged change of content takes the set-user-ID bit.
+#[test]
+fn every_change_of_content_takes_the_set_id_bits() {
+    let w = World::new();
+    let e = w.engine();
+    let ino = w.write(&alice(), "/workspace/f", b"1234").unwrap();
+    let set = SetAttr {
+        mode: Some(0o4755),
+        ..SetAttr::default()
+    };
+    let cut = SetAttr {
+        size: Some(2),
+        ..SetAttr::default()
+    };
+    let handle = e
+        .open(&alice(), ino, OpenFlags::new(Access::ReadWrite))
+        .unwrap();
+    let mode = || e.getattr(&alice(), ino).unwrap().mode;
+    let changes: [&dyn Fn(); 4] = [
+        &|| e.write(&alice(), handle, 0, b"x").map(drop).unwrap(),
+        &|| e.setattr(&alice(), ino, &cut, None).map(drop).unwrap(),
+        &|| {
+            e.setattr(&alice(), ino, &cut, Some(handle))
+                .map(drop)
+                .unwrap();
+        },
+        &|| e.allocate(&alice(), handle, 0, 2, Allocate::Zero).unwrap(),
+    ];
+    for change in changes {
+        e.setattr(&alice(), ino, &set, None).unwrap();
+        assert_eq!(mode(), 0o4755);
+        change();
+        assert_eq!(mode(), 0o755);
+    }
+    e.setattr(&alice(), ino, &set, None).unwrap();
+    let root = person("root", 0);
+    let by_root = e.open(&root, ino, OpenFlags::new(Access::Write)).unwrap();
+    e.write(&root, by_root, 0, b"y").unwrap();
+    assert_eq!(mode(), 0o4755);
+    close(&w, &root, by_root);
+    close(&w, &alice(), handle);
+    w.assert_sound();
+}
+
+/// A page of a memory map comes back through any handle that writes, also one that appends.
+#[test]
+fn a_page_written_back_goes_where_it_belongs() {
+    let w = World::new();
+    let e = w.engine();
+    let ino = w.write(&alice(), "/workspace/f", b"1234").unwrap();
+    let flags = OpenFlags {
+        append: true,
+        ..OpenFlags::new(Access::ReadWrite)
+    };
+    let handle = e.open(&alice(), ino, flags).unwrap();
+    e.write_page(&alice(), handle, 1, b"xx").unwrap();
+    e.write(&alice(), handle, 0, b"5").unwrap();
+    close(&w, &alice(), handle);
+    assert_eq!(w.read(&alice(), "/workspace/f").unwrap(), b"1xx45");
+}
+
+/// semantics.md §5: "When a system call or API call has returned, everybody sees its effect"
+#[test]
+fn other_mounts_are_told_of_a_write_before_the_file_is_closed() {
+    let w = World::new();
+    let e = w.engine();
+    let ino = w.write(&alice(), "/workspace/f", b"1234").unwrap();
+    let tenant = alice().tenant.unwrap();
+    let (own, other) = (MountId(1), MountId(2));
+    let told = [own, other].map(|m| e.events().subscribe(tenant, m));
+    let here = Caller {
+        mount: Some(own),
+        ..alice()
+    };
+    let handle = e.open(&here, ino, OpenFlags::new(Access::Write)).unwrap();
+    e.write(&here, handle, 0, b"5").unwrap();
+    assert_eq!(told[1].try_recv().unwrap().events, [Event::Data(ino)]);
+    assert!(told[0].try_recv().is_err());
+    close(&w, &here, handle);
+}
+
+#[test]
+fn a_handle_that_reads_does_not_write_pages() {
+    let w = World::new();
+    let (node, handle) = w
+        .engine()
+        .create(&alice(), w.workspace(), &name("f"), 0o600, writing())
+        .unwrap();
+    close(&w, &alice(), handle);
+    let read = w
+        .engine()
+        .open(&alice(), node.ino, OpenFlags::new(Access::Read))
+        .unwrap();
+    let refused = w.engine().write_page(&alice(), read, 0, b"x").unwrap_err();
+    assert_eq!(refused.kind(), Kind::BadHandle);
+}
