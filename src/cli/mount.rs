@@ -3,6 +3,7 @@
 use super::client::Socket;
 use super::place::Place;
 use super::{busy, output, start, supervise};
+use crate::api::Peer;
 use crate::core::{Error, Kind, Result, Text, error::fail};
 use crate::doors::control::UmountRequest;
 use crate::doors::daemon::{IdentityKind, MountInfo, MountRequest, Standing, Unmounted, forget};
@@ -13,10 +14,16 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// Options that concern mount(8) and systemd, or say what is so anyway.
+const FOR_MOUNT: [&str; 13] = [
+    "", "defaults", "auto", "noauto", "nofail", "_netdev", "user", "users", "nouser", "dev",
+    "suid", "exec", "async",
+];
 /// How long `umount --wait` waits before it looks again.
 const PAUSE: Duration = Duration::from_millis(200);
 
 #[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(super) struct MountArgs {
     /// Where; made when it does not exist
     dir: PathBuf,
@@ -84,14 +91,11 @@ pub(super) fn ask(place: &Place, request: &MountRequest, supervise: bool) -> Res
 }
 
 fn foreground(place: &Place, request: MountRequest) -> Result<()> {
-    let (os_uid, os_gid) = (
-        nix::unistd::geteuid().as_raw(),
-        nix::unistd::getegid().as_raw(),
-    );
+    let Peer { uid, gid, .. } = Peer::myself();
     let standing = Standing {
         request,
-        os_uid,
-        os_gid,
+        os_uid: uid,
+        os_gid: gid,
     };
     serve::run(place.config()?, |daemon| {
         told(place, &daemon.mount(&standing)?)
@@ -165,11 +169,7 @@ pub(super) fn take_option(request: &mut MountRequest, option: &str) -> Result<()
         ("allow_other", None) => request.allow_other = true,
         ("ro", None) => request.read_only = true,
         ("rw", None) => request.read_only = false,
-        (
-            "defaults" | "auto" | "noauto" | "nofail" | "_netdev" | "user" | "users" | "nouser",
-            None,
-        ) => {}
-        ("dev" | "suid" | "exec" | "async", None) | ("", _) => {}
+        (name, None) if FOR_MOUNT.contains(&name) => {}
         _ if name.starts_with("x-") => {}
         ("identity", _) => {
             return fail(Kind::Invalid, "mount option identity: say `single` or `os`");

@@ -63,7 +63,7 @@ impl Place {
         if self.socket.is_some() {
             return Socket::connect(&self.socket()?, self.asked()).map(Client::Socket);
         }
-        Client::open(self.config()?, self.asked())
+        Client::open(&self.config()?, &self.asked())
     }
 
     /// The same store as another place, wherever the process stands.

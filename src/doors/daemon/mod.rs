@@ -6,6 +6,6 @@ mod remembered;
 mod request;
 
 pub use keep::housekeep;
-pub use remembered::forget;
 pub use mounting::{Daemon, Unmounted};
+pub use remembered::forget;
 pub use request::{IdentityKind, MountInfo, MountRequest, Pending, Standing, Status};

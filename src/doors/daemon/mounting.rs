@@ -127,9 +127,9 @@ impl Daemon {
         let dirs: Vec<_> = self.mounts.lock().keys().cloned().collect();
         for dir in dirs {
             match self.umount(&dir, false) {
-                Err(e) if force && e.kind() == Kind::Busy => drop(self.umount(&dir, true)?),
-                other => drop(other?),
-            }
+                Err(e) if force && e.kind() == Kind::Busy => self.umount(&dir, true)?,
+                other => other?,
+            };
         }
         Ok(())
     }
