@@ -12,6 +12,7 @@ use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
 use nix::unistd::geteuid;
 use parking_lot::{Condvar, Mutex};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
