@@ -12,6 +12,7 @@ use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
 use nix::unistd::geteuid;
 use parking_lot::{Condvar, Mutex};
+use std::fs::OpenOptions;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -253,7 +254,7 @@ fn not_mounted(options: &MountOptions, e: io::Error) -> Error {
         return no_helper(&e);
     }
     if !geteuid().is_root()
-        && fs::OpenOptions::new()
+        && OpenOptions::new()
             .read(true)
             .write(true)
             .open(DEVICE)
