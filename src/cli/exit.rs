@@ -49,8 +49,9 @@ fn trace() {
 pub(super) fn code(kind: Kind) -> u8 {
     match kind {
         Kind::NotFound | Kind::NoAttribute => 2,
-        Kind::Denied | Kind::NotPermitted | Kind::ReadOnly => 3,
+        Kind::Denied | Kind::NotPermitted => 3,
         Kind::Exists
+        | Kind::ReadOnly
         | Kind::NotDirectory
         | Kind::IsDirectory
         | Kind::NotEmpty

@@ -6,7 +6,9 @@ use super::{busy, output, start, supervise};
 use crate::api::Peer;
 use crate::core::{Error, Kind, Result, Text, error::fail};
 use crate::doors::control::UmountRequest;
-use crate::doors::daemon::{IdentityKind, MountInfo, MountRequest, Standing, Unmounted, forget};
+use crate::doors::daemon::{
+    IdentityKind, MountInfo, MountRequest, Mounts, Standing, Unmounted, forget,
+};
 use crate::doors::{fuse, serve};
 use crate::nexus::Nexus;
 use clap::{Args, ValueEnum};
@@ -262,14 +264,14 @@ fn mount_point(dir: &Path) -> Result<PathBuf> {
 }
 
 pub(super) fn mounts(place: &Place) -> Result<()> {
-    let mounts: Vec<MountInfo> = match Socket::connect(&place.socket()?, place.asked()) {
-        Err(e) if e.kind() == Kind::Unavailable => Vec::new(),
+    let all = match Socket::connect(&place.socket()?, place.asked()) {
+        Err(e) if e.kind() == Kind::Unavailable => Mounts::default(),
         daemon => daemon?.post("/daemon/mounts", &())?,
     };
     if place.json {
-        return output::json(&mounts);
+        return output::json(&all);
     }
-    table(&mounts)
+    table(&all.mounts)
 }
 
 pub(super) fn table(mounts: &[MountInfo]) -> Result<()> {
