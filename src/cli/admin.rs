@@ -222,7 +222,7 @@ pub(super) fn cache_drop(place: &Place) -> Result<()> {
 
 /// Ends the daemon and returns when it is gone.
 pub(super) fn shutdown(place: &Place, force: bool) -> Result<()> {
-    let daemon = match Socket::connect(&place.socket()?, place.asked()) {
+    let daemon = match Socket::connect(&place.socket()?, place.person()) {
         Err(e) if e.kind() == Kind::Unavailable => return absent(place),
         daemon => daemon?,
     };

@@ -201,7 +201,7 @@ fn room(dir: &Path) -> Finding {
 /// The store itself: through its daemon, or by opening it, which also tells its version.
 fn store(place: &Place, config: Config) -> Finding {
     let socket = config.socket();
-    match Socket::connect(&socket, place.asked())
+    match Socket::connect(&socket, place.person())
         .and_then(|s| s.post::<Status>("/daemon/status", &()))
     {
         Ok(status) => {

@@ -231,8 +231,8 @@ fn with_users(e: Error, dir: &Path) -> Error {
 /// The daemon that a mount belongs to, which it tells itself, whatever the data directory is.
 fn daemon_of(place: &Place, dir: &Path) -> Result<Socket> {
     match std::fs::read_link(dir.join(".nexus/control.sock")) {
-        Ok(socket) => Socket::connect(&socket, place.asked()),
-        Err(_) => Socket::connect(&place.socket()?, place.asked()),
+        Ok(socket) => Socket::connect(&socket, place.person()),
+        Err(_) => Socket::connect(&place.socket()?, place.person()),
     }
 }
 
@@ -257,7 +257,7 @@ fn mount_point(dir: &Path) -> Result<PathBuf> {
 }
 
 pub(super) fn mounts(place: &Place) -> Result<()> {
-    let mounts: Vec<MountInfo> = match Socket::connect(&place.socket()?, place.asked()) {
+    let mounts: Vec<MountInfo> = match Socket::connect(&place.socket()?, place.person()) {
         Err(e) if e.kind() == Kind::Unavailable => Vec::new(),
         daemon => daemon?.post("/daemon/mounts", &())?,
     };

@@ -48,6 +48,14 @@ impl Place {
         }
     }
 
+    /// The person alone, who commands the daemon itself; an agent may not.
+    pub(super) fn person(&self) -> Asked {
+        Asked {
+            agent: None,
+            ..self.asked()
+        }
+    }
+
     /// The daemon if one runs, otherwise the store itself.
     pub(super) fn client(&self) -> Result<Client> {
         Client::open(self.config()?, self.asked())

@@ -25,7 +25,7 @@ pub(super) fn ensure(place: &Place, supervise: bool) -> Result<Socket> {
     let socket = place.socket()?;
     let mut tries = 0;
     loop {
-        match Socket::connect(&socket, place.asked()) {
+        match Socket::connect(&socket, place.person()) {
             Err(e) if e.kind() == Kind::Unavailable => {}
             answered => return answered,
         }
@@ -33,7 +33,7 @@ pub(super) fn ensure(place: &Place, supervise: bool) -> Result<Socket> {
             // A command that is done soon, or a daemon that answers soon.
             Err(e) if e.kind() == Kind::Busy && tries < TRIES => tries += 1,
             Err(e) => return Err(e),
-            Ok(()) => return Socket::connect(&socket, place.asked()),
+            Ok(()) => return Socket::connect(&socket, place.person()),
         }
         std::thread::sleep(PAUSE);
     }

@@ -9,7 +9,7 @@ use crate::facts::VERSION;
 use std::os::unix::ffi::OsStrExt as _;
 
 pub(super) fn run(place: &Place) -> Result<()> {
-    let status = match Socket::connect(&place.socket()?, place.asked()) {
+    let status = match Socket::connect(&place.socket()?, place.person()) {
         Err(e) if e.kind() == Kind::Unavailable => absent(place)?,
         daemon => daemon?.post("/daemon/status", &())?,
     };
