@@ -122,6 +122,7 @@ fn a_stranger_sees_no_tenant() {
 
 #[test]
 fn a_file_made_on_a_single_identity_mount_is_the_users_own() {
+    // semantics.md §2: "A mount shows one tenant. By default every process on it acts as the user the mount was made for."
     let world = World::new();
     fs::write(world.path("f"), "").unwrap();
     let meta = fs::metadata(world.path("f")).unwrap();
