@@ -152,7 +152,7 @@ impl World {
     /// How many mounts the daemon has.
     #[track_caller]
     pub(crate) fn mounts(&self) -> usize {
-        self.ctl(&["mounts"]).as_array().unwrap().len()
+        self.ctl(&["mounts"])["mounts"].as_array().unwrap().len()
     }
 
     /// Mounts; starts the daemon when none runs.

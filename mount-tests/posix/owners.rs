@@ -106,6 +106,7 @@ fn a_write_takes_the_setuid_bit_away() {
 #[test]
 fn a_stranger_sees_no_tenant() {
     let Some(world) = village() else { return };
+    // semantics.md §2: "On a mount made with `--identity os` the calling uid decides; a uid without a user has no tenant."
     let seen = as_user(
         29_999,
         Path::new("/"),
