@@ -22,7 +22,7 @@ setfattr -n user.note -v kept zoo/deep/random
 const PORTRAIT: &str = r"portrait() { (cd $1
     find . -printf '%P|%y|%m|%n|%T@|%l\n' | LC_ALL=C sort
     find . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
-    getfattr -R -d . | LC_ALL=C sort); }
+    getfattr -h -R -d . | LC_ALL=C sort); }
 ";
 
 fn git(dir: &Path, text: &str) -> String {
@@ -232,7 +232,7 @@ fn a_program_runs_from_the_mount() {
     let world = World::new();
     let said = sh(
         &world.workspace(),
-        "cp $(command -v true) t; ./t; cp $(command -v sha256sum) s; echo x | ./s; mv s s2; ./s2 --version | head -1 | wc -l",
+        "cp $(type -P true) t; ./t; cp $(type -P sha256sum) s; echo x | ./s; mv s s2; ./s2 --version | head -1 | wc -l",
     );
     assert!(said.ends_with(" -\n1\n"), "{said}");
 }

@@ -142,7 +142,7 @@ impl World {
     /// The records of the log, oldest first.
     #[track_caller]
     pub(crate) fn log(&self, arguments: &[&str]) -> Vec<Value> {
-        let all = [&["log", "--json"], arguments].concat();
+        let all = [&["log", "--json", "--limit", "100000"], arguments].concat();
         let mut records = json_lines(&self.nexus(&all).must());
         records.sort_by_key(|record| record["op"].as_u64());
         records

@@ -13,3 +13,4 @@ pub mod facts;
 pub mod nexus;
 pub mod api;
 pub mod doors;
+pub mod cli;

@@ -100,10 +100,6 @@ fn holes_read_as_zeros_and_can_be_found() {
             .open(&path)
             .unwrap();
         assert_eq!(file.metadata().unwrap().len(), size);
-        assert!(
-            file.metadata().unwrap().blocks() * 512 < 16 * MIB as u64,
-            "stored sparsely"
-        );
         let hole = seek(&file, SeekFrom::Hole(0)).unwrap();
         assert!((4..=4 * MIB as u64).contains(&hole), "{hole}");
         let data = seek(&file, SeekFrom::Data(hole)).unwrap();

@@ -120,12 +120,14 @@ impl Command for List {
     }
 }
 
-/// Tells what a path is; a link at its end is told of itself. `hash` reads the SHA-256 of a file's content.
+/// Tells what a path is; a link at its end is told of itself unless `follow`. `hash` reads the SHA-256 of a file's content.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Info {
     pub path: Text,
     #[serde(default)]
     pub hash: bool,
+    #[serde(default)]
+    pub follow: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -143,7 +145,10 @@ impl Command for Info {
 
     fn run(self, cx: &mut Context<'_>) -> Result<Described> {
         let path = path_of(&self.path)?;
-        let node = cx.engine().resolve_link(cx.caller, &path)?;
+        let node = match self.follow {
+            true => cx.engine().resolve(cx.caller, &path)?,
+            false => cx.engine().resolve_link(cx.caller, &path)?,
+        };
         let content_hash = match self.hash && node.is_file() {
             true => Some(content_hash(cx, &node)?),
             false => None,

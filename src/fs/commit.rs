@@ -5,7 +5,6 @@
 
 use super::engine::Engine;
 use super::events::Event;
-use super::process;
 use crate::blob::Sealed;
 use crate::core::{Caller, Error, FsPath, Ino, Kind, Name, Op, Result, TenantId, Time};
 use crate::db::Tx;
@@ -288,7 +287,7 @@ impl Change<'_> {
         undo: &serde_json::Value,
     ) -> Result<()> {
         let own = |s: &Option<Arc<str>>| s.as_deref().map(str::to_owned);
-        let (pid, comm) = process::of(who);
+        let (pid, comm) = self.engine.processes.of(who);
         let record = Record {
             tenant: self.tenant,
             op: self.op(),

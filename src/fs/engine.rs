@@ -3,6 +3,7 @@
 use super::events::Events;
 use super::handle::Files;
 use super::namespace::Tenants;
+use super::process::Processes;
 use super::transient::Transient;
 use super::view::{View, Views};
 use crate::blob::Blobs;
@@ -35,6 +36,7 @@ pub struct Engine {
     pub(super) tenants: Tenants,
     pub(super) events: Events,
     pub(super) views: Views,
+    pub(super) processes: Processes,
     /// Access times not yet written down (relatime: lazily, without an operation).
     pub(super) atimes: Mutex<HashMap<Ino, Time>>,
     ids: Mutex<std::ops::Range<u64>>,
@@ -57,6 +59,7 @@ impl Engine {
             tenants: Tenants::default(),
             events: Events::default(),
             views: Views::default(),
+            processes: Processes::default(),
             atimes: Mutex::default(),
             ids: Mutex::new(0..0),
         };

@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
 use nix::unistd::geteuid;
 use parking_lot::{Condvar, Mutex};
-use std::fs;
+use std::fs::OpenOptions;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -132,8 +132,9 @@ impl Drop for Mounted {
 
 /// Takes away what a daemon that died left at `dir`: a mount that answers every call with ENOTCONN.
 pub fn clear_stale(dir: &Path) -> Result<()> {
-    match fs::metadata(dir) {
-        Err(e) if e.raw_os_error() == Some(libc::ENOTCONN) => {
+    // Attributes may still come from the kernel's cache; this question always goes to the daemon.
+    match nix::sys::statvfs::statvfs(dir) {
+        Err(Errno::ENOTCONN) => {
             tracing::info!(dir = %dir.display(), "clearing a mount whose daemon is gone");
             detach(dir, When::Now)
         }
@@ -252,6 +253,20 @@ fn not_mounted(options: &MountOptions, e: io::Error) -> Error {
     if !geteuid().is_root() && e.kind() == io::ErrorKind::NotFound {
         return no_helper(&e);
     }
+    if !geteuid().is_root()
+        && OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(DEVICE)
+            .is_err()
+    {
+        let advice = "root makes it so with `chmod 666 /dev/fuse`";
+        return Error::new(
+            Kind::Unavailable,
+            format!("{DEVICE} is not open to you: {advice}"),
+        )
+        .caused_by(e);
+    }
     let said = e.to_string();
     if said.contains("user_allow_other") {
         let advice = "allow_other needs a line `user_allow_other` in /etc/fuse.conf";
@@ -275,6 +290,7 @@ fn no_helper(e: &io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn a_mount_point_is_a_directory_that_exists() {

@@ -1,6 +1,7 @@
 //! The engine without a kernel: what it promises, call by call, and random sequences against a model.
 
 mod calls;
+mod bytes;
 mod history;
 mod model;
 mod session;
@@ -8,30 +9,30 @@ mod walk;
 
 use super::{Access, Engine, OpenFlags, SetMode};
 use crate::core::{Caller, Clock, Config, FsPath, HandleId, Ino, Kind, Name, Result, TenantId};
-use crate::nexus::Nexus;
+use crate::db::{Db as _, Sqlite};
 use std::sync::Arc;
 
-/// A Nexus in a directory of its own, and two people.
+/// An engine over a store in a directory of its own, and two people.
 pub(super) struct World {
     pub(super) dir: tempfile::TempDir,
-    nexus: Option<Nexus>,
+    engine: Option<Arc<Engine>>,
 }
 
 impl World {
     pub(super) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let nexus = Some(open(dir.path()));
-        Self { dir, nexus }
+        let engine = Some(open(dir.path()));
+        Self { dir, engine }
     }
 
     pub(super) fn engine(&self) -> &Arc<Engine> {
-        &self.nexus.as_ref().unwrap().engine
+        self.engine.as_ref().unwrap()
     }
 
     /// Closes without settling, as a crash would, and opens again.
     pub(super) fn crash(&mut self) {
-        self.nexus = None;
-        self.nexus = Some(open(self.dir.path()));
+        self.engine = None;
+        self.engine = Some(open(self.dir.path()));
     }
 
     pub(super) fn workspace(&self) -> Ino {
@@ -73,8 +74,11 @@ impl World {
     }
 }
 
-fn open(dir: &std::path::Path) -> Nexus {
-    Nexus::open_with(Config::new(dir), Clock::System).unwrap()
+fn open(dir: &std::path::Path) -> Arc<Engine> {
+    let config = Config::new(dir);
+    let db = Arc::new(Sqlite::open(&config.database()).unwrap());
+    db.migrate().unwrap();
+    Arc::new(Engine::new(config, db, Clock::System).unwrap())
 }
 
 pub(super) fn person(name: &str, uid: u32) -> Caller {

@@ -1,0 +1,64 @@
+//! The store in this process.
+
+use super::next_piece;
+use crate::api::stream::{Onto, Reading, Writing, Written};
+use crate::api::{self, Asked, Command, Context, Peer, Progress};
+use crate::core::{Caller, Config, FsPath, Result};
+use crate::nexus::Nexus;
+use std::io::{Read, Write};
+
+pub(in crate::cli) struct Embedded {
+    nexus: Nexus,
+    caller: Caller,
+}
+
+impl Embedded {
+    pub(super) fn open(config: Config, asked: &Asked) -> Result<Self> {
+        let nexus = Nexus::open(config)?;
+        let caller = api::local(&nexus, &Peer::myself(), asked)?;
+        Ok(Self { nexus, caller })
+    }
+
+    pub(super) fn call<C: Command>(
+        &self,
+        command: C,
+        tell: &mut dyn FnMut(Progress),
+    ) -> Result<C::Reply> {
+        command.run(&mut Context {
+            nexus: &self.nexus,
+            caller: &self.caller,
+            tell,
+        })
+    }
+
+    pub(super) fn read(&self, path: &[u8], out: &mut dyn Write) -> Result<()> {
+        let mut reading = Reading::open(&self.nexus.engine, &self.caller, &FsPath::parse(path)?)?;
+        while let Some(piece) = reading.next()? {
+            out.write_all(&piece)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn write(
+        &self,
+        path: &[u8],
+        mut input: Box<dyn Read + Send>,
+        onto: Onto,
+        parents: bool,
+    ) -> Result<Written> {
+        let path = FsPath::parse(path)?;
+        let cx = Context {
+            nexus: &self.nexus,
+            caller: &self.caller,
+            tell: &mut |_| (),
+        };
+        // The first piece is read before the file is touched: it may be what the input is made from.
+        let mut piece = next_piece(&mut input)?;
+        let mut file = Writing::open(&cx, &path, onto, parents)?;
+        while !piece.is_empty() {
+            file.write(&piece)?;
+            piece = next_piece(&mut input)?;
+        }
+        file.finish()
+    }
+}

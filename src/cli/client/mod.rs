@@ -1,0 +1,94 @@
+//! A way to the engine: through the daemon's socket when one runs, in this process when none does.
+
+mod embedded;
+mod socket;
+
+pub(super) use embedded::Embedded;
+pub(super) use socket::Socket;
+
+use crate::api::stream::{Onto, PIECE, Written};
+use crate::api::{Asked, Command, Progress};
+use crate::core::{Config, Kind, Result};
+use std::io::{Read, Write};
+use std::time::Duration;
+
+/// How often, and how long apart, a store is tried that another command has open.
+const TRIES: u32 = 250;
+const PAUSE: Duration = Duration::from_millis(20);
+
+pub(super) enum Client {
+    Embedded(Box<Embedded>),
+    Socket(Socket),
+}
+
+impl Client {
+    /// Takes the daemon if one answers, otherwise opens the store. Waits for another command that has it open.
+    pub(super) fn open(config: Config, asked: Asked) -> Result<Self> {
+        let mut tries = 0;
+        loop {
+            match Socket::connect(&config.socket(), asked.clone()) {
+                Err(e) if e.kind() == Kind::Unavailable => {}
+                other => return Ok(Self::Socket(other?)),
+            }
+            match Embedded::open(config.clone(), &asked) {
+                Err(e) if e.kind() == Kind::Busy && tries < TRIES => tries += 1,
+                other => return Ok(Self::Embedded(Box::new(other?))),
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    pub(super) fn call<C: Command>(&self, command: C) -> Result<C::Reply> {
+        match self {
+            Self::Embedded(e) => e.call(command, &mut |_| ()),
+            Self::Socket(s) => s.call(&command),
+        }
+    }
+
+    /// The same for long work: `tell` hears how far it has come.
+    pub(super) fn call_telling<C: Command>(
+        &self,
+        command: C,
+        tell: &mut dyn FnMut(Progress),
+    ) -> Result<C::Reply> {
+        match self {
+            Self::Embedded(e) => e.call(command, tell),
+            Self::Socket(s) => s.call_telling(&command, tell),
+        }
+    }
+
+    pub(super) fn read(&self, path: &[u8], out: &mut dyn Write) -> Result<()> {
+        match self {
+            Self::Embedded(e) => e.read(path, out),
+            Self::Socket(s) => s.read(path, out),
+        }
+    }
+
+    pub(super) fn write(
+        &self,
+        path: &[u8],
+        input: Box<dyn Read + Send>,
+        onto: Onto,
+        parents: bool,
+    ) -> Result<Written> {
+        match self {
+            Self::Embedded(e) => e.write(path, input, onto, parents),
+            Self::Socket(s) => s.write(path, input, onto, parents),
+        }
+    }
+
+    /// The daemon, if one runs.
+    pub(super) fn socket(&self) -> Option<&Socket> {
+        match self {
+            Self::Socket(s) => Some(s),
+            Self::Embedded(_) => None,
+        }
+    }
+}
+
+/// Reads as many bytes as are moved at a time; none at the end of the input.
+fn next_piece(input: &mut (dyn Read + Send)) -> std::io::Result<Vec<u8>> {
+    let mut piece = Vec::new();
+    input.take(PIECE as u64).read_to_end(&mut piece)?;
+    Ok(piece)
+}

@@ -1,0 +1,238 @@
+//! The daemon behind its socket: HTTP/1.1 on one connection, without threads.
+
+use super::next_piece;
+use crate::api::stream::{Onto, Written};
+use crate::api::{Asked, Command, Failure, Progress, to_json};
+use crate::core::{Error, Kind, Result};
+use crate::doors::control::percent;
+use bytes::Bytes;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::{Method, Request, Response, header};
+use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::convert::Infallible;
+use std::io::{self, Read, Write};
+use std::path::Path;
+use tokio::net::UnixStream;
+use tokio::runtime::Runtime;
+
+type Body = UnsyncBoxBody<Bytes, io::Error>;
+
+pub(in crate::cli) struct Socket {
+    runtime: Runtime,
+    sender: Mutex<SendRequest<Body>>,
+    asked: Asked,
+}
+
+impl Socket {
+    /// Connects; fails with `Unavailable` when nobody answers there.
+    pub(in crate::cli) fn connect(path: &Path, asked: Asked) -> Result<Self> {
+        // Without a socket there is nothing to start a runtime for.
+        if !path.try_exists().unwrap_or(true) {
+            return Err(nobody(path));
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()?;
+        let sender = runtime.block_on(async {
+            let stream = UnixStream::connect(path)
+                .await
+                .map_err(|e| unreached(path, e))?;
+            let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(broken)?;
+            tokio::spawn(connection);
+            Ok::<_, Error>(sender)
+        })?;
+        Ok(Self {
+            runtime,
+            sender: Mutex::new(sender),
+            asked,
+        })
+    }
+
+    pub(super) fn call<C: Command>(&self, command: &C) -> Result<C::Reply> {
+        self.post(&format!("/api/{}", C::NAME), command)
+    }
+
+    /// Posts JSON and reads JSON.
+    pub(in crate::cli) fn post<R: DeserializeOwned>(
+        &self,
+        path: &str,
+        request: &impl Serialize,
+    ) -> Result<R> {
+        let response = self.send(
+            self.request(Method::POST, path)
+                .body(full(to_json(request)?)),
+        )?;
+        let body = self
+            .runtime
+            .block_on(response.into_body().collect())
+            .map_err(broken)?;
+        parse(&body.to_bytes())
+    }
+
+    pub(super) fn call_telling<C: Command>(
+        &self,
+        command: &C,
+        tell: &mut dyn FnMut(Progress),
+    ) -> Result<C::Reply> {
+        let request = self.request(Method::POST, &format!("/api/{}", C::NAME));
+        let request = request.header(header::ACCEPT, "application/x-ndjson");
+        let mut body = self
+            .send(request.body(full(to_json(command)?)))?
+            .into_body();
+        let mut pending = Vec::new();
+        loop {
+            let Some(frame) = self.runtime.block_on(body.frame()) else {
+                return Err(Error::new(
+                    Kind::Unavailable,
+                    "the daemon went away at its work",
+                ));
+            };
+            pending.extend_from_slice(&frame.map_err(broken)?.into_data().unwrap_or_default());
+            while let Some(end) = pending.iter().position(|b| *b == b'\n') {
+                let line: Vec<u8> = pending.drain(..=end).collect();
+                match parse::<Line>(&line)? {
+                    Line::Progress(p) => tell(p),
+                    Line::Reply(r) => return serde_json::from_value(r).map_err(garbled),
+                    Line::Error(e) => return Err(Failure { error: e }.into()),
+                }
+            }
+        }
+    }
+
+    pub(super) fn read(&self, path: &[u8], out: &mut dyn Write) -> Result<()> {
+        let request = self.request(Method::GET, &format!("/files{}", percent::encode(path)));
+        let mut body = self.send(request.body(full(Vec::new())))?.into_body();
+        while let Some(frame) = self.runtime.block_on(body.frame()) {
+            if let Ok(data) = frame.map_err(broken)?.into_data() {
+                out.write_all(&data)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn write(
+        &self,
+        path: &[u8],
+        input: Box<dyn Read + Send>,
+        onto: Onto,
+        parents: bool,
+    ) -> Result<Written> {
+        let append = u8::from(onto == Onto::Append);
+        let address = format!(
+            "/files{}?append={append}&parents={}",
+            percent::encode(path),
+            u8::from(parents)
+        );
+        let response = self.send(self.request(Method::PUT, &address).body(upload(input)))?;
+        let body = self
+            .runtime
+            .block_on(response.into_body().collect())
+            .map_err(broken)?;
+        parse(&body.to_bytes())
+    }
+
+    fn request(&self, method: Method, path: &str) -> hyper::http::request::Builder {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, "nexus");
+        let said = [
+            ("x-nexus-tenant", self.asked.tenant.clone()),
+            ("x-nexus-agent", self.asked.agent.clone()),
+            ("x-nexus-session", self.asked.session.clone()),
+            ("x-nexus-umask", self.asked.umask.map(|u| format!("{u:o}"))),
+        ];
+        for (name, value) in said {
+            if let Some(value) = value {
+                request = request.header(name, value);
+            }
+        }
+        request
+    }
+
+    fn send(&self, request: hyper::http::Result<Request<Body>>) -> Result<Response<Incoming>> {
+        let request = request.map_err(|e| Error::new(Kind::Invalid, e.to_string()).caused_by(e))?;
+        let mut sender = self.sender.lock();
+        self.runtime.block_on(async {
+            sender.ready().await.map_err(broken)?;
+            let response = sender.send_request(request).await.map_err(broken)?;
+            if response.status().is_success() {
+                return Ok(response);
+            }
+            let status = response.status();
+            let body = response
+                .into_body()
+                .collect()
+                .await
+                .map_err(broken)?
+                .to_bytes();
+            Err(serde_json::from_slice::<Failure>(&body).map_or_else(
+                |_| Error::new(Kind::Io, format!("the daemon answered {status}")),
+                Error::from,
+            ))
+        })
+    }
+}
+
+/// A line of a long answer.
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Line {
+    Progress(Progress),
+    Reply(serde_json::Value),
+    Error(crate::api::failure::Wrong),
+}
+
+fn full(bytes: Vec<u8>) -> Body {
+    Full::new(Bytes::from(bytes))
+        .map_err(|never: Infallible| match never {})
+        .boxed_unsync()
+}
+
+/// A body that is read as it is sent. Reading blocks; this client has nothing else to do meanwhile.
+fn upload(input: Box<dyn Read + Send>) -> Body {
+    let pieces = futures_util::stream::unfold(input, |mut input| async {
+        match next_piece(&mut input) {
+            Ok(piece) if piece.is_empty() => None,
+            Ok(piece) => Some((Ok(Frame::data(Bytes::from(piece))), input)),
+            Err(e) => Some((Err(e), input)),
+        }
+    });
+    StreamBody::new(pieces).boxed_unsync()
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(garbled)
+}
+
+fn garbled(e: serde_json::Error) -> Error {
+    Error::new(
+        Kind::Version,
+        "the daemon's answer is not understood: is it of another version?",
+    )
+    .caused_by(e)
+}
+
+fn broken(e: hyper::Error) -> Error {
+    Error::new(Kind::Unavailable, "the connection to the daemon broke").caused_by(e)
+}
+
+fn nobody(path: &Path) -> Error {
+    Error::new(
+        Kind::Unavailable,
+        format!("no daemon answers at {}", path.display()),
+    )
+}
+
+fn unreached(path: &Path, e: io::Error) -> Error {
+    match e.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => nobody(path).caused_by(e),
+        _ => Error::from(e).context(format!("socket {}", path.display())),
+    }
+}

@@ -1,0 +1,120 @@
+//! How a program ends: what it says on standard error, and its exit code.
+
+use crate::core::{Error, Kind, Result};
+use clap::Parser;
+use std::error::Error as _;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Parses, runs and ends: 0 done, 1 an error, 2 not found, 3 not allowed.
+pub(super) fn main<P: Parser>(
+    program: &str,
+    arguments: impl IntoIterator<Item = OsString>,
+    run: impl FnOnce(P) -> Result<()>,
+) -> ExitCode {
+    trace();
+    let parsed = match P::try_parse_from(arguments) {
+        Ok(parsed) => parsed,
+        Err(e) => {
+            let code = ExitCode::from(u8::from(e.use_stderr()));
+            // Nobody is left to tell when standard error is closed.
+            e.print().ok();
+            return code;
+        }
+    };
+    match run(parsed) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) if is_closed_pipe(&e) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("{program}: {}", told(&e));
+            ExitCode::from(code(e.kind()))
+        }
+    }
+}
+
+/// Logs to standard error, as `NEXUS_LOG` says (`debug`, `nexus=trace`, …); warnings when it says nothing.
+fn trace() {
+    let filter = tracing_subscriber::EnvFilter::builder()
+        .with_default_directive(tracing::Level::WARN.into())
+        .with_env_var("NEXUS_LOG")
+        .from_env_lossy();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+}
+
+pub(super) fn code(kind: Kind) -> u8 {
+    match kind {
+        Kind::NotFound | Kind::NoAttribute => 2,
+        Kind::Denied | Kind::NotPermitted | Kind::ReadOnly => 3,
+        Kind::Exists
+        | Kind::NotDirectory
+        | Kind::IsDirectory
+        | Kind::NotEmpty
+        | Kind::CrossDevice
+        | Kind::Invalid
+        | Kind::NameTooLong
+        | Kind::TooLarge
+        | Kind::NoSpace
+        | Kind::Io
+        | Kind::Corrupt
+        | Kind::SymlinkLoop
+        | Kind::TooManyLinks
+        | Kind::TooBig
+        | Kind::Range
+        | Kind::Unsupported
+        | Kind::BadHandle
+        | Kind::Busy
+        | Kind::Conflict
+        | Kind::Unavailable
+        | Kind::Version => 1,
+    }
+}
+
+/// The message, and those causes that say something it does not.
+pub(super) fn told(e: &Error) -> String {
+    let mut out = e.message().to_owned();
+    let mut next = e.source();
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if !out.contains(&text) {
+            out.push_str(": ");
+            out.push_str(&text);
+        }
+        next = cause.source();
+    }
+    out
+}
+
+/// Whether the reader of our output has gone, as in `nexus log | head`.
+fn is_closed_pipe(e: &Error) -> bool {
+    let io = e.source().and_then(|s| s.downcast_ref::<std::io::Error>());
+    io.is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes_tell_absence_and_refusal_apart() {
+        assert_eq!(code(Kind::NotFound), 2);
+        assert_eq!(code(Kind::Denied), 3);
+        assert_eq!(code(Kind::Io), 1);
+    }
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let io = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+        let text = told(&Error::from(io).context("lock"));
+        assert_eq!(text.matches("permission denied").count(), 1, "{text}");
+    }
+
+    #[test]
+    fn a_reader_that_left_is_no_failure() {
+        let pipe = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+        assert!(is_closed_pipe(&Error::from(pipe)));
+        assert!(!is_closed_pipe(&Error::new(Kind::Io, "x")));
+    }
+}

@@ -1,0 +1,24 @@
+//! The programs `nexus` and `nexusctl`: arguments in, one command of the API, a reply shown.
+
+mod exit;
+mod place;
+mod output;
+mod client;
+mod paths;
+mod daemon;
+mod start;
+mod supervise;
+mod busy;
+mod mount;
+mod helper;
+mod files;
+mod log;
+mod admin;
+mod status;
+mod doctor;
+mod service;
+mod nexus;
+mod nexusctl;
+
+pub use nexus::main as nexus;
+pub use nexusctl::main as nexusctl;

@@ -1,0 +1,94 @@
+//! `nexus`.
+
+use super::daemon::{self, DaemonArgs};
+use super::files::{self, FileCommand};
+use super::helper::{self, Helper};
+use super::log::{self, LogArgs};
+use super::mount::{self, MountArgs, UmountArgs};
+use super::place::Place;
+use super::{doctor, exit, nexusctl, output, service, status};
+use crate::core::Result;
+use crate::facts::VERSION;
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// A filesystem for people and AI agents: every change has a name on it, and can be undone
+#[derive(Debug, Parser)]
+#[command(name = "nexus", version, propagate_version = true)]
+struct Nexus {
+    #[command(flatten)]
+    place: Place,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Mount the store at a directory; starts the daemon when none runs
+    Mount(MountArgs),
+    /// Take a mount away
+    Umount(UmountArgs),
+    /// List the mounts of the store
+    Mounts,
+    /// Show how the daemon is
+    Status,
+    /// Check what a mount needs, and say how to cure what is wrong
+    Doctor,
+    /// Show who changed what
+    Log(LogArgs),
+    #[command(flatten)]
+    File(FileCommand),
+    /// Print the version
+    Version,
+    /// Print a systemd unit that keeps a mount
+    Service { dir: PathBuf },
+    /// Print completions for a shell
+    Completions { shell: Shell },
+    /// Write man pages into a directory
+    Man { dir: PathBuf },
+    #[command(hide = true)]
+    Daemon(DaemonArgs),
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().peekable();
+    if arguments
+        .peek()
+        .is_some_and(|program| helper::is_called(program))
+    {
+        return exit::main::<Helper>("mount.fuse.nexus", arguments, helper::run);
+    }
+    exit::main::<Nexus>("nexus", arguments, run)
+}
+
+fn run(Nexus { place, command }: Nexus) -> Result<()> {
+    match command {
+        Command::Mount(args) => mount::mount(&place, &args),
+        Command::Umount(args) => mount::umount(&place, &args),
+        Command::Mounts => mount::mounts(&place),
+        Command::Status => status::run(&place),
+        Command::Doctor => doctor::run(&place),
+        Command::Log(args) => log::run(&place, &args),
+        Command::File(command) => files::run(&place, command),
+        Command::Version => output::line(format!("nexus {VERSION}")),
+        Command::Service { dir } => service::unit(&place, &dir),
+        Command::Completions { shell } => service::completions(shell, Nexus::command()),
+        Command::Man { dir } => service::man(&dir, [Nexus::command(), nexusctl::command()]),
+        Command::Daemon(args) => daemon::run(&place, &args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_make_sense() {
+        Nexus::command().debug_assert();
+        Helper::command().debug_assert();
+        nexusctl::command().debug_assert();
+    }
+}

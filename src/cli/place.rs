@@ -1,0 +1,73 @@
+//! Where the store is, and as whom it is asked: the options every command takes.
+
+use super::client::Client;
+use crate::api::Asked;
+use crate::core::config::{self, socket_of};
+use crate::core::{Config, Result};
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Debug, Clone, Args)]
+pub(super) struct Place {
+    /// Where the store is [default: $XDG_DATA_HOME/nexus]
+    #[arg(long, global = true, env = "NEXUS_DATA_DIR", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Whose tree [default: default]
+    #[arg(long, global = true, env = "NEXUS_TENANT", value_name = "NAME")]
+    pub(super) tenant: Option<String>,
+    /// The agent that acts, for the log
+    #[arg(long, global = true, env = "NEXUS_AGENT", value_name = "NAME")]
+    pub(super) agent: Option<String>,
+    /// The session it acts in, for the log
+    #[arg(long, global = true, env = "NEXUS_SESSION", value_name = "NAME")]
+    pub(super) session: Option<String>,
+    /// Answer in JSON
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+}
+
+impl Place {
+    pub(super) fn data_dir(&self) -> Result<PathBuf> {
+        config::data_dir(self.data_dir.clone())
+    }
+
+    pub(super) fn config(&self) -> Result<Config> {
+        Ok(Config::new(self.data_dir()?))
+    }
+
+    pub(super) fn socket(&self) -> Result<PathBuf> {
+        Ok(socket_of(&self.data_dir()?))
+    }
+
+    pub(super) fn asked(&self) -> Asked {
+        Asked {
+            tenant: self.tenant.clone(),
+            agent: self.agent.clone(),
+            session: self.session.clone(),
+            umask: Some(own_umask()),
+        }
+    }
+
+    /// The daemon if one runs, otherwise the store itself.
+    pub(super) fn client(&self) -> Result<Client> {
+        Client::open(self.config()?, self.asked())
+    }
+
+    /// The same store as another place, wherever the process stands.
+    pub(super) fn at(data_dir: PathBuf) -> Self {
+        Self {
+            data_dir: Some(data_dir),
+            tenant: None,
+            agent: None,
+            session: None,
+            json: false,
+        }
+    }
+}
+
+/// Reads this process's umask; there is no way to read it but to set it.
+fn own_umask() -> u32 {
+    let old = nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
+    nix::sys::stat::umask(old);
+    old.bits()
+}
