@@ -98,6 +98,11 @@ impl Drive {
         self.order("count").parse().unwrap()
     }
 
+    /// Ends a cut as if only the processes had died: everything written is there.
+    pub(crate) fn keep_unsynced(&self) {
+        self.calm();
+    }
+
     /// Gives the power back: what was not synced is there or is not.
     pub(crate) fn forget_unsynced(&self, dice: &mut Dice) {
         println!("{}", self.order(&format!("forget {}", dice.next())));

@@ -100,3 +100,25 @@ fn after_a_cut_the_store_is_what_it_was_after_some_operation() {
         n => (0..n).for_each(|_| cut_at(1 + dice.below(reference.calls), &reference, &mut dice)),
     }
 }
+
+#[test]
+fn a_first_start_that_was_cut_is_finished_by_the_next_one() {
+    let mut dice = Dice::new("first start");
+    let starts = {
+        let drive = Drive::new();
+        drop(Volume::open(&drive.data()).unwrap());
+        drive.count()
+    };
+    for call in 1..=starts {
+        println!("cut at operation {call} of {starts} of the disk");
+        let drive = Drive::new();
+        drive.cut_after(call);
+        drop(Volume::open(&drive.data()));
+        // As after SIGKILL: everything that was written is there.
+        drive.keep_unsynced();
+        drive.spin_up();
+        let volume = Volume::open(&drive.data()).unwrap();
+        volume.assert_sound();
+        volume.put("works", &dice.bytes(100), true).unwrap();
+    }
+}
