@@ -42,10 +42,10 @@ def put(name, content, flags, sync):
         os.fsync(f)
     os.close(f)
 files, n = {}, 0
-os.makedirs(base, exist_ok=True)
-for name in os.listdir(base):
-    files[name] = open(os.path.join(base, name), "rb").read()
 try:
+    os.makedirs(base, exist_ok=True)
+    for name in os.listdir(base):
+        files[name] = open(os.path.join(base, name), "rb").read()
     while True:
         n += 1
         kind = dice.randrange(10)
@@ -147,7 +147,7 @@ fn run_sum(path: &std::path::Path) -> String {
 
 fn writer(world: &World, base: &str, seed: u64) -> Child {
     Command::new("python3")
-        .args(["-c", WRITER, base, &seed.to_string()])
+        .args(["-I", "-c", WRITER, base, &seed.to_string()])
         .current_dir(world.workspace())
         .stdout(Stdio::piped())
         .spawn()

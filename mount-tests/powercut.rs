@@ -97,7 +97,7 @@ impl Told {
 
 fn write_until_dark(world: &World, seed: u64, first: usize) -> Told {
     let mut writer = Command::new("python3")
-        .args(["-c", WRITER, &seed.to_string(), &first.to_string()])
+        .args(["-I", "-c", WRITER, &seed.to_string(), &first.to_string()])
         .current_dir(world.workspace())
         .stdout(Stdio::piped())
         .spawn()

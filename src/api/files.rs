@@ -145,14 +145,13 @@ impl Command for Info {
 
     fn run(self, cx: &mut Context<'_>) -> Result<Described> {
         let path = path_of(&self.path)?;
-        let node = match self.follow {
-            true => cx.engine().resolve(cx.caller, &path)?,
-            false => cx.engine().resolve_link(cx.caller, &path)?,
+        let node = if self.follow {
+            cx.engine().resolve(cx.caller, &path)?
+        } else {
+            cx.engine().resolve_link(cx.caller, &path)?
         };
-        let content_hash = match self.hash && node.is_file() {
-            true => Some(content_hash(cx, &node)?),
-            false => None,
-        };
+        let wanted = self.hash && node.is_file();
+        let content_hash = wanted.then(|| content_hash(cx, &node)).transpose()?;
         Ok(Described {
             path: Text(path.to_bytes()),
             attr: Attr::of(cx, &node)?,

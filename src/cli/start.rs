@@ -16,6 +16,9 @@ use std::time::Duration;
 const TRIES: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// What a daemon logs when `NEXUS_LOG` does not say.
+const LOGGED: &str = "info,refinery_core=warn,fuser=warn";
+
 pub(super) fn log_of(data_dir: &Path) -> PathBuf {
     data_dir.join("daemon.log")
 }
@@ -51,7 +54,7 @@ fn spawn(data_dir: &Path, supervise: bool) -> Result<()> {
     if supervise {
         command.arg("--supervise");
     }
-    let level = config::env("NEXUS_LOG").unwrap_or_else(|| "info".to_owned());
+    let level = config::env("NEXUS_LOG").unwrap_or_else(|| LOGGED.to_owned());
     let child = command
         .env("NEXUS_LOG", level)
         .stdin(Stdio::null())

@@ -304,7 +304,7 @@ fn former(old: &Node, set: &SetAttr) -> Value {
 }
 
 impl Engine {
-    /// Sets a file's length: within a write session through its handle, or as an operation of its own.
+    /// Sets a file's length: within the write session of whoever has it open, or as an operation of its own.
     fn truncate(
         &self,
         caller: &Caller,
@@ -327,6 +327,10 @@ impl Engine {
         self.locate(ino)?.writable(caller)?;
         let file = self.files.hold(self, ino)?;
         self.modify(caller, &file, |w| w.working.truncate(size))?;
+        // The kernel sends open(2)'s O_TRUNC as a length to set, without the handle it has just opened.
+        if file.has_writers() {
+            return Ok(());
+        }
         self.seal(caller, &file, OpKind::Truncate)
     }
 }

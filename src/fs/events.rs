@@ -8,6 +8,9 @@ use std::time::Duration;
 
 /// How long a change waits for a kernel to confirm that it forgot; a mount that is going away does not answer.
 const CONFIRM_MAX: Duration = Duration::from_secs(5);
+/// The same for a change that came through a mount. Two mounts that change one directory at the same time wait for each
+/// other's directory lock in the kernel; this is how long until they stop waiting, and are told a moment later.
+const CONFIRM_MAX_MOUNT: Duration = Duration::from_millis(100);
 
 /// Something a copy may be wrong about now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +27,7 @@ pub enum Event {
 #[derive(Debug)]
 pub struct Notice {
     pub events: Vec<Event>,
-    _confirm: Option<SyncSender<()>>,
+    _confirm: SyncSender<()>,
 }
 
 struct Subscriber {
@@ -53,7 +56,7 @@ impl Events {
         receiver
     }
 
-    /// Tells every mount of the tenant except `origin`; without an origin, returns when all have confirmed.
+    /// Tells every mount of the tenant except `origin`, and returns when all have confirmed.
     pub(super) fn publish(&self, tenant: TenantId, origin: Option<MountId>, events: &[Event]) {
         if events.is_empty() {
             return;
@@ -63,24 +66,27 @@ impl Events {
             if s.tenant != tenant || Some(s.mount) == origin {
                 return true;
             }
-            let mut confirm = None;
-            if origin.is_none() {
-                let (sender, receiver) = sync_channel(1);
-                waits.push(receiver);
-                confirm = Some(sender);
+            let (confirm, confirmed) = sync_channel(1);
+            let notice = Notice {
+                events: events.to_vec(),
+                _confirm: confirm,
+            };
+            let told = s.queue.send(notice).is_ok();
+            if told {
+                waits.push(confirmed);
             }
-            s.queue
-                .send(Notice {
-                    events: events.to_vec(),
-                    _confirm: confirm,
-                })
-                .is_ok()
+            told
         });
+        let patience = if origin.is_some() {
+            CONFIRM_MAX_MOUNT
+        } else {
+            CONFIRM_MAX
+        };
         for wait in waits {
             // Nothing is ever sent: the sender's drop is the confirmation.
-            if wait.recv_timeout(CONFIRM_MAX) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+            if wait.recv_timeout(patience) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
                 tracing::warn!(
-                    "a mount did not confirm within {CONFIRM_MAX:?} that it forgot stale entries"
+                    "a mount did not confirm within {patience:?} that it forgot stale entries"
                 );
             }
         }

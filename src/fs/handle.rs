@@ -13,7 +13,7 @@ use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
 /// What an open file may be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +62,8 @@ pub(super) struct OpenFile {
     pub dirty: AtomicBool,
     size: AtomicU64,
     mtime: AtomicI64,
+    /// Handles that may write: while there is one, a change of length belongs to its session.
+    writers: AtomicUsize,
 }
 
 /// A write session under way.
@@ -87,6 +89,7 @@ impl OpenFile {
             dirty: AtomicBool::new(false),
             size: AtomicU64::new(node.size),
             mtime: AtomicI64::new(node.mtime.0),
+            writers: AtomicUsize::new(0),
         }
     }
 
@@ -99,6 +102,11 @@ impl OpenFile {
 
     pub(super) fn is_dirty(&self) -> bool {
         self.dirty.load(Ordering::Acquire)
+    }
+
+    /// Whether somebody has the file open for writing, and will seal what is changed now.
+    pub(super) fn has_writers(&self) -> bool {
+        self.writers.load(Ordering::Acquire) > 0
     }
 
     pub(super) fn mtime(&self) -> Time {
@@ -230,6 +238,9 @@ impl Files {
 
     fn insert(&self, handle: Handle) -> HandleId {
         let id = self.next();
+        if let Ok(file) = handle.writable() {
+            file.writers.fetch_add(1, Ordering::AcqRel);
+        }
         self.handles.write().insert(id, Arc::new(handle));
         id
     }
@@ -347,13 +358,19 @@ impl Engine {
     /// Forgets a handle. Writes that came after the last flush (a memory map's) are sealed first.
     pub fn release(&self, caller: &Caller, id: HandleId) -> Result<()> {
         let sealed = self.flush(caller, id);
-        self.files.handles.write().remove(&id);
+        let handle = self.files.handles.write().remove(&id);
+        if let Some(Ok(file)) = handle.as_deref().map(Handle::writable) {
+            file.writers.fetch_sub(1, Ordering::AcqRel);
+        }
         sealed
     }
 
     /// Seals and makes durable (fsync(2)): one group commit for all who wait.
     pub fn fsync(&self, caller: &Caller, id: HandleId) -> Result<()> {
-        self.flush(caller, id)?;
+        // Through whichever descriptor: fsync(2) is about the file.
+        if let Source::Stored(held) = &self.files.handle(id)?.source {
+            self.seal(caller, &held.file, OpKind::Write)?;
+        }
         self.db.sync()
     }
 

@@ -3,7 +3,7 @@
 use super::reply::{Refusal, blocking, reply};
 use super::who::Connection;
 use crate::core::{Error, Kind, Result, Text};
-use crate::doors::daemon::{Daemon, MountRequest, Standing};
+use crate::doors::daemon::{Daemon, MountRequest, Mounts, Standing};
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, State};
 use axum::http::HeaderMap;
@@ -54,7 +54,9 @@ pub(super) async fn mounts(
 ) -> Answer {
     let told = blocking(move || {
         from.administrator(&daemon, &headers)?;
-        Ok(daemon.mounts())
+        Ok(Mounts {
+            mounts: daemon.mounts(),
+        })
     });
     reply(&told.await?)
 }

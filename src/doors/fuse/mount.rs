@@ -12,6 +12,7 @@ use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
 use nix::unistd::geteuid;
 use parking_lot::{Condvar, Mutex};
+use std::fs::OpenOptions;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -251,6 +252,20 @@ fn not_mounted(options: &MountOptions, e: io::Error) -> Error {
     }
     if !geteuid().is_root() && e.kind() == io::ErrorKind::NotFound {
         return no_helper(&e);
+    }
+    if !geteuid().is_root()
+        && OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(DEVICE)
+            .is_err()
+    {
+        let advice = "root makes it so with `chmod 666 /dev/fuse`";
+        return Error::new(
+            Kind::Unavailable,
+            format!("{DEVICE} is not open to you: {advice}"),
+        )
+        .caused_by(e);
     }
     let said = e.to_string();
     if said.contains("user_allow_other") {

@@ -10,13 +10,13 @@ const TRANSFER_MAX: u32 = 1 << 20;
 const BACKGROUND_MAX: u16 = 64;
 
 /// Asks for what the kernel offers of the features that this door is written for. Not among them: the write-back cache,
-/// which would keep changes from other doors, and locks, which the kernel keeps itself for one host.
+/// which would keep changes from other doors; locks, which the kernel keeps itself for one host; and ATOMIC_O_TRUNC,
+/// with which a running program would be cut before the kernel says ETXTBSY.
 pub(super) fn configure(config: &mut KernelConfig) -> io::Result<()> {
     let wanted = InitFlags::FUSE_ASYNC_READ
         | InitFlags::FUSE_BIG_WRITES
         | InitFlags::FUSE_MAX_PAGES
         | InitFlags::FUSE_PARALLEL_DIROPS
-        | InitFlags::FUSE_ATOMIC_O_TRUNC
         | InitFlags::FUSE_DO_READDIRPLUS
         | InitFlags::FUSE_READDIRPLUS_AUTO
         | InitFlags::FUSE_CACHE_SYMLINKS
