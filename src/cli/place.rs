@@ -58,14 +58,6 @@ impl Place {
         }
     }
 
-    /// The person alone, who commands the daemon itself; an agent may not.
-    pub(super) fn person(&self) -> Asked {
-        Asked {
-            agent: None,
-            ..self.asked()
-        }
-    }
-
     /// The daemon if one runs, otherwise the store itself; with `--socket` only the daemon there.
     pub(super) fn client(&self) -> Result<Client> {
         if self.socket.is_some() {
