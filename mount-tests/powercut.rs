@@ -4,7 +4,7 @@
 
 use crate::dice::{Dice, setting};
 use crate::drive::Drive;
-use crate::shell::wait;
+use crate::shell::{run, wait};
 use crate::world::{World, end};
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -147,9 +147,12 @@ fn what_the_api_wrote_survives_power_cuts() {
     let world = World::at(drive.data());
     world.start();
     for n in 0..6 {
-        let text = format!("text {n} ").repeat(dice.index(20_000) + 1);
+        let text = format!("text {n} ").repeat(dice.index(200_000) + 1);
         let path = format!("/workspace/api-{n}");
-        world.nexus(&["write", &path, &text]).must();
+        let source = world.host("host").join("text");
+        fs::write(&source, &text).unwrap();
+        let mut write = world.command(&["write", &path]);
+        run(write.stdin(File::open(&source).unwrap())).must();
         end(world.daemon());
         drive.forget_unsynced(&mut dice);
         drive.spin_up();

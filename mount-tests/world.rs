@@ -203,7 +203,12 @@ impl World {
                 end(Pid::from_raw(pid).unwrap());
             }
         }
-        detach(&self.mount);
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let place = |line: &str| line.split(' ').nth(4).map(PathBuf::from);
+        let ours = mounts.lines().filter_map(place);
+        for mount in ours.filter(|mount| mount.starts_with(self.dir.path())) {
+            detach(&mount);
+        }
     }
 
     /// Everything that checks itself agrees that nothing is wrong.
