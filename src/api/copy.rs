@@ -35,9 +35,10 @@ impl Command for Copy {
 
     fn run(self, cx: &mut Context<'_>) -> Result<Copied> {
         let (from, to) = (path_of(&self.from)?, path_of(&self.to)?);
-        let node = match self.recursive {
-            true => cx.engine().resolve_link(cx.caller, &from)?,
-            false => cx.engine().resolve(cx.caller, &from)?,
+        let node = if self.recursive {
+            cx.engine().resolve_link(cx.caller, &from)?
+        } else {
+            cx.engine().resolve(cx.caller, &from)?
         };
         if node.is_dir() && !self.recursive {
             let message =

@@ -52,8 +52,8 @@ impl Reading {
         self.end - self.at
     }
 
-    /// Reads the next piece; `None` at the end. A file that was cut meanwhile ends early.
-    pub fn next(&mut self) -> Result<Option<Bytes>> {
+    /// Reads on; `None` at the end. A file that was cut meanwhile ends early.
+    pub fn piece(&mut self) -> Result<Option<Bytes>> {
         let len = usize::try_from(self.left()).map_or(PIECE, |l| l.min(PIECE));
         if len == 0 {
             return Ok(None);

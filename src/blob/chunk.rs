@@ -5,6 +5,7 @@
 
 use super::extents::index;
 use super::seal::Sealer;
+use super::stream::Chunk;
 use super::tree::Part;
 use crate::core::Result;
 use fastcdc::v2020::FastCDC;
@@ -17,7 +18,7 @@ pub(super) const CHUNK_MAX: usize = 4 << 20;
 pub(super) const HOLE_MIN: u64 = 4 << 10;
 
 /// Finds the end of the first chunk. Needs [`CHUNK_MAX`] bytes, or all that are left.
-fn cut(bytes: &[u8]) -> usize {
+pub(super) fn cut(bytes: &[u8]) -> usize {
     FastCDC::new(bytes, CHUNK_MIN, CHUNK_AVG, CHUNK_MAX)
         .cut(0, bytes.len())
         .1
@@ -53,6 +54,16 @@ impl<'s, 'b> Cutter<'s, 'b> {
                 self.cut_one()?;
             }
         }
+        Ok(())
+    }
+
+    /// Takes a chunk that was cut before as it is; what comes before it ends here.
+    pub(super) fn chunk(&mut self, chunk: &Chunk) -> Result<()> {
+        self.settle_hole()?;
+        self.flush()?;
+        let hash = self.sealer.take(chunk)?;
+        let len = chunk.len;
+        self.leaves.push(Part::Chunk { hash, len });
         Ok(())
     }
 

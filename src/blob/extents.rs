@@ -1,9 +1,11 @@
-//! What was written over a base, by offset: bytes in memory, bytes in the work file, zeros.
+//! What was written over a base, by offset: bytes in memory, bytes in the work file, chunks stored already, zeros.
 
+use super::stream::Chunk;
 use crate::core::Result;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
 
 #[derive(Debug)]
 enum Extent {
@@ -11,6 +13,8 @@ enum Extent {
     /// In the work file, at the same offset.
     Spilled(u64),
     Zero(u64),
+    /// A part of a chunk: where in it, and how long.
+    Chunk(Arc<Chunk>, u64, u64),
 }
 
 /// Where the bytes of a piece are.
@@ -19,6 +23,8 @@ pub(super) enum Source<'a> {
     Memory(&'a [u8]),
     Spilled,
     Zero,
+    /// In a chunk, from here on.
+    Chunk(&'a Arc<Chunk>, u64),
     /// Not written: whatever lies below.
     Below,
 }
@@ -35,7 +41,7 @@ impl Extent {
     fn len(&self) -> u64 {
         match self {
             Self::Memory(bytes) => bytes.len() as u64,
-            Self::Spilled(len) | Self::Zero(len) => *len,
+            Self::Spilled(len) | Self::Zero(len) | Self::Chunk(_, _, len) => *len,
         }
     }
 
@@ -45,6 +51,10 @@ impl Extent {
             Self::Memory(bytes) => Self::Memory(bytes.split_off(index(at))),
             Self::Spilled(len) => Self::Spilled(std::mem::replace(len, at) - at),
             Self::Zero(len) => Self::Zero(std::mem::replace(len, at) - at),
+            Self::Chunk(chunk, from, len) => {
+                let right = std::mem::replace(len, at) - at;
+                Self::Chunk(Arc::clone(chunk), *from + at, right)
+            }
         }
     }
 }
@@ -110,6 +120,7 @@ impl Extents {
                 }
                 Extent::Spilled(_) => Source::Spilled,
                 Extent::Zero(_) => Source::Zero,
+                Extent::Chunk(chunk, from, _) => Source::Chunk(chunk, from + (at - start)),
             };
             return (end, source);
         }
@@ -138,6 +149,26 @@ impl Extents {
             self.put_spilled(at, extent.len());
         }
         Ok(())
+    }
+
+    /// The bytes in memory, when they are in one piece, and where it begins.
+    pub(super) fn only_memory(&self) -> Option<(u64, &[u8])> {
+        let start = self.in_memory.first()?;
+        match self.map.get(start) {
+            Some(Extent::Memory(bytes)) if bytes.len() == self.memory => Some((*start, bytes)),
+            _ => None,
+        }
+    }
+
+    /// Puts chunks in the place of the bytes that they hold, from `at` on.
+    pub(super) fn replace(&mut self, mut at: u64, chunks: Vec<Arc<Chunk>>) {
+        let end = at + chunks.iter().map(|chunk| chunk.len).sum::<u64>();
+        self.clear(at, end);
+        for chunk in chunks {
+            let len = chunk.len;
+            self.put(at, Extent::Chunk(chunk, 0, len));
+            at += len;
+        }
     }
 
     fn put_spilled(&mut self, at: u64, len: u64) {

@@ -14,6 +14,7 @@ mod seal;
 mod chunk;
 mod splice;
 mod spill;
+mod stream;
 mod extents;
 mod working;
 mod touched;

@@ -3,6 +3,7 @@
 use super::cas::Batch;
 use super::content::Content;
 use super::store::{Blobs, INLINE_MAX};
+use super::stream::Chunk;
 use crate::core::{Hash, Result};
 use crate::db::{Param, Tx};
 use bytes::Bytes;
@@ -49,16 +50,12 @@ pub(super) struct Sealer<'a> {
 
 impl<'a> Sealer<'a> {
     pub(super) fn new(blobs: &'a Blobs) -> Self {
-        let pinned = Pinned {
-            pins: Arc::clone(&blobs.pins),
-            hashes: HashSet::new(),
-        };
         Self {
             blobs,
             batch: blobs.cas.batch(),
             rows: Vec::new(),
             inline_sum: 0,
-            pinned,
+            pinned: blobs.pinned(),
         }
     }
 
@@ -87,6 +84,21 @@ impl<'a> Sealer<'a> {
         Ok(hash)
     }
 
+    /// Takes over a chunk that was stored while it was written, or stores it now.
+    pub(super) fn take(&mut self, chunk: &Chunk) -> Result<Hash> {
+        if self.pinned.add(chunk.hash) {
+            if let Some(bytes) = chunk.waiting() {
+                self.batch.add(&chunk.hash, &bytes)?;
+            }
+            self.rows.push(BlobRow {
+                hash: chunk.hash,
+                size: chunk.len,
+                inline: None,
+            });
+        }
+        Ok(chunk.hash)
+    }
+
     /// Stores a whole small content as one blob.
     pub(super) fn put_whole(&mut self, bytes: &[u8]) -> Result<Content> {
         if bytes.is_empty() {
@@ -109,8 +121,17 @@ impl<'a> Sealer<'a> {
 }
 
 /// The blobs that seals refer to and no committed transaction may yet.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Pins(Mutex<HashMap<Hash, u32>>);
+
+impl Blobs {
+    pub(super) fn pinned(&self) -> Pinned {
+        Pinned {
+            pins: Arc::clone(&self.pins),
+            hashes: HashSet::new(),
+        }
+    }
+}
 
 impl Pins {
     /// Holds the pins still: none comes or goes while the guard lives.
@@ -119,14 +140,16 @@ impl Pins {
     }
 }
 
-struct Pinned {
+/// Blobs that no sweep takes while this lives.
+#[derive(Debug)]
+pub(super) struct Pinned {
     pins: Arc<Pins>,
     hashes: HashSet<Hash>,
 }
 
 impl Pinned {
     /// Pins a blob; false when this seal had pinned it before.
-    fn add(&mut self, hash: Hash) -> bool {
+    pub(super) fn add(&mut self, hash: Hash) -> bool {
         let new = self.hashes.insert(hash);
         if new {
             *self.pins.hold().entry(hash).or_default() += 1;

@@ -26,10 +26,12 @@ pub const INLINE_MAX: usize = 64 << 10;
 /// while holding one.
 pub struct Blobs {
     pub(super) db: Arc<dyn Db>,
-    pub(super) cas: Cas,
+    pub(super) cas: Arc<Cas>,
     pub(super) cache: Cache,
     pub(super) pins: Arc<Pins>,
     pub(super) pool: Arc<Pool>,
+    /// Counted by its holders: one a stream.
+    pub(super) streams: Arc<()>,
 }
 
 impl Blobs {
@@ -37,10 +39,11 @@ impl Blobs {
     pub fn open(config: &Config, db: Arc<dyn Db>) -> Result<Self> {
         Ok(Self {
             db,
-            cas: Cas::open(config.cas())?,
+            cas: Arc::new(Cas::open(config.cas())?),
             cache: Cache::new(config.content_cache),
             pins: Arc::default(),
             pool: Arc::new(Pool::open(config.work())?),
+            streams: Arc::default(),
         })
     }
 

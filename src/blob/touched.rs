@@ -117,6 +117,10 @@ impl Working {
             match source {
                 Source::Memory(bytes) => cutter.data(bytes)?,
                 Source::Zero => cutter.hole(stop - at),
+                Source::Chunk(chunk, 0) if stop - at == chunk.len => cutter.chunk(chunk)?,
+                Source::Chunk(chunk, from) => {
+                    cutter.data(&chunk.read(blobs, from, stop - at)?)?;
+                }
                 Source::Spilled => self.feed_spilled(at, stop, cutter)?,
                 Source::Below => self.feed_base(blobs, at, stop, cutter)?,
             }

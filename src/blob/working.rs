@@ -2,9 +2,10 @@
 
 use super::content::Content;
 use super::extents::{Extents, Source, index};
-use super::seal::{Sealed, Sealer};
+use super::seal::{Pinned, Sealed, Sealer};
 use super::spill::WorkFile;
 use super::store::Blobs;
+use super::stream::{self, Stream};
 use crate::core::error::fail;
 use crate::core::{Error, Kind, Result};
 use bytes::{Bytes, BytesMut};
@@ -24,6 +25,9 @@ pub struct Working {
     pub(super) size: u64,
     pub(super) extents: Extents,
     file: Option<WorkFile>,
+    stream: Option<Stream>,
+    /// Chunks among the extents, which no sweep may take.
+    pinned: Option<Pinned>,
     dirty: bool,
 }
 
@@ -73,6 +77,9 @@ impl Working {
                 Source::Memory(bytes) => out.extend_from_slice(bytes),
                 Source::Below => out.extend_from_slice(&blobs.read(&self.base, at, n)?),
                 Source::Zero => out.resize(start + n, 0),
+                Source::Chunk(chunk, from) => {
+                    out.extend_from_slice(&chunk.read(blobs, from, stop - at)?);
+                }
                 Source::Spilled => {
                     out.resize(start + n, 0);
                     self.read_spilled(at, &mut out[start..])?;
@@ -88,9 +95,7 @@ impl Working {
         checked_end(offset, data.len() as u64)?;
         let mut at = offset;
         for piece in data.chunks(MEMORY_MAX) {
-            if self.extents.memory() + piece.len() > MEMORY_MAX {
-                self.spill(blobs)?;
-            }
+            self.make_room(blobs, piece.len())?;
             self.extents.write(at, piece);
             at += piece.len() as u64;
             self.size = self.size.max(at);
@@ -158,7 +163,7 @@ impl Working {
         while at < self.size {
             let (stop, source) = self.piece(at, self.size);
             match source {
-                Source::Memory(_) | Source::Spilled => return Ok(Some(at)),
+                Source::Memory(_) | Source::Spilled | Source::Chunk(..) => return Ok(Some(at)),
                 Source::Zero => at = stop,
                 Source::Below => {
                     let leaf = blobs.leaf_at(&self.base, at)?;
@@ -184,7 +189,7 @@ impl Working {
         while at < self.size {
             let (stop, source) = self.piece(at, self.size);
             match source {
-                Source::Memory(_) | Source::Spilled => at = stop,
+                Source::Memory(_) | Source::Spilled | Source::Chunk(..) => at = stop,
                 Source::Zero => return Ok(at),
                 Source::Below => {
                     let leaf = blobs.leaf_at(&self.base, at)?;
@@ -199,7 +204,8 @@ impl Working {
     }
 
     /// Hashes and stores what was touched. The file stays as it is until [`Working::settle`].
-    pub fn seal(&self, blobs: &Blobs) -> Result<Sealed> {
+    pub fn seal(&mut self, blobs: &Blobs) -> Result<Sealed> {
+        self.end_stream();
         let mut sealer = Sealer::new(blobs);
         let content = self.content(&mut sealer)?;
         sealer.finish(content)
@@ -223,6 +229,59 @@ impl Working {
         match &self.file {
             Some(work) => Ok(work.file.read_exact_at(out, at)?),
             None => fail(Kind::Io, "the work file is gone"),
+        }
+    }
+
+    /// Brings what is in memory elsewhere when `more` bytes would be too many: as chunks to the store when the file is written
+    /// from front to back, else to a work file.
+    fn make_room(&mut self, blobs: &Blobs, more: usize) -> Result<()> {
+        let memory = self.extents.memory() + more;
+        if memory <= MEMORY_MAX {
+            return Ok(());
+        }
+        if !self.streams(blobs) {
+            self.end_stream();
+            return self.spill(blobs);
+        }
+        if memory <= stream::MEMORY {
+            return Ok(());
+        }
+        self.send(blobs)
+    }
+
+    /// Whether all that is in memory goes on where the stream is, or begins one where the base ends.
+    fn streams(&mut self, blobs: &Blobs) -> bool {
+        let Some((start, bytes)) = self.extents.only_memory() else {
+            return false;
+        };
+        if start + bytes.len() as u64 != self.size {
+            return false;
+        }
+        if let Some(stream) = &self.stream {
+            return stream.end == start;
+        }
+        if start == self.visible {
+            self.stream = Stream::begin(blobs, start);
+        }
+        self.stream.is_some()
+    }
+
+    fn send(&mut self, blobs: &Blobs) -> Result<()> {
+        let (Some(stream), Some((start, bytes))) = (&mut self.stream, self.extents.only_memory())
+        else {
+            return Ok(());
+        };
+        let pinned = self.pinned.get_or_insert_with(|| blobs.pinned());
+        let mut sent = Vec::new();
+        let outcome = stream.send(blobs, bytes, pinned, &mut sent);
+        self.extents.replace(start, sent);
+        outcome
+    }
+
+    /// Waits for the chunks on their way; the next ones go to a work file, or begin a stream.
+    pub(super) fn end_stream(&mut self) {
+        if let Some(mut stream) = self.stream.take() {
+            stream.finish();
         }
     }
 

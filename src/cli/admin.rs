@@ -3,6 +3,7 @@
 use super::client::{Client, Socket};
 use super::output::{self, Bar};
 use super::place::Place;
+use crate::api::Asked;
 use crate::api::principals::{
     NamespaceInfo, NamespaceList, NamespaceSet, TenantCreate, TenantInfo, TenantList, UserCreate,
     UserInfo, UserList,
@@ -68,9 +69,14 @@ pub(super) fn tenant(place: &Place, command: TenantCommand) -> Result<()> {
             output::show(place.json, &made, format!("made tenant {}", made.name))
         }
         TenantCommand::List => {
-            let all = client.call(TenantList {})?.tenants;
+            let all = client.call(TenantList {})?;
             let row = |t: &TenantInfo| vec![t.name.clone(), t.id.to_string(), t.gid.to_string()];
-            listed(place, &all, &["tenant", "id", "gid"], row)
+            listed(
+                place,
+                &all,
+                &["tenant", "id", "gid"],
+                all.tenants.iter().map(row),
+            )
         }
     }
 }
@@ -97,11 +103,16 @@ pub(super) fn user(place: &Place, command: UserCommand) -> Result<()> {
             )
         }
         UserCommand::List => {
-            let all = client.call(UserList {})?.users;
+            let all = client.call(UserList {})?;
             let or = |s: &Option<String>| s.clone().unwrap_or_else(|| "-".to_owned());
             let row =
                 |u: &UserInfo| vec![u.user.clone(), u.uid.to_string(), or(&u.name), or(&u.email)];
-            listed(place, &all, &["user", "uid", "name", "email"], row)
+            listed(
+                place,
+                &all,
+                &["user", "uid", "name", "email"],
+                all.users.iter().map(row),
+            )
         }
     }
 }
@@ -111,8 +122,13 @@ pub(super) fn namespace(place: &Place, command: NamespaceCommand) -> Result<()> 
     let row = |n: &NamespaceInfo| vec![n.name.clone(), n.mask.clone(), n.group.clone()];
     match command {
         NamespaceCommand::List => {
-            let all = client.call(NamespaceList {})?.namespaces;
-            listed(place, &all, &["namespace", "mask", "group"], row)
+            let all = client.call(NamespaceList {})?;
+            listed(
+                place,
+                &all,
+                &["namespace", "mask", "group"],
+                all.namespaces.iter().map(row),
+            )
         }
         NamespaceCommand::Set { name, mask, group } => {
             let set = client.call(NamespaceSet { name, mask, group })?;
@@ -122,16 +138,17 @@ pub(super) fn namespace(place: &Place, command: NamespaceCommand) -> Result<()> 
     }
 }
 
-fn listed<T: serde::Serialize>(
+/// Prints a reply whole for programs, and as rows for people.
+fn listed(
     place: &Place,
-    all: &[T],
+    reply: &impl serde::Serialize,
     head: &[&str],
-    row: impl Fn(&T) -> Vec<String>,
+    rows: impl Iterator<Item = Vec<String>>,
 ) -> Result<()> {
     if place.json {
-        return output::json(&all);
+        return output::json(reply);
     }
-    output::table(head, all.iter().map(row))
+    output::table(head, rows)
 }
 
 pub(super) fn stats(place: &Place) -> Result<()> {
@@ -222,7 +239,7 @@ pub(super) fn cache_drop(place: &Place) -> Result<()> {
 
 /// Ends the daemon and returns when it is gone.
 pub(super) fn shutdown(place: &Place, force: bool) -> Result<()> {
-    let daemon = match Socket::connect(&place.socket()?, place.asked()) {
+    let daemon = match Socket::connect(&place.socket()?, Asked::default()) {
         Err(e) if e.kind() == Kind::Unavailable => return absent(place),
         daemon => daemon?,
     };

@@ -8,7 +8,7 @@ use crate::core::{Error, Result};
 use crate::doors::serve;
 use clap::Args;
 use serde::{Deserialize, Serialize};
-use std::ffi::OsString;
+use std::ffi::OsStr;
 
 #[derive(Debug, Args)]
 pub(super) struct DaemonArgs {
@@ -43,18 +43,17 @@ pub(super) fn run(place: &Place, args: &DaemonArgs) -> Result<()> {
             "--data-dir".into(),
             config.data_dir.into_os_string(),
         ];
-        return supervise::run(&base, args.report.then(|| OsString::from("--report")));
+        return supervise::run(&base, args.report.then_some(OsStr::new("--report")));
     }
-    let served = serve::run(config, |_| match args.report {
-        true => say(&Report::Ready {
-            pid: std::process::id(),
-        }),
-        false => Ok(()),
-    });
-    if let (Err(e), true) = (&served, args.report) {
+    let ready = Report::Ready {
+        pid: std::process::id(),
+    };
+    let report = |line| if args.report { say(line) } else { Ok(()) };
+    let served = serve::run(config, |_| report(&ready));
+    if let Err(e) = &served {
         let mut wrong = Failure::from(e).error;
         wrong.message = super::exit::told(e);
-        say(&Report::Error(wrong))?;
+        report(&Report::Error(wrong))?;
     }
     served
 }
@@ -64,10 +63,9 @@ fn say(report: &Report) -> Result<()> {
     let said = super::output::json(report);
     nix::unistd::dup2_stdout(std::io::stderr())
         .map_err(|e| Error::from(std::io::Error::from(e)))?;
-    match said {
+    if let Err(e) = said {
         // Whoever started us has gone; we stay.
-        Err(e) => tracing::warn!("nobody to report to: {e}"),
-        Ok(()) => {}
+        tracing::warn!("nobody to report to: {e}");
     }
     Ok(())
 }

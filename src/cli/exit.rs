@@ -1,9 +1,10 @@
 //! How a program ends: what it says on standard error, and its exit code.
 
-use crate::core::{Error, Kind, Result};
+use crate::core::{Error, Kind, Result, config};
 use clap::Parser;
 use std::error::Error as _;
 use std::ffi::OsString;
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 /// Parses, runs and ends: 0 done, 1 an error, 2 not found, 3 not allowed.
@@ -41,14 +42,16 @@ fn trace() {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal() && config::env("NO_COLOR").is_none())
         .init();
 }
 
 pub(super) fn code(kind: Kind) -> u8 {
     match kind {
         Kind::NotFound | Kind::NoAttribute => 2,
-        Kind::Denied | Kind::NotPermitted | Kind::ReadOnly => 3,
+        Kind::Denied | Kind::NotPermitted => 3,
         Kind::Exists
+        | Kind::ReadOnly
         | Kind::NotDirectory
         | Kind::IsDirectory
         | Kind::NotEmpty
@@ -72,13 +75,13 @@ pub(super) fn code(kind: Kind) -> u8 {
     }
 }
 
-/// The message, and those causes that say something it does not.
+/// The message, and what else said so: the operating system, SQLite, … Causes of our own are in the message already.
 pub(super) fn told(e: &Error) -> String {
     let mut out = e.message().to_owned();
     let mut next = e.source();
     while let Some(cause) = next {
         let text = cause.to_string();
-        if !out.contains(&text) {
+        if !cause.is::<Error>() && !out.contains(&text) {
             out.push_str(": ");
             out.push_str(&text);
         }

@@ -140,7 +140,7 @@ pub(super) fn run(place: &Place, command: FileCommand) -> Result<()> {
                 })
                 .map(drop)
         }),
-        FileCommand::Tree { path, depth } => tree(&client, at(&path)?, depth),
+        FileCommand::Tree { path, depth } => tree(&client, &at(&path)?, depth),
         FileCommand::Info { path, hash } => info(place, &client, at(&path)?, hash),
     }
 }
@@ -298,10 +298,10 @@ fn rm(place: &Place, client: &Client, args: &RmArgs) -> Result<()> {
     Ok(())
 }
 
-fn tree(client: &Client, path: Text, depth: u32) -> Result<()> {
+fn tree(client: &Client, path: &Text, depth: u32) -> Result<()> {
     output::line(path.to_string())?;
     let mut out = Vec::new();
-    branches(client, &path, "", depth, &mut out)?;
+    branches(client, path, "", depth, &mut out)?;
     output::raw(&out)
 }
 
@@ -322,7 +322,7 @@ fn branches(
         name(out, &entry.name);
         out.push(b'\n');
         if entry.attr.is_dir() {
-            let below = Text([path.0.trim_ascii_end(), b"/", &entry.name.0].concat());
+            let below = Text([path.0.as_slice(), b"/", &entry.name.0].concat());
             let indent = format!("{indent}{}", if last { "    " } else { "│   " });
             match branches(client, &below, &indent, depth - 1, out) {
                 Err(e) if e.kind() == Kind::Denied => writeln!(out, "{indent}└── (no permission)")?,

@@ -25,6 +25,7 @@ pub(super) fn is_called(program: &OsStr) -> bool {
 /// Mounts a store at a directory, for mount(8)
 #[derive(Debug, Parser)]
 #[command(name = "mount.fuse.nexus", version)]
+#[allow(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(super) struct Helper {
     /// The data directory
     spec: PathBuf,

@@ -5,7 +5,8 @@ use super::place::Place;
 use super::{output, paths};
 use crate::api::log::Log;
 use crate::core::{Kind, Result, Text, error::fail};
-use crate::facts::LogLine;
+use crate::facts::log::RECORDS_MAX;
+use crate::facts::{LogLine, LogPage};
 use clap::Args;
 use std::ffi::OsString;
 
@@ -21,7 +22,7 @@ pub(super) struct LogArgs {
     #[arg(short, long)]
     follow: bool,
     /// How many of the newest
-    #[arg(short = 'n', long, default_value_t = 100)]
+    #[arg(short = 'n', long, default_value_t = 100, overrides_with = "limit")]
     limit: u32,
 }
 
@@ -32,17 +33,38 @@ pub(super) fn run(place: &Place, args: &LogArgs) -> Result<()> {
         .as_ref()
         .map(|p| paths::in_nexus(&client, p))
         .transpose()?;
-    let newest = Log {
-        path: path.clone(),
-        limit: args.limit,
-        ..Log::default()
-    };
-    let page = client.call(newest)?;
-    print(place, &page.records)?;
+    let newest = newest(&client, path.as_ref(), args.limit)?;
+    print(place, &newest.records)?;
     if args.follow {
-        return follow(place, &client, path.as_ref(), page.last);
+        return follow(place, &client, path.as_ref(), newest.last);
     }
     Ok(())
+}
+
+/// The newest `limit` records, oldest first: as many answers as it takes.
+fn newest(client: &Client, path: Option<&Text>, limit: u32) -> Result<LogPage> {
+    let ask = |before, limit| {
+        let path = path.cloned();
+        client.call(Log {
+            path,
+            before,
+            limit,
+            ..Log::default()
+        })
+    };
+    let mut all = ask(None, limit)?;
+    let mut got = all.records.len();
+    let mut oldest = all.records.first().map(|r| r.op);
+    let mut left = limit.saturating_sub(RECORDS_MAX);
+    while left > 0 && got == RECORDS_MAX as usize {
+        let mut older = ask(oldest, left)?.records;
+        got = older.len();
+        oldest = older.first().map(|r| r.op);
+        left = left.saturating_sub(RECORDS_MAX);
+        older.append(&mut all.records);
+        all.records = older;
+    }
+    Ok(all)
 }
 
 fn follow(place: &Place, client: &Client, path: Option<&Text>, mut after: u64) -> Result<()> {

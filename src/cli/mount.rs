@@ -3,19 +3,29 @@
 use super::client::Socket;
 use super::place::Place;
 use super::{busy, output, start, supervise};
+use crate::api::{Asked, Peer};
 use crate::core::{Error, Kind, Result, Text, error::fail};
 use crate::doors::control::UmountRequest;
-use crate::doors::daemon::{IdentityKind, MountInfo, MountRequest, Standing, Unmounted};
+use crate::doors::daemon::{
+    IdentityKind, MountInfo, MountRequest, Mounts, Standing, Unmounted, forget,
+};
 use crate::doors::{fuse, serve};
+use crate::nexus::Nexus;
 use clap::{Args, ValueEnum};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// Options that concern mount(8) and systemd, or say what is so anyway.
+const FOR_MOUNT: [&str; 13] = [
+    "", "defaults", "auto", "noauto", "nofail", "_netdev", "user", "users", "nouser", "dev",
+    "suid", "exec", "async",
+];
 /// How long `umount --wait` waits before it looks again.
 const PAUSE: Duration = Duration::from_millis(200);
 
 #[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(super) struct MountArgs {
     /// Where; made when it does not exist
     dir: PathBuf,
@@ -83,14 +93,11 @@ pub(super) fn ask(place: &Place, request: &MountRequest, supervise: bool) -> Res
 }
 
 fn foreground(place: &Place, request: MountRequest) -> Result<()> {
-    let (os_uid, os_gid) = (
-        nix::unistd::geteuid().as_raw(),
-        nix::unistd::getegid().as_raw(),
-    );
+    let Peer { uid, gid, .. } = Peer::myself();
     let standing = Standing {
         request,
-        os_uid,
-        os_gid,
+        os_uid: uid,
+        os_gid: gid,
     };
     serve::run(place.config()?, |daemon| {
         told(place, &daemon.mount(&standing)?)
@@ -164,11 +171,7 @@ pub(super) fn take_option(request: &mut MountRequest, option: &str) -> Result<()
         ("allow_other", None) => request.allow_other = true,
         ("ro", None) => request.read_only = true,
         ("rw", None) => request.read_only = false,
-        (
-            "defaults" | "auto" | "noauto" | "nofail" | "_netdev" | "user" | "users" | "nouser",
-            None,
-        ) => {}
-        ("dev" | "suid" | "exec" | "async", None) | ("", _) => {}
+        (name, None) if FOR_MOUNT.contains(&name) => {}
         _ if name.starts_with("x-") => {}
         ("identity", _) => {
             return fail(Kind::Invalid, "mount option identity: say `single` or `os`");
@@ -181,7 +184,7 @@ pub(super) fn take_option(request: &mut MountRequest, option: &str) -> Result<()
 pub(super) fn umount(place: &Place, args: &UmountArgs) -> Result<()> {
     let dir = mount_point(&args.dir)?;
     let daemon = match daemon_of(place, &dir) {
-        Err(e) if e.kind() == Kind::Unavailable => return without_daemon(&dir),
+        Err(e) if e.kind() == Kind::Unavailable => return without_daemon(place, &dir),
         found => found?,
     };
     let request = UmountRequest {
@@ -231,20 +234,24 @@ fn with_users(e: Error, dir: &Path) -> Error {
 /// The daemon that a mount belongs to, which it tells itself, whatever the data directory is.
 fn daemon_of(place: &Place, dir: &Path) -> Result<Socket> {
     match std::fs::read_link(dir.join(".nexus/control.sock")) {
-        Ok(socket) => Socket::connect(&socket, place.asked()),
-        Err(_) => Socket::connect(&place.socket()?, place.asked()),
+        Ok(socket) => Socket::connect(&socket, Asked::default()),
+        Err(_) => Socket::connect(&place.socket()?, Asked::default()),
     }
 }
 
-fn without_daemon(dir: &Path) -> Result<()> {
-    if std::fs::metadata(dir).is_err_and(|e| e.raw_os_error() == Some(libc::ENOTCONN)) {
-        fuse::clear_stale(dir)?;
-        return output::line(format!("unmounted {}; its daemon was gone", dir.display()));
+/// Clears a mount whose daemon died, and makes sure that the next one does not bring it back.
+fn without_daemon(place: &Place, dir: &Path) -> Result<()> {
+    let stale = std::fs::metadata(dir).is_err_and(|e| e.raw_os_error() == Some(libc::ENOTCONN));
+    if !stale {
+        let message = format!("{} is not mounted: no daemon runs for it", dir.display());
+        return fail(Kind::NotFound, message);
     }
-    fail(
-        Kind::NotFound,
-        format!("{} is not mounted: no daemon runs for it", dir.display()),
-    )
+    fuse::clear_stale(dir)?;
+    let config = place.config()?;
+    if config.database().exists() {
+        forget(&*Nexus::open(config)?.db, dir)?;
+    }
+    output::line(format!("unmounted {}; its daemon was gone", dir.display()))
 }
 
 /// The absolute path of a mount point, without asking the mount itself: it may be dead.
@@ -257,14 +264,14 @@ fn mount_point(dir: &Path) -> Result<PathBuf> {
 }
 
 pub(super) fn mounts(place: &Place) -> Result<()> {
-    let mounts: Vec<MountInfo> = match Socket::connect(&place.socket()?, place.asked()) {
-        Err(e) if e.kind() == Kind::Unavailable => Vec::new(),
+    let all = match Socket::connect(&place.socket()?, Asked::default()) {
+        Err(e) if e.kind() == Kind::Unavailable => Mounts::default(),
         daemon => daemon?.post("/daemon/mounts", &())?,
     };
     if place.json {
-        return output::json(&mounts);
+        return output::json(&all);
     }
-    table(&mounts)
+    table(&all.mounts)
 }
 
 pub(super) fn table(mounts: &[MountInfo]) -> Result<()> {

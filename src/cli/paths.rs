@@ -3,7 +3,7 @@
 use super::client::Client;
 use crate::access::namespace;
 use crate::core::{Error, FsPath, Kind, Result, Text};
-use crate::doors::daemon::MountInfo;
+use crate::doors::daemon::{MountInfo, Mounts};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -17,9 +17,9 @@ pub(super) fn in_nexus(client: &Client, argument: &OsStr) -> Result<Text> {
         return Ok(path);
     }
     let absolute = std::path::absolute(argument)?;
-    let mounts: Vec<MountInfo> = match client.socket() {
+    let Mounts { mounts } = match client.socket() {
         Some(daemon) => daemon.post("/daemon/mounts", &())?,
-        None => Vec::new(),
+        None => Mounts::default(),
     };
     let found = below(&mounts, &absolute).or_else(|| below(&mounts, &real(&absolute)?));
     let missing = || {

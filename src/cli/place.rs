@@ -1,17 +1,20 @@
 //! Where the store is, and as whom it is asked: the options every command takes.
 
-use super::client::Client;
+use super::client::{Client, Socket};
 use crate::api::Asked;
 use crate::core::config::{self, socket_of};
 use crate::core::{Config, Result};
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Clone, Args)]
 pub(super) struct Place {
     /// Where the store is [default: $XDG_DATA_HOME/nexus]
     #[arg(long, global = true, env = "NEXUS_DATA_DIR", value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// The daemon's socket [default: control.sock in the data directory]
+    #[arg(long, global = true, value_name = "PATH")]
+    socket: Option<PathBuf>,
     /// Whose tree [default: default]
     #[arg(long, global = true, env = "NEXUS_TENANT", value_name = "NAME")]
     pub(super) tenant: Option<String>,
@@ -28,7 +31,11 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) fn data_dir(&self) -> Result<PathBuf> {
-        config::data_dir(self.data_dir.clone())
+        let beside = self.socket.as_deref().map(Path::parent);
+        match beside {
+            Some(Some(dir)) => config::data_dir(Some(dir.to_owned())),
+            _ => config::data_dir(self.data_dir.clone()),
+        }
     }
 
     pub(super) fn config(&self) -> Result<Config> {
@@ -36,7 +43,10 @@ impl Place {
     }
 
     pub(super) fn socket(&self) -> Result<PathBuf> {
-        Ok(socket_of(&self.data_dir()?))
+        match &self.socket {
+            Some(path) => Ok(std::path::absolute(path)?),
+            None => Ok(socket_of(&self.data_dir()?)),
+        }
     }
 
     pub(super) fn asked(&self) -> Asked {
@@ -48,15 +58,27 @@ impl Place {
         }
     }
 
-    /// The daemon if one runs, otherwise the store itself.
+    /// The person alone, who commands the daemon itself; an agent may not.
+    pub(super) fn person(&self) -> Asked {
+        Asked {
+            agent: None,
+            ..self.asked()
+        }
+    }
+
+    /// The daemon if one runs, otherwise the store itself; with `--socket` only the daemon there.
     pub(super) fn client(&self) -> Result<Client> {
-        Client::open(self.config()?, self.asked())
+        if self.socket.is_some() {
+            return Socket::connect(&self.socket()?, self.asked()).map(Client::Socket);
+        }
+        Client::open(&self.config()?, &self.asked())
     }
 
     /// The same store as another place, wherever the process stands.
     pub(super) fn at(data_dir: PathBuf) -> Self {
         Self {
             data_dir: Some(data_dir),
+            socket: None,
             tenant: None,
             agent: None,
             session: None,

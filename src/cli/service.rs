@@ -19,7 +19,7 @@ pub(super) fn unit(place: &Place, dir: &Path) -> Result<()> {
          [Service]\n\
          Type=notify\n\
          ExecStart={program} mount {mount} --data-dir {data_dir} --foreground\n\
-         Environment=NEXUS_LOG=info\n\
+         Environment=NEXUS_LOG=info,refinery_core=warn,fuser=warn\n\
          Restart=on-failure\n\
          RestartSec=1\n\
          KillMode=mixed\n\

@@ -3,7 +3,7 @@
 use super::client::Socket;
 use super::daemon::Report;
 use super::place::Place;
-use crate::api::Failure;
+use crate::api::{Asked, Failure};
 use crate::core::{Error, Kind, Result, config};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{BufRead as _, BufReader};
@@ -16,6 +16,9 @@ use std::time::Duration;
 const TRIES: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// What a daemon logs when `NEXUS_LOG` does not say.
+const LOGGED: &str = "info,refinery_core=warn,fuser=warn";
+
 pub(super) fn log_of(data_dir: &Path) -> PathBuf {
     data_dir.join("daemon.log")
 }
@@ -25,7 +28,7 @@ pub(super) fn ensure(place: &Place, supervise: bool) -> Result<Socket> {
     let socket = place.socket()?;
     let mut tries = 0;
     loop {
-        match Socket::connect(&socket, place.asked()) {
+        match Socket::connect(&socket, Asked::default()) {
             Err(e) if e.kind() == Kind::Unavailable => {}
             answered => return answered,
         }
@@ -33,7 +36,7 @@ pub(super) fn ensure(place: &Place, supervise: bool) -> Result<Socket> {
             // A command that is done soon, or a daemon that answers soon.
             Err(e) if e.kind() == Kind::Busy && tries < TRIES => tries += 1,
             Err(e) => return Err(e),
-            Ok(()) => return Socket::connect(&socket, place.asked()),
+            Ok(()) => return Socket::connect(&socket, Asked::default()),
         }
         std::thread::sleep(PAUSE);
     }
@@ -51,7 +54,7 @@ fn spawn(data_dir: &Path, supervise: bool) -> Result<()> {
     if supervise {
         command.arg("--supervise");
     }
-    let level = config::env("NEXUS_LOG").unwrap_or_else(|| "info".to_owned());
+    let level = config::env("NEXUS_LOG").unwrap_or_else(|| LOGGED.to_owned());
     let child = command
         .env("NEXUS_LOG", level)
         .stdin(Stdio::null())

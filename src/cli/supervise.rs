@@ -3,7 +3,7 @@
 use crate::core::{Clock, Error, Kind, Result, error::fail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -17,12 +17,12 @@ const HEALTHY: Duration = Duration::from_mins(1);
 const STARTED: Duration = Duration::from_secs(10);
 
 /// Runs `arguments` with this program until it ends well or we are told to stop. `first` is for the first start only.
-pub(super) fn run(arguments: &[OsString], first: Option<OsString>) -> Result<()> {
+pub(super) fn run(arguments: &[OsString], first: Option<&OsStr>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let mut delay = Duration::ZERO;
-    let mut only_once = first.clone();
+    let mut only_once = first;
     let mut starts = 0;
     loop {
         let born = Clock::System.now();
@@ -59,7 +59,7 @@ pub(super) fn run(arguments: &[OsString], first: Option<OsString>) -> Result<()>
     }
 }
 
-fn spawn(arguments: &[OsString], first: Option<OsString>) -> Result<Child> {
+fn spawn(arguments: &[OsString], first: Option<&OsStr>) -> Result<Child> {
     let mut command = Command::new(std::env::current_exe()?);
     Ok(command
         .args(arguments)

@@ -33,7 +33,7 @@ impl Embedded {
 
     pub(super) fn read(&self, path: &[u8], out: &mut dyn Write) -> Result<()> {
         let mut reading = Reading::open(&self.nexus.engine, &self.caller, &FsPath::parse(path)?)?;
-        while let Some(piece) = reading.next()? {
+        while let Some(piece) = reading.piece()? {
             out.write_all(&piece)?;
         }
         Ok(())

@@ -23,14 +23,14 @@ pub(super) enum Client {
 
 impl Client {
     /// Takes the daemon if one answers, otherwise opens the store. Waits for another command that has it open.
-    pub(super) fn open(config: Config, asked: Asked) -> Result<Self> {
+    pub(super) fn open(config: &Config, asked: &Asked) -> Result<Self> {
         let mut tries = 0;
         loop {
             match Socket::connect(&config.socket(), asked.clone()) {
                 Err(e) if e.kind() == Kind::Unavailable => {}
                 other => return Ok(Self::Socket(other?)),
             }
-            match Embedded::open(config.clone(), &asked) {
+            match Embedded::open(config.clone(), asked) {
                 Err(e) if e.kind() == Kind::Busy && tries < TRIES => tries += 1,
                 other => return Ok(Self::Embedded(Box::new(other?))),
             }

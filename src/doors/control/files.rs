@@ -77,7 +77,7 @@ fn whole(reading: Reading) -> Response {
     ];
     let pieces = futures_util::stream::unfold(Some(reading), |reading| async {
         let mut reading = reading?;
-        let next = blocking(move || Ok((reading.next(), reading))).await;
+        let next = blocking(move || Ok((reading.piece(), reading))).await;
         match next {
             Ok((Ok(Some(piece)), reading)) => Some((Ok(piece), Some(reading))),
             Ok((Ok(None), _)) => None,

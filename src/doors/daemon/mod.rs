@@ -7,4 +7,5 @@ mod request;
 
 pub use keep::housekeep;
 pub use mounting::{Daemon, Unmounted};
-pub use request::{IdentityKind, MountInfo, MountRequest, Pending, Standing, Status};
+pub use remembered::forget;
+pub use request::{IdentityKind, MountInfo, MountRequest, Mounts, Pending, Standing, Status};

@@ -117,7 +117,7 @@ impl Daemon {
         // Dropped, a mount that is still there is detached.
         drop(mounts.remove(dir));
         drop(mounts);
-        remembered::forget(&**self.nexus.engine.db(), dir.as_os_str().as_bytes())?;
+        remembered::forget(&**self.nexus.engine.db(), dir)?;
         self.nexus.engine.settle()?;
         Ok(Unmounted { pending })
     }
@@ -127,9 +127,9 @@ impl Daemon {
         let dirs: Vec<_> = self.mounts.lock().keys().cloned().collect();
         for dir in dirs {
             match self.umount(&dir, false) {
-                Err(e) if force && e.kind() == Kind::Busy => drop(self.umount(&dir, true)?),
-                other => drop(other?),
-            }
+                Err(e) if force && e.kind() == Kind::Busy => self.umount(&dir, true)?,
+                other => other?,
+            };
         }
         Ok(())
     }
@@ -145,7 +145,7 @@ impl Daemon {
         for dir in gone {
             tracing::info!(dir = %dir.display(), "was unmounted from outside");
             mounts.remove(&dir);
-            remembered::forget(&**self.nexus.engine.db(), dir.as_os_str().as_bytes())?;
+            remembered::forget(&**self.nexus.engine.db(), &dir)?;
         }
         Ok(())
     }

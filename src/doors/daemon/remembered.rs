@@ -3,6 +3,8 @@
 use super::request::Standing;
 use crate::core::{Error, Kind, Result};
 use crate::db::Db;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
 pub(super) fn remember(db: &dyn Db, standing: &Standing) -> Result<()> {
     let options = serde_json::to_string(standing)
@@ -19,7 +21,9 @@ pub(super) fn remember(db: &dyn Db, standing: &Standing) -> Result<()> {
     tx.commit()
 }
 
-pub(super) fn forget(db: &dyn Db, dir: &[u8]) -> Result<()> {
+/// Makes sure that the next daemon does not make this mount again.
+pub fn forget(db: &dyn Db, dir: &Path) -> Result<()> {
+    let dir = dir.as_os_str().as_bytes();
     let mut tx = db.begin()?;
     tx.execute("DELETE FROM mounts WHERE dir = $1", &[dir.into()])?;
     tx.commit()

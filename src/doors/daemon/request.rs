@@ -133,6 +133,12 @@ pub struct MountInfo {
     pub since: String,
 }
 
+/// The mounts of a daemon.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Mounts {
+    pub mounts: Vec<MountInfo>,
+}
+
 /// What is not in the tables yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Pending {

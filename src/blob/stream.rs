@@ -1,0 +1,276 @@
+//! A large file that is written from front to back is stored while it is written.
+//!
+//! Once [`MEMORY`] bytes wait in memory they are cut into chunks as a seal would cut them, and a thread brings the chunks to
+//! `cas/` while the next ones are written. What is left for close(2) and fsync(2) is the end of the file. A chunk that
+//! could not be stored keeps its bytes in memory, and the next call that needs room, or seals, meets the error.
+
+use super::cas::Cas;
+use super::chunk::{CHUNK_MAX, cut};
+use super::extents::index;
+use super::seal::Pinned;
+use super::store::Blobs;
+use crate::core::{Hash, Result};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
+
+/// Bytes that a streamed file keeps in memory: half of it is cut at a time, so that little is moved to the front.
+pub(super) const MEMORY: usize = 2 * CHUNK_MAX;
+/// Files that are streamed at a time; others use a work file.
+const STREAMS_MAX: usize = 8;
+/// Chunks of a file that wait for the disk.
+const WAITING_MAX: usize = 3;
+
+/// A stored chunk, or one on its way.
+#[derive(Debug)]
+pub(super) struct Chunk {
+    pub(super) hash: Hash,
+    pub(super) len: u64,
+    /// Kept until the bytes are on disk.
+    waiting: Mutex<Option<Bytes>>,
+}
+
+/// The way to the disk of one file's chunks.
+#[derive(Debug)]
+pub(super) struct Stream {
+    /// Where the next chunk begins.
+    pub(super) end: u64,
+    jobs: Option<SyncSender<Arc<Chunk>>>,
+    worker: Option<JoinHandle<()>>,
+    _place: Arc<()>,
+}
+
+/// The same hash is the same bytes, wherever they are.
+impl PartialEq for Chunk {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash
+    }
+}
+
+impl Eq for Chunk {}
+
+impl Chunk {
+    /// The bytes that wait in memory; `None` once they are on disk.
+    pub(super) fn waiting(&self) -> Option<Bytes> {
+        self.waiting.lock().clone()
+    }
+
+    /// Reads a part of the chunk.
+    pub(super) fn read(&self, blobs: &Blobs, from: u64, len: u64) -> Result<Bytes> {
+        let bytes = match self.waiting() {
+            Some(bytes) => bytes,
+            None => blobs.blob(&self.hash, self.len)?,
+        };
+        Ok(bytes.slice(index(from)..index(from + len)))
+    }
+}
+
+impl Stream {
+    /// Begins to stream a file from `at`; `None` while too many others are streamed.
+    pub(super) fn begin(blobs: &Blobs, at: u64) -> Option<Self> {
+        let place = Arc::clone(&blobs.streams);
+        (Arc::strong_count(&place) <= STREAMS_MAX + 1).then_some(Self {
+            end: at,
+            jobs: None,
+            worker: None,
+            _place: place,
+        })
+    }
+
+    /// Cuts the whole chunks off the front of `bytes`, which begin at the stream's end, and sends them off; `sent` gets
+    /// those that went, even when the next one fails.
+    pub(super) fn send(
+        &mut self,
+        blobs: &Blobs,
+        mut bytes: &[u8],
+        pinned: &mut Pinned,
+        sent: &mut Vec<Arc<Chunk>>,
+    ) -> Result<()> {
+        while bytes.len() >= CHUNK_MAX {
+            let (front, rest) = bytes.split_at(cut(&bytes[..CHUNK_MAX]));
+            let chunk = Arc::new(Chunk {
+                hash: Hash::of(front),
+                len: front.len() as u64,
+                waiting: Mutex::new(Some(Bytes::copy_from_slice(front))),
+            });
+            // Pinned first: what the store has already stays.
+            pinned.add(chunk.hash);
+            self.dispatch(&blobs.cas, &chunk)?;
+            self.end += chunk.len;
+            sent.push(chunk);
+            bytes = rest;
+        }
+        Ok(())
+    }
+
+    /// Waits until every chunk is stored or has failed.
+    pub(super) fn finish(&mut self) {
+        self.jobs = None;
+        if let Some(worker) = self.worker.take()
+            && worker.join().is_err()
+        {
+            tracing::error!("the thread that stores chunks panicked: the seal stores them");
+        }
+    }
+
+    fn dispatch(&mut self, cas: &Arc<Cas>, chunk: &Arc<Chunk>) -> Result<()> {
+        if self.jobs.is_none() {
+            let (jobs, todo) = sync_channel(WAITING_MAX);
+            let cas = Arc::clone(cas);
+            let store = move || store(&cas, &todo);
+            self.worker = Some(
+                thread::Builder::new()
+                    .name("nexus-stream".into())
+                    .spawn(store)?,
+            );
+            self.jobs = Some(jobs);
+        }
+        let gone = match &self.jobs {
+            Some(jobs) => jobs.send(Arc::clone(chunk)).is_err(),
+            None => true,
+        };
+        if gone {
+            // The thread ended at an error: whoever writes on meets it here, or writes past it.
+            self.finish();
+            place(cas, std::slice::from_ref(chunk))?;
+        }
+        Ok(())
+    }
+}
+
+/// Stores what comes, as much at a time as is there; ends at the first error.
+fn store(cas: &Cas, todo: &Receiver<Arc<Chunk>>) {
+    while let Ok(first) = todo.recv() {
+        let mut group = vec![first];
+        group.extend(todo.try_iter().take(WAITING_MAX));
+        if let Err(e) = place(cas, &group) {
+            tracing::warn!("cannot store chunks of a file being written: {}", e.chain());
+            return;
+        }
+    }
+}
+
+fn place(cas: &Cas, chunks: &[Arc<Chunk>]) -> Result<()> {
+    let mut batch = cas.batch();
+    for chunk in chunks {
+        if let Some(bytes) = chunk.waiting() {
+            batch.add(&chunk.hash, &bytes)?;
+        }
+    }
+    batch.publish()?;
+    for chunk in chunks {
+        *chunk.waiting.lock() = None;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Working;
+    use super::super::model::{MIB, Store, noise};
+    use super::*;
+
+    fn append(store: &Store, working: &mut Working, bytes: &[u8]) {
+        for piece in bytes.chunks(1 << 20) {
+            working.write(store, working.size(), piece).unwrap();
+        }
+    }
+
+    /// What a seal that saw nothing before would make of the same bytes.
+    fn cut_at_once(bytes: &[u8]) -> crate::blob::Content {
+        let store = Store::new();
+        let mut working = Working::default();
+        // From the back, so that nothing is streamed.
+        for (n, piece) in bytes.chunks(1 << 20).enumerate().rev() {
+            working.write(&store, n as u64 * MIB, piece).unwrap();
+        }
+        store.settle(&mut working)
+    }
+
+    #[test]
+    fn a_file_written_from_front_to_back_is_stored_before_it_is_sealed() {
+        let store = Store::new();
+        let bytes = noise(40 << 20, 1);
+        let mut working = Working::default();
+        append(&store, &mut working, &bytes);
+        working.end_stream();
+        assert!(store.files().len() > 16, "{} files", store.files().len());
+        assert_eq!(
+            working.read(&store, 5 * MIB, 3 << 20).unwrap(),
+            bytes[5 << 20..8 << 20]
+        );
+        assert_eq!(store.settle(&mut working), cut_at_once(&bytes));
+        store.drop_cache();
+        assert_eq!(store.whole(working.base()), bytes);
+    }
+
+    #[test]
+    fn what_is_changed_behind_the_stream_is_changed() {
+        let store = Store::new();
+        let mut bytes = noise(30 << 20, 2);
+        let mut working = Working::default();
+        append(&store, &mut working, &bytes[..20 << 20]);
+        working.write(&store, 3 * MIB, &bytes[..5000]).unwrap();
+        working.punch(9 * MIB, MIB).unwrap();
+        append(&store, &mut working, &bytes[20 << 20..]);
+        working.truncate(29 * MIB).unwrap();
+        bytes.copy_within(..5000, 3 << 20);
+        bytes[9 << 20..10 << 20].fill(0);
+        bytes.truncate(29 << 20);
+        assert_eq!(working.read(&store, 0, bytes.len()).unwrap(), bytes);
+        store.settle(&mut working);
+        assert_eq!(store.whole(working.base()), bytes);
+    }
+
+    #[test]
+    fn a_file_that_grows_after_a_seal_is_streamed_again() {
+        let store = Store::new();
+        let bytes = noise(60 << 20, 3);
+        let mut working = Working::default();
+        for part in bytes.chunks(20 << 20) {
+            append(&store, &mut working, part);
+            store.settle(&mut working);
+        }
+        store.drop_cache();
+        assert_eq!(store.whole(working.base()), bytes);
+    }
+
+    #[test]
+    fn an_error_of_the_disk_meets_a_write_or_the_seal_and_nothing_is_lost() {
+        let store = Store::new();
+        let bytes = noise(60 << 20, 4);
+        let tmp = store.config.cas().join("tmp");
+        let mut working = Working::default();
+        append(&store, &mut working, &bytes[..10 << 20]);
+        std::fs::remove_dir_all(&tmp).unwrap();
+        let mut written = 10 << 20;
+        for piece in bytes[written..].chunks(1 << 20) {
+            if working.write(&store, written as u64, piece).is_err() {
+                break;
+            }
+            written += piece.len();
+        }
+        assert!(written < bytes.len(), "no write met the error");
+        assert!(working.seal(&store).is_err());
+        std::fs::create_dir(&tmp).unwrap();
+        append(&store, &mut working, &bytes[written..]);
+        store.settle(&mut working);
+        store.drop_cache();
+        assert_eq!(store.whole(working.base()), bytes);
+    }
+
+    #[test]
+    fn more_files_than_streams_are_written_all_the_same() {
+        let store = Store::new();
+        let mut open: Vec<_> = (0..=STREAMS_MAX).map(|_| Working::default()).collect();
+        for (n, working) in open.iter_mut().enumerate() {
+            append(&store, working, &noise(9 << 20, n as u64));
+        }
+        for (n, working) in open.iter_mut().enumerate() {
+            store.settle(working);
+            assert_eq!(store.whole(working.base()), noise(9 << 20, n as u64));
+        }
+    }
+}
