@@ -3,6 +3,7 @@
 //! `NEXUS_FLIPS` says how often something is damaged (25).
 
 use crate::dice::{Dice, setting};
+use crate::shell::sh;
 use crate::world::World;
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +12,8 @@ use std::path::{Path, PathBuf};
 
 type Contents = BTreeMap<&'static str, Vec<u8>>;
 
-/// Small files, a blob of its own file, a tree of chunks.
+/// Small files, a blob of its own file, a tree of chunks. Another process copies them in: a test beside this one that
+/// starts a program would close copies of our descriptors, and make versions of half a file.
 fn write_files(world: &World) -> Contents {
     let sizes = [
         ("a", 10),
@@ -23,9 +25,11 @@ fn write_files(world: &World) -> Contents {
     let mut contents = Contents::new();
     for (n, (name, size)) in sizes.into_iter().enumerate() {
         let bytes = Dice::from_seed(n as u64).bytes(size);
-        fs::write(world.path(name), &bytes).unwrap();
+        fs::write(world.host("originals").join(name), &bytes).unwrap();
         contents.insert(name, bytes);
     }
+    let (from, to) = (world.host("originals"), world.workspace());
+    sh(&from, &format!("cp * {}", to.display()));
     contents
 }
 
