@@ -23,3 +23,5 @@ mod model;
 mod powercut;
 mod budget;
 mod store;
+mod verify;
+mod input;

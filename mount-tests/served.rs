@@ -52,10 +52,11 @@ fn mount(dir: &Path, platter: &Platter) -> BackgroundSession {
     fuser::spawn_mount(Served(platter.clone()), dir, &config).unwrap()
 }
 
+/// Unmounts first: then there is nothing left for the session's drop to fail at.
 fn eject(dir: &Path, session: Option<BackgroundSession>) {
-    if session.is_some() {
+    if let Some(session) = session {
         detach(dir);
-        // Already unmounted: there is nothing left for the drop to fail at.
+        drop(session);
     }
 }
 

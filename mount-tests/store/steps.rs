@@ -4,12 +4,15 @@ use super::volume::Volume;
 use crate::dice::Dice;
 use nexus::core::Result;
 
+/// Takes the store, and what puts a path below the run's directory.
+type Deed = fn(&Volume, &dyn Fn(&str) -> String) -> Result<()>;
+
 /// One call, or a few that end with the one that counts.
 pub(super) struct Step {
     pub(super) name: &'static str,
     /// Whether all that was done so far is durable once it has succeeded.
     pub(super) syncs: bool,
-    deed: fn(&Volume, &dyn Fn(&str) -> String) -> Result<()>,
+    deed: Deed,
 }
 
 impl Step {

@@ -150,22 +150,20 @@ impl Volume {
         for entry in engine.list(&self.who, dir).unwrap() {
             let path = format!("{at}{}", entry.name);
             let node = &entry.node;
-            let mut what = format!("{:?} {:o}", node.kind, node.mode);
+            let mut what = vec![format!("{:?} {:o}", node.kind, node.mode)];
             match node.kind {
                 FileKind::Directory => self.gather(node.ino, &format!("{path}/"), tree),
                 FileKind::Symlink => {
                     let target = engine.readlink(&self.who, node.ino).unwrap();
-                    what += &format!(" {}", String::from_utf8_lossy(target.as_ref()));
+                    what.push(String::from_utf8_lossy(&target).into_owned());
                 }
-                _ => what += &format!(" {}", self.sum(node.ino)),
+                _ => what.push(self.sum(node.ino).to_string()),
             }
             for name in engine.listxattr(&self.who, node.ino).unwrap() {
-                what += &format!(
-                    " {:?}",
-                    engine.getxattr(&self.who, node.ino, &name).unwrap()
-                );
+                let value = engine.getxattr(&self.who, node.ino, &name).unwrap();
+                what.push(format!("{value:?}"));
             }
-            tree.insert(path, what);
+            tree.insert(path, what.join(" "));
         }
     }
 
