@@ -159,6 +159,15 @@ impl Db for Sqlite {
         )?))
     }
 
+    fn glance(&self) -> Result<Box<dyn Tx + '_>> {
+        // Busy also when this very thread is in the midst of a change.
+        let Ok(writer) = self.writer.try_lock() else {
+            return self.read();
+        };
+        self.tally.read();
+        Ok(Box::new(SqliteTx::single(writer, &self.tally)))
+    }
+
     fn begin(&self) -> Result<Box<dyn Tx + '_>> {
         self.tally.change();
         Ok(Box::new(SqliteTx::start(
