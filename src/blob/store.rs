@@ -142,7 +142,7 @@ impl Blobs {
     }
 
     fn load_row(&self, hash: &Hash) -> Result<Option<Bytes>> {
-        let rows = self.db.read()?.query(
+        let rows = self.db.glance()?.query(
             "SELECT data FROM blobs WHERE hash = $1",
             &[Param::from(hash)],
         )?;

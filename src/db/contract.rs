@@ -20,6 +20,7 @@ const CASES: &[Case] = cases![
     a_commit_that_fails_leaves_nothing_and_the_next_works,
     on_conflict_updates_and_returning_answers,
     a_read_changes_nothing,
+    a_glance_changes_nothing_and_sees_what_was_committed,
     a_reader_sees_one_state_while_a_writer_commits,
     two_threads_that_increment_a_counter_lose_nothing,
     migrating_twice_changes_nothing,
@@ -265,6 +266,22 @@ fn a_read_changes_nothing(db: &dyn Db) {
         .execute(PUT, &["a".into(), Param::Int(1)]);
     assert_eq!(refused.unwrap_err().kind(), Kind::ReadOnly);
     assert_eq!(get(&mut *db.read().unwrap(), "a"), None);
+}
+
+fn a_glance_changes_nothing_and_sees_what_was_committed(db: &dyn Db) {
+    let refused = db
+        .glance()
+        .unwrap()
+        .execute(PUT, &["a".into(), Param::Int(1)]);
+    assert_eq!(refused.unwrap_err().kind(), Kind::ReadOnly);
+    put(db, "a", 2);
+    assert_eq!(get(&mut *db.glance().unwrap(), "a"), Some(2));
+    // In the midst of a change of the same thread too, of which it sees nothing.
+    let mut tx = db.begin().unwrap();
+    tx.execute("UPDATE counters SET value = 3", &[]).unwrap();
+    assert_eq!(get(&mut *db.glance().unwrap(), "a"), Some(2));
+    tx.commit().unwrap();
+    assert_eq!(get(&mut *db.glance().unwrap(), "a"), Some(3));
 }
 
 fn a_reader_sees_one_state_while_a_writer_commits(db: &dyn Db) {

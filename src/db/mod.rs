@@ -34,6 +34,12 @@ pub trait Db: Send + Sync {
     /// Starts a read of one consistent state: the newest when its first statement runs.
     fn read(&self) -> Result<Box<dyn Tx + '_>>;
 
+    /// Starts a read of one statement and a few rows. Hold it no longer than that: SQLite answers it from the writer's
+    /// connection when that is free, whose pages are warm, while a reader drops all of its own after each change.
+    fn glance(&self) -> Result<Box<dyn Tx + '_>> {
+        self.read()
+    }
+
     /// Starts a change. SQLite has one writer: there it blocks until no other change is under way, and a thread that
     /// begins twice waits for itself. On PostgreSQL changes overlap, and one that cannot be put in an order with the
     /// others ends with [`crate::core::Kind::Conflict`]: start again from the top.

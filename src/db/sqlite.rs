@@ -25,18 +25,31 @@ use crate::core::{Error, Kind, Result};
 
 const STATEMENTS_CACHED: usize = 256;
 
-/// 4 KiB pages keep a small change small in the log; a 64 KiB blob is a chain of 16. A checkpoint each 16 MiB of log
-/// costs two syncs on the writer's time, so it should be rare; the log file shrinks back to 64 MiB after a burst.
+/// 4 KiB pages keep a small change small in the log; a 64 KiB blob is a chain of 16. [`Sqlite::tend`] checkpoints beside
+/// the writer. Only when that does not keep up, after 64 MiB of log, the writer waits for one itself; the log file
+/// shrinks back to that after a burst.
 const WRITER: &str =
     "PRAGMA page_size = 4096; PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY;
-    PRAGMA mmap_size = 0; PRAGMA cache_size = -32768; PRAGMA wal_autocheckpoint = 4000;
+    PRAGMA mmap_size = 0; PRAGMA cache_size = -32768; PRAGMA wal_autocheckpoint = 16000;
     PRAGMA journal_size_limit = 67108864;";
+/// A checkpoint syncs the log before it writes to the file, and the file after that.
+const KEEPER: &str =
+    "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -1024;";
+/// Changes after which a checkpoint is worth its two syncs.
+const CHECKPOINT_AFTER: u64 = 500;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The connection that moves the log into the file, and how many changes there were when it last did.
+struct Keeper {
+    conn: Connection,
+    done: u64,
+}
 
 /// A database in one file.
 pub struct Sqlite {
     writer: Mutex<Connection>,
     readers: Readers,
+    keeper: Mutex<Keeper>,
     /// Opened for [`Db::sync`] alone. Never open the main file or `-shm` here: closing any descriptor of a file drops
     /// all of the process's POSIX locks on it (fcntl(2)), SQLite's included. `-wal` carries no locks.
     wal: File,
@@ -74,6 +87,10 @@ impl Sqlite {
         }
         Ok(Self {
             writer: Mutex::new(writer),
+            keeper: Mutex::new(Keeper {
+                conn: connect(&path, KEEPER)?,
+                done: 0,
+            }),
             readers: Readers::new(path),
             wal,
             group: GroupSync::default(),
@@ -94,6 +111,22 @@ impl Sqlite {
         let mut lines = lines.map_err(|e| failure("check", e))?;
         lines.retain(|line| line != "ok");
         Ok(lines)
+    }
+
+    /// Moves what it can from the log into the file, without making the writer or readers wait, once enough has gathered.
+    /// Called every second or so: what is moved here the writer need not move, and what a crash leaves to recover is less.
+    pub fn tend(&self) -> Result<()> {
+        let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+        let changes = self.tally.now().changes;
+        if changes - keeper.done < CHECKPOINT_AFTER {
+            return Ok(());
+        }
+        keeper
+            .conn
+            .query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(()))
+            .map_err(|e| failure("checkpoint", e))?;
+        keeper.done = changes;
+        Ok(())
     }
 
     /// Moves everything from the log into the file and empties the log: the file alone is then the database.
@@ -138,6 +171,15 @@ impl Db for Sqlite {
             "BEGIN DEFERRED",
             &self.tally,
         )?))
+    }
+
+    fn glance(&self) -> Result<Box<dyn Tx + '_>> {
+        // Busy also when this very thread is in the midst of a change.
+        let Ok(writer) = self.writer.try_lock() else {
+            return self.read();
+        };
+        self.tally.read();
+        Ok(Box::new(SqliteTx::single(writer, &self.tally)))
     }
 
     fn begin(&self) -> Result<Box<dyn Tx + '_>> {
@@ -297,6 +339,25 @@ mod tests {
             wal.metadata().unwrap().len() > 0,
             "the log is another file now: sync misses it"
         );
+    }
+
+    #[test]
+    fn the_log_is_moved_into_the_file_while_a_change_is_under_way() {
+        let (dir, db) = fresh();
+        let len = || dir.path().join("test.db").metadata().unwrap().len();
+        let before = len();
+        for n in 0..CHECKPOINT_AFTER {
+            put(&db, &n.to_le_bytes(), &[7; 2000]).unwrap();
+        }
+        assert_eq!(len(), before, "the writer moved it");
+        let change = db.begin().unwrap();
+        db.tend().unwrap();
+        change.commit().unwrap();
+        assert!(len() > before + 1_000_000, "{} bytes", len());
+        let moved = len();
+        put(&db, b"one more", &[7; 60_000]).unwrap();
+        db.tend().unwrap();
+        assert_eq!(len(), moved, "one change is not worth two syncs");
     }
 
     #[test]

@@ -146,7 +146,7 @@ impl Engine {
             return Ok(known);
         }
         let began = self.cache.reading();
-        let found = node::get(&mut *self.db.read()?, ino)?.map(Arc::new);
+        let found = node::get(&mut *self.db.glance()?, ino)?.map(Arc::new);
         self.cache.fill_node(began, ino, found.clone());
         Ok(found)
     }
@@ -168,7 +168,7 @@ impl Engine {
             return Ok(known);
         }
         let began = self.cache.reading();
-        let found = entry::get(&mut *self.db.read()?, place.parent, &place.name)?.map(Arc::new);
+        let found = entry::get(&mut *self.db.glance()?, place.parent, &place.name)?.map(Arc::new);
         self.cache.fill_entry(began, place, found.clone());
         Ok(found)
     }
@@ -179,7 +179,7 @@ impl Engine {
             return Ok(Some(place));
         }
         let began = self.cache.reading();
-        let Some(found) = entry::name_of(&mut *self.db.read()?, ino)? else {
+        let Some(found) = entry::name_of(&mut *self.db.glance()?, ino)? else {
             return Ok(None);
         };
         let place = Place {

@@ -34,7 +34,7 @@ impl Engine {
         if view::is_view(ino) {
             return Err(absent());
         }
-        let found = xattr::get(&mut *self.db.read()?, ino, name)?;
+        let found = xattr::get(&mut *self.db.glance()?, ino, name)?;
         found.map(|x| x.value).ok_or_else(absent)
     }
 
@@ -44,7 +44,7 @@ impl Engine {
         if view::is_view(ino) {
             return Ok(Vec::new());
         }
-        let all = xattr::list(&mut *self.db.read()?, ino)?;
+        let all = xattr::list(&mut *self.db.glance()?, ino)?;
         let shown = |n: &Vec<u8>| !n.starts_with(b"trusted.") || caller.is_root();
         Ok(all.into_iter().map(|x| x.name).filter(shown).collect())
     }

@@ -17,29 +17,51 @@ pub(super) struct SqliteTx<'a, C: Deref<Target = Connection>> {
     /// Why a statement failed. SQLite may go on after that, or may have rolled back by itself and would run the next
     /// statement outside of any transaction; so nothing runs after it.
     failed: Option<Kind>,
+    /// Each statement is a transaction of its own, and may only read.
+    single: bool,
     tally: &'a Tally,
 }
 
 impl<'a, C: Deref<Target = Connection>> SqliteTx<'a, C> {
     pub(super) fn start(conn: C, begin: &str, tally: &'a Tally) -> Result<Self> {
         // Made before BEGIN: whatever an earlier rollback could not end is ended by this drop if BEGIN fails on it.
-        let tx = Self {
-            conn,
-            failed: None,
-            tally,
-        };
+        let mut tx = Self::single(conn, tally);
+        tx.single = false;
         tx.run(begin).map_err(|e| failure("begin", e))?;
         Ok(tx)
+    }
+
+    /// Without BEGIN: each statement is a transaction of its own.
+    pub(super) fn single(conn: C, tally: &'a Tally) -> Self {
+        Self {
+            conn,
+            failed: None,
+            single: true,
+            tally,
+        }
     }
 
     fn run(&self, sql: &str) -> rusqlite::Result<()> {
         self.conn.prepare_cached(sql)?.raw_execute().map(drop)
     }
 
-    fn statement<T>(&mut self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+    fn statement<T>(
+        &mut self,
+        sql: &str,
+        params: &[Param],
+        work: impl FnOnce(CachedStatement<'_>) -> Result<T>,
+    ) -> Result<T> {
         self.usable()?;
         self.tally.statement();
-        work(&self.conn).inspect_err(|e| self.failed = Some(e.kind()))
+        let prepared = prepare(&self.conn, sql, params).and_then(|statement| {
+            if self.single && !statement.readonly() {
+                return fail(Kind::ReadOnly, "a glance changes nothing");
+            }
+            Ok(statement)
+        });
+        prepared
+            .and_then(work)
+            .inspect_err(|e| self.failed = Some(e.kind()))
     }
 
     fn usable(&self) -> Result<()> {
@@ -51,8 +73,7 @@ impl<'a, C: Deref<Target = Connection>> SqliteTx<'a, C> {
 
 impl<C: Deref<Target = Connection>> Tx for SqliteTx<'_, C> {
     fn query(&mut self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>> {
-        self.statement(|conn| {
-            let mut statement = prepare(conn, sql, params)?;
+        self.statement(sql, params, |mut statement| {
             let columns = statement.column_count();
             let mut rows = statement.raw_query();
             let mut answer = Vec::new();
@@ -65,8 +86,8 @@ impl<C: Deref<Target = Connection>> Tx for SqliteTx<'_, C> {
     }
 
     fn execute(&mut self, sql: &str, params: &[Param<'_>]) -> Result<u64> {
-        self.statement(|conn| {
-            let changed = prepare(conn, sql, params)?.raw_execute();
+        self.statement(sql, params, |mut statement| {
+            let changed = statement.raw_execute();
             Ok(changed.map_err(|e| failure("change", e))? as u64)
         })
     }
@@ -74,6 +95,9 @@ impl<C: Deref<Target = Connection>> Tx for SqliteTx<'_, C> {
     /// A commit that fails may leave the transaction open; the drop at the end rolls it back.
     fn commit(self: Box<Self>) -> Result<()> {
         self.usable()?;
+        if self.single {
+            return Ok(());
+        }
         self.run("COMMIT").map_err(|e| failure("commit", e))
     }
 }

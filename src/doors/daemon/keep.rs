@@ -28,5 +28,6 @@ pub fn housekeep(daemon: &Weak<Daemon>, end: &Receiver<()>) {
 
 fn once(daemon: &Daemon) -> Result<()> {
     daemon.nexus.engine.housekeep()?;
+    daemon.nexus.db.tend()?;
     daemon.reap()
 }
