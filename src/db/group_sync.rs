@@ -46,6 +46,14 @@ impl GroupSync {
         )
     }
 
+    /// Notes that somebody else's sync failed: the next one starts from [`Past::Failed`].
+    pub(super) fn distrust(&self) {
+        self.progress
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .failed = true;
+    }
+
     /// Returns once a sync with the ticket's number or a later one has succeeded, running `sync` itself when nobody
     /// else does. One that fails fails for its caller alone; the others try again.
     pub(super) fn wait(&self, ticket: Ticket, sync: impl Fn(Past) -> Result<()>) -> Result<()> {

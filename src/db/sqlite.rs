@@ -121,9 +121,13 @@ impl Sqlite {
         if changes - keeper.done < CHECKPOINT_AFTER {
             return Ok(());
         }
-        keeper
+        // Ours first: it knows whether an earlier sync of the log failed, and a checkpoint must not build on that.
+        self.sync()?;
+        let moved = keeper
             .conn
-            .query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(()))
+            .query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(()));
+        moved
+            .inspect_err(|_| self.group.distrust())
             .map_err(|e| failure("checkpoint", e))?;
         keeper.done = changes;
         Ok(())
