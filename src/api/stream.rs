@@ -2,6 +2,7 @@
 
 use super::context::Context;
 use super::files::make_all;
+use crate::blob::Working;
 use crate::core::{Caller, FsPath, HandleId, Ino, Kind, Result};
 use crate::fs::{Access, Engine, OpenFlags};
 use bytes::Bytes;
@@ -86,50 +87,55 @@ pub struct Written {
     pub version: u64,
 }
 
-/// A file that is being written.
+/// An upload. The file is touched by [`Writing::finish`] alone, so one that breaks off leaves no trace.
 pub struct Writing {
     engine: Arc<Engine>,
     caller: Caller,
-    id: HandleId,
-    ino: Ino,
-    at: u64,
-    open: bool,
+    path: FsPath,
+    onto: Onto,
+    staged: Working,
 }
 
 impl Writing {
-    /// Opens a file for writing, making it when there is none.
+    /// Begins an upload, and refuses at once what would be refused at its end.
     pub fn open(cx: &Context<'_>, path: &FsPath, onto: Onto, parents: bool) -> Result<Self> {
-        let flags = OpenFlags {
-            append: onto == Onto::Append,
-            truncate: onto == Onto::Replace,
-            ..OpenFlags::new(Access::Write)
-        };
         if let (true, Some((dir, _))) = (parents, path.split()) {
             make_all(cx, &dir)?;
         }
-        let (ino, id) = open_or_create(cx, path, flags).map_err(|e| e.context(path))?;
         let (engine, caller) = (cx.engine().clone(), cx.caller.clone());
+        may_write(&engine, &caller, path).map_err(|e| e.context(path))?;
         Ok(Self {
             engine,
             caller,
-            id,
-            ino,
-            at: 0,
-            open: true,
+            path: path.clone(),
+            onto,
+            staged: Working::default(),
         })
     }
 
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.at += self.engine.write(&self.caller, self.id, self.at, bytes)? as u64;
-        Ok(())
+        let end = self.staged.size();
+        self.staged.write(self.engine.blobs(), end, bytes)
     }
 
-    /// Makes a version of what was written and waits until it would survive a power cut.
-    pub fn finish(mut self) -> Result<Written> {
-        self.engine.fsync(&self.caller, self.id)?;
-        let node = self.engine.getattr(&self.caller, self.ino)?;
-        self.open = false;
-        self.engine.release(&self.caller, self.id)?;
+    /// Puts the bytes in place, as one version, and waits until it would survive a power cut.
+    pub fn finish(self) -> Result<Written> {
+        let (engine, caller) = (&self.engine, &self.caller);
+        let flags = OpenFlags {
+            append: self.onto == Onto::Append,
+            ..OpenFlags::new(Access::Write)
+        };
+        let (ino, id) =
+            open_or_create(engine, caller, &self.path, flags).map_err(|e| e.context(&self.path))?;
+        let done = match self.onto {
+            Onto::Replace => engine.put(caller, id, self.staged),
+            Onto::Append => append(engine, caller, id, &self.staged),
+        };
+        let done = done.and_then(|()| engine.fsync(caller, id));
+        let node = engine.getattr(caller, ino);
+        engine.release(caller, id)?;
+        done?;
+        let node = node?;
         Ok(Written {
             size: node.size,
             version: node.version,
@@ -137,29 +143,104 @@ impl Writing {
     }
 }
 
-fn open_or_create(cx: &Context<'_>, path: &FsPath, flags: OpenFlags) -> Result<(Ino, HandleId)> {
-    let engine = cx.engine();
-    match engine.resolve(cx.caller, path) {
-        Ok(node) => Ok((node.ino, engine.open(cx.caller, node.ino, flags)?)),
+fn may_write(engine: &Engine, caller: &Caller, path: &FsPath) -> Result<()> {
+    match engine.resolve(caller, path) {
+        Ok(node) => {
+            let id = engine.open(caller, node.ino, OpenFlags::new(Access::Write))?;
+            engine.release(caller, id)
+        }
         Err(e) if e.kind() == Kind::NotFound => {
-            let (dir, name) = engine.resolve_parent(cx.caller, path)?;
-            let (node, id) = engine.create(cx.caller, dir, name, 0o666, flags)?;
+            let (dir, _) = engine.resolve_parent(caller, path)?;
+            engine.access_new(caller, dir)
+        }
+        Err(e) => Err(e),
+    }
+}
+
+fn open_or_create(
+    engine: &Engine,
+    caller: &Caller,
+    path: &FsPath,
+    flags: OpenFlags,
+) -> Result<(Ino, HandleId)> {
+    match engine.resolve(caller, path) {
+        Ok(node) => Ok((node.ino, engine.open(caller, node.ino, flags)?)),
+        Err(e) if e.kind() == Kind::NotFound => {
+            let (dir, name) = engine.resolve_parent(caller, path)?;
+            let (node, id) = engine.create(caller, dir, name, 0o666, flags)?;
             Ok((node.ino, id))
         }
         Err(e) => Err(e),
     }
 }
 
-impl Drop for Writing {
-    fn drop(&mut self) {
-        if !self.open {
-            return;
+fn append(engine: &Engine, caller: &Caller, id: HandleId, staged: &Working) -> Result<()> {
+    let mut at = 0;
+    while at < staged.size() {
+        let piece = staged.read(engine.blobs(), at, PIECE)?;
+        at += piece.len() as u64;
+        engine.write(caller, id, 0, &piece)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::{Config, TenantId};
+    use crate::nexus::Nexus;
+
+    fn upload(nexus: &Nexus, onto: Onto, bytes: &[u8]) -> Writing {
+        let caller = Caller::engine(TenantId(1));
+        let cx = Context {
+            nexus,
+            caller: &caller,
+            tell: &mut |_| (),
+        };
+        let path = FsPath::parse(b"/workspace/f").unwrap();
+        let mut writing = Writing::open(&cx, &path, onto, false).unwrap();
+        writing.write(bytes).unwrap();
+        writing
+    }
+
+    fn held(nexus: &Nexus) -> Option<Vec<u8>> {
+        let path = FsPath::parse(b"/workspace/f").unwrap();
+        let mut reading = Reading::open(&nexus.engine, &Caller::engine(TenantId(1)), &path).ok()?;
+        let mut all = Vec::new();
+        while let Some(piece) = reading.piece().unwrap() {
+            all.extend_from_slice(&piece);
         }
-        if let Err(e) = self.engine.release(&self.caller, self.id) {
-            tracing::warn!(
-                "a file that was written in part did not close: {}",
-                e.chain()
-            );
-        }
+        Some(all)
+    }
+
+    #[test]
+    fn an_upload_that_breaks_off_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let nexus = Nexus::open(Config::new(dir.path())).unwrap();
+        let long = vec![7; 3 << 20];
+        drop(upload(&nexus, Onto::Replace, &long));
+        assert_eq!(held(&nexus), None);
+        assert_eq!(
+            upload(&nexus, Onto::Replace, b"whole")
+                .finish()
+                .unwrap()
+                .version,
+            1
+        );
+        drop(upload(&nexus, Onto::Replace, &long));
+        drop(upload(&nexus, Onto::Append, &long));
+        assert_eq!(held(&nexus).unwrap(), b"whole");
+        assert_eq!(
+            upload(&nexus, Onto::Append, b" and more")
+                .finish()
+                .unwrap()
+                .version,
+            2
+        );
+        assert_eq!(held(&nexus).unwrap(), b"whole and more");
+        upload(&nexus, Onto::Replace, &long).finish().unwrap();
+        assert_eq!(held(&nexus).unwrap(), long);
+        upload(&nexus, Onto::Replace, b"").finish().unwrap();
+        assert_eq!(held(&nexus).unwrap(), b"");
     }
 }

@@ -202,6 +202,11 @@ impl Engine {
         self.getattr(caller, ino)
     }
 
+    /// Whether the caller may put a new name into a directory.
+    pub fn access_new(&self, caller: &Caller, parent: Ino) -> Result<()> {
+        self.may_add(caller, parent).map(drop)
+    }
+
     /// The directory and its path, if the caller may put a name into it.
     pub(super) fn may_add(&self, caller: &Caller, parent: Ino) -> Result<(Arc<Node>, FsPath)> {
         let dir = self.directory(caller, parent)?;

@@ -4,6 +4,7 @@ use super::commit::Change;
 use super::engine::Engine;
 use super::events::Event;
 use super::handle::{Held, OpenFile, Writing};
+use crate::blob::Working;
 use crate::core::{Caller, HandleId, Ino, Kind, Result};
 use crate::meta::{Node, OpKind};
 use serde_json::json;
@@ -47,6 +48,14 @@ impl Engine {
             w.working.write(&self.blobs, at, data)
         })?;
         Ok(data.len())
+    }
+
+    /// Puts a content that was staged elsewhere in the place of all that an open file holds, at once.
+    pub fn put(&self, caller: &Caller, id: HandleId, staged: Working) -> Result<()> {
+        self.with_writable(caller, id, |w| {
+            w.working = staged;
+            Ok(())
+        })
     }
 
     /// Changes the working copy behind a handle that may write.
