@@ -342,7 +342,7 @@ mod tests {
         change.commit().unwrap();
         assert!(len() > before + 1_000_000, "{} bytes", len());
         let moved = len();
-        put(&db, b"one more", &[7; 60_000]).unwrap();
+        put(&db, b"one more", &vec![7; 60_000]).unwrap();
         db.tend().unwrap();
         assert_eq!(len(), moved, "one change is not worth two syncs");
     }
