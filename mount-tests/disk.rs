@@ -5,6 +5,10 @@
 //! - Names survive once their directory is synced. The changes of names are one queue for the whole disk: syncing a
 //!   directory keeps the queue up to that directory's last change, and a cut keeps a random part from the front.
 //! - Syncing a file says nothing about its name.
+//! - A sync of a file that fails is reported once to each descriptor that was open, and what was written is lost from
+//!   the disk, not from the cache: the next sync has nothing to do and succeeds (fsync(2), errseq in the kernel).
+//!
+//! Files named `*-shm` are memory: they are written when the kernel likes, so they do not count and never fail.
 
 use fuser::{Errno, FileType};
 use std::collections::{BTreeMap, HashMap};
@@ -61,6 +65,9 @@ pub(crate) struct Inode {
     pub(crate) data: Vec<u8>,
     synced: Vec<u8>,
     unsynced: Vec<Change>,
+    /// Syncs that failed.
+    losses: u64,
+    memory: bool,
 }
 
 /// When the disk fails, and how: counted in operations that change it.
@@ -81,6 +88,8 @@ pub(crate) struct State {
     pub(crate) names: Names,
     synced: Names,
     unsynced: Vec<NameChange>,
+    /// How many losses of its file each open descriptor knows of.
+    known: HashMap<u64, u64>,
     next: u64,
     count: u64,
     trouble: Trouble,
@@ -93,6 +102,7 @@ impl State {
             names: Names::new(),
             synced: Names::new(),
             unsynced: Vec::new(),
+            known: HashMap::new(),
             next: ROOT,
             count: 0,
             trouble: Trouble::None,
@@ -114,10 +124,33 @@ impl State {
                 data,
                 synced,
                 unsynced: Vec::new(),
+                losses: 0,
+                memory: false,
             },
         );
         self.next += 1;
         ino
+    }
+
+    /// Opens a file: gives a number for the descriptor.
+    pub(crate) fn open(&mut self, ino: u64) -> u64 {
+        let handle = self.next;
+        self.next += 1;
+        self.known.insert(handle, self.inodes[&ino].losses);
+        handle
+    }
+
+    pub(crate) fn close(&mut self, handle: u64) {
+        self.known.remove(&handle);
+    }
+
+    /// Counts an operation on a file.
+    pub(crate) fn strike_file(&mut self, ino: u64) -> Result<(), Errno> {
+        if self.inodes[&ino].memory {
+            self.powered()
+        } else {
+            self.strike()
+        }
     }
 
     pub(crate) fn find(&self, parent: u64, name: &OsStr) -> Option<u64> {
@@ -150,6 +183,11 @@ impl State {
     }
 
     pub(crate) fn rename_all(&mut self, change: NameChange) {
+        for ((_, name), ino) in &change {
+            if let Some(inode) = ino.and_then(|ino| self.inodes.get_mut(&ino)) {
+                inode.memory = name.as_encoded_bytes().ends_with(b"-shm");
+            }
+        }
         apply(&mut self.names, &change);
         self.unsynced.push(change);
     }
@@ -174,10 +212,21 @@ impl State {
         inode.unsynced.push(change);
     }
 
-    pub(crate) fn sync_file(&mut self, ino: u64) {
+    pub(crate) fn sync_file(&mut self, ino: u64, handle: u64) -> Result<(), Errno> {
+        let struck = self.strike_file(ino);
         let inode = self.inodes.get_mut(&ino).unwrap();
-        for change in std::mem::take(&mut inode.unsynced) {
+        let waiting = std::mem::take(&mut inode.unsynced);
+        if let Err(e) = struck {
+            inode.losses += 1;
+            self.known.insert(handle, inode.losses);
+            return Err(e);
+        }
+        for change in waiting {
             change.apply(&mut inode.synced);
+        }
+        match self.known.insert(handle, inode.losses) {
+            Some(known) if known < inode.losses => Err(Errno::EIO),
+            _ => Ok(()),
         }
     }
 
@@ -194,7 +243,7 @@ impl State {
     }
 
     /// The disk as it is found when the power is back.
-    fn after_cut(&mut self, dice: &mut Dice) {
+    fn after_cut(&mut self, dice: &mut Dice) -> String {
         let kept = dice.index(self.unsynced.len() + 1);
         let mood = dice.below(4);
         for change in &self.unsynced[..kept] {
@@ -213,14 +262,12 @@ impl State {
             }
             inode.data.clone_from(&inode.synced);
         }
-        println!(
-            "the cut kept {kept} of {} changes of names, mood {mood}",
-            self.unsynced.len()
-        );
+        let names = self.unsynced.len();
         self.unsynced.clear();
         self.names = self.synced.clone();
         self.trouble = Trouble::None;
         self.count = 0;
+        format!("the cut kept {kept} of {names} changes of names, mood {mood}")
     }
 }
 
@@ -246,20 +293,32 @@ impl Platter {
         self.0.lock().unwrap()
     }
 
+    /// How many operations have changed the disk, or tried to.
+    pub(crate) fn count(&self) -> u64 {
+        self.lock().count
+    }
+
     /// Lets the power fail with the `n`th operation from now on that changes the disk.
-    pub(crate) fn cut_after(&self, n: u64) {
+    pub(crate) fn cut_after(&self, n: u64) -> String {
         let mut state = self.lock();
         state.trouble = Trouble::Cut(state.count + n);
+        String::new()
     }
 
     /// Lets the `n`th operation from now on fail, once.
-    pub(crate) fn fail_once(&self, n: u64, errno: i32) {
+    pub(crate) fn fail_once(&self, n: u64, errno: i32) -> String {
         let mut state = self.lock();
         state.trouble = Trouble::Fail {
             at: state.count + n,
             errno,
             fired: false,
         };
+        String::new()
+    }
+
+    /// Whether the trouble that was ordered has come.
+    pub(crate) fn has_fired(&self) -> bool {
+        matches!(self.lock().trouble, Trouble::Fail { fired: true, .. })
     }
 
     /// Ends the trouble; tells whether it came.
@@ -268,7 +327,7 @@ impl Platter {
         matches!(trouble, Trouble::Fail { fired: true, .. })
     }
 
-    pub(crate) fn forget_unsynced(&self, dice: &mut Dice) {
-        self.lock().after_cut(dice);
+    pub(crate) fn forget_unsynced(&self, dice: &mut Dice) -> String {
+        self.lock().after_cut(dice)
     }
 }

@@ -1,391 +1,128 @@
-//! The kernel's side of the test disk: a platter served at a directory.
+//! A test disk to put a store on.
+//!
+//! It is served by a process of its own: one that has a file of the disk mapped (SQLite's `-shm`) cannot die before the
+//! kernel has written the map back, and would wait for itself for ever if it were the one who serves the disk.
 
-use crate::disk::{Platter, ROOT, State};
-use crate::world::detach;
-use fuser::{
-    BackgroundSession, BsdFileFlags, Config, Errno, FileAttr, FileHandle, FileType, Filesystem,
-    FopenFlags, Generation, INodeNo, LockOwner, MountOption, OpenFlags, RenameFlags, ReplyAttr,
-    ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyStatfs, ReplyWrite,
-    Request, TimeOrNow, WriteFlags,
-};
-use std::ffi::OsStr;
+use crate::dice::Dice;
+use crate::shell::wait;
+use std::cell::RefCell;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use tempfile::TempDir;
 
-const TTL: Duration = Duration::from_hours(1);
-const BLOCK: u64 = 4096;
-const BLOCKS: u64 = 1 << 20;
+/// What an answer begins with; libtest writes to the same stream.
+pub(crate) const ANSWER: &str = "disk: ";
+const DIR: &str = "NEXUS_TEST_DISK";
 
-/// A platter in a drive, until it is ejected.
+/// A disk, mounted until it is dropped.
 pub(crate) struct Drive {
-    platter: Platter,
     dir: TempDir,
-    session: Option<BackgroundSession>,
+    process: Child,
+    orders: Option<ChildStdin>,
+    answers: RefCell<BufReader<ChildStdout>>,
 }
 
 impl Drive {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let mut drive = Self {
-            platter: Platter::new(),
+        let mut process = Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--ignored",
+                "--exact",
+                "--nocapture",
+                "drive::serves_a_disk",
+            ])
+            .env(DIR, dir.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let drive = Self {
             dir,
-            session: None,
+            orders: process.stdin.take(),
+            answers: RefCell::new(BufReader::new(process.stdout.take().unwrap())),
+            process,
         };
         drive.spin_up();
         drive
     }
 
-    pub(crate) fn platter(&self) -> &Platter {
-        &self.platter
-    }
-
+    /// A data directory on the disk.
     pub(crate) fn data(&self) -> PathBuf {
         self.dir.path().join("data")
     }
 
-    /// A fresh mount of the same platter: whatever the kernel had cached of it is forgotten too.
-    pub(crate) fn spin_up(&mut self) {
-        self.eject();
-        let mut config = Config::default();
-        config.mount_options = vec![MountOption::FSName("testdisk".to_owned())];
-        config.n_threads = Some(2);
-        let session = fuser::spawn_mount(Served(self.platter.clone()), self.dir.path(), &config);
-        self.session = Some(session.unwrap());
+    #[track_caller]
+    fn order(&self, order: &str) -> String {
+        writeln!(self.orders.as_ref().unwrap(), "{order}").unwrap();
+        loop {
+            let mut line = String::new();
+            assert!(
+                self.answers.borrow_mut().read_line(&mut line).unwrap() > 0,
+                "the disk is gone"
+            );
+            if let Some(answer) = line.trim_end_matches('\n').strip_prefix(ANSWER) {
+                return answer.to_owned();
+            }
+        }
     }
 
-    fn eject(&mut self) {
-        if let Some(session) = self.session.take() {
-            detach(self.dir.path());
-            // Already unmounted: there is nothing left for it to fail at.
-            drop(session);
-        }
+    /// A fresh mount of the same disk: whatever the kernel had cached of it is forgotten.
+    pub(crate) fn spin_up(&self) {
+        self.order("spin-up");
+    }
+
+    /// Lets the power fail with the `n`th operation from now on that changes the disk.
+    pub(crate) fn cut_after(&self, n: u64) {
+        self.order(&format!("cut {n}"));
+    }
+
+    /// Lets the `n`th operation from now on fail, once.
+    pub(crate) fn fail_once(&self, n: u64, errno: i32) {
+        self.order(&format!("fail {n} {errno}"));
+    }
+
+    /// Whether the failure that was ordered has come.
+    pub(crate) fn has_fired(&self) -> bool {
+        self.order("fired") == "true"
+    }
+
+    /// Ends the trouble; tells whether it came.
+    pub(crate) fn calm(&self) -> bool {
+        self.order("calm") == "true"
+    }
+
+    /// How many operations have changed the disk, or tried to.
+    pub(crate) fn count(&self) -> u64 {
+        self.order("count").parse().unwrap()
+    }
+
+    /// Ends a cut as if only the processes had died: everything written is there.
+    pub(crate) fn keep_unsynced(&self) {
+        self.calm();
+    }
+
+    /// Gives the power back: what was not synced is there or is not.
+    pub(crate) fn forget_unsynced(&self, dice: &mut Dice) {
+        println!("{}", self.order(&format!("forget {}", dice.next())));
     }
 }
 
 impl Drop for Drive {
     fn drop(&mut self) {
-        self.eject();
+        self.orders = None;
+        if wait(&mut self.process).is_none() {
+            println!("the disk does not end");
+        }
     }
 }
 
-struct Served(Platter);
-
-fn attr(state: &State, ino: u64) -> FileAttr {
-    let inode = &state.inodes[&ino];
-    let size = inode.data.len() as u64;
-    let links = state.names.values().filter(|named| **named == ino).count();
-    FileAttr {
-        ino: INodeNo(ino),
-        size,
-        blocks: size.div_ceil(512),
-        atime: UNIX_EPOCH,
-        mtime: UNIX_EPOCH,
-        ctime: UNIX_EPOCH,
-        crtime: UNIX_EPOCH,
-        kind: inode.kind,
-        perm: inode.mode,
-        nlink: u32::try_from(links.max(1)).unwrap(),
-        uid: inode.owner.0,
-        gid: inode.owner.1,
-        rdev: 0,
-        blksize: 4096,
-        flags: 0,
-    }
-}
-
-impl Served {
-    /// Makes a node with a name.
-    fn make(
-        &self,
-        req: &Request,
-        parent: INodeNo,
-        name: &OsStr,
-        kind: FileType,
-        mode: u32,
-    ) -> Result<FileAttr, Errno> {
-        let mut state = self.0.lock();
-        state.strike()?;
-        if state.find(parent.0, name).is_some() {
-            return Err(Errno::EEXIST);
-        }
-        let ino = state.add(kind, mode, (req.uid(), req.gid()));
-        state.rename_all(vec![((parent.0, name.to_owned()), Some(ino))]);
-        Ok(attr(&state, ino))
-    }
-
-    fn remove(&self, parent: INodeNo, name: &OsStr) -> Result<(), Errno> {
-        let mut state = self.0.lock();
-        state.strike()?;
-        let ino = state.find(parent.0, name).ok_or(Errno::ENOENT)?;
-        if !state.is_empty(ino) {
-            return Err(Errno::ENOTEMPTY);
-        }
-        state.rename_all(vec![((parent.0, name.to_owned()), None)]);
-        Ok(())
-    }
-
-    fn change(&self, change: impl FnOnce(&mut State)) -> Result<(), Errno> {
-        let mut state = self.0.lock();
-        state.strike()?;
-        change(&mut state);
-        Ok(())
-    }
-}
-
-fn end(reply: ReplyEmpty, done: Result<(), Errno>) {
-    match done {
-        Ok(()) => reply.ok(),
-        Err(e) => reply.error(e),
-    }
-}
-
-fn enter(reply: ReplyEntry, made: Result<FileAttr, Errno>) {
-    match made {
-        Ok(attr) => reply.entry(&TTL, &attr, Generation(0)),
-        Err(e) => reply.error(e),
-    }
-}
-
-impl Filesystem for Served {
-    fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        let state = self.0.lock();
-        let found = state
-            .powered()
-            .and_then(|()| state.find(parent.0, name).ok_or(Errno::ENOENT));
-        enter(reply, found.map(|ino| attr(&state, ino)));
-    }
-
-    fn getattr(&self, _: &Request, ino: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
-        reply.attr(&TTL, &attr(&self.0.lock(), ino.0));
-    }
-
-    fn setattr(
-        &self,
-        _: &Request,
-        ino: INodeNo,
-        mode: Option<u32>,
-        _: Option<u32>,
-        _: Option<u32>,
-        size: Option<u64>,
-        _: Option<TimeOrNow>,
-        _: Option<TimeOrNow>,
-        _: Option<SystemTime>,
-        _: Option<FileHandle>,
-        _: Option<SystemTime>,
-        _: Option<SystemTime>,
-        _: Option<SystemTime>,
-        _: Option<BsdFileFlags>,
-        reply: ReplyAttr,
-    ) {
-        let done = self.change(|state| {
-            if let Some(mode) = mode {
-                let mode = u16::try_from(mode & 0o7777).unwrap();
-                state.inodes.get_mut(&ino.0).unwrap().mode = mode;
-            }
-            if let Some(size) = size {
-                state.resize(ino.0, usize::try_from(size).unwrap());
-            }
-        });
-        match done {
-            Ok(()) => reply.attr(&TTL, &attr(&self.0.lock(), ino.0)),
-            Err(e) => reply.error(e),
-        }
-    }
-
-    fn mknod(
-        &self,
-        req: &Request,
-        parent: INodeNo,
-        name: &OsStr,
-        mode: u32,
-        _: u32,
-        _: u32,
-        reply: ReplyEntry,
-    ) {
-        let socket = mode & libc::S_IFMT == libc::S_IFSOCK;
-        let kind = if socket {
-            FileType::Socket
-        } else {
-            FileType::RegularFile
-        };
-        enter(reply, self.make(req, parent, name, kind, mode));
-    }
-
-    fn mkdir(
-        &self,
-        req: &Request,
-        parent: INodeNo,
-        name: &OsStr,
-        mode: u32,
-        _: u32,
-        reply: ReplyEntry,
-    ) {
-        enter(
-            reply,
-            self.make(req, parent, name, FileType::Directory, mode),
-        );
-    }
-
-    fn create(
-        &self,
-        req: &Request,
-        parent: INodeNo,
-        name: &OsStr,
-        mode: u32,
-        _: u32,
-        _: i32,
-        reply: ReplyCreate,
-    ) {
-        match self.make(req, parent, name, FileType::RegularFile, mode) {
-            Ok(attr) => reply.created(
-                &TTL,
-                &attr,
-                Generation(0),
-                FileHandle(0),
-                FopenFlags::empty(),
-            ),
-            Err(e) => reply.error(e),
-        }
-    }
-
-    fn unlink(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        end(reply, self.remove(parent, name));
-    }
-
-    fn rmdir(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        end(reply, self.remove(parent, name));
-    }
-
-    fn rename(
-        &self,
-        _: &Request,
-        from: INodeNo,
-        name: &OsStr,
-        to: INodeNo,
-        new: &OsStr,
-        flags: RenameFlags,
-        reply: ReplyEmpty,
-    ) {
-        let mut state = self.0.lock();
-        let found = state.find(from.0, name).ok_or(Errno::ENOENT);
-        let taken = !flags.is_empty() && state.find(to.0, new).is_some();
-        let done = state
-            .strike()
-            .and(if taken { Err(Errno::EEXIST) } else { found });
-        let done = done.map(|ino| {
-            let gone = ((from.0, name.to_owned()), None);
-            state.rename_all(vec![gone, ((to.0, new.to_owned()), Some(ino))]);
-        });
-        end(reply, done);
-    }
-
-    fn link(&self, _: &Request, ino: INodeNo, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        let key = (parent.0, name.to_owned());
-        let done = self.change(|state| state.rename_all(vec![(key, Some(ino.0))]));
-        enter(reply, done.map(|()| attr(&self.0.lock(), ino.0)));
-    }
-
-    fn read(
-        &self,
-        _: &Request,
-        ino: INodeNo,
-        _: FileHandle,
-        offset: u64,
-        size: u32,
-        _: OpenFlags,
-        _: Option<LockOwner>,
-        reply: ReplyData,
-    ) {
-        let state = self.0.lock();
-        let data = &state.inodes[&ino.0].data;
-        let from = data.len().min(usize::try_from(offset).unwrap());
-        let to = data.len().min(from + size as usize);
-        match state.powered() {
-            Ok(()) => reply.data(&data[from..to]),
-            Err(e) => reply.error(e),
-        }
-    }
-
-    fn write(
-        &self,
-        _: &Request,
-        ino: INodeNo,
-        _: FileHandle,
-        offset: u64,
-        data: &[u8],
-        _: WriteFlags,
-        _: OpenFlags,
-        _: Option<LockOwner>,
-        reply: ReplyWrite,
-    ) {
-        let at = usize::try_from(offset).unwrap();
-        match self.change(|state| state.write(ino.0, at, data)) {
-            Ok(()) => reply.written(u32::try_from(data.len()).unwrap()),
-            Err(e) => reply.error(e),
-        }
-    }
-
-    fn flush(&self, _: &Request, _: INodeNo, _: FileHandle, _: LockOwner, reply: ReplyEmpty) {
-        reply.ok();
-    }
-
-    fn fsync(&self, _: &Request, ino: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
-        end(reply, self.change(|state| state.sync_file(ino.0)));
-    }
-
-    fn fsyncdir(&self, _: &Request, ino: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
-        end(reply, self.change(|state| state.sync_names(ino.0)));
-    }
-
-    fn readdir(
-        &self,
-        _: &Request,
-        ino: INodeNo,
-        _: FileHandle,
-        offset: u64,
-        mut reply: ReplyDirectory,
-    ) {
-        let state = self.0.lock();
-        let below = state
-            .names
-            .range((ino.0, "".into())..(ino.0 + 1, "".into()));
-        let named = below.map(|((_, name), ino)| (name.clone(), *ino, state.inodes[ino].kind));
-        let dots = [".", ".."].map(|name| (name.into(), ROOT, FileType::Directory));
-        let skip = usize::try_from(offset).unwrap();
-        for (n, (name, ino, kind)) in dots.into_iter().chain(named).enumerate().skip(skip) {
-            if reply.add(INodeNo(ino), n as u64 + 1, kind, &name) {
-                break;
-            }
-        }
-        reply.ok();
-    }
-
-    fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {
-        let block = u32::try_from(BLOCK).unwrap();
-        reply.statfs(BLOCKS, BLOCKS, BLOCKS, BLOCKS, BLOCKS, block, 255, block);
-    }
-
-    fn fallocate(
-        &self,
-        _: &Request,
-        ino: INodeNo,
-        _: FileHandle,
-        offset: u64,
-        length: u64,
-        mode: i32,
-        reply: ReplyEmpty,
-    ) {
-        if mode != 0 {
-            return reply.error(Errno::EOPNOTSUPP);
-        }
-        let end_of = usize::try_from(offset + length).unwrap();
-        end(
-            reply,
-            self.change(|state| {
-                let size = state.inodes[&ino.0].data.len();
-                state.resize(ino.0, size.max(end_of));
-            }),
-        );
+#[test]
+#[ignore = "not a test: the process of a disk, started by tests that need one"]
+#[allow(clippy::disallowed_methods, reason = "told by the test that starts it")]
+fn serves_a_disk() {
+    if let Ok(dir) = std::env::var(DIR) {
+        crate::served::serve(dir.as_ref());
     }
 }

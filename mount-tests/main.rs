@@ -11,6 +11,7 @@
 mod dice;
 mod disk;
 mod drive;
+mod served;
 mod shell;
 mod world;
 
@@ -21,3 +22,6 @@ mod crash;
 mod model;
 mod powercut;
 mod budget;
+mod store;
+mod verify;
+mod input;

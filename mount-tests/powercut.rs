@@ -4,7 +4,7 @@
 
 use crate::dice::{Dice, setting};
 use crate::drive::Drive;
-use crate::shell::wait;
+use crate::shell::{run, wait};
 use crate::world::{World, end};
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -120,16 +120,16 @@ fn what_was_synced_survives_power_cuts() {
     let mut dice = Dice::new("power cut");
     for round in 0..setting("NEXUS_CUT_ROUNDS").unwrap_or(15) {
         println!("round {round}");
-        let mut drive = Drive::new();
+        let drive = Drive::new();
         let world = World::at(drive.data());
         world.start();
         let mut first = 0;
         for _ in 0..2 {
             let daemon = world.daemon();
-            drive.platter().cut_after(1 + dice.below(300));
+            drive.cut_after(1 + dice.below(300));
             let told = write_until_dark(&world, dice.next(), first);
             end(daemon);
-            drive.platter().forget_unsynced(&mut dice);
+            drive.forget_unsynced(&mut dice);
             drive.spin_up();
             world.start();
             world.is_sound();
@@ -143,15 +143,18 @@ fn what_was_synced_survives_power_cuts() {
 #[test]
 fn what_the_api_wrote_survives_power_cuts() {
     let mut dice = Dice::new("power cut");
-    let mut drive = Drive::new();
+    let drive = Drive::new();
     let world = World::at(drive.data());
     world.start();
     for n in 0..6 {
-        let text = format!("text {n} ").repeat(dice.index(20_000) + 1);
+        let text = format!("text {n} ").repeat(dice.index(200_000) + 1);
         let path = format!("/workspace/api-{n}");
-        world.nexus(&["write", &path, &text]).must();
+        let source = world.host("host").join("text");
+        fs::write(&source, &text).unwrap();
+        let mut write = world.command(&["write", &path]);
+        run(write.stdin(File::open(&source).unwrap())).must();
         end(world.daemon());
-        drive.platter().forget_unsynced(&mut dice);
+        drive.forget_unsynced(&mut dice);
         drive.spin_up();
         world.start();
         assert_eq!(world.nexus(&["cat", &path]).must(), text);
@@ -164,12 +167,12 @@ fn what_the_api_wrote_survives_power_cuts() {
 fn the_first_start_can_be_cut_anywhere() {
     let mut dice = Dice::new("first start");
     for _ in 0..12 {
-        let mut drive = Drive::new();
+        let drive = Drive::new();
         let world = World::at(drive.data());
-        drive.platter().cut_after(1 + dice.below(80));
+        drive.cut_after(1 + dice.below(80));
         world.try_start();
         world.stop_everything();
-        drive.platter().forget_unsynced(&mut dice);
+        drive.forget_unsynced(&mut dice);
         drive.spin_up();
         world.start();
         fs::write(world.path("f"), "works").unwrap();
@@ -209,7 +212,7 @@ const DEEDS: [(&str, usize, Deed); 3] = [
 fn fail_everywhere(errno: i32) {
     // semantics.md §5: "ENOSPC, EIO and a broken database are reported by the call that met them; what was there stays."
     let mut dice = Dice::new("failing disk");
-    let mut drive = Drive::new();
+    let drive = Drive::new();
     let world = World::at(drive.data());
     world.start();
     let daemon = world.daemon();
@@ -218,9 +221,9 @@ fn fail_everywhere(errno: i32) {
     for (name, size, deed) in DEEDS {
         for k in 1.. {
             n += 1;
-            drive.platter().fail_once(k, errno);
+            drive.fail_once(k, errno);
             let outcome = deed(&world, n);
-            let fired = drive.platter().calm();
+            let fired = drive.calm();
             match outcome {
                 Ok(()) => done.push((name.to_owned(), n, size)),
                 Err(e) => {
@@ -247,7 +250,7 @@ fn fail_everywhere(errno: i32) {
     assert!(refused > 0, "no call ever met the trouble");
     world.is_sound();
     end(daemon);
-    drive.platter().forget_unsynced(&mut dice);
+    drive.forget_unsynced(&mut dice);
     drive.spin_up();
     world.start();
     world.is_sound();

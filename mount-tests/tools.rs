@@ -99,9 +99,9 @@ fn rsync_transfers_nothing_the_second_time() {
     sh(&host, ZOO);
     let back = format!(
         r"{PORTRAIT}
-rsync -aHAX zoo/ {mount}/copy/
-rsync -aHAXc --itemize-changes zoo/ {mount}/copy/
-rsync -aHAX {mount}/copy/ back/; rsync -aHAXc --itemize-changes {mount}/copy/ back/
+rsync --modify-window=-1 -aHAX zoo/ {mount}/copy/
+rsync --modify-window=-1 -aHAXc --itemize-changes zoo/ {mount}/copy/
+rsync --modify-window=-1 -aHAX {mount}/copy/ back/; rsync --modify-window=-1 -aHAXc --itemize-changes {mount}/copy/ back/
 portrait zoo > 1; portrait back > 2; diff 1 2"
     );
     // Modes are kept in the whole by a mount for POSIX; a private workspace masks what others get.
@@ -249,7 +249,7 @@ fn the_whole_mode_is_kept_where_the_mask_is_open() {
         &format!("{ZOO}chown -R 1234:4321 zoo/deep; chmod 4755 zoo/numbers; mknod zoo/null c 1 3"),
     );
     let text = format!(
-        r"rsync -aHAX zoo/ {0}/t/; rsync -aHAXc --itemize-changes zoo/ {0}/t/",
+        r"rsync --modify-window=-1 -aHAX zoo/ {0}/t/; rsync --modify-window=-1 -aHAXc --itemize-changes zoo/ {0}/t/",
         world.workspace().display()
     );
     assert_eq!(sh(&host, &text), "");

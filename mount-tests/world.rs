@@ -142,10 +142,17 @@ impl World {
     /// The records of the log, oldest first.
     #[track_caller]
     pub(crate) fn log(&self, arguments: &[&str]) -> Vec<Value> {
+        // Enough for all of them.
         let all = [&["log", "--json", "--limit", "100000"], arguments].concat();
         let mut records = json_lines(&self.nexus(&all).must());
         records.sort_by_key(|record| record["op"].as_u64());
         records
+    }
+
+    /// How many mounts the daemon has.
+    #[track_caller]
+    pub(crate) fn mounts(&self) -> usize {
+        self.ctl(&["mounts"])["mounts"].as_array().unwrap().len()
     }
 
     /// Mounts; starts the daemon when none runs.
@@ -196,7 +203,12 @@ impl World {
                 end(Pid::from_raw(pid).unwrap());
             }
         }
-        detach(&self.mount);
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let place = |line: &str| line.split(' ').nth(4).map(PathBuf::from);
+        let ours = mounts.lines().filter_map(place);
+        for mount in ours.filter(|mount| mount.starts_with(self.dir.path())) {
+            detach(&mount);
+        }
     }
 
     /// Everything that checks itself agrees that nothing is wrong.

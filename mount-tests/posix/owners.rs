@@ -106,6 +106,7 @@ fn a_write_takes_the_setuid_bit_away() {
 #[test]
 fn a_stranger_sees_no_tenant() {
     let Some(world) = village() else { return };
+    // semantics.md §2: "On a mount made with `--identity os` the calling uid decides; a uid without a user has no tenant."
     let seen = as_user(
         29_999,
         Path::new("/"),
@@ -122,6 +123,7 @@ fn a_stranger_sees_no_tenant() {
 
 #[test]
 fn a_file_made_on_a_single_identity_mount_is_the_users_own() {
+    // semantics.md §2: "A mount shows one tenant. By default every process on it acts as the user the mount was made for."
     let world = World::new();
     fs::write(world.path("f"), "").unwrap();
     let meta = fs::metadata(world.path("f")).unwrap();

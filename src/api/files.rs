@@ -2,7 +2,7 @@
 
 use super::Command;
 use super::context::{Context, path_of};
-use crate::core::{FsPath, Kind, Name, Result, Text};
+use crate::core::{FsPath, Kind, Name, Result, Text, error::fail};
 use crate::fs::{Found, RenameMode};
 use crate::meta::{FileKind, Node};
 use serde::{Deserialize, Serialize};
@@ -186,6 +186,9 @@ impl Command for Mkdir {
         let path = path_of(&self.path)?;
         if self.parents {
             make_all(cx, &path)?;
+        } else if cx.engine().resolve_link(cx.caller, &path).is_ok() {
+            // Before anything is said about permission (mkdir(2)).
+            return fail(Kind::Exists, format!("{path} exists"));
         } else {
             let (dir, name) = cx.engine().resolve_parent(cx.caller, &path)?;
             let made = cx.engine().mkdir(cx.caller, dir, name, 0o777);
@@ -208,7 +211,7 @@ pub(super) fn make_all(cx: &Context<'_>, path: &FsPath) -> Result<Found> {
         };
         if !at.is_dir() {
             let message = format!("{walked}: a file stands where a directory should");
-            return crate::core::error::fail(Kind::NotDirectory, message);
+            return fail(Kind::NotDirectory, message);
         }
     }
     Ok(at)

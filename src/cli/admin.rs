@@ -3,6 +3,7 @@
 use super::client::{Client, Socket};
 use super::output::{self, Bar};
 use super::place::Place;
+use crate::api::Asked;
 use crate::api::principals::{
     NamespaceInfo, NamespaceList, NamespaceSet, TenantCreate, TenantInfo, TenantList, UserCreate,
     UserInfo, UserList,
@@ -238,7 +239,7 @@ pub(super) fn cache_drop(place: &Place) -> Result<()> {
 
 /// Ends the daemon and returns when it is gone.
 pub(super) fn shutdown(place: &Place, force: bool) -> Result<()> {
-    let daemon = match Socket::connect(&place.socket()?, place.asked()) {
+    let daemon = match Socket::connect(&place.socket()?, Asked::default()) {
         Err(e) if e.kind() == Kind::Unavailable => return absent(place),
         daemon => daemon?,
     };

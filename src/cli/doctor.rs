@@ -3,6 +3,7 @@
 use super::client::Socket;
 use super::place::Place;
 use super::{exit, output};
+use crate::api::Asked;
 use crate::core::{Config, Kind, Result, config, error::fail};
 use crate::doors::daemon::Status;
 use crate::nexus::Nexus;
@@ -49,7 +50,7 @@ pub(super) fn run(place: &Place) -> Result<()> {
     all.extend([
         directory(&config.data_dir),
         room(&config.data_dir),
-        store(place, config),
+        store(config),
     ]);
     for finding in &all {
         if place.json {
@@ -199,9 +200,9 @@ fn room(dir: &Path) -> Finding {
 }
 
 /// The store itself: through its daemon, or by opening it, which also tells its version.
-fn store(place: &Place, config: Config) -> Finding {
+fn store(config: Config) -> Finding {
     let socket = config.socket();
-    match Socket::connect(&socket, place.asked())
+    match Socket::connect(&socket, Asked::default())
         .and_then(|s| s.post::<Status>("/daemon/status", &()))
     {
         Ok(status) => {

@@ -3,7 +3,7 @@
 use super::client::Socket;
 use super::place::Place;
 use super::{busy, output, start, supervise};
-use crate::api::Peer;
+use crate::api::{Asked, Peer};
 use crate::core::{Error, Kind, Result, Text, error::fail};
 use crate::doors::control::UmountRequest;
 use crate::doors::daemon::{
@@ -234,8 +234,8 @@ fn with_users(e: Error, dir: &Path) -> Error {
 /// The daemon that a mount belongs to, which it tells itself, whatever the data directory is.
 fn daemon_of(place: &Place, dir: &Path) -> Result<Socket> {
     match std::fs::read_link(dir.join(".nexus/control.sock")) {
-        Ok(socket) => Socket::connect(&socket, place.asked()),
-        Err(_) => Socket::connect(&place.socket()?, place.asked()),
+        Ok(socket) => Socket::connect(&socket, Asked::default()),
+        Err(_) => Socket::connect(&place.socket()?, Asked::default()),
     }
 }
 
@@ -264,7 +264,7 @@ fn mount_point(dir: &Path) -> Result<PathBuf> {
 }
 
 pub(super) fn mounts(place: &Place) -> Result<()> {
-    let all = match Socket::connect(&place.socket()?, place.asked()) {
+    let all = match Socket::connect(&place.socket()?, Asked::default()) {
         Err(e) if e.kind() == Kind::Unavailable => Mounts::default(),
         daemon => daemon?.post("/daemon/mounts", &())?,
     };

@@ -2,7 +2,7 @@
 
 use super::client::Client;
 use crate::access::namespace;
-use crate::core::{Error, FsPath, Kind, Result, Text};
+use crate::core::{FsPath, Kind, Result, Text, error::fail};
 use crate::doors::daemon::{MountInfo, Mounts};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -22,15 +22,23 @@ pub(super) fn in_nexus(client: &Client, argument: &OsStr) -> Result<Text> {
         None => Mounts::default(),
     };
     let found = below(&mounts, &absolute).or_else(|| below(&mounts, &real(&absolute)?));
-    let missing = || {
-        let message = format!(
-            "{} is neither a path in Nexus (as /workspace/…) nor below a mount",
-            absolute.display()
-        );
-        Error::new(Kind::NotFound, message)
+    let path = match found {
+        Some(path) => FsPath::parse(&path)?,
+        None => elsewhere(argument, &absolute)?,
     };
-    let path = FsPath::parse(&found.ok_or_else(missing)?)?;
     Ok(Text(path.to_bytes()))
+}
+
+/// A path below no mount: absolute, it is Nexus's to refuse; relative, it means nothing here.
+fn elsewhere(argument: &OsStr, absolute: &Path) -> Result<FsPath> {
+    if Path::new(argument).is_absolute() {
+        return FsPath::parse(argument.as_bytes());
+    }
+    let message = format!(
+        "{} is neither a path in Nexus (as /workspace/…) nor below a mount",
+        absolute.display()
+    );
+    fail(Kind::NotFound, message)
 }
 
 /// A path whose first name is one of ours is meant as it is.

@@ -3,7 +3,7 @@
 use super::client::Socket;
 use super::daemon::Report;
 use super::place::Place;
-use crate::api::Failure;
+use crate::api::{Asked, Failure};
 use crate::core::{Error, Kind, Result, config};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{BufRead as _, BufReader};
@@ -28,7 +28,7 @@ pub(super) fn ensure(place: &Place, supervise: bool) -> Result<Socket> {
     let socket = place.socket()?;
     let mut tries = 0;
     loop {
-        match Socket::connect(&socket, place.asked()) {
+        match Socket::connect(&socket, Asked::default()) {
             Err(e) if e.kind() == Kind::Unavailable => {}
             answered => return answered,
         }
@@ -36,7 +36,7 @@ pub(super) fn ensure(place: &Place, supervise: bool) -> Result<Socket> {
             // A command that is done soon, or a daemon that answers soon.
             Err(e) if e.kind() == Kind::Busy && tries < TRIES => tries += 1,
             Err(e) => return Err(e),
-            Ok(()) => return Socket::connect(&socket, place.asked()),
+            Ok(()) => return Socket::connect(&socket, Asked::default()),
         }
         std::thread::sleep(PAUSE);
     }

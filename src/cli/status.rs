@@ -3,13 +3,14 @@
 use super::client::Socket;
 use super::place::Place;
 use super::{mount, output};
+use crate::api::Asked;
 use crate::core::{Kind, Result, Text};
 use crate::doors::daemon::{Pending, Status};
 use crate::facts::VERSION;
 use std::os::unix::ffi::OsStrExt as _;
 
 pub(super) fn run(place: &Place) -> Result<()> {
-    let status = match Socket::connect(&place.socket()?, place.asked()) {
+    let status = match Socket::connect(&place.socket()?, Asked::default()) {
         Err(e) if e.kind() == Kind::Unavailable => absent(place)?,
         daemon => daemon?.post("/daemon/status", &())?,
     };

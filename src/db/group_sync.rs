@@ -3,16 +3,15 @@
 //! A sync covers what was written before it started. A caller that arrives while one runs therefore needs the next one,
 //! and waits for at most two.
 
-use std::io;
 use std::sync::{Condvar, Mutex, PoisonError};
 
-use crate::core::error::fail;
-use crate::core::{Error, Kind, Result};
+use crate::core::Result;
 
 #[derive(Debug, Default)]
 struct Progress {
     started: u64,
     finished: u64,
+    running: bool,
     failed: bool,
 }
 
@@ -27,6 +26,14 @@ pub(super) struct GroupSync {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ticket(u64);
 
+/// What the syncs before left behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Past {
+    Sound,
+    /// The last one failed: what it should have covered has to be written again before a sync can mean it.
+    Failed,
+}
+
 impl GroupSync {
     /// Names the sync that covers everything written before this call.
     pub(super) fn ticket(&self) -> Ticket {
@@ -39,36 +46,40 @@ impl GroupSync {
         )
     }
 
-    /// Returns once the ticket's sync has finished, running `sync` itself when nobody else does.
-    ///
-    /// After one failure every call fails: the kernel reports a lost write once, forgets the pages and would call the
-    /// next sync of the same file a success (fsync(2), "fsyncgate").
-    pub(super) fn wait(&self, ticket: Ticket, sync: impl Fn() -> io::Result<()>) -> Result<()> {
+    /// Notes that somebody else's sync failed: the next one starts from [`Past::Failed`].
+    pub(super) fn distrust(&self) {
+        self.progress
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .failed = true;
+    }
+
+    /// Returns once a sync with the ticket's number or a later one has succeeded, running `sync` itself when nobody
+    /// else does. One that fails fails for its caller alone; the others try again.
+    pub(super) fn wait(&self, ticket: Ticket, sync: impl Fn(Past) -> Result<()>) -> Result<()> {
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         while progress.finished < ticket.0 {
-            if progress.failed {
-                return fail(
-                    Kind::Io,
-                    "an earlier sync of the database failed: restart to recover",
-                );
-            }
-            if progress.started > progress.finished {
+            if progress.running {
                 progress = self
                     .finished
                     .wait(progress)
                     .unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
+            progress.running = true;
             progress.started += 1;
+            let past = if progress.failed {
+                Past::Failed
+            } else {
+                Past::Sound
+            };
             drop(progress);
-            let outcome = sync();
+            let outcome = sync(past);
             progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+            progress.running = false;
+            progress.failed = outcome.is_err();
             self.finished.notify_all();
-            if let Err(e) = outcome {
-                // `finished` stays behind: nobody's ticket is ever honoured again.
-                progress.failed = true;
-                return Err(Error::new(Kind::Io, "cannot sync the database").caused_by(e));
-            }
+            outcome?;
             progress.finished = progress.started;
         }
         Ok(())
@@ -78,6 +89,7 @@ impl GroupSync {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::{Kind, error::fail};
     use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
     use std::sync::mpsc;
 
@@ -85,7 +97,7 @@ mod tests {
     fn callers_that_arrive_during_a_sync_share_the_next_one() {
         let group = GroupSync::default();
         let ran = AtomicU64::new(0);
-        let count = || {
+        let count = |_| {
             ran.fetch_add(1, SeqCst);
             Ok(())
         };
@@ -95,10 +107,10 @@ mod tests {
             let leader = group.ticket();
             let (group, released) = (&group, Mutex::new(released));
             s.spawn(move || {
-                let slow = || {
+                let slow = |past| {
                     running.send(()).unwrap();
                     released.lock().unwrap().recv().unwrap();
-                    count()
+                    count(past)
                 };
                 group.wait(leader, slow).unwrap();
             });
@@ -121,7 +133,7 @@ mod tests {
         let group = GroupSync::default();
         let ran = AtomicU64::new(0);
         for _ in 0..3 {
-            let count = || {
+            let count = |_| {
                 ran.fetch_add(1, SeqCst);
                 Ok(())
             };
@@ -131,16 +143,23 @@ mod tests {
     }
 
     #[test]
-    fn after_a_failed_sync_no_later_one_claims_success() {
+    fn a_failed_sync_fails_its_caller_and_the_next_one_knows() {
         let group = GroupSync::default();
-        let broken = || Err(io::Error::other("gone"));
-        assert_eq!(
-            group.wait(group.ticket(), broken).unwrap_err().kind(),
-            Kind::Io
-        );
-        assert_eq!(
-            group.wait(group.ticket(), || Ok(())).unwrap_err().kind(),
-            Kind::Io
-        );
+        let broken = |_| fail(Kind::Io, "gone");
+        for past in [Past::Sound, Past::Failed] {
+            let seen = |p| {
+                assert_eq!(p, past);
+                broken(p)
+            };
+            let refused = group.wait(group.ticket(), seen).unwrap_err();
+            assert_eq!(refused.kind(), Kind::Io);
+        }
+        for past in [Past::Failed, Past::Sound] {
+            let mends = |p| {
+                assert_eq!(p, past);
+                Ok(())
+            };
+            group.wait(group.ticket(), mends).unwrap();
+        }
     }
 }

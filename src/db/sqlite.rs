@@ -5,9 +5,10 @@
 
 mod readers;
 mod tx;
+mod wal;
 
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,7 +18,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use self::readers::Readers;
 use self::tx::SqliteTx;
 use super::counters::Tally;
-use super::group_sync::GroupSync;
+use super::group_sync::{GroupSync, Past};
 use super::{Counters, Db, Tx, migrate};
 use crate::core::error::fail;
 use crate::core::{Error, Kind, Result};
@@ -80,7 +81,7 @@ impl Sqlite {
         let path = path.canonicalize()?;
         let mut wal = OsString::from(&path);
         wal.push("-wal");
-        let wal = File::open(wal)?;
+        let wal = OpenOptions::new().read(true).write(true).open(wal)?;
         if let Some(dir) = path.parent() {
             File::open(dir)?.sync_all()?;
         }
@@ -120,9 +121,13 @@ impl Sqlite {
         if changes - keeper.done < CHECKPOINT_AFTER {
             return Ok(());
         }
-        keeper
+        // Ours first: it knows whether an earlier sync of the log failed, and a checkpoint must not build on that.
+        self.sync()?;
+        let moved = keeper
             .conn
-            .query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(()))
+            .query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(()));
+        moved
+            .inspect_err(|_| self.group.distrust())
             .map_err(|e| failure("checkpoint", e))?;
         keeper.done = changes;
         Ok(())
@@ -141,6 +146,19 @@ impl Sqlite {
             );
         }
         Ok(())
+    }
+
+    fn sync_log(&self, past: Past) -> Result<()> {
+        self.tally.sync();
+        if past == Past::Failed {
+            // Nobody adds frames meanwhile.
+            let writer = self.lock();
+            let frames: i64 = writer
+                .query_row("PRAGMA wal_checkpoint(NOOP)", (), |row| row.get(1))
+                .map_err(|e| failure("measure its log", e))?;
+            wal::rewrite(&self.wal, u64::try_from(frames).unwrap_or(0))?;
+        }
+        Ok(self.wal.sync_data()?)
     }
 
     /// A thread that panicked with the writer in hand has rolled back on its way out.
@@ -182,10 +200,9 @@ impl Db for Sqlite {
     /// main file, and the main file before the log is written over (synchronous=NORMAL, sqlite.org/wal.html).
     fn sync(&self) -> Result<()> {
         let ticket = self.group.ticket();
-        self.group.wait(ticket, || {
-            self.tally.sync();
-            self.wal.sync_data()
-        })
+        self.group
+            .wait(ticket, |past| self.sync_log(past))
+            .map_err(|e| e.context("cannot sync the database"))
     }
 
     fn migrate(&self) -> Result<()> {

@@ -37,8 +37,18 @@ impl Engine {
         caller: &Caller,
         f: impl FnOnce(&mut Change<'_>) -> Result<T>,
     ) -> Result<T> {
+        self.change_after(caller, |_| Ok(()), f)
+    }
+
+    /// The same, with something done first in the same transaction: before the tenant's head is read.
+    pub(super) fn change_after<T>(
+        &self,
+        caller: &Caller,
+        first: impl FnOnce(&mut dyn Tx) -> Result<()>,
+        f: impl FnOnce(&mut Change<'_>) -> Result<T>,
+    ) -> Result<T> {
         let turn = self.turn.lock();
-        let (out, events) = self.change_in_turn(caller, f)?;
+        let (out, events) = self.change_in_turn(caller, first, f)?;
         drop(turn);
         self.tell(caller, &events);
         Ok(out)
@@ -47,6 +57,7 @@ impl Engine {
     fn change_in_turn<T>(
         &self,
         caller: &Caller,
+        first: impl FnOnce(&mut dyn Tx) -> Result<()>,
         f: impl FnOnce(&mut Change<'_>) -> Result<T>,
     ) -> Result<(T, Vec<Event>)> {
         let Some(tenant) = caller.tenant else {
@@ -57,6 +68,7 @@ impl Engine {
         };
         self.stock_ids()?;
         let mut tx = self.db.begin()?;
+        first(&mut *tx)?;
         let head = tenant::lock_head(&mut *tx, tenant)?;
         let mut change = Change {
             engine: self,

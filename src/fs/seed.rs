@@ -4,6 +4,7 @@ use super::engine::Engine;
 use crate::access::namespace::NAMESPACES;
 use crate::blob::Content;
 use crate::core::{Caller, FsPath, Ino, Name, Op, Result, TenantId, Time};
+use crate::db::Tx;
 use crate::meta::tenant;
 use crate::meta::{FileKind, Namespace, Node, OpKind, Tenant};
 
@@ -17,7 +18,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Makes a tenant, its root and its namespaces.
+    /// Makes a tenant, its root and its namespaces, all or nothing.
     pub(super) fn plant(&self, name: &str) -> Result<Tenant> {
         let root = Ino(self.next_id()?);
         let tenant = self.new_tenant(name, root);
@@ -25,9 +26,8 @@ impl Engine {
             .iter()
             .map(|_| self.next_id().map(Ino))
             .collect::<Result<Vec<_>>>()?;
-        self.put_tenant(&tenant)?;
-        self.load_tenants()?;
-        self.change(&Caller::engine(tenant.id), |ch| {
+        let first = |tx: &mut dyn Tx| self.put_tenant(tx, &tenant);
+        self.change_after(&Caller::engine(tenant.id), first, |ch| {
             let links = 2 + u32::try_from(NAMESPACES.len()).unwrap_or(0);
             ch.insert(directory(&tenant, root, Ino(0), 0o755, links, ch.now))?;
             for (policy, ino) in NAMESPACES.iter().zip(ids) {
@@ -47,21 +47,21 @@ impl Engine {
                 &serde_json::json!({}),
             )
         })?;
+        self.load_tenants()?;
         Ok(tenant)
     }
 
-    fn put_tenant(&self, tenant: &Tenant) -> Result<()> {
-        let mut tx = self.db.begin()?;
-        tenant::insert_tenant(&mut *tx, tenant, self.clock.now())?;
+    fn put_tenant(&self, tx: &mut dyn Tx, tenant: &Tenant) -> Result<()> {
+        tenant::insert_tenant(tx, tenant, self.clock.now())?;
         for policy in &NAMESPACES {
             let set = Namespace {
                 name: policy.name.to_owned(),
                 mask: policy.mask,
                 group: policy.group,
             };
-            tenant::put_namespace(&mut *tx, tenant.id, &set)?;
+            tenant::put_namespace(tx, tenant.id, &set)?;
         }
-        tx.commit()
+        Ok(())
     }
 }
 

@@ -4,6 +4,7 @@ use super::reply::{Refusal, blocking, reply};
 use super::who::Connection;
 use crate::core::{Error, Kind, Result, Text};
 use crate::doors::daemon::{Daemon, MountRequest, Mounts, Standing};
+use crate::facts::Whoami;
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, State};
 use axum::http::HeaderMap;
@@ -47,16 +48,18 @@ pub(super) async fn status(
     reply(&told.await?)
 }
 
+/// An administrator sees every mount, others those of their tenant.
 pub(super) async fn mounts(
     State(daemon): Shared,
     ConnectInfo(from): From,
     headers: HeaderMap,
 ) -> Answer {
     let told = blocking(move || {
-        from.administrator(&daemon, &headers)?;
-        Ok(Mounts {
-            mounts: daemon.mounts(),
-        })
+        let caller = from.caller(&daemon, &headers)?;
+        let tenant = Whoami::of(&daemon.nexus.engine, &caller).tenant;
+        let mut mounts = daemon.mounts();
+        mounts.retain(|m| caller.admin || Some(&m.tenant) == tenant.as_ref());
+        Ok(Mounts { mounts })
     });
     reply(&told.await?)
 }
