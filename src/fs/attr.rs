@@ -183,6 +183,8 @@ impl Engine {
 
     /// Sets attributes of a node that is not in the tables: its own creator's touch belongs to the creation.
     fn set_transient(&self, caller: &Caller, ino: Ino, set: &SetAttr) -> bool {
+        // Births and unlinks take their turn, too: none comes between the question and the change.
+        let _turn = self.turn.lock();
         let own = self
             .transient
             .birth(ino)
@@ -190,13 +192,10 @@ impl Engine {
         if !own && !self.transient.is_unlinked(ino) {
             return false;
         }
-        let Some(old) = self.transient.node(ino) else {
-            return false;
-        };
-        self.files.set_times(ino, set, self.clock.now());
+        let now = self.clock.now();
+        self.files.set_times(ino, set, now);
         self.transient
-            .set(Arc::new(applied(caller, &old, set, self.clock.now())));
-        true
+            .update(ino, |old| applied(caller, old, set, now))
     }
 
     /// Notes that a file was read (relatime: when the last access is older than the last change, or a day).
@@ -205,13 +204,12 @@ impl Engine {
         if node.atime > node.mtime && node.atime > node.ctime && now.0 - node.atime.0 < DAY {
             return;
         }
-        let seen = Arc::new(Node {
+        let seen = |old: &Node| Node {
             atime: now,
-            ..(**node).clone()
-        });
-        if self.transient.node(node.ino).is_some() {
-            self.transient.set(seen);
-        } else if self.cache.refresh(node, seen) {
+            ..old.clone()
+        };
+        if !self.transient.update(node.ino, seen) && self.cache.refresh(node, Arc::new(seen(node)))
+        {
             self.atimes.lock().insert(node.ino, now);
         }
     }

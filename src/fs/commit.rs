@@ -24,6 +24,7 @@ pub struct Change<'a> {
     head: Head,
     nodes: HashMap<Ino, Option<Arc<Node>>>,
     entries: Vec<(Place, Option<Arc<Entry>>)>,
+    lost: Vec<(Place, Ino)>,
     /// Nodes whose last name went: they live on while they are open.
     unlinked: Vec<Arc<Node>>,
     births: Vec<Ino>,
@@ -79,6 +80,7 @@ impl Engine {
             head,
             nodes: HashMap::new(),
             entries: Vec::new(),
+            lost: Vec::new(),
             unlinked: Vec::new(),
             births: Vec::new(),
             contents: Vec::new(),
@@ -163,6 +165,9 @@ impl Change<'_> {
     }
 
     fn replace(&mut self, old: &Node, new: Node) -> Result<()> {
+        if old.nlink == 0 {
+            return Err(super::engine::no_node(old.ino));
+        }
         node::put(&mut *self.tx, &new)?;
         self.add_state(new.sum().wrapping_sub(old.sum()));
         self.nodes.insert(new.ino, Some(Arc::new(new)));
@@ -217,13 +222,12 @@ impl Change<'_> {
         let op = self.op();
         entry::retire(&mut *self.tx, old, op)?;
         self.add_state(old.sum().wrapping_neg());
-        self.entries.push((
-            Place {
-                parent: old.parent,
-                name: old.name.clone(),
-            },
-            None,
-        ));
+        let place = Place {
+            parent: old.parent,
+            name: old.name.clone(),
+        };
+        self.lost.push((place.clone(), old.ino));
+        self.entries.push((place, None));
         Ok(())
     }
 
@@ -349,6 +353,7 @@ impl Change<'_> {
         let delta = Delta {
             nodes: self.nodes.into_iter().collect(),
             entries: self.entries,
+            lost: self.lost,
         };
         self.engine.publish(delta, self.unlinked, &self.births);
         self.engine.events.log_grew(self.tenant, self.head.op);

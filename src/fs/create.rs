@@ -43,7 +43,10 @@ impl Engine {
                 return fail(Kind::Exists, format!("{name} exists"));
             }
             let handle = self.open(caller, ino, flags)?;
-            return Ok((self.getattr(caller, ino)?, handle));
+            return match self.getattr(caller, ino) {
+                Ok(node) => Ok((node, handle)),
+                Err(e) => self.release(caller, handle).and(Err(e)),
+            };
         }
         let wanted = Wanted {
             kind: FileKind::File,
@@ -61,6 +64,8 @@ impl Engine {
             caller: caller.clone(),
         };
         self.transient.insert_unborn(node.clone(), birth);
+        // Open before anybody can unlink it.
+        let handle = self.open_created(node.ino, flags)?;
         drop(turn);
         self.tell(
             caller,
@@ -72,7 +77,6 @@ impl Engine {
                 super::Event::Attr(parent),
             ],
         );
-        let handle = self.open_created(node.ino, flags)?;
         Ok((node, handle))
     }
 

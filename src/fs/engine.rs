@@ -138,7 +138,11 @@ impl Engine {
         if let Some(node) = self.transient.node(ino) {
             return Ok(node);
         }
-        self.stored_node(ino)?.ok_or_else(|| no_node(ino))
+        if let Some(node) = self.stored_node(ino)? {
+            return Ok(node);
+        }
+        // Between the two looks its last name may have gone: what is open is now among the transient.
+        self.transient.node(ino).ok_or_else(|| no_node(ino))
     }
 
     fn stored_node(&self, ino: Ino) -> Result<Option<Arc<Node>>> {

@@ -123,13 +123,16 @@ impl Transient {
         });
     }
 
-    /// Changes a node that is held here.
-    pub(super) fn set(&self, node: Arc<Node>) {
+    /// Changes a node that is held here, from what it is at this moment; tells whether it is.
+    pub(super) fn update(&self, ino: Ino, f: impl FnOnce(&Node) -> Node) -> bool {
+        let mut held = false;
         self.change(|i| {
-            if let Some(held) = i.nodes.get_mut(&node.ino) {
-                *held = node;
+            if let Some(node) = i.nodes.get_mut(&ino) {
+                *node = Arc::new(f(node));
+                held = true;
             }
         });
+        held
     }
 
     /// A node entered the tables.

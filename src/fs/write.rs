@@ -102,13 +102,14 @@ impl Engine {
         if caller.is_root() || mode == node.mode {
             return Ok(());
         }
-        if self.transient.node(ino).is_some() {
-            self.transient.set(Arc::new(Node {
-                mode,
-                ..(*node).clone()
-            }));
+        let turn = self.turn.lock();
+        if self.transient.update(ino, |old| Node {
+            mode: old.mode & mode,
+            ..old.clone()
+        }) {
             return Ok(());
         }
+        drop(turn);
         self.change(caller, |ch| {
             let path = self.path_of(ino)?;
             let old = ch.node(ino)?;

@@ -23,6 +23,8 @@ pub struct Delta {
     pub nodes: Vec<(Ino, Option<Arc<Node>>)>,
     /// The newest meaning of each name touched; `None` when it stands for nothing.
     pub entries: Vec<(Place, Option<Arc<Entry>>)>,
+    /// Names that nodes lost.
+    pub lost: Vec<(Place, Ino)>,
 }
 
 /// The cache of one database.
@@ -106,10 +108,11 @@ impl Cache {
             self.nodes.insert(ino, node);
         }
         for (place, entry) in delta.entries {
-            if let Some(Some(old)) = self.entries.get(&place) {
-                self.places.remove_if(&old.ino, |p| **p == place);
-            }
             self.know(place, entry);
+        }
+        // Last: one change may give a name and take it away.
+        for (place, ino) in delta.lost {
+            self.places.remove_if(&ino, |known| **known == place);
         }
     }
 

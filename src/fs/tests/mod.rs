@@ -4,6 +4,7 @@ mod calls;
 mod bytes;
 mod history;
 mod model;
+mod threads;
 mod session;
 mod walk;
 
