@@ -66,8 +66,8 @@ fn a_small_file_costs_one_transaction_and_no_host_file() {
         }
     });
     println!("{spent:?}");
-    // Creating and closing are two changes of the tree; the budget is one small transaction at close each.
-    assert!(spent.changes <= 200, "{spent:?}");
+    // One small transaction at close each; the rest is the daemon's own: numbers reserved, access times written down.
+    assert!(spent.changes <= 110, "{spent:?}");
     assert_eq!(
         spent.syncs, 0,
         "close does not wait for the disk: {spent:?}"
