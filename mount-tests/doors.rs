@@ -5,6 +5,7 @@ use crate::world::{NEXUS, World, detach, json_lines};
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
 /// Works through every file command; gives what they printed.
@@ -303,4 +304,41 @@ fn help_and_version_need_no_store() {
                 .is_empty()
         );
     }
+}
+
+#[test]
+fn a_read_only_mount_refuses_every_change_with_erofs() {
+    let world = World::new();
+    fs::write(world.path("f"), "kept").unwrap();
+    fs::create_dir(world.path("d")).unwrap();
+    let other = world.host("other");
+    world
+        .nexus(&["mount", other.to_str().unwrap(), "--read-only"])
+        .must();
+    let (f, d, new) = (
+        other.join("workspace/f"),
+        other.join("workspace/d"),
+        other.join("workspace/new"),
+    );
+    let mode = fs::Permissions::from_mode(0o600);
+    let refused = [
+        fs::write(&new, "x"),
+        fs::write(&f, "x"),
+        fs::OpenOptions::new().append(true).open(&f).map(drop),
+        fs::create_dir(&new),
+        fs::remove_file(&f),
+        fs::remove_dir(&d),
+        fs::rename(&f, &new),
+        fs::hard_link(&f, &new),
+        std::os::unix::fs::symlink("f", &new),
+        fs::set_permissions(&f, mode),
+        fs::File::open(&f).and_then(|file| file.set_modified(std::time::UNIX_EPOCH)),
+    ];
+    for (n, answer) in refused.into_iter().enumerate() {
+        let error = answer.unwrap_err().raw_os_error();
+        assert_eq!(error, Some(libc::EROFS), "call {n}");
+    }
+    assert_eq!(fs::read(&f).unwrap(), b"kept");
+    fs::write(world.path("f"), "the other mount still writes").unwrap();
+    world.is_sound();
 }

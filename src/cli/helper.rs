@@ -9,6 +9,7 @@ use crate::core::{Result, Text};
 use crate::doors::daemon::MountRequest;
 use crate::doors::fuse;
 use clap::Parser;
+use nix::mount::MsFlags;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -47,6 +48,9 @@ pub(super) struct Helper {
 }
 
 pub(super) fn run(helper: Helper) -> Result<()> {
+    if helper.options.iter().any(|option| option == "remount") {
+        return remount(&helper.dir, &helper.options);
+    }
     fuse::clear_stale(&helper.dir)?;
     let dir = helper.dir.canonicalize()?;
     let dir = Text(dir.as_os_str().as_bytes().to_vec());
@@ -65,4 +69,28 @@ pub(super) fn run(helper: Helper) -> Result<()> {
         &request,
         false,
     )
+}
+
+/// Changes the flags of a standing mount that the kernel enforces by itself: `ro`, `nosuid` and their like. mount(8) hands
+/// over the options that stand, with the new ones behind them; what is not a flag stays as it is.
+fn remount(dir: &Path, options: &[String]) -> Result<()> {
+    let mut flags = MsFlags::MS_REMOUNT;
+    for option in options {
+        let (flag, on) = match option.as_str() {
+            "ro" => (MsFlags::MS_RDONLY, true),
+            "rw" => (MsFlags::MS_RDONLY, false),
+            "nosuid" => (MsFlags::MS_NOSUID, true),
+            "suid" => (MsFlags::MS_NOSUID, false),
+            "nodev" => (MsFlags::MS_NODEV, true),
+            "dev" => (MsFlags::MS_NODEV, false),
+            "noexec" => (MsFlags::MS_NOEXEC, true),
+            "exec" => (MsFlags::MS_NOEXEC, false),
+            "noatime" => (MsFlags::MS_NOATIME, true),
+            _ => continue,
+        };
+        flags.set(flag, on);
+    }
+    let none: Option<&str> = None;
+    nix::mount::mount(none, dir, none, flags, none).map_err(std::io::Error::from)?;
+    Ok(())
 }
