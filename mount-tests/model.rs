@@ -47,15 +47,7 @@ fn compare(world: &World, name: &str, calls: &[Call]) -> Result<(), TestCaseErro
 #[test]
 fn random_calls_do_what_a_plain_directory_does() {
     let world = World::new();
-    world.ctl(&[
-        "namespace",
-        "set",
-        "workspace",
-        "--mask",
-        "0777",
-        "--group",
-        "keep",
-    ]);
+    world.follow_posix();
     let mut dice = Dice::new("model");
     let cases = u32::try_from(setting("NEXUS_MODEL_CASES").unwrap_or(60)).unwrap();
     let calls = usize::try_from(setting("NEXUS_MODEL_OPS").unwrap_or(60)).unwrap();

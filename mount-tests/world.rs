@@ -34,10 +34,9 @@ impl World {
         world
     }
 
-    /// A multi-user mount whose workspace follows POSIX to the letter (semantics.md §3).
-    pub(crate) fn many_users() -> Self {
-        let world = Self::with(&["--identity", "os", "--allow-other"]);
-        world.ctl(&[
+    /// Lets the workspace behave as POSIX says, without a mask.
+    pub(crate) fn follow_posix(&self) {
+        self.ctl(&[
             "namespace",
             "set",
             "workspace",
@@ -46,6 +45,12 @@ impl World {
             "--group",
             "keep",
         ]);
+    }
+
+    /// A multi-user mount whose workspace follows POSIX to the letter (semantics.md §3).
+    pub(crate) fn many_users() -> Self {
+        let world = Self::with(&["--identity", "os", "--allow-other"]);
+        world.follow_posix();
         let open = fs::Permissions::from_mode(0o777);
         fs::create_dir(world.path("t")).unwrap();
         fs::set_permissions(world.path("t"), open).unwrap();

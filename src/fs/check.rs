@@ -2,8 +2,9 @@
 
 use super::engine::Engine;
 use crate::core::{Ino, Result, TenantId};
+use crate::db::Tx;
 use crate::meta::node::Tense;
-use crate::meta::{FileKind, Node, entry, node, tenant, xattr};
+use crate::meta::{FileKind, Node, Page, entry, node, tenant, xattr};
 use std::collections::HashMap;
 
 /// How many rows one query of a check fetches.
@@ -84,26 +85,33 @@ impl Engine {
     }
 }
 
-fn scan_nodes(
-    tx: &mut dyn crate::db::Tx,
-    present: &mut Present,
-    report: &mut Report,
+/// Visits every row of a table, a page at a time from behind `after`.
+pub(super) fn each_row<K, T>(
+    mut after: K,
+    mut page: impl FnMut(&K) -> Result<Page<K, T>>,
+    mut visit: impl FnMut(Result<T>),
 ) -> Result<()> {
-    let mut after = (0, 0);
     loop {
-        let page = node::page(tx, Tense::Present, after, PAGE)?;
-        let Some((last, _)) = page.last() else {
+        let rows = page(&after)?;
+        if rows.is_empty() {
             return Ok(());
-        };
-        after = *last;
-        for (_, row) in page {
-            report.checked += 1;
-            if let Some(node) = report.note(row) {
-                present.add_state(node.tenant, node.sum());
-                present.nodes.insert(node.ino, seen(&node));
-            }
+        }
+        for (key, row) in rows {
+            after = key;
+            visit(row);
         }
     }
+}
+
+fn scan_nodes(tx: &mut dyn Tx, present: &mut Present, report: &mut Report) -> Result<()> {
+    let page = |after: &(u64, u64)| node::page(tx, Tense::Present, *after, PAGE);
+    each_row((0, 0), page, |row| {
+        report.checked += 1;
+        if let Some(node) = report.note(row) {
+            present.add_state(node.tenant, node.sum());
+            present.nodes.insert(node.ino, seen(&node));
+        }
+    })
 }
 
 fn seen(node: &Node) -> Seen {
@@ -124,25 +132,14 @@ fn seen(node: &Node) -> Seen {
     }
 }
 
-fn scan_entries(
-    tx: &mut dyn crate::db::Tx,
-    present: &mut Present,
-    report: &mut Report,
-) -> Result<()> {
-    let mut after = (0, Vec::new());
-    loop {
-        let page = entry::page(tx, (after.0, &after.1), PAGE)?;
-        let Some((last, _)) = page.last() else {
-            return Ok(());
-        };
-        after.clone_from(last);
-        for (_, row) in page {
-            report.checked += 1;
-            if let Some(entry) = report.note(row) {
-                judge_entry(&entry, present, report);
-            }
+fn scan_entries(tx: &mut dyn Tx, present: &mut Present, report: &mut Report) -> Result<()> {
+    let page = |after: &(u64, Vec<u8>)| entry::page(tx, (after.0, &after.1), PAGE);
+    each_row((0, Vec::new()), page, |row| {
+        report.checked += 1;
+        if let Some(entry) = report.note(row) {
+            judge_entry(&entry, present, report);
         }
-    }
+    })
 }
 
 fn judge_entry(entry: &entry::Entry, present: &mut Present, report: &mut Report) {
@@ -171,32 +168,21 @@ fn judge_entry(entry: &entry::Entry, present: &mut Present, report: &mut Report)
     present.add_state(tenant, entry.sum());
 }
 
-fn scan_xattrs(
-    tx: &mut dyn crate::db::Tx,
-    present: &mut Present,
-    report: &mut Report,
-) -> Result<()> {
-    let mut after = (0, Vec::new());
-    loop {
-        let page = xattr::page(tx, (after.0, &after.1), PAGE)?;
-        let Some((last, _)) = page.last() else {
-            return Ok(());
+fn scan_xattrs(tx: &mut dyn Tx, present: &mut Present, report: &mut Report) -> Result<()> {
+    let page = |after: &(u64, Vec<u8>)| xattr::page(tx, (after.0, &after.1), PAGE);
+    each_row((0, Vec::new()), page, |row| {
+        report.checked += 1;
+        let Some(attribute) = report.note(row) else {
+            return;
         };
-        after.clone_from(last);
-        for (_, row) in page {
-            report.checked += 1;
-            let Some(attribute) = report.note(row) else {
-                continue;
-            };
-            match present.nodes.get(&attribute.ino) {
-                Some(node) => present.add_state(node.tenant, attribute.sum()),
-                None => report.problem(format!(
-                    "an attribute belongs to node {}, which does not exist",
-                    attribute.ino
-                )),
-            }
+        match present.nodes.get(&attribute.ino) {
+            Some(node) => present.add_state(node.tenant, attribute.sum()),
+            None => report.problem(format!(
+                "an attribute belongs to node {}, which does not exist",
+                attribute.ino
+            )),
         }
-    }
+    })
 }
 
 fn judge(present: &Present, tenants: &[crate::meta::Tenant], report: &mut Report) {

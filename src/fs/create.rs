@@ -6,7 +6,9 @@ use super::handle::OpenFlags;
 use super::transient::Birth;
 use crate::access::{Right, decide};
 use crate::blob::Content;
-use crate::core::{Caller, FsPath, HandleId, Ino, Kind, Name, Op, Result, Time, error::fail};
+use crate::core::{
+    Caller, FsPath, HandleId, Ino, Kind, Name, Op, Result, TenantId, Time, error::fail,
+};
 use crate::meta::cache::Place;
 use crate::meta::tenant::GroupRule;
 use crate::meta::{FileKind, Node, OpKind};
@@ -36,7 +38,7 @@ impl Engine {
         flags: OpenFlags,
     ) -> Result<(Arc<Node>, HandleId)> {
         let turn = self.turn.lock();
-        let (dir, _) = self.may_add(caller, parent)?;
+        let (dir, path) = self.may_add(caller, parent)?;
         if let Some(ino) = self.child(parent, name)? {
             drop(turn);
             if flags.exclusive {
@@ -53,7 +55,7 @@ impl Engine {
             mode,
             rdev: 0,
         };
-        let node = Arc::new(self.new_node(caller, &dir, &wanted, self.clock.now())?);
+        let node = Arc::new(self.new_node(caller, (&dir, &path), &wanted, self.clock.now())?);
         let place = Arc::new(Place {
             parent,
             name: name.clone(),
@@ -161,7 +163,7 @@ impl Engine {
         let ino = self.change(caller, |ch| {
             let (dir, path) = self.may_add(caller, parent)?;
             ch.vacant(parent, name)?;
-            let mut node = self.new_node(caller, &dir, wanted, ch.now)?;
+            let mut node = self.new_node(caller, (&dir, &path), wanted, ch.now)?;
             if let Some(sealed) = &sealed {
                 sealed.store(&mut *ch.tx)?;
                 node.size = sealed.content.size();
@@ -221,8 +223,14 @@ impl Engine {
         Ok((dir, at.path))
     }
 
-    fn new_node(&self, caller: &Caller, dir: &Node, wanted: &Wanted, now: Time) -> Result<Node> {
-        let (mask, group) = self.policy(dir)?;
+    fn new_node(
+        &self,
+        caller: &Caller,
+        (dir, path): (&Node, &FsPath),
+        wanted: &Wanted,
+        now: Time,
+    ) -> Result<Node> {
+        let (mask, group) = self.policy(dir.tenant, path)?;
         let is_dir = wanted.kind == FileKind::Directory;
         let is_link = wanted.kind == FileKind::Symlink;
         let inherits = dir.mode & 0o2000 != 0;
@@ -259,10 +267,9 @@ impl Engine {
         })
     }
 
-    /// Mask and group of new entries in the namespace that `dir` lies in.
-    fn policy(&self, dir: &Node) -> Result<(u32, Option<u32>)> {
-        let home = self.home(dir.tenant)?;
-        let path = self.path_of(dir.ino)?;
+    /// Mask and group of new entries in the namespace that a directory's path leads into.
+    fn policy(&self, tenant: TenantId, path: &FsPath) -> Result<(u32, Option<u32>)> {
+        let home = self.home(tenant)?;
         let set = path.names().first().and_then(|first| {
             home.namespaces
                 .iter()

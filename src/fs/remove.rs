@@ -3,7 +3,7 @@
 use super::commit::Change;
 use super::engine::Engine;
 use crate::access::decide::decide_remove;
-use crate::core::{Caller, Error, Ino, Kind, Name, Result, error::fail};
+use crate::core::{Caller, Error, FsPath, Ino, Kind, Name, Result, error::fail};
 use crate::meta::{Entry, Node, OpKind};
 use serde_json::json;
 use std::sync::Arc;
@@ -12,11 +12,11 @@ impl Engine {
     /// Takes a name away; the node goes with its last name, or when it is closed (unlink(2)).
     pub fn unlink(&self, caller: &Caller, parent: Ino, name: &Name) -> Result<()> {
         self.change(caller, |ch| {
-            let (entry, node) = self.may_remove(ch, parent, name)?;
+            let (entry, node, dir) = self.may_remove(ch, parent, name)?;
             if node.is_dir() {
                 return fail(Kind::IsDirectory, format!("{name} is a directory"));
             }
-            let path = self.path_of(parent)?.join(name.clone());
+            let path = dir.join(name.clone());
             ch.end_entry(&entry)?;
             ch.lose_name(&node)?;
             ch.touch_dir(parent, 0, ch.now)?;
@@ -33,14 +33,14 @@ impl Engine {
     /// Removes an empty directory (rmdir(2)).
     pub fn rmdir(&self, caller: &Caller, parent: Ino, name: &Name) -> Result<()> {
         self.change(caller, |ch| {
-            let (entry, node) = self.may_remove(ch, parent, name)?;
+            let (entry, node, dir) = self.may_remove(ch, parent, name)?;
             if !node.is_dir() {
                 return fail(Kind::NotDirectory, format!("{name} is not a directory"));
             }
             if !ch.is_empty(node.ino)? {
                 return fail(Kind::NotEmpty, format!("{name} is not empty"));
             }
-            let path = self.path_of(parent)?.join(name.clone());
+            let path = dir.join(name.clone());
             ch.end_entry(&entry)?;
             ch.remove(&node)?;
             ch.touch_dir(parent, -1, ch.now)?;
@@ -48,21 +48,22 @@ impl Engine {
         })
     }
 
-    /// The entry and node of a name that the caller may take away.
+    /// The entry and node of a name that the caller may take away, and the path of its directory.
     pub(super) fn may_remove(
         &self,
         ch: &mut Change<'_>,
         parent: Ino,
         name: &Name,
-    ) -> Result<(Arc<Entry>, Arc<Node>)> {
+    ) -> Result<(Arc<Entry>, Arc<Node>, FsPath)> {
         let dir = self.directory(ch.caller, parent)?;
         crate::access::decide(ch.caller, &dir, crate::access::Right::Execute)?;
         let missing = || Error::new(Kind::NotFound, format!("no {name}"));
         let entry = ch.entry(parent, name)?.ok_or_else(missing)?;
         let node = ch.node(entry.ino)?;
-        self.locate(parent)?.writable(ch.caller)?;
+        let at = self.locate(parent)?;
+        at.writable(ch.caller)?;
         decide_remove(ch.caller, &dir, &node)?;
-        Ok((entry, node))
+        Ok((entry, node, at.path))
     }
 
     /// Takes over a committed change: caches first, then files that live on because they are open.

@@ -3,7 +3,7 @@
 use super::commit::Change;
 use super::engine::Engine;
 use crate::access::{Right, decide, decide::decide_remove};
-use crate::core::{Caller, Ino, Kind, Name, Result, error::fail};
+use crate::core::{Caller, FsPath, Ino, Kind, Name, Result, error::fail};
 use crate::meta::{Entry, Node, OpKind};
 use serde_json::json;
 use std::sync::Arc;
@@ -43,8 +43,12 @@ impl Engine {
             name: to.1,
         };
         self.change(caller, |ch| {
-            let (entry, node) = self.may_remove(ch, from.dir, from.name)?;
-            self.may_add(caller, to.dir)?;
+            let (entry, node, from_dir) = self.may_remove(ch, from.dir, from.name)?;
+            let (_, to_dir) = self.may_add(caller, to.dir)?;
+            let paths = (
+                from_dir.join(from.name.clone()),
+                to_dir.join(to.name.clone()),
+            );
             self.may_move(ch, &node, from.dir, to.dir)?;
             let target = match ch.entry(to.dir, to.name)? {
                 Some(t) => Some((t.clone(), ch.node(t.ino)?)),
@@ -56,8 +60,10 @@ impl Engine {
                 }
                 (RenameMode::Exchange, None) => fail(Kind::NotFound, format!("no {}", to.name)),
                 (_, Some((_, t))) if t.ino == node.ino => Ok(()),
-                (RenameMode::Exchange, Some(t)) => ch.exchange((&entry, &node), (&t.0, &t.1)),
-                (_, target) => ch.move_over((&entry, &node), &to, target),
+                (RenameMode::Exchange, Some(t)) => {
+                    ch.exchange((&entry, &node), (&t.0, &t.1), &paths)
+                }
+                (_, target) => ch.move_over((&entry, &node), &to, target, &paths),
             }
         })
     }
@@ -81,10 +87,9 @@ impl Change<'_> {
         from: (&Entry, &Node),
         to: &End<'_>,
         target: Option<(Arc<Entry>, Arc<Node>)>,
+        paths: &(FsPath, FsPath),
     ) -> Result<()> {
         let (entry, node) = from;
-        let path = self.engine.path_of(entry.parent)?.join(entry.name.clone());
-        let path2 = self.engine.path_of(to.dir)?.join(to.name.clone());
         let mut undo = json!({});
         self.end_entry(entry)?;
         if let Some((old, victim)) = target {
@@ -101,7 +106,7 @@ impl Change<'_> {
         let cookie = self.engine.next_id()?;
         self.add_entry(to.dir, to.name, node.ino, cookie)?;
         self.moved(node, entry.parent, to.dir)?;
-        self.record(OpKind::Rename, node.ino, &path, Some(&path2), &undo)
+        self.record(OpKind::Rename, node.ino, &paths.0, Some(&paths.1), &undo)
     }
 
     fn may_replace(&mut self, node: &Node, to: &End<'_>, victim: &Node) -> Result<()> {
@@ -120,7 +125,12 @@ impl Change<'_> {
         }
     }
 
-    fn exchange(&mut self, a: (&Entry, &Node), b: (&Entry, &Node)) -> Result<()> {
+    fn exchange(
+        &mut self,
+        a: (&Entry, &Node),
+        b: (&Entry, &Node),
+        paths: &(FsPath, FsPath),
+    ) -> Result<()> {
         let dir_b = self.node(b.0.parent)?;
         decide_remove(self.caller, &dir_b, b.1)?;
         if b.1.is_dir() && a.0.parent != b.0.parent {
@@ -129,8 +139,6 @@ impl Change<'_> {
                 return fail(Kind::Invalid, "a directory cannot move below itself");
             }
         }
-        let path = self.engine.path_of(a.0.parent)?.join(a.0.name.clone());
-        let path2 = self.engine.path_of(b.0.parent)?.join(b.0.name.clone());
         self.end_entry(a.0)?;
         self.end_entry(b.0)?;
         self.add_entry(b.0.parent, &b.0.name, a.1.ino, b.0.cookie)?;
@@ -140,8 +148,8 @@ impl Change<'_> {
         self.record(
             OpKind::Exchange,
             a.1.ino,
-            &path,
-            Some(&path2),
+            &paths.0,
+            Some(&paths.1),
             &json!({ "with": b.1.ino.0 }),
         )
     }

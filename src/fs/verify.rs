@@ -1,7 +1,7 @@
 //! verify: that log, tree and blobs agree, down to the last byte. Also what there is and what it takes (df), and
 //! what nothing refers to any more (gc).
 
-use super::check::{PAGE, Report};
+use super::check::{PAGE, Report, each_row};
 use super::engine::Engine;
 use super::namespace::admin;
 use crate::blob::Content;
@@ -105,22 +105,13 @@ fn each_content(
     visit: &mut dyn FnMut(&Content, &mut Report),
 ) -> Result<()> {
     for tense in [Tense::Present, Tense::Past] {
-        let mut after = (0, 0);
-        loop {
-            let page = node::page(tx, tense, after, PAGE)?;
-            let Some((last, _)) = page.last() else { break };
-            after = *last;
-            for (_, row) in page {
-                match row {
-                    Ok(node) => visit(&node.content, report),
-                    // fsck has told of present rows already.
-                    Err(e) if tense == Tense::Past => {
-                        report.problem(format!("in the past: {}", e.chain()));
-                    }
-                    Err(_) => {}
-                }
-            }
-        }
+        let page = |after: &(u64, u64)| node::page(tx, tense, *after, PAGE);
+        each_row((0, 0), page, |row| match row {
+            Ok(node) => visit(&node.content, report),
+            // fsck has told of present rows already.
+            Err(e) if tense == Tense::Past => report.problem(format!("in the past: {}", e.chain())),
+            Err(_) => {}
+        })?;
     }
     Ok(())
 }
