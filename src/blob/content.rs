@@ -2,13 +2,14 @@
 
 use crate::core::error::fail;
 use crate::core::{Hash, Kind, Result};
+use serde::{Deserialize, Serialize};
 
 const EMPTY: u8 = 0;
 const BLOB: u8 = 1;
 const TREE: u8 = 2;
 
 /// The immutable bytes of a file.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub enum Content {
     #[default]
     Empty,

@@ -26,7 +26,7 @@ mod promises;
 
 pub use chunk::CHUNK_MIN;
 pub use content::Content;
-pub use seal::Sealed;
+pub use seal::{BlobRow, Pinned, Sealed};
 pub use store::{Blobs, INLINE_MAX};
 pub use sweep::{Damage, Garbage, Place, Usage};
 pub use working::Working;

@@ -62,7 +62,9 @@ impl Store {
 
     pub(super) fn commit(&self, sealed: &Sealed) -> Content {
         let mut tx = self.db.begin().unwrap();
-        sealed.store(&mut *tx).unwrap();
+        for row in sealed.rows() {
+            row.store(&mut *tx).unwrap();
+        }
         tx.commit().unwrap();
         sealed.content.clone()
     }

@@ -177,7 +177,8 @@ impl Engine {
             let old = ch.node(ino)?;
             let new = applied(caller, &old, set, ch.now);
             ch.update(new)?;
-            ch.record(set.kind(), ino, &path, None, &former(&old, set))
+            ch.record(set.kind(), ino, &path, None, &former(&old, set));
+            Ok(())
         })
     }
 

@@ -371,7 +371,7 @@ impl Engine {
         if let Source::Stored(held) = &self.files.handle(id)?.source {
             self.seal(caller, &held.file, OpKind::Write)?;
         }
-        self.db.sync()
+        self.store.sync()
     }
 
     /// How many files and directories are open.

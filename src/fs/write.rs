@@ -119,7 +119,8 @@ impl Engine {
                 ctime: ch.now,
                 ..(*old).clone()
             })?;
-            ch.record(OpKind::Chmod, ino, &path, None, &undo)
+            ch.record(OpKind::Chmod, ino, &path, None, &undo);
+            Ok(())
         })
     }
 
@@ -145,7 +146,7 @@ impl Engine {
             }
             let path = self.path_of(ino)?;
             let old = ch.node(ino)?;
-            sealed.store(&mut *ch.tx)?;
+            ch.store(&sealed);
             let undo = json!({ "version": old.version, "size": old.size });
             ch.update(Node {
                 size: sealed.content.size(),
@@ -156,7 +157,8 @@ impl Engine {
                 ctime: file.mtime().max(old.ctime),
                 ..(*old).clone()
             })?;
-            ch.record(kind, ino, &path, None, &undo)
+            ch.record(kind, ino, &path, None, &undo);
+            Ok(())
         });
         match done {
             // Its last name went while we were hashing: what is open stays readable, nothing is recorded.
