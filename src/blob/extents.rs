@@ -35,6 +35,8 @@ pub(super) struct Extents {
     map: BTreeMap<u64, Extent>,
     in_memory: BTreeSet<u64>,
     memory: usize,
+    data: u64,
+    zeros: u64,
 }
 
 impl Extent {
@@ -69,6 +71,16 @@ impl Extents {
         self.memory
     }
 
+    /// Counts the bytes that were written and not turned into zeros since.
+    pub(super) fn data(&self) -> u64 {
+        self.data
+    }
+
+    /// Counts the bytes that were turned into zeros.
+    pub(super) fn zeros(&self) -> u64 {
+        self.zeros
+    }
+
     pub(super) fn write(&mut self, at: u64, data: &[u8]) {
         let end = at + data.len() as u64;
         if let Some((&start, Extent::Memory(bytes))) = self.map.range_mut(..=at).next_back() {
@@ -83,6 +95,7 @@ impl Extents {
         {
             bytes.extend_from_slice(data);
             self.memory += data.len();
+            self.data += data.len() as u64;
             return;
         }
         self.put(at, Extent::Memory(data.to_vec()));
@@ -173,7 +186,10 @@ impl Extents {
 
     fn put_spilled(&mut self, at: u64, len: u64) {
         match self.map.range_mut(..at).next_back() {
-            Some((start, Extent::Spilled(before))) if start + *before == at => *before += len,
+            Some((start, Extent::Spilled(before))) if start + *before == at => {
+                *before += len;
+                self.data += len;
+            }
             _ => self.put(at, Extent::Spilled(len)),
         }
     }
@@ -187,26 +203,38 @@ impl Extents {
             return;
         }
         let right = extent.split_off(at - start);
-        if let Extent::Memory(bytes) = &right {
-            self.memory -= bytes.len();
-        }
+        self.uncount(&right);
         self.put(at, right);
     }
 
     fn put(&mut self, at: u64, extent: Extent) {
-        if let Extent::Memory(bytes) = &extent {
-            self.memory += bytes.len();
-            self.in_memory.insert(at);
+        match &extent {
+            Extent::Zero(len) => self.zeros += len,
+            Extent::Memory(bytes) => {
+                self.memory += bytes.len();
+                self.data += bytes.len() as u64;
+                self.in_memory.insert(at);
+            }
+            Extent::Spilled(len) | Extent::Chunk(_, _, len) => self.data += len,
         }
         self.map.insert(at, extent);
     }
 
+    fn uncount(&mut self, extent: &Extent) {
+        match extent {
+            Extent::Zero(len) => self.zeros -= len,
+            Extent::Memory(bytes) => {
+                self.memory -= bytes.len();
+                self.data -= bytes.len() as u64;
+            }
+            Extent::Spilled(len) | Extent::Chunk(_, _, len) => self.data -= len,
+        }
+    }
+
     fn take(&mut self, at: u64) -> Option<Extent> {
         let extent = self.map.remove(&at)?;
-        if let Extent::Memory(bytes) = &extent {
-            self.memory -= bytes.len();
-            self.in_memory.remove(&at);
-        }
+        self.uncount(&extent);
+        self.in_memory.remove(&at);
         Some(extent)
     }
 }

@@ -296,3 +296,36 @@ fn opening_again_keeps_what_was_stored_and_clears_what_was_not() {
     assert_eq!(again.read(&content, 0, usize::MAX).unwrap(), bytes);
     assert_eq!(std::fs::read_dir(store.config.work()).unwrap().count(), 0);
 }
+
+#[test]
+fn holes_are_not_counted_and_cost_nothing_to_count() {
+    let store = Store::new();
+    let mut working = Working::default();
+    for size in [4096, 100 << 10, 1 << 40] {
+        working.truncate(size).unwrap();
+        assert_eq!(working.held(), 0);
+        assert_eq!(store.settle(&mut working).held(), 0, "{size} bytes");
+    }
+    let island = noise(1 << 20, 1);
+    for at in [0, 7 << 30, 9 << 38] {
+        working.write(&store, at, &island).unwrap();
+    }
+    assert_eq!(working.held(), 3 * MIB);
+    let held = store.settle(&mut working).held();
+    assert_eq!(held, 3 * MIB);
+    working.punch(7 << 30, MIB).unwrap();
+    assert_eq!(store.settle(&mut working).held(), 2 * MIB);
+    working.truncate(MIB / 2).unwrap();
+    assert_eq!(store.settle(&mut working).held(), MIB / 2);
+}
+
+#[test]
+fn bytes_written_over_bytes_are_counted_once() {
+    let store = Store::new();
+    let mut working = Working::new(store.stored(&noise(3 << 20, 1)));
+    working.write(&store, MIB, &noise(2 << 20, 2)).unwrap();
+    assert_eq!(working.held(), 3 * MIB);
+    working.punch(0, MIB).unwrap();
+    assert_eq!(working.held(), 3 * MIB, "what is below is not known yet");
+    assert_eq!(store.settle(&mut working).held(), 2 * MIB);
+}

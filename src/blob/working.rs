@@ -46,6 +46,14 @@ impl Working {
         self.size
     }
 
+    /// Counts the bytes that are not in holes: never fewer than there are, and more only where bytes were written, or holes
+    /// punched, over holes of the base. A seal counts them exactly.
+    pub fn held(&self) -> u64 {
+        let (data, zeros) = (self.extents.data(), self.extents.zeros());
+        let below = self.base.held().min(self.visible.saturating_sub(zeros));
+        self.size.min(below + data)
+    }
+
     /// Says whether anything was changed since the base, or since it was last settled.
     pub fn is_dirty(&self) -> bool {
         self.dirty
