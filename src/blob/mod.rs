@@ -15,6 +15,7 @@ mod chunk;
 mod splice;
 mod spill;
 mod stream;
+mod dirty;
 mod extents;
 mod working;
 mod touched;

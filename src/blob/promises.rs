@@ -1,6 +1,7 @@
 //! What the store promises, one test each.
 
 use super::model::{MIB, Store, noise};
+use super::working::SUM_MAX;
 use super::{Blobs, CHUNK_MIN, Content, INLINE_MAX, Place, Usage, Working};
 use crate::core::{Hash, Kind, Result};
 use std::collections::HashSet;
@@ -295,4 +296,70 @@ fn opening_again_keeps_what_was_stored_and_clears_what_was_not() {
     let again = Blobs::open(&store.config, Arc::clone(&store.db)).unwrap();
     assert_eq!(again.read(&content, 0, usize::MAX).unwrap(), bytes);
     assert_eq!(std::fs::read_dir(store.config.work()).unwrap().count(), 0);
+}
+
+#[test]
+fn holes_are_not_counted_and_cost_nothing_to_count() {
+    let store = Store::new();
+    let mut working = Working::default();
+    for size in [4096, 100 << 10, 1 << 40] {
+        working.truncate(size).unwrap();
+        assert_eq!(working.held(), 0);
+        assert_eq!(store.settle(&mut working).held(), 0, "{size} bytes");
+    }
+    let island = noise(1 << 20, 1);
+    for at in [0, 7 << 30, 9 << 38] {
+        working.write(&store, at, &island).unwrap();
+    }
+    assert_eq!(working.held(), 3 * MIB);
+    let held = store.settle(&mut working).held();
+    assert_eq!(held, 3 * MIB);
+    working.punch(7 << 30, MIB).unwrap();
+    assert_eq!(store.settle(&mut working).held(), 2 * MIB);
+    working.truncate(MIB / 2).unwrap();
+    assert_eq!(store.settle(&mut working).held(), MIB / 2);
+}
+
+#[test]
+fn bytes_written_over_bytes_are_counted_once() {
+    let store = Store::new();
+    let mut working = Working::new(store.stored(&noise(3 << 20, 1)));
+    working.write(&store, MIB, &noise(2 << 20, 2)).unwrap();
+    assert_eq!(working.held(), 3 * MIB);
+    working.punch(0, MIB).unwrap();
+    assert_eq!(working.held(), 3 * MIB, "what is below is not known yet");
+    assert_eq!(store.settle(&mut working).held(), 2 * MIB);
+}
+
+#[test]
+fn many_files_being_written_hold_no_more_memory_than_all_may() {
+    let store = Store::new();
+    let bytes = |n: usize| vec![u8::try_from(n % 251).unwrap(); 1 << 20];
+    let mut open: Vec<_> = (0..160).map(|_| Working::default()).collect();
+    for (n, working) in open.iter_mut().enumerate() {
+        for (part, piece) in bytes(n).chunks(256 << 10).enumerate() {
+            let at = (part * piece.len()) as u64;
+            working.write(&store, at, piece).unwrap();
+            assert!(store.dirty.bytes() <= SUM_MAX);
+        }
+    }
+    assert!(store.dirty.bytes() > SUM_MAX - (1 << 20), "it is used");
+    // A changed byte in each: what is in memory and what is not are one file.
+    for (n, working) in open.iter_mut().enumerate() {
+        working.write(&store, 4096, b"x").unwrap();
+        assert!(store.dirty.bytes() <= SUM_MAX);
+        let mut expected = bytes(n);
+        expected[4096] = b'x';
+        assert!(working.read(&store, 0, 2 << 20).unwrap() == expected);
+        if n % 40 == 0 {
+            store.settle(working);
+            assert!(store.whole(working.base()) == expected);
+        }
+    }
+    assert!(
+        store.dirty.bytes() <= SUM_MAX - (2 << 20),
+        "a seal gives it back"
+    );
+    drop(open);
+    assert_eq!(store.dirty.bytes(), 0);
 }

@@ -4,6 +4,7 @@ use super::cache::Cache;
 use super::cas::Cas;
 use super::chunk::CHUNK_MIN;
 use super::content::Content;
+use super::dirty::Sum;
 use super::extents::index;
 use super::seal::{Pins, Sealed, Sealer};
 use super::spill::Pool;
@@ -32,6 +33,8 @@ pub struct Blobs {
     pub(super) pool: Arc<Pool>,
     /// Counted by its holders: one a stream.
     pub(super) streams: Arc<()>,
+    /// Written bytes in memory of all working copies.
+    pub(super) dirty: Sum,
 }
 
 impl Blobs {
@@ -44,6 +47,7 @@ impl Blobs {
             pins: Arc::default(),
             pool: Arc::new(Pool::open(config.work())?),
             streams: Arc::default(),
+            dirty: Sum::default(),
         })
     }
 

@@ -5,7 +5,7 @@
 //! [`CHUNK_MIN`]: small pieces grow together again, and appending a little to a large file rewrites no more
 //! than the small chunk at its end.
 
-use super::chunk::{CHUNK_MIN, Cutter};
+use super::chunk::{CHUNK_MIN, Cutter, HOLE_MIN};
 use super::content::Content;
 use super::extents::{Source, index};
 use super::seal::Sealer;
@@ -33,7 +33,7 @@ impl Working {
             return Ok(self.base.clone());
         }
         let blobs = sealer.blobs;
-        if self.size <= CHUNK_MIN as u64 {
+        if self.size <= CHUNK_MIN as u64 && !self.is_hollow() {
             return sealer.put_whole(&self.read(blobs, 0, CHUNK_MIN)?);
         }
         let regions = self.regions(blobs)?;
@@ -48,6 +48,11 @@ impl Working {
             });
         }
         splice(sealer, &self.base, &edits, self.size)
+    }
+
+    /// Whether all of it is one hole, which needs no bytes however small it is.
+    fn is_hollow(&self) -> bool {
+        self.held() == 0 && self.size >= HOLE_MIN
     }
 
     fn tail_changed(&self) -> bool {

@@ -1,7 +1,7 @@
 //! The tree that a large content is: nodes of parts, the leaves being chunks and holes.
 //!
 //! A node is a blob: a version byte, then for each part its kind (1 byte), its length in bytes of content
-//! (8, little-endian) and its hash (32; zeros for a hole). Nodes are shared between contents like chunks are.
+//! (8, little-endian), how much of it is not holes (8), and its hash (32; zeros for a hole). Nodes are shared between contents like chunks are.
 
 use super::content::Content;
 use super::store::Blobs;
@@ -14,7 +14,7 @@ pub(super) const FANOUT: usize = 128;
 /// No content that fits into 63 bits needs more.
 const DEPTH_MAX: u8 = 16;
 const VERSION: u8 = 1;
-const PART: usize = 41;
+const PART: usize = 49;
 const CHUNK: u8 = 0;
 const HOLE: u8 = 1;
 const NODE: u8 = 2;
@@ -27,7 +27,7 @@ const _: () = assert!(PART * FANOUT < super::INLINE_MAX);
 pub(super) enum Part {
     Chunk { hash: Hash, len: u64 },
     Hole { len: u64 },
-    Node { hash: Hash, len: u64 },
+    Node { hash: Hash, len: u64, held: u64 },
 }
 
 /// A chunk, or a hole, and where in the content it lies.
@@ -52,15 +52,25 @@ impl Part {
         }
     }
 
+    /// Counts the bytes that are not in holes.
+    pub(super) fn held(&self) -> u64 {
+        match self {
+            Self::Chunk { len, .. } => *len,
+            Self::Hole { .. } => 0,
+            Self::Node { held, .. } => *held,
+        }
+    }
+
     fn decode(bytes: &[u8]) -> Option<Self> {
-        let (head, hash) = bytes.split_first_chunk::<9>()?;
-        let [kind, len @ ..] = *head;
-        let len = u64::from_le_bytes(len);
+        let (kind, rest) = bytes.split_first()?;
+        let (len, rest) = rest.split_first_chunk::<8>()?;
+        let (held, hash) = rest.split_first_chunk::<8>()?;
+        let (len, held) = (u64::from_le_bytes(*len), u64::from_le_bytes(*held));
         let hash = Hash(hash.try_into().ok()?);
-        match kind {
-            CHUNK => Some(Self::Chunk { hash, len }),
-            HOLE => Some(Self::Hole { len }),
-            NODE => Some(Self::Node { hash, len }),
+        match *kind {
+            CHUNK if held == len => Some(Self::Chunk { hash, len }),
+            HOLE if held == 0 => Some(Self::Hole { len }),
+            NODE => Some(Self::Node { hash, len, held }),
             _ => None,
         }
     }
@@ -77,6 +87,7 @@ pub(super) fn encode(parts: &[Part]) -> Vec<u8> {
         };
         out.push(kind);
         out.extend_from_slice(&part.len().to_le_bytes());
+        out.extend_from_slice(&part.held().to_le_bytes());
         out.extend_from_slice(&hash);
     }
     out
@@ -104,10 +115,13 @@ impl Blobs {
                 len: *size,
                 hash: Some(*hash),
             }),
-            Content::Tree { root, size, .. } if offset < *size => self.descend(
+            Content::Tree {
+                root, size, held, ..
+            } if offset < *size => self.descend(
                 Part::Node {
                     hash: *root,
                     len: *size,
+                    held: *held,
                 },
                 offset,
             ),
@@ -174,7 +188,11 @@ mod tests {
         let node = [
             Part::Chunk { hash, len: 5 },
             Part::Hole { len: 1 << 40 },
-            Part::Node { hash, len: 9 },
+            Part::Node {
+                hash,
+                len: 9,
+                held: 5,
+            },
         ];
         let read: Vec<Part> = parts(&encode(&node)).map(Result::unwrap).collect();
         assert_eq!(read, node);
@@ -185,7 +203,9 @@ mod tests {
         let good = encode(&[Part::Hole { len: 1 }]);
         let mut kind = good.clone();
         kind[1] = 7;
-        for bad in [&[][..], &[9], &good[..good.len() - 1], &kind] {
+        let mut held = good.clone();
+        held[1 + 9] = 1;
+        for bad in [&[][..], &[9], &good[..good.len() - 1], &kind, &held] {
             let error = parts(bad).find_map(Result::err).expect("an error");
             assert_eq!(error.kind(), Kind::Corrupt);
         }

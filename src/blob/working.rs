@@ -9,10 +9,14 @@ use super::stream::{self, Stream};
 use crate::core::error::fail;
 use crate::core::{Error, Kind, Result};
 use bytes::{Bytes, BytesMut};
+use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 
 /// Written bytes that a file keeps in memory before they move to a work file.
 const MEMORY_MAX: usize = 1 << 20;
+/// The same of all files together: room for every stream, and 64 MiB. Beyond it, files that are not streamed write straight
+/// to their work files.
+pub(super) const SUM_MAX: usize = stream::STREAMS_MAX * stream::MEMORY + (64 << 20);
 const SIZE_MAX: u64 = i64::MAX as u64;
 
 /// An immutable base and what was written over it. Costs follow what was touched.
@@ -44,6 +48,14 @@ impl Working {
 
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Counts the bytes that are not in holes: never fewer than there are, and more only where bytes were written, or holes
+    /// punched, over holes of the base. A seal counts them exactly.
+    pub fn held(&self) -> u64 {
+        let (data, zeros) = (self.extents.data(), self.extents.zeros());
+        let below = self.base.held().min(self.visible.saturating_sub(zeros));
+        self.size.min(below + data)
     }
 
     /// Says whether anything was changed since the base, or since it was last settled.
@@ -93,10 +105,15 @@ impl Working {
     /// Writes all of `data`, or fails; a failed write of more than 1 MiB may have written the front of it.
     pub fn write(&mut self, blobs: &Blobs, offset: u64, data: &[u8]) -> Result<()> {
         checked_end(offset, data.len() as u64)?;
+        self.extents.count_in(&blobs.dirty);
         let mut at = offset;
         for piece in data.chunks(MEMORY_MAX) {
-            self.make_room(blobs, piece.len())?;
-            self.extents.write(at, piece);
+            if self.stream.is_none() && blobs.dirty.bytes() + piece.len() > SUM_MAX {
+                self.write_through(blobs, at, piece)?;
+            } else {
+                self.make_room(blobs, piece.len())?;
+                self.extents.write(at, piece);
+            }
             at += piece.len() as u64;
             self.size = self.size.max(at);
             self.dirty = true;
@@ -286,13 +303,28 @@ impl Working {
     }
 
     fn spill(&mut self, blobs: &Blobs) -> Result<()> {
+        self.with_file(blobs, Extents::spill)
+    }
+
+    fn write_through(&mut self, blobs: &Blobs, at: u64, data: &[u8]) -> Result<()> {
+        self.with_file(blobs, |extents, file| {
+            extents.spill(file)?;
+            extents.write_spilled(file, at, data)
+        })
+    }
+
+    fn with_file(
+        &mut self,
+        blobs: &Blobs,
+        write: impl FnOnce(&mut Extents, &File) -> Result<()>,
+    ) -> Result<()> {
         let work = match self.file.take() {
             Some(work) => work,
             None => blobs.pool.lend()?,
         };
-        let spilled = self.extents.spill(&work.file);
+        let written = write(&mut self.extents, &work.file);
         self.file = Some(work);
-        spilled.map_err(|e| e.context("cannot write to the work file"))
+        written.map_err(|e| e.context("cannot write to the work file"))
     }
 
     fn release_file(&mut self) {

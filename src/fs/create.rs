@@ -265,6 +265,7 @@ impl Engine {
             version: 1,
             parent: if is_dir { dir.ino } else { Ino(0) },
             began: Op(0),
+            writing: None,
         })
     }
 

@@ -61,6 +61,7 @@ pub(super) struct OpenFile {
     pub state: Mutex<Writing>,
     pub dirty: AtomicBool,
     size: AtomicU64,
+    held: AtomicU64,
     mtime: AtomicI64,
     /// Handles that may write: while there is one, a change of length belongs to its session.
     writers: AtomicUsize,
@@ -88,14 +89,16 @@ impl OpenFile {
             }),
             dirty: AtomicBool::new(false),
             size: AtomicU64::new(node.size),
+            held: AtomicU64::new(node.held()),
             mtime: AtomicI64::new(node.mtime.0),
             writers: AtomicUsize::new(0),
         }
     }
 
     /// Makes the working copy's size and time visible to getattr.
-    pub(super) fn wrote(&self, size: u64, at: Time) {
-        self.size.store(size, Ordering::Release);
+    pub(super) fn wrote(&self, working: &Working, at: Time) {
+        self.size.store(working.size(), Ordering::Release);
+        self.held.store(working.held(), Ordering::Release);
         self.mtime.store(at.0, Ordering::Release);
         self.dirty.store(true, Ordering::Release);
     }
@@ -212,11 +215,17 @@ impl Files {
             .collect()
     }
 
-    /// Size and mtime of a file that has unsealed writes.
-    pub(super) fn pending(&self, ino: Ino) -> Option<(u64, Time)> {
+    /// Size, bytes not in holes and mtime of a file that has unsealed writes.
+    pub(super) fn pending(&self, ino: Ino) -> Option<(u64, u64, Time)> {
         let file = self.find(ino)?;
-        file.is_dirty()
-            .then(|| (file.size.load(Ordering::Acquire), file.mtime()))
+        let (size, held) = (&file.size, &file.held);
+        file.is_dirty().then(|| {
+            (
+                size.load(Ordering::Acquire),
+                held.load(Ordering::Acquire),
+                file.mtime(),
+            )
+        })
     }
 
     /// utimensat(2) on a file being written: the pending version carries that time.

@@ -79,5 +79,6 @@ fn directory(tenant: &Tenant, ino: Ino, parent: Ino, mode: u32, nlink: u32, now:
         version: 1,
         parent,
         began: Op(0),
+        writing: None,
     }
 }

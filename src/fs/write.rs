@@ -85,7 +85,7 @@ impl Engine {
             writing.writer = Some(caller.clone());
         }
         let out = f(&mut writing)?;
-        file.wrote(writing.working.size(), self.clock.now());
+        file.wrote(&writing.working, self.clock.now());
         drop(writing);
         self.strip_setid(caller, file.ino)?;
         // Other mounts see a write when it returns, not when the file is closed. Who writes through no mount seals soon.

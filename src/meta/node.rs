@@ -83,6 +83,8 @@ pub struct Node {
     pub parent: Ino,
     /// The operation that made this state.
     pub began: Op,
+    /// Bytes not in holes, of a file that is being written; `None` where the content tells. In no row.
+    pub writing: Option<u64>,
 }
 
 impl Node {
@@ -92,6 +94,22 @@ impl Node {
 
     pub fn is_file(&self) -> bool {
         self.kind == FileKind::File
+    }
+
+    /// Counts the bytes that are not in holes.
+    pub fn held(&self) -> u64 {
+        self.writing.unwrap_or(match &self.content {
+            // What has no content of its own is computed, or has no bytes.
+            Content::Empty => self.size,
+            stored => stored.held(),
+        })
+    }
+
+    /// Whether a seal may find another count than [`Node::held`] gives now: holes are about.
+    pub fn held_is_estimate(&self) -> bool {
+        let holes_below = self.content.held() < self.content.size();
+        self.writing
+            .is_some_and(|held| held < self.size || holes_below)
     }
 
     /// The row's guard. `atime` is not in it: it changes without an operation.
@@ -137,6 +155,7 @@ pub fn from_row(row: &Row, at: usize) -> Result<Node> {
         version: row.uint(at + 14)?,
         parent: Ino(row.uint(at + 15)?),
         began: Op(row.uint(at + 16)?),
+        writing: None,
     };
     if node.sum() != row.int(at + 17)? {
         return Err(damaged(node.ino));
