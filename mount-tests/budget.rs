@@ -149,10 +149,7 @@ fn renaming_a_full_directory_costs_what_an_empty_one_costs() {
     let rename = |from: &str, to: &str| fs::rename(world.path(from), world.path(to)).unwrap();
     let empty = cost(&world, || rename("empty", "e2"));
     let full = cost(&world, || rename("full", "f2"));
-    assert_eq!(
-        (full.reads, full.changes),
-        (empty.reads, empty.changes)
-    );
+    assert_eq!((full.reads, full.changes), (empty.reads, empty.changes));
 }
 
 #[test]

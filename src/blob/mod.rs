@@ -17,6 +17,7 @@ mod spill;
 mod stream;
 mod dirty;
 mod extents;
+mod fresh;
 mod working;
 mod touched;
 mod sweep;

@@ -2,6 +2,7 @@
 
 use super::content::Content;
 use super::extents::{Extents, Source, index};
+use super::fresh::Fresh;
 use super::seal::{Pinned, Sealed, Sealer};
 use super::spill::WorkFile;
 use super::store::Blobs;
@@ -33,6 +34,7 @@ pub struct Working {
     /// Chunks among the extents, which no sweep may take.
     pinned: Option<Pinned>,
     dirty: bool,
+    fresh: Fresh,
 }
 
 impl Working {
@@ -106,6 +108,7 @@ impl Working {
     pub fn write(&mut self, blobs: &Blobs, offset: u64, data: &[u8]) -> Result<()> {
         checked_end(offset, data.len() as u64)?;
         self.extents.count_in(&blobs.dirty);
+        self.fresh.wrote(offset, offset + data.len() as u64);
         let mut at = offset;
         for piece in data.chunks(MEMORY_MAX) {
             if self.stream.is_none() && blobs.dirty.bytes() + piece.len() > SUM_MAX {
@@ -125,6 +128,7 @@ impl Working {
     pub fn truncate(&mut self, size: u64) -> Result<()> {
         checked_end(size, 0)?;
         if size != self.size {
+            self.fresh.changed_otherwise();
             self.extents.clear(size, u64::MAX);
             self.visible = self.visible.min(size);
             self.size = size;
@@ -138,6 +142,7 @@ impl Working {
     pub fn punch(&mut self, offset: u64, len: u64) -> Result<()> {
         let end = self.size.min(offset.saturating_add(len));
         if offset < end {
+            self.fresh.changed_otherwise();
             self.extents.clear(offset, end);
             self.extents.zero(offset, end.min(self.visible));
             self.dirty = true;
@@ -168,10 +173,32 @@ impl Working {
         } else if self.base != *source || self.visible != at {
             return None;
         }
+        self.fresh.changed_otherwise();
         self.visible = at + len;
         self.size = at + len;
         self.dirty = true;
         Some(len)
+    }
+
+    /// Gives what was written since [`Working::hardened`], `most` bytes of it at most; `None` when it is more, or when
+    /// something else than writing happened: then only a seal has it all.
+    pub fn fresh(&self, blobs: &Blobs, most: u64) -> Result<Option<Vec<(u64, Bytes)>>> {
+        let Some(ranges) = self.fresh.ranges(most) else {
+            return Ok(None);
+        };
+        let read =
+            |(start, end): (u64, u64)| Ok((start, self.read(blobs, start, index(end - start))?));
+        ranges.map(read).collect::<Result<_>>().map(Some)
+    }
+
+    /// Says that this is to take the place of another content, whatever that was.
+    pub fn replaces(&mut self) {
+        self.fresh.changed_otherwise();
+    }
+
+    /// Says that what [`Working::fresh`] gave is durable now.
+    pub fn hardened(&mut self) {
+        self.fresh = Fresh::default();
     }
 
     /// Finds the first byte at or after `offset` that is not in a hole; `None` if there is none (ENXIO).

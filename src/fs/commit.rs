@@ -309,8 +309,7 @@ impl Change<'_> {
         path2: Option<&FsPath>,
         undo: &serde_json::Value,
     ) {
-        let own = |s: &Option<Arc<str>>| s.as_deref().map(str::to_owned);
-        let (pid, comm) = self.engine.processes.of(who);
+        let author = self.engine.author(who);
         let record = Record {
             tenant: self.tenant,
             op: self.op(),
@@ -319,12 +318,12 @@ impl Change<'_> {
             ino,
             path: path.to_bytes(),
             path2: path2.map(FsPath::to_bytes),
-            user: own(&who.user),
-            agent: own(&who.agent),
-            session: own(&who.session),
-            uid: who.uid,
-            pid,
-            comm,
+            user: author.user,
+            agent: author.agent,
+            session: author.session,
+            uid: author.uid,
+            pid: author.pid,
+            comm: author.comm,
             undo: undo.to_string(),
             state: self.head.state,
         };

@@ -64,6 +64,7 @@ impl Engine {
             ids: Mutex::new(first..first),
         };
         engine.seed()?;
+        engine.recover_drafts()?;
         Ok(engine)
     }
 

@@ -72,6 +72,8 @@ pub(super) struct Writing {
     pub working: Working,
     /// Who wrote last: the name on the version that will come of it.
     pub writer: Option<Caller>,
+    /// Bytes that are durable already, as drafts.
+    pub drafted: u64,
 }
 
 impl OpenFile {
@@ -86,6 +88,7 @@ impl OpenFile {
             state: Mutex::new(Writing {
                 working: Working::new(content),
                 writer: None,
+                drafted: 0,
             }),
             dirty: AtomicBool::new(false),
             size: AtomicU64::new(node.size),
@@ -374,11 +377,11 @@ impl Engine {
         sealed
     }
 
-    /// Seals and makes durable (fsync(2)): one group commit for all who wait.
+    /// Makes what was written durable (fsync(2)): one sync for all who wait.
     pub fn fsync(&self, caller: &Caller, id: HandleId) -> Result<()> {
         // Through whichever descriptor: fsync(2) is about the file.
         if let Source::Stored(held) = &self.files.handle(id)?.source {
-            self.seal(caller, &held.file, OpKind::Write)?;
+            self.harden(caller, &held.file)?;
         }
         self.store.sync()
     }

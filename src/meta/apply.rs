@@ -4,6 +4,7 @@
 //! order of the keys; what is history is written whole. Budget: a file that was created takes five short
 //! statements and its share of one transaction.
 
+use super::draft::{self, Draft};
 use super::edit::Edit;
 use super::log::{self, Record};
 use super::tenant::{self, Head};
@@ -21,6 +22,14 @@ struct Present<'a> {
     heads: BTreeMap<TenantId, &'a Head>,
     atimes: BTreeMap<Ino, Time>,
     ids: Option<u64>,
+    drafts: BTreeMap<Ino, Drafts<'a>>,
+}
+
+/// What a batch does to the drafts of a file.
+#[derive(Default)]
+struct Drafts<'a> {
+    done: bool,
+    new: Vec<&'a Draft>,
 }
 
 /// Writes the edits in the caller's transaction.
@@ -79,6 +88,14 @@ impl<'a> Present<'a> {
                 self.atimes.insert(*ino, *at);
             }
             Edit::Ids(end) => self.ids = Some(*end),
+            Edit::Draft(new) => self.drafts.entry(new.ino).or_default().new.push(new),
+            Edit::DraftsDone(ino) => {
+                let done = Drafts {
+                    done: true,
+                    new: Vec::new(),
+                };
+                self.drafts.insert(*ino, done);
+            }
             _ => {}
         }
     }
@@ -105,6 +122,12 @@ impl<'a> Present<'a> {
         for (ino, at) in self.atimes {
             node::set_atime(tx, ino, at)?;
         }
+        for (ino, drafts) in self.drafts {
+            if drafts.done {
+                draft::delete(tx, ino)?;
+            }
+            drafts.new.iter().try_for_each(|new| draft::put(tx, new))?;
+        }
         for (of, head) in self.heads {
             tenant::set_head(tx, of, head)?;
         }
@@ -121,6 +144,7 @@ pub(super) fn weight(edit: &Edit) -> usize {
     match edit {
         Edit::Blob(row) => ROW + row.inline_len(),
         Edit::Log(record, _) => weight_of(record),
+        Edit::Draft(draft) => ROW + usize::try_from(draft.len()).unwrap_or(usize::MAX),
         Edit::Xattr(x) | Edit::XattrEnded(x, _) => ROW + x.value.len(),
         _ => ROW,
     }

@@ -1,5 +1,6 @@
 //! Edits: what one change does to the rows, as the journal holds it and the database gets it.
 
+use super::draft::Draft;
 use super::log::Record;
 use super::tenant::{Head, Namespace, Tenant, User};
 use super::{Entry, Node, xattr::Xattr};
@@ -33,6 +34,10 @@ pub enum Edit {
     Tenant(Tenant, Time),
     User(User, Time),
     Namespace(TenantId, Namespace),
+    /// Bytes of a file that is being written.
+    Draft(Arc<Draft>),
+    /// The file's drafts are part of a version now, or of nothing.
+    DraftsDone(Ino),
 }
 
 /// The edits of one change, all or nothing.

@@ -9,6 +9,7 @@ pub mod xattr;
 pub mod tenant;
 pub mod log;
 pub mod cache;
+pub mod draft;
 pub mod edit;
 mod apply;
 mod pending;
