@@ -122,6 +122,7 @@ impl Volume {
     }
 
     pub(super) fn checkpoint(&self) -> Result<()> {
+        self.nexus.engine.store().settle()?;
         self.nexus.db.checkpoint()
     }
 

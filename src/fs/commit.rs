@@ -339,6 +339,7 @@ impl Change<'_> {
 
     fn commit(mut self) -> Result<Vec<Event>> {
         self.edits.push(Edit::Head(self.tenant, self.head));
+        self.edits.push(self.engine.ids_taken());
         self.engine.store.commit(std::mem::take(&mut self.edits))?;
         let mut events = Vec::with_capacity(self.entries.len() + self.nodes.len());
         for (place, _) in &self.entries {

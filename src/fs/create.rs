@@ -190,7 +190,7 @@ impl Engine {
             linkable(caller, &old)?;
             ch.vacant(parent, name)?;
             let from = self.path_of(ino)?;
-            ch.add_entry(parent, name, ino, self.next_id()?);
+            ch.add_entry(parent, name, ino, self.next_id());
             ch.touch(Node {
                 nlink: old.nlink + 1,
                 ctime: ch.now,
@@ -248,7 +248,7 @@ impl Engine {
             mode &= !0o2000;
         }
         Ok(Node {
-            ino: Ino(self.next_id()?),
+            ino: Ino(self.next_id()),
             tenant: dir.tenant,
             kind: wanted.kind,
             mode,

@@ -37,7 +37,7 @@ impl Engine {
         }
         let who = writing.writer.clone().unwrap_or_else(|| caller.clone());
         let draft = Draft {
-            id: self.next_id()?,
+            id: self.next_id(),
             ino: file.ino,
             tenant: self.node(file.ino)?.tenant,
             author: self.author(&who),
@@ -47,6 +47,7 @@ impl Engine {
         writing.drafted += draft.len();
         let mut edits = Edits::default();
         edits.push(Edit::Draft(Arc::new(draft)));
+        edits.push(self.ids_taken());
         self.store.commit(edits)?;
         writing.working.hardened();
         Ok(())

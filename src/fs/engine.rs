@@ -14,6 +14,7 @@ use crate::meta::{Edit, Edits, Entry, Node, Store, tenant};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Numbers below this are never given to nodes: 1 and 2 are `.` and `..` in readdir.
 pub(super) const FIRST_ID: u64 = 16;
@@ -37,7 +38,8 @@ pub struct Engine {
     pub(super) processes: Processes,
     /// Access times not yet written down (relatime: lazily, without an operation).
     pub(super) atimes: Mutex<HashMap<Ino, Time>>,
-    ids: Mutex<std::ops::Range<u64>>,
+    /// The next number to give out.
+    ids: AtomicU64,
 }
 
 impl Engine {
@@ -61,7 +63,7 @@ impl Engine {
             views: Views::default(),
             processes: Processes::default(),
             atimes: Mutex::default(),
-            ids: Mutex::new(first..first),
+            ids: AtomicU64::new(first),
         };
         engine.seed()?;
         engine.recover_drafts()?;
@@ -106,18 +108,14 @@ impl Engine {
     }
 
     /// Gives out a number that was never given out before.
-    pub(super) fn next_id(&self) -> Result<u64> {
-        let mut ids = self.ids.lock();
-        if ids.is_empty() {
-            let end = ids.end + ID_BLOCK;
-            let mut edits = Edits::default();
-            edits.push(Edit::Ids(end));
-            self.store.commit(edits)?;
-            ids.end = end;
-        }
-        let id = ids.start;
-        ids.start += 1;
-        Ok(id)
+    pub(super) fn next_id(&self) -> u64 {
+        self.ids.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// What a change has to say about numbers: all that it may have taken, and some to come, are reserved.
+    pub(super) fn ids_taken(&self) -> Edit {
+        let next = self.ids.load(Ordering::Relaxed);
+        Edit::Ids((next / ID_BLOCK + 1) * ID_BLOCK)
     }
 
     /// The node's stored state: what was committed, or what is not in the tables yet or any more but still open.

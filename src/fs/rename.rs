@@ -103,7 +103,7 @@ impl Change<'_> {
                 self.lose_name(&victim)?;
             }
         }
-        let cookie = self.engine.next_id()?;
+        let cookie = self.engine.next_id();
         self.add_entry(to.dir, to.name, node.ino, cookie);
         self.moved(node, entry.parent, to.dir)?;
         self.record(OpKind::Rename, node.ino, &paths.0, Some(&paths.1), &undo);

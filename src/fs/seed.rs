@@ -12,18 +12,19 @@ impl Engine {
         self.load_tenants()?;
         if self.tenant("default").is_err() {
             self.plant("default")?;
+            self.sync()?;
         }
         Ok(())
     }
 
     /// Makes a tenant, its root and its namespaces, all or nothing.
     pub(super) fn plant(&self, name: &str) -> Result<Tenant> {
-        let root = Ino(self.next_id()?);
+        let root = Ino(self.next_id());
         let tenant = self.new_tenant(name, root);
         let ids = NAMESPACES
             .iter()
-            .map(|_| self.next_id().map(Ino))
-            .collect::<Result<Vec<_>>>()?;
+            .map(|_| Ino(self.next_id()))
+            .collect::<Vec<_>>();
         self.change_of_new(&tenant, |ch| {
             let links = 2 + u32::try_from(NAMESPACES.len()).unwrap_or(0);
             ch.insert(directory(&tenant, root, Ino(0), 0o755, links, ch.now));

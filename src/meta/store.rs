@@ -274,7 +274,8 @@ impl Shared {
     fn empty_journal(&self) -> Result<Lsn> {
         let last = self.pending.read().newest();
         self.settle()?;
-        self.db.sync()?;
+        // The first may only tell of trouble that is over; the second then writes again what that has lost.
+        self.db.sync().or_else(|_| self.db.sync())?;
         self.journal.release(last);
         Ok(last)
     }
