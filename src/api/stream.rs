@@ -131,7 +131,9 @@ impl Writing {
             Onto::Replace => engine.put(caller, id, self.staged),
             Onto::Append => append(engine, caller, id, &self.staged),
         };
-        let done = done.and_then(|()| engine.fsync(caller, id));
+        let done = done
+            .and_then(|()| engine.flush(caller, id))
+            .and_then(|()| engine.fsync(caller, id));
         let node = engine.getattr(caller, ino);
         engine.release(caller, id)?;
         done?;

@@ -5,7 +5,7 @@ use crate::core::Result;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// A file and what is known of it.
 #[derive(Debug)]
@@ -13,7 +13,12 @@ pub(super) struct Segment {
     file: File,
     /// Written since its last sync began.
     unsynced: AtomicBool,
+    /// How long the file is, in bytes.
+    len: AtomicU64,
 }
+
+/// Bytes by which a file grows.
+const GROWTH: u64 = 1 << 20;
 
 impl Segment {
     pub(super) fn open(path: &Path) -> Result<Self> {
@@ -24,15 +29,36 @@ impl Segment {
             .create(true)
             .truncate(false)
             .mode(0o600);
+        let file = options.open(path)?;
+        let len = AtomicU64::new(file.metadata()?.len());
         Ok(Self {
-            file: options.open(path)?,
+            file,
             unsynced: AtomicBool::new(false),
+            len,
         })
     }
 
+    /// One at a time may write.
     pub(super) fn write(&self, at: u64, bytes: &[u8]) -> Result<()> {
         self.unsynced.store(true, Ordering::Release);
+        let end = at + bytes.len() as u64;
+        if end > self.len.load(Ordering::Relaxed) {
+            self.grow(end);
+        }
         Ok(self.file.write_all_at(bytes, at)?)
+    }
+
+    /// Makes the file longer than it has to be: a sync within its length writes no metadata, which is half of its time
+    /// (measured on ext4; fallocate(2) does not help, its extents are marked when they are written).
+    fn grow(&self, end: u64) {
+        let from = self.len.load(Ordering::Relaxed);
+        let to = end.next_multiple_of(GROWTH);
+        let zeros = vec![0; usize::try_from(to - from).unwrap_or(0)];
+        match self.file.write_all_at(&zeros, from) {
+            Ok(()) => self.len.store(to, Ordering::Relaxed),
+            // The record itself may fit still.
+            Err(e) => tracing::debug!("the journal cannot grow ahead: {e}"),
+        }
     }
 
     /// Syncs what was written before the call. One that failed stays unsynced.
