@@ -6,7 +6,7 @@
 use super::extents::index;
 use super::seal::Sealer;
 use super::stream::Chunk;
-use super::tree::Part;
+use super::tree::{Part, Slice};
 use crate::core::Result;
 use fastcdc::v2020::FastCDC;
 
@@ -62,8 +62,7 @@ impl<'s, 'b> Cutter<'s, 'b> {
         self.settle_hole()?;
         self.flush()?;
         let hash = self.sealer.take(chunk)?;
-        let len = chunk.len;
-        self.leaves.push(Part::Chunk { hash, len });
+        self.leaves.push(Part::Slice(Slice::whole(hash, chunk.len)));
         Ok(())
     }
 
@@ -104,10 +103,8 @@ impl<'s, 'b> Cutter<'s, 'b> {
         let pending = &self.buffer[self.start..];
         let end = cut(pending);
         let hash = self.sealer.put(&pending[..end])?;
-        self.leaves.push(Part::Chunk {
-            hash,
-            len: end as u64,
-        });
+        self.leaves
+            .push(Part::Slice(Slice::whole(hash, end as u64)));
         self.start += end;
         // Moved to the front now and then, not after every chunk.
         if self.start >= CHUNK_MAX || self.start == self.buffer.len() {

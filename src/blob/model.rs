@@ -143,6 +143,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         5 => (around(), around(), seed()).prop_map(|(at, len, seed)| Step::Write { at, len, seed }),
         3 => (around(), 0..5000_usize, seed()).prop_map(|(at, len, seed)| Step::Write { at, len, seed }),
+        2 => (0..6_000_000_usize, 1..5000_usize, seed()).prop_map(|(at, len, seed)| Step::Write { at, len, seed }),
         2 => around().prop_map(Step::Truncate),
         2 => (around(), around()).prop_map(|(at, len)| Step::Punch { at, len }),
         1 => (around(), around()).prop_map(|(at, len)| Step::Allocate { at, len }),

@@ -1,6 +1,7 @@
 //! What the store promises, one test each.
 
 use super::model::{MIB, Store, noise};
+use super::touched::PIECES_MAX;
 use super::{Blobs, CHUNK_MIN, Content, INLINE_MAX, Place, Usage, Working};
 use crate::core::{Hash, Kind, Result};
 use std::collections::HashSet;
@@ -62,31 +63,108 @@ fn overwriting_the_middle_shares_every_other_chunk() {
     let mut working = Working::new(before.clone());
     working.write(&store, 15 * MIB, &noise(4096, 6)).unwrap();
     let after = store.settle(&mut working);
-    let old: HashSet<Option<Hash>> = store.leaves(&before).iter().map(|leaf| leaf.hash).collect();
+    let old: HashSet<Option<Hash>> = store
+        .leaves(&before)
+        .iter()
+        .map(|leaf| leaf.slice.map(|s| s.hash))
+        .collect();
     let new = store
         .leaves(&after)
         .iter()
-        .filter(|leaf| !old.contains(&leaf.hash))
+        .filter(|leaf| !old.contains(&leaf.slice.map(|s| s.hash)))
         .count();
     assert!((1..=3).contains(&new), "{new} new leaves of {}", old.len());
 }
 
 #[test]
-fn many_small_settles_do_not_leave_many_small_chunks() {
+fn many_small_settles_do_not_leave_more_leaves_than_a_window_may_have() {
     let store = Store::new();
     let mut working = Working::default();
-    working.truncate(4 * MIB).unwrap();
+    working.truncate(2 * MIB).unwrap();
+    let mut bytes = vec![0; 2 << 20];
     // Every other page, then the pages between: each time a settle.
-    for at in (0..512)
-        .step_by(2)
-        .chain((1..512).step_by(2))
-        .map(|page| page * 8192)
-    {
-        working.write(&store, at, &noise(8192, at)).unwrap();
+    for page in (0..512).step_by(2).chain((1..512).step_by(2)) {
+        let data = noise(4096, page);
+        working.write(&store, page * 4096, &data).unwrap();
+        let at = usize::try_from(page * 4096).unwrap();
+        bytes[at..at + 4096].copy_from_slice(&data);
         store.settle(&mut working);
     }
-    let leaves = store.leaves(working.base()).len();
-    assert!(leaves <= 4 << 20 >> 17, "{leaves} leaves");
+    let leaves = store.leaves(working.base()).len() as u64;
+    assert!(leaves <= 2 * PIECES_MAX, "{leaves} leaves");
+    assert_eq!(store.whole(working.base()), bytes);
+}
+
+#[test]
+fn overwriting_pages_all_over_costs_these_pages() {
+    let store = Store::new();
+    let mut bytes = noise(32 << 20, 18);
+    let mut working = Working::new(store.stored(&bytes));
+    let places: Vec<u64> = (0..200).map(|n| n * 40 * 4096).collect();
+    let cost = store.cost(|| {
+        for at in &places {
+            working.write(&store, *at, &noise(4096, *at)).unwrap();
+        }
+        store.settle(&mut working);
+    });
+    assert!(cost.stored_bytes < 200 * 4096 + 40_000, "{cost:?}");
+    assert!(cost.blobs < 10, "{cost:?}");
+    for at in places {
+        let start = usize::try_from(at).unwrap();
+        bytes[start..start + 4096].copy_from_slice(&noise(4096, at));
+    }
+    store.drop_cache();
+    assert_eq!(store.whole(working.base()), bytes);
+    assert_eq!(store.whole_hash(working.base()).unwrap(), Hash::of(&bytes));
+}
+
+#[test]
+fn a_window_of_which_half_was_written_is_cut_anew() {
+    let store = Store::new();
+    let mut working = Working::new(store.stored(&noise(16 << 20, 19)));
+    for at in (4 * MIB..5 * MIB).step_by(8192) {
+        working.write(&store, at, &noise(4096, at)).unwrap();
+    }
+    let content = store.settle(&mut working);
+    let leaves = store.leaves(&content);
+    let inside = leaves
+        .iter()
+        .filter(|leaf| leaf.start < 5 * MIB && leaf.end() > 4 * MIB);
+    let inside = inside.count();
+    assert!(inside <= 6, "{inside} leaves");
+}
+
+#[test]
+fn cutting_a_file_short_stores_no_bytes_of_it() {
+    let store = Store::new();
+    let bytes = noise(16 << 20, 20);
+    let mut working = Working::new(store.stored(&bytes));
+    working.truncate(9 * MIB + 5).unwrap();
+    let cost = store.cost(|| drop(store.settle(&mut working)));
+    assert!(cost.blobs == 1 && cost.stored_bytes < 2000, "{cost:?}");
+    store.drop_cache();
+    assert_eq!(store.whole(working.base()), bytes[..(9 << 20) + 5]);
+}
+
+#[test]
+fn many_appends_leave_few_leaves_and_cost_little() {
+    let store = Store::new();
+    let mut bytes = noise(4 << 20, 21);
+    let mut working = Working::new(store.stored(&bytes));
+    let before = store.leaves(working.base()).len();
+    let cost = store.cost(|| {
+        for n in 0..200 {
+            let line = noise(100, n);
+            working.write(&store, bytes.len() as u64, &line).unwrap();
+            bytes.extend(line);
+            store.settle(&mut working);
+        }
+    });
+    let after = store.leaves(working.base()).len();
+    assert!(after <= before + 8, "{before} leaves became {after}");
+    assert!(cost.stored_bytes < 200 * 2000, "{cost:?}");
+    store.drop_cache();
+    assert_eq!(store.whole(working.base()), bytes);
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! Getting bytes ready for a transaction.
 
-use super::cas::Batch;
 use super::content::Content;
 use super::store::{Blobs, INLINE_MAX};
 use super::stream::Chunk;
@@ -13,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Bytes that one seal hands to the database at most; small blobs beyond it become files.
 const INLINE_SUM_MAX: usize = 4 << 20;
 
-/// Bytes that are ready for a transaction to refer to: large blobs are on disk already, small ones travel in
+/// Bytes that are ready for a transaction to refer to: large blobs are files already, small ones travel in
 /// the transaction. Keep it until the transaction has committed: while it lives, no sweep removes its blobs.
 pub struct Sealed {
     pub content: Content,
@@ -42,7 +41,7 @@ impl Sealed {
 /// Collects the blobs of one seal.
 pub(super) struct Sealer<'a> {
     pub(super) blobs: &'a Blobs,
-    batch: Batch<'a>,
+    writes_files: bool,
     rows: Vec<BlobRow>,
     inline_sum: usize,
     pinned: Pinned,
@@ -52,10 +51,10 @@ impl<'a> Sealer<'a> {
     pub(super) fn new(blobs: &'a Blobs) -> Self {
         Self {
             blobs,
-            batch: blobs.cas.batch(),
+            writes_files: false,
             rows: Vec::new(),
             inline_sum: 0,
-            pinned: blobs.pinned(),
+            pinned: Pinned::new(&blobs.pins),
         }
     }
 
@@ -73,7 +72,8 @@ impl<'a> Sealer<'a> {
             self.blobs.cache.insert(hash, bytes.clone());
             Some(bytes)
         } else {
-            self.batch.add(&hash, bytes)?;
+            self.writes_files = true;
+            self.blobs.cas.add(&hash, bytes)?;
             None
         };
         self.rows.push(BlobRow {
@@ -86,17 +86,17 @@ impl<'a> Sealer<'a> {
 
     /// Takes over a chunk that was stored while it was written, or stores it now.
     pub(super) fn take(&mut self, chunk: &Chunk) -> Result<Hash> {
-        if self.pinned.add(chunk.hash) {
-            if let Some(bytes) = chunk.waiting() {
-                self.batch.add(&chunk.hash, &bytes)?;
-            }
+        let hash = chunk.hash();
+        if self.pinned.add(hash) {
+            self.writes_files = true;
+            chunk.store(&self.blobs.cas)?;
             self.rows.push(BlobRow {
-                hash: chunk.hash,
+                hash,
                 size: chunk.len,
                 inline: None,
             });
         }
-        Ok(chunk.hash)
+        Ok(hash)
     }
 
     /// Stores a whole small content as one blob.
@@ -111,7 +111,10 @@ impl<'a> Sealer<'a> {
     }
 
     pub(super) fn finish(self, content: Content) -> Result<Sealed> {
-        self.batch.publish()?;
+        // What the commit names is durable before it. To go once whoever makes the log durable calls `Blobs::sync`.
+        if self.writes_files {
+            self.blobs.sync()?;
+        }
         Ok(Sealed {
             content,
             rows: self.rows,
@@ -123,15 +126,6 @@ impl<'a> Sealer<'a> {
 /// The blobs that seals refer to and no committed transaction may yet.
 #[derive(Debug, Default)]
 pub(super) struct Pins(Mutex<HashMap<Hash, u32>>);
-
-impl Blobs {
-    pub(super) fn pinned(&self) -> Pinned {
-        Pinned {
-            pins: Arc::clone(&self.pins),
-            hashes: HashSet::new(),
-        }
-    }
-}
 
 impl Pins {
     /// Holds the pins still: none comes or goes while the guard lives.
@@ -148,6 +142,13 @@ pub(super) struct Pinned {
 }
 
 impl Pinned {
+    pub(super) fn new(pins: &Arc<Pins>) -> Self {
+        Self {
+            pins: Arc::clone(pins),
+            hashes: HashSet::new(),
+        }
+    }
+
     /// Pins a blob; false when this seal had pinned it before.
     pub(super) fn add(&mut self, hash: Hash) -> bool {
         let new = self.hashes.insert(hash);

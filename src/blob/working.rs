@@ -2,7 +2,7 @@
 
 use super::content::Content;
 use super::extents::{Extents, Source, index};
-use super::seal::{Pinned, Sealed, Sealer};
+use super::seal::{Sealed, Sealer};
 use super::spill::WorkFile;
 use super::store::Blobs;
 use super::stream::{self, Stream};
@@ -26,8 +26,6 @@ pub struct Working {
     pub(super) extents: Extents,
     file: Option<WorkFile>,
     stream: Option<Stream>,
-    /// Chunks among the extents, which no sweep may take.
-    pinned: Option<Pinned>,
     dirty: bool,
 }
 
@@ -167,7 +165,7 @@ impl Working {
                 Source::Zero => at = stop,
                 Source::Below => {
                     let leaf = blobs.leaf_at(&self.base, at)?;
-                    if leaf.hash.is_some() {
+                    if leaf.slice.is_some() {
                         return Ok(Some(at));
                     }
                     at = stop.min(leaf.end());
@@ -193,7 +191,7 @@ impl Working {
                 Source::Zero => return Ok(at),
                 Source::Below => {
                     let leaf = blobs.leaf_at(&self.base, at)?;
-                    if leaf.hash.is_none() {
+                    if leaf.slice.is_none() {
                         return Ok(at);
                     }
                     at = stop.min(leaf.end());
@@ -271,9 +269,8 @@ impl Working {
         else {
             return Ok(());
         };
-        let pinned = self.pinned.get_or_insert_with(|| blobs.pinned());
         let mut sent = Vec::new();
-        let outcome = stream.send(blobs, bytes, pinned, &mut sent);
+        let outcome = stream.send(blobs, bytes, &mut sent);
         self.extents.replace(start, sent);
         outcome
     }
