@@ -10,8 +10,11 @@ use super::tree::{Part, Slice};
 use crate::core::Result;
 use fastcdc::v2020::FastCDC;
 
-/// Contents up to this size are one blob; no cut makes a smaller chunk than this, unless something ends there.
+/// Contents up to this size are one blob.
 pub const CHUNK_MIN: usize = 256 << 10;
+/// No cut makes a smaller chunk than this, unless something ends there. Looking for a cut costs as much as hashing, and
+/// begins only here: the nearer to the average, the less is looked at.
+const CUT_MIN: usize = 768 << 10;
 pub(super) const CHUNK_AVG: usize = 1 << 20;
 pub(super) const CHUNK_MAX: usize = 4 << 20;
 /// Runs of zeros that were never written, or punched, stay holes from this size on.
@@ -19,7 +22,7 @@ pub(super) const HOLE_MIN: u64 = 4 << 10;
 
 /// Finds the end of the first chunk. Needs [`CHUNK_MAX`] bytes, or all that are left.
 pub(super) fn cut(bytes: &[u8]) -> usize {
-    FastCDC::new(bytes, CHUNK_MIN, CHUNK_AVG, CHUNK_MAX)
+    FastCDC::new(bytes, CUT_MIN, CHUNK_AVG, CHUNK_MAX)
         .cut(0, bytes.len())
         .1
 }

@@ -1,7 +1,7 @@
 //! What the store promises, one test each.
 
 use super::model::{MIB, Store, noise};
-use super::touched::PIECES_MAX;
+use super::touched::PIECES_MANY;
 use super::{Blobs, CHUNK_MIN, Content, INLINE_MAX, Place, Usage, Working};
 use crate::core::{Hash, Kind, Result};
 use std::collections::HashSet;
@@ -91,7 +91,34 @@ fn many_small_settles_do_not_leave_more_leaves_than_a_window_may_have() {
         store.settle(&mut working);
     }
     let leaves = store.leaves(working.base()).len() as u64;
-    assert!(leaves <= 2 * PIECES_MAX, "{leaves} leaves");
+    assert!(leaves <= 2 * PIECES_MANY, "{leaves} leaves");
+    assert_eq!(store.whole(working.base()), bytes);
+}
+
+#[test]
+fn pieces_of_a_window_have_a_limit_even_where_all_windows_reach_it_at_once() {
+    let store = Store::new();
+    let mut bytes = noise(40 << 20, 22);
+    let mut working = Working::new(store.stored(&bytes));
+    for round in 0..5 {
+        for at in (round * 100..40 * MIB).step_by(24 << 10) {
+            let data = noise(50, at);
+            working.write(&store, at, &data).unwrap();
+            let at = usize::try_from(at).unwrap();
+            bytes[at..at + 50].copy_from_slice(&data);
+        }
+        store.settle(&mut working);
+    }
+    let leaves = store.leaves(working.base());
+    for window in 0..40 {
+        let (start, end) = (window * MIB, (window + 1) * MIB);
+        let inside = leaves
+            .iter()
+            .filter(|leaf| leaf.start < end && leaf.end() > start);
+        let inside = inside.count();
+        assert!(inside <= 257, "{inside} leaves in window {window}");
+    }
+    store.drop_cache();
     assert_eq!(store.whole(working.base()), bytes);
 }
 

@@ -1,6 +1,6 @@
 //! A large file that is written from front to back is stored while it is written.
 //!
-//! Once [`MEMORY`] bytes wait in memory they are cut into chunks as a seal would cut them, and threads hash the chunks and
+//! Once [`MEMORY`] bytes wait in memory they are cut into chunks as a seal would cut them, without a copy, and threads hash the chunks and
 //! bring them to `cas/` while the next ones are written. What is left for close(2) and fsync(2) is the end of the file. A
 //! chunk that could not be stored keeps its bytes in memory, and the next call that needs room, or seals, meets the error.
 
@@ -23,6 +23,8 @@ const STREAMS_MAX: usize = 8;
 /// Chunks of a file that wait for a thread.
 const WAITING_MAX: usize = 3;
 const THREADS: usize = 2;
+/// Bytes at the end of a buffer that are not looked at for a cut: there most likely is none.
+const LEFT: usize = CHUNK_AVG;
 
 /// A stored chunk, or one on its way.
 #[derive(Debug)]
@@ -115,16 +117,15 @@ impl Stream {
     pub(super) fn send(
         &mut self,
         blobs: &Blobs,
-        mut bytes: &[u8],
+        mut bytes: Bytes,
         sent: &mut Vec<Arc<Chunk>>,
     ) -> Result<()> {
-        while let Some(len) = cut_surely(bytes) {
-            let (front, rest) = bytes.split_at(len);
-            let chunk = Arc::new(Chunk::new(&blobs.pins, Bytes::copy_from_slice(front)));
+        while let Some(len) = cut_surely(&bytes) {
+            let front = bytes.split_to(len);
+            let chunk = Arc::new(Chunk::new(&blobs.pins, front));
             self.dispatch(&blobs.cas, &chunk)?;
             self.end += chunk.len;
             sent.push(chunk);
-            bytes = rest;
         }
         Ok(())
     }
@@ -169,7 +170,7 @@ impl Stream {
 
 /// Finds the end of the first chunk, if no byte that comes later can change it.
 fn cut_surely(bytes: &[u8]) -> Option<usize> {
-    if bytes.len() < CHUNK_AVG {
+    if bytes.len() < LEFT {
         return None;
     }
     let front = &bytes[..bytes.len().min(CHUNK_MAX)];

@@ -2,8 +2,8 @@
 //!
 //! The bytes of the base are looked at in windows of [`WINDOW`]. A window of which little was written is patched: what was
 //! written goes into a pack with the patches of other windows, and what lies between stays where it is stored. A window of
-//! which half was written, or that would come to more than [`PIECES_MAX`] pieces, is read and cut into chunks anew. What
-//! lies behind the base is cut as well and takes small leaves before it along, so that they grow together again.
+//! which half was written, or that would come to too many pieces, is read and cut into chunks anew. What lies behind the
+//! base is cut as well and takes small leaves before it along, so that they grow together again.
 
 use super::chunk::{CHUNK_MIN, HOLE_MIN};
 use super::compose::Composer;
@@ -16,8 +16,12 @@ use super::working::Working;
 use crate::core::Result;
 
 const WINDOW: u64 = 1 << 20;
-/// Leaves that a window may have after it was patched.
-pub(super) const PIECES_MAX: u64 = 128;
+/// A window with more leaves after it was patched is cut anew,
+pub(super) const PIECES_MANY: u64 = 128;
+/// but of these no more in one seal than so many: they often become too many in all windows at once.
+const TIDIED_MAX: u32 = 32;
+/// A window with more leaves than this is cut anew whatever it takes.
+const PIECES_MAX: u64 = 256;
 /// A leaf at the end is cut anew with what is appended unless it is so many times as long: a leaf is then rewritten once
 /// each time that the end has grown by a part of it, and the end has few leaves.
 const GROWTH: u64 = 4;
@@ -67,9 +71,10 @@ impl Working {
     /// Lists what is to be done, in order; cuts that meet are one.
     fn steps(&self, blobs: &Blobs) -> Result<Vec<Step>> {
         let mut out: Vec<Step> = Vec::new();
+        let mut tidied = 0;
         for stretch in self.stretches() {
             let (start, end) = (stretch.start, stretch.end);
-            let how = self.how(blobs, &stretch)?;
+            let how = self.how(blobs, &stretch, &mut tidied)?;
             push(&mut out, how, start, (end, end));
         }
         if self.tail_changed() {
@@ -110,7 +115,7 @@ impl Working {
         out
     }
 
-    fn how(&self, blobs: &Blobs, stretch: &Stretch) -> Result<How> {
+    fn how(&self, blobs: &Blobs, stretch: &Stretch, tidied: &mut u32) -> Result<How> {
         if stretch.written * 2 >= stretch.end - stretch.start {
             return Ok(How::Cut);
         }
@@ -119,6 +124,10 @@ impl Working {
         while at < stretch.end && pieces <= PIECES_MAX {
             at = blobs.leaf_at(&self.base, at)?.end();
             pieces += 1;
+        }
+        if pieces > PIECES_MANY && *tidied < TIDIED_MAX {
+            *tidied += 1;
+            return Ok(How::Cut);
         }
         Ok(if pieces > PIECES_MAX {
             How::Cut

@@ -249,10 +249,10 @@ impl Working {
 
     /// Whether all that is in memory goes on where the stream is, or begins one where the base ends.
     fn streams(&mut self, blobs: &Blobs) -> bool {
-        let Some((start, bytes)) = self.extents.only_memory() else {
+        let Some((start, len)) = self.extents.only_memory() else {
             return false;
         };
-        if start + bytes.len() as u64 != self.size {
+        if start + len as u64 != self.size {
             return false;
         }
         if let Some(stream) = &self.stream {
@@ -265,13 +265,18 @@ impl Working {
     }
 
     fn send(&mut self, blobs: &Blobs) -> Result<()> {
-        let (Some(stream), Some((start, bytes))) = (&mut self.stream, self.extents.only_memory())
+        let (Some(stream), Some((start, _))) = (&mut self.stream, self.extents.only_memory())
         else {
             return Ok(());
         };
+        let bytes = Bytes::from(self.extents.take_memory(start));
         let mut sent = Vec::new();
-        let outcome = stream.send(blobs, bytes, &mut sent);
-        self.extents.replace(start, sent);
+        let outcome = stream.send(blobs, bytes.clone(), &mut sent);
+        self.extents.put_chunks(start, sent);
+        let rest = &bytes[index(stream.end - start)..];
+        if !rest.is_empty() {
+            self.extents.write(stream.end, rest);
+        }
         outcome
     }
 
