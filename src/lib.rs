@@ -5,6 +5,7 @@
 
 pub mod core;
 pub mod db;
+pub mod journal;
 pub mod blob;
 pub mod meta;
 pub mod access;

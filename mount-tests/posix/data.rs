@@ -1,6 +1,6 @@
 //! Bytes: appends, holes, copies, mappings, open files without a name.
 
-use crate::shell::python;
+use crate::shell::{python, sh};
 use crate::world::World;
 use rustix::fs::{FallocateFlags, SeekFrom, copy_file_range, fallocate, seek};
 use std::fs::{self, File, OpenOptions};
@@ -77,6 +77,40 @@ fn a_replaced_file_stays_readable_for_those_who_have_it_open() {
     old.read_exact_at(&mut bytes, 0).unwrap();
     assert_eq!(&bytes, b"old");
     assert_eq!(fs::read(world.path("a")).unwrap(), b"new");
+}
+
+#[test]
+fn holes_take_no_blocks() {
+    let world = World::new();
+    let blocks = |name: &str| fs::metadata(world.path(name)).unwrap().blocks();
+    for (name, size) in [("small", 8192), ("large", 1 << 30)] {
+        let file = File::create(world.path(name)).unwrap();
+        file.set_len(size).unwrap();
+        assert_eq!(file.metadata().unwrap().blocks(), 0);
+        drop(file);
+        assert_eq!(blocks(name), 0);
+    }
+    let island = vec![7; MIB];
+    let file = OpenOptions::new().write(true).open(world.path("large"));
+    let file = file.unwrap();
+    for at in [0, 512 * MIB, 700 * MIB] {
+        file.write_all_at(&island, at as u64).unwrap();
+    }
+    assert_eq!(file.metadata().unwrap().blocks(), 3 * 2048);
+    file.write_all_at(&island, 0).unwrap();
+    file.sync_all().unwrap();
+    assert_eq!(file.metadata().unwrap().blocks(), 3 * 2048);
+    // Nobody knows what is below until the file is closed; then nothing wrong may be remembered.
+    file.write_all_at(&island, 512 * MIB as u64).unwrap();
+    assert!(file.metadata().unwrap().blocks() >= 3 * 2048);
+    drop(file);
+    assert_eq!(blocks("large"), 3 * 2048);
+    let copies =
+        "cp --sparse=auto large copy; cp --sparse=always large dug; cmp large copy; cmp large dug";
+    sh(&world.workspace(), copies);
+    assert_eq!((blocks("copy"), blocks("dug")), (3 * 2048, 3 * 2048));
+    let shown = sh(&world.workspace(), "du --block-size=1M large");
+    assert!(shown.starts_with("3\t"), "{shown}");
 }
 
 #[test]

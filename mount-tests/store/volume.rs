@@ -118,7 +118,7 @@ impl Volume {
 
     /// Makes everything so far durable: fsync(2) of a directory.
     pub(super) fn sync(&self) -> Result<()> {
-        self.nexus.engine.db().sync()
+        self.nexus.engine.sync()
     }
 
     pub(super) fn checkpoint(&self) -> Result<()> {
@@ -132,7 +132,7 @@ impl Volume {
 
     /// The hash of every operation, from the first.
     pub(super) fn chain(&self) -> Vec<Hash> {
-        let mut tx = self.nexus.engine.db().read().unwrap();
+        let mut tx = self.nexus.engine.store().read().unwrap();
         let all = log::after(&mut *tx, TenantId(1), Op(0), 1_000_000).unwrap();
         all.into_iter().map(|(_, hash)| hash).collect()
     }

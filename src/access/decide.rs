@@ -119,6 +119,7 @@ mod tests {
             version: 1,
             parent: Ino(0),
             began: Op(1),
+            writing: None,
         }
     }
 

@@ -31,7 +31,7 @@ impl Context<'_> {
 
     /// Makes what the command did survive a power cut (semantics.md §5: an API write is durable when it returns).
     pub fn durable<T>(&self, done: T) -> Result<T> {
-        self.engine().db().sync().map(|()| done)
+        self.engine().sync().map(|()| done)
     }
 }
 

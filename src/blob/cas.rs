@@ -237,6 +237,24 @@ mod tests {
     }
 
     #[test]
+    fn what_the_disk_lost_is_told_once_and_can_be_stored_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let cas = cas(&dir);
+        let hash = Hash::of(b"bytes");
+        cas.add(&hash, b"bytes").unwrap();
+        let place = cas.path(&hash).with_file_name("");
+        let aside = dir.path().join("aside");
+        std::fs::rename(&place, &aside).unwrap();
+        assert!(cas.sync().is_err());
+        std::fs::rename(aside, place).unwrap();
+        std::fs::write(cas.path(&hash), b"lost!").unwrap();
+        assert_eq!(cas.sync().unwrap_err().kind(), Kind::Corrupt);
+        cas.sync().unwrap();
+        put(&cas, b"bytes");
+        assert_eq!(cas.read(&hash).unwrap().unwrap(), b"bytes");
+    }
+
+    #[test]
     fn more_files_than_may_wait_are_added() {
         let dir = tempfile::tempdir().unwrap();
         let cas = cas(&dir);

@@ -2,13 +2,14 @@
 
 use crate::core::error::fail;
 use crate::core::{Hash, Kind, Result};
+use serde::{Deserialize, Serialize};
 
 const EMPTY: u8 = 0;
 const BLOB: u8 = 1;
 const TREE: u8 = 2;
 
 /// The immutable bytes of a file.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub enum Content {
     #[default]
     Empty,
@@ -21,6 +22,8 @@ pub enum Content {
         root: Hash,
         depth: u8,
         size: u64,
+        /// Bytes in chunks: what is not holes.
+        held: u64,
     },
 }
 
@@ -29,6 +32,14 @@ impl Content {
         match self {
             Self::Empty => 0,
             Self::Blob { size, .. } | Self::Tree { size, .. } => *size,
+        }
+    }
+
+    /// Counts the bytes that are not in holes.
+    pub fn held(&self) -> u64 {
+        match self {
+            Self::Empty | Self::Blob { .. } => self.size(),
+            Self::Tree { held, .. } => *held,
         }
     }
 
@@ -41,13 +52,19 @@ impl Content {
         }
     }
 
-    /// Writes the stored form: a tag, then size (little-endian), depth (of a tree) and hash.
+    /// Writes the stored form: a tag, then size (little-endian), bytes held and depth (of a tree) and hash.
     pub fn encode(&self) -> Vec<u8> {
         match self {
             Self::Empty => vec![EMPTY],
             Self::Blob { hash, size } => [&[BLOB][..], &size.to_le_bytes(), &hash.0].concat(),
-            Self::Tree { root, depth, size } => {
-                [&[TREE][..], &size.to_le_bytes(), &[*depth], &root.0].concat()
+            Self::Tree {
+                root,
+                depth,
+                size,
+                held,
+            } => {
+                let (size, held) = (size.to_le_bytes(), held.to_le_bytes());
+                [&[TREE][..], &size, &held, &[*depth], &root.0].concat()
             }
         }
     }
@@ -66,12 +83,17 @@ impl Content {
                         size,
                     });
                 }
-                (TREE, [depth, root @ ..]) if root.len() == 32 => {
-                    return Ok(Self::Tree {
-                        root: Hash::from_slice(root)?,
-                        depth: *depth,
-                        size,
-                    });
+                (TREE, rest) => {
+                    if let Some((held, [depth, root @ ..])) = rest.split_first_chunk::<8>()
+                        && root.len() == 32
+                    {
+                        return Ok(Self::Tree {
+                            root: Hash::from_slice(root)?,
+                            depth: *depth,
+                            size,
+                            held: u64::from_le_bytes(*held),
+                        });
+                    }
                 }
                 _ => {}
             }
@@ -97,6 +119,7 @@ mod tests {
                 root: hash,
                 depth: 3,
                 size: 1 << 40,
+                held: 4096,
             },
         ] {
             assert_eq!(Content::decode(&content.encode()).unwrap(), content);
@@ -109,6 +132,7 @@ mod tests {
             root: Hash::of(b"x"),
             depth: 1,
             size: 7,
+            held: 7,
         }
         .encode();
         for bytes in [

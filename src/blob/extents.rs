@@ -1,5 +1,6 @@
 //! What was written over a base, by offset: bytes in memory, bytes in the work file, chunks stored already, zeros.
 
+use super::dirty::{Share, Sum};
 use super::stream::Chunk;
 use crate::core::Result;
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,7 +35,9 @@ pub(super) enum Source<'a> {
 pub(super) struct Extents {
     map: BTreeMap<u64, Extent>,
     in_memory: BTreeSet<u64>,
-    memory: usize,
+    memory: Share,
+    data: u64,
+    zeros: u64,
 }
 
 impl Extent {
@@ -66,7 +69,22 @@ impl Extents {
 
     /// Counts the bytes held in memory.
     pub(super) fn memory(&self) -> usize {
-        self.memory
+        self.memory.bytes()
+    }
+
+    /// Counts those bytes in a sum from now on.
+    pub(super) fn count_in(&mut self, sum: &Sum) {
+        self.memory.join(sum);
+    }
+
+    /// Counts the bytes that were written and not turned into zeros since.
+    pub(super) fn data(&self) -> u64 {
+        self.data
+    }
+
+    /// Counts the bytes that were turned into zeros.
+    pub(super) fn zeros(&self) -> u64 {
+        self.zeros
     }
 
     pub(super) fn write(&mut self, at: u64, data: &[u8]) {
@@ -82,7 +100,8 @@ impl Extents {
             && start + bytes.len() as u64 == at
         {
             bytes.extend_from_slice(data);
-            self.memory += data.len();
+            self.memory.add(data.len());
+            self.data += data.len() as u64;
             return;
         }
         self.put(at, Extent::Memory(data.to_vec()));
@@ -151,11 +170,20 @@ impl Extents {
         Ok(())
     }
 
+    /// Writes past the memory.
+    pub(super) fn write_spilled(&mut self, file: &File, at: u64, data: &[u8]) -> Result<()> {
+        file.write_all_at(data, at)?;
+        let len = data.len() as u64;
+        self.clear(at, at + len);
+        self.put_spilled(at, len);
+        Ok(())
+    }
+
     /// Where the bytes in memory begin and how many they are, when they are in one piece.
     pub(super) fn only_memory(&self) -> Option<(u64, usize)> {
         let start = self.in_memory.first()?;
         match self.map.get(start) {
-            Some(Extent::Memory(bytes)) if bytes.len() == self.memory => {
+            Some(Extent::Memory(bytes)) if bytes.len() == self.memory.bytes() => {
                 Some((*start, bytes.len()))
             }
             _ => None,
@@ -185,7 +213,10 @@ impl Extents {
 
     fn put_spilled(&mut self, at: u64, len: u64) {
         match self.map.range_mut(..at).next_back() {
-            Some((start, Extent::Spilled(before))) if start + *before == at => *before += len,
+            Some((start, Extent::Spilled(before))) if start + *before == at => {
+                *before += len;
+                self.data += len;
+            }
             _ => self.put(at, Extent::Spilled(len)),
         }
     }
@@ -199,26 +230,38 @@ impl Extents {
             return;
         }
         let right = extent.split_off(at - start);
-        if let Extent::Memory(bytes) = &right {
-            self.memory -= bytes.len();
-        }
+        self.uncount(&right);
         self.put(at, right);
     }
 
     fn put(&mut self, at: u64, extent: Extent) {
-        if let Extent::Memory(bytes) = &extent {
-            self.memory += bytes.len();
-            self.in_memory.insert(at);
+        match &extent {
+            Extent::Zero(len) => self.zeros += len,
+            Extent::Memory(bytes) => {
+                self.memory.add(bytes.len());
+                self.data += bytes.len() as u64;
+                self.in_memory.insert(at);
+            }
+            Extent::Spilled(len) | Extent::Chunk(_, _, len) => self.data += len,
         }
         self.map.insert(at, extent);
     }
 
+    fn uncount(&mut self, extent: &Extent) {
+        match extent {
+            Extent::Zero(len) => self.zeros -= len,
+            Extent::Memory(bytes) => {
+                self.memory.sub(bytes.len());
+                self.data -= bytes.len() as u64;
+            }
+            Extent::Spilled(len) | Extent::Chunk(_, _, len) => self.data -= len,
+        }
+    }
+
     fn take(&mut self, at: u64) -> Option<Extent> {
         let extent = self.map.remove(&at)?;
-        if let Extent::Memory(bytes) = &extent {
-            self.memory -= bytes.len();
-            self.in_memory.remove(&at);
-        }
+        self.uncount(&extent);
+        self.in_memory.remove(&at);
         Some(extent)
     }
 }

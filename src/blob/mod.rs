@@ -18,7 +18,9 @@ mod splice;
 mod compose;
 mod spill;
 mod stream;
+mod dirty;
 mod extents;
+mod fresh;
 mod working;
 mod touched;
 mod sweep;
@@ -26,10 +28,12 @@ mod sweep;
 mod model;
 #[cfg(test)]
 mod promises;
+#[cfg(test)]
+mod overwrites;
 
 pub use chunk::CHUNK_MIN;
 pub use content::Content;
-pub use seal::Sealed;
+pub use seal::{BlobRow, Pinned, Sealed};
 pub use store::{Blobs, INLINE_MAX};
 pub use sweep::{Damage, Garbage, Place, Usage};
 pub use working::Working;

@@ -62,7 +62,9 @@ impl Store {
 
     pub(super) fn commit(&self, sealed: &Sealed) -> Content {
         let mut tx = self.db.begin().unwrap();
-        sealed.store(&mut *tx).unwrap();
+        for row in sealed.rows() {
+            row.store(&mut *tx).unwrap();
+        }
         tx.commit().unwrap();
         sealed.content.clone()
     }
@@ -192,6 +194,10 @@ impl Pair<'_> {
                 );
                 let damage = self.store.check(&content, &mut HashSet::new());
                 assert!(damage.is_empty(), "{damage:?}");
+                let chunks = self.store.leaves(&content).into_iter();
+                let chunks = chunks.filter(|leaf| leaf.hash.is_some());
+                assert_eq!(content.held(), chunks.map(|leaf| leaf.len).sum::<u64>());
+                assert_eq!(self.working.held(), content.held());
             }
         }
     }
@@ -230,9 +236,10 @@ impl Pair<'_> {
         self.compare_seeks();
     }
 
-    /// Every hole must be zeros, and data and holes must take turns up to the end.
+    /// Every hole must be zeros, data and holes must take turns up to the end, and no data may go uncounted.
     fn compare_seeks(&self) {
         let mut at = 0;
+        let mut found = 0;
         while at < self.bytes.len() {
             let data = self.working.seek_data(self.store, at as u64).unwrap();
             let data = data.map_or(self.bytes.len(), |n| usize::try_from(n).unwrap());
@@ -241,12 +248,14 @@ impl Pair<'_> {
                 "data in a hole at {at}"
             );
             if data == self.bytes.len() {
-                return;
+                break;
             }
             let hole = self.working.seek_hole(self.store, data as u64).unwrap();
             at = usize::try_from(hole).unwrap();
             assert!(at > data);
+            found += (at - data) as u64;
         }
+        assert!((found..=self.working.size()).contains(&self.working.held()));
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the store promises, one test each.
 
 use super::model::{MIB, Store, noise};
-use super::touched::PIECES_MANY;
+use super::working::SUM_MAX;
 use super::{Blobs, CHUNK_MIN, Content, INLINE_MAX, Place, Usage, Working};
 use crate::core::{Hash, Kind, Result};
 use std::collections::HashSet;
@@ -74,124 +74,6 @@ fn overwriting_the_middle_shares_every_other_chunk() {
         .filter(|leaf| !old.contains(&leaf.slice.map(|s| s.hash)))
         .count();
     assert!((1..=3).contains(&new), "{new} new leaves of {}", old.len());
-}
-
-#[test]
-fn many_small_settles_do_not_leave_more_leaves_than_a_window_may_have() {
-    let store = Store::new();
-    let mut working = Working::default();
-    working.truncate(2 * MIB).unwrap();
-    let mut bytes = vec![0; 2 << 20];
-    // Every other page, then the pages between: each time a settle.
-    for page in (0..512).step_by(2).chain((1..512).step_by(2)) {
-        let data = noise(4096, page);
-        working.write(&store, page * 4096, &data).unwrap();
-        let at = usize::try_from(page * 4096).unwrap();
-        bytes[at..at + 4096].copy_from_slice(&data);
-        store.settle(&mut working);
-    }
-    let leaves = store.leaves(working.base()).len() as u64;
-    assert!(leaves <= 2 * PIECES_MANY, "{leaves} leaves");
-    assert_eq!(store.whole(working.base()), bytes);
-}
-
-#[test]
-fn pieces_of_a_window_have_a_limit_even_where_all_windows_reach_it_at_once() {
-    let store = Store::new();
-    let mut bytes = noise(40 << 20, 22);
-    let mut working = Working::new(store.stored(&bytes));
-    for round in 0..5 {
-        for at in (round * 100..40 * MIB).step_by(24 << 10) {
-            let data = noise(50, at);
-            working.write(&store, at, &data).unwrap();
-            let at = usize::try_from(at).unwrap();
-            bytes[at..at + 50].copy_from_slice(&data);
-        }
-        store.settle(&mut working);
-    }
-    let leaves = store.leaves(working.base());
-    for window in 0..40 {
-        let (start, end) = (window * MIB, (window + 1) * MIB);
-        let inside = leaves
-            .iter()
-            .filter(|leaf| leaf.start < end && leaf.end() > start);
-        let inside = inside.count();
-        assert!(inside <= 257, "{inside} leaves in window {window}");
-    }
-    store.drop_cache();
-    assert_eq!(store.whole(working.base()), bytes);
-}
-
-#[test]
-fn overwriting_pages_all_over_costs_these_pages() {
-    let store = Store::new();
-    let mut bytes = noise(32 << 20, 18);
-    let mut working = Working::new(store.stored(&bytes));
-    let places: Vec<u64> = (0..200).map(|n| n * 40 * 4096).collect();
-    let cost = store.cost(|| {
-        for at in &places {
-            working.write(&store, *at, &noise(4096, *at)).unwrap();
-        }
-        store.settle(&mut working);
-    });
-    assert!(cost.stored_bytes < 200 * 4096 + 40_000, "{cost:?}");
-    assert!(cost.blobs < 10, "{cost:?}");
-    for at in places {
-        let start = usize::try_from(at).unwrap();
-        bytes[start..start + 4096].copy_from_slice(&noise(4096, at));
-    }
-    store.drop_cache();
-    assert_eq!(store.whole(working.base()), bytes);
-    assert_eq!(store.whole_hash(working.base()).unwrap(), Hash::of(&bytes));
-}
-
-#[test]
-fn a_window_of_which_half_was_written_is_cut_anew() {
-    let store = Store::new();
-    let mut working = Working::new(store.stored(&noise(16 << 20, 19)));
-    for at in (4 * MIB..5 * MIB).step_by(8192) {
-        working.write(&store, at, &noise(4096, at)).unwrap();
-    }
-    let content = store.settle(&mut working);
-    let leaves = store.leaves(&content);
-    let inside = leaves
-        .iter()
-        .filter(|leaf| leaf.start < 5 * MIB && leaf.end() > 4 * MIB);
-    let inside = inside.count();
-    assert!(inside <= 6, "{inside} leaves");
-}
-
-#[test]
-fn cutting_a_file_short_stores_no_bytes_of_it() {
-    let store = Store::new();
-    let bytes = noise(16 << 20, 20);
-    let mut working = Working::new(store.stored(&bytes));
-    working.truncate(9 * MIB + 5).unwrap();
-    let cost = store.cost(|| drop(store.settle(&mut working)));
-    assert!(cost.blobs == 1 && cost.stored_bytes < 2000, "{cost:?}");
-    store.drop_cache();
-    assert_eq!(store.whole(working.base()), bytes[..(9 << 20) + 5]);
-}
-
-#[test]
-fn many_appends_leave_few_leaves_and_cost_little() {
-    let store = Store::new();
-    let mut bytes = noise(4 << 20, 21);
-    let mut working = Working::new(store.stored(&bytes));
-    let before = store.leaves(working.base()).len();
-    let cost = store.cost(|| {
-        for n in 0..200 {
-            let line = noise(100, n);
-            working.write(&store, bytes.len() as u64, &line).unwrap();
-            bytes.extend(line);
-            store.settle(&mut working);
-        }
-    });
-    let after = store.leaves(working.base()).len();
-    assert!(after <= before + 8, "{before} leaves became {after}");
-    assert!(cost.stored_bytes < 200 * 2000, "{cost:?}");
-    store.drop_cache();
-    assert_eq!(store.whole(working.base()), bytes);
 }
 
 #[test]
@@ -306,6 +188,20 @@ fn a_flipped_byte_is_never_handed_out() {
 }
 
 #[test]
+fn files_are_present_while_they_hold_what_their_names_say() {
+    let store = Store::new();
+    store.stored(&noise(3 << 20, 23));
+    let hashes: Vec<Hash> = store.files().iter().map(|(hash, _)| *hash).collect();
+    assert!(store.present(&hashes).unwrap());
+    let path = store.cas.path(&hashes[0]);
+    let len = std::fs::metadata(&path).unwrap().len();
+    std::fs::write(&path, vec![0; usize::try_from(len).unwrap()]).unwrap();
+    assert!(!store.present(&hashes).unwrap());
+    std::fs::remove_file(path).unwrap();
+    assert!(!store.present(&hashes).unwrap());
+}
+
+#[test]
 fn a_seal_that_cannot_write_leaves_nothing_behind() {
     let store = Store::new();
     let bytes = noise(5 << 20, 10);
@@ -400,4 +296,70 @@ fn opening_again_keeps_what_was_stored_and_clears_what_was_not() {
     let again = Blobs::open(&store.config, Arc::clone(&store.db)).unwrap();
     assert_eq!(again.read(&content, 0, usize::MAX).unwrap(), bytes);
     assert_eq!(std::fs::read_dir(store.config.work()).unwrap().count(), 0);
+}
+
+#[test]
+fn holes_are_not_counted_and_cost_nothing_to_count() {
+    let store = Store::new();
+    let mut working = Working::default();
+    for size in [4096, 100 << 10, 1 << 40] {
+        working.truncate(size).unwrap();
+        assert_eq!(working.held(), 0);
+        assert_eq!(store.settle(&mut working).held(), 0, "{size} bytes");
+    }
+    let island = noise(1 << 20, 1);
+    for at in [0, 7 << 30, 9 << 38] {
+        working.write(&store, at, &island).unwrap();
+    }
+    assert_eq!(working.held(), 3 * MIB);
+    let held = store.settle(&mut working).held();
+    assert_eq!(held, 3 * MIB);
+    working.punch(7 << 30, MIB).unwrap();
+    assert_eq!(store.settle(&mut working).held(), 2 * MIB);
+    working.truncate(MIB / 2).unwrap();
+    assert_eq!(store.settle(&mut working).held(), MIB / 2);
+}
+
+#[test]
+fn bytes_written_over_bytes_are_counted_once() {
+    let store = Store::new();
+    let mut working = Working::new(store.stored(&noise(3 << 20, 1)));
+    working.write(&store, MIB, &noise(2 << 20, 2)).unwrap();
+    assert_eq!(working.held(), 3 * MIB);
+    working.punch(0, MIB).unwrap();
+    assert_eq!(working.held(), 3 * MIB, "what is below is not known yet");
+    assert_eq!(store.settle(&mut working).held(), 2 * MIB);
+}
+
+#[test]
+fn many_files_being_written_hold_no_more_memory_than_all_may() {
+    let store = Store::new();
+    let bytes = |n: usize| vec![u8::try_from(n % 251).unwrap(); 1 << 20];
+    let mut open: Vec<_> = (0..160).map(|_| Working::default()).collect();
+    for (n, working) in open.iter_mut().enumerate() {
+        for (part, piece) in bytes(n).chunks(256 << 10).enumerate() {
+            let at = (part * piece.len()) as u64;
+            working.write(&store, at, piece).unwrap();
+            assert!(store.dirty.bytes() <= SUM_MAX);
+        }
+    }
+    assert!(store.dirty.bytes() > SUM_MAX - (1 << 20), "it is used");
+    // A changed byte in each: what is in memory and what is not are one file.
+    for (n, working) in open.iter_mut().enumerate() {
+        working.write(&store, 4096, b"x").unwrap();
+        assert!(store.dirty.bytes() <= SUM_MAX);
+        let mut expected = bytes(n);
+        expected[4096] = b'x';
+        assert!(working.read(&store, 0, 2 << 20).unwrap() == expected);
+        if n % 40 == 0 {
+            store.settle(working);
+            assert!(store.whole(working.base()) == expected);
+        }
+    }
+    assert!(
+        store.dirty.bytes() <= SUM_MAX - (2 << 20),
+        "a seal gives it back"
+    );
+    drop(open);
+    assert_eq!(store.dirty.bytes(), 0);
 }

@@ -6,35 +6,53 @@ use super::stream::Chunk;
 use crate::core::{Hash, Result};
 use crate::db::{Param, Tx};
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Bytes that one seal hands to the database at most; small blobs beyond it become files.
 const INLINE_SUM_MAX: usize = 4 << 20;
 
-/// Bytes that are ready for a transaction to refer to: large blobs are files already, small ones travel in
-/// the transaction. Keep it until the transaction has committed: while it lives, no sweep removes its blobs.
+/// Bytes that are ready for a change to refer to: large blobs are files already, small ones travel with the change.
+/// While it or its pins live, no sweep removes its blobs.
 pub struct Sealed {
     pub content: Content,
     rows: Vec<BlobRow>,
-    _pinned: Pinned,
+    pinned: Arc<Pinned>,
 }
 
-struct BlobRow {
+/// A blob as the database is to have it: its bytes when they are small, else a note that they are a file under `cas/`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct BlobRow {
     hash: Hash,
     size: u64,
     inline: Option<Bytes>,
 }
 
-impl Sealed {
-    /// Writes the rows of its blobs in the caller's transaction.
+impl BlobRow {
+    /// Writes the row unless the blob is stored already.
     pub fn store(&self, tx: &mut dyn Tx) -> Result<()> {
         let insert = "INSERT INTO blobs (hash, size, data) VALUES ($1, $2, $3) ON CONFLICT (hash) DO NOTHING";
-        for row in &self.rows {
-            let data = row.inline.as_deref().map_or(Param::Null, Param::Bytes);
-            tx.execute(insert, &[Param::from(&row.hash), row.size.into(), data])?;
-        }
+        let data = self.inline.as_deref().map_or(Param::Null, Param::Bytes);
+        tx.execute(insert, &[Param::from(&self.hash), self.size.into(), data])?;
         Ok(())
+    }
+
+    /// Bytes that travel in the row.
+    pub fn inline_len(&self) -> usize {
+        self.inline.as_ref().map_or(0, Bytes::len)
+    }
+}
+
+impl Sealed {
+    /// The rows that the database has to get with whatever refers to the content.
+    pub fn rows(&self) -> &[BlobRow] {
+        &self.rows
+    }
+
+    /// What keeps its blobs readable and safe from sweeps until the database has the rows.
+    pub fn pinned(&self) -> Arc<Pinned> {
+        Arc::clone(&self.pinned)
     }
 }
 
@@ -61,7 +79,7 @@ impl<'a> Sealer<'a> {
     /// Stores one blob, once.
     pub(super) fn put(&mut self, bytes: &[u8]) -> Result<Hash> {
         let hash = Hash::of(bytes);
-        // Pinned first: whatever the batch then finds in place stays in place.
+        // Pinned first: whatever is then found in place stays in place.
         if !self.pinned.add(hash) {
             return Ok(hash);
         }
@@ -70,6 +88,7 @@ impl<'a> Sealer<'a> {
             self.inline_sum += bytes.len();
             let bytes = Bytes::copy_from_slice(bytes);
             self.blobs.cache.insert(hash, bytes.clone());
+            self.pinned.keep(&hash, &bytes);
             Some(bytes)
         } else {
             self.writes_files = true;
@@ -118,25 +137,37 @@ impl<'a> Sealer<'a> {
         Ok(Sealed {
             content,
             rows: self.rows,
-            _pinned: self.pinned,
+            pinned: Arc::new(self.pinned),
         })
     }
 }
 
-/// The blobs that seals refer to and no committed transaction may yet.
+/// The blobs that seals refer to and the database may not have yet.
 #[derive(Debug, Default)]
-pub(super) struct Pins(Mutex<HashMap<Hash, u32>>);
+pub(super) struct Pins(Mutex<HashMap<Hash, Pin>>);
+
+/// How often a blob is pinned, and its bytes when no file has them.
+#[derive(Debug, Default)]
+pub(super) struct Pin {
+    count: u32,
+    inline: Option<Bytes>,
+}
 
 impl Pins {
     /// Holds the pins still: none comes or goes while the guard lives.
-    pub(super) fn hold(&self) -> MutexGuard<'_, HashMap<Hash, u32>> {
+    pub(super) fn hold(&self) -> MutexGuard<'_, HashMap<Hash, Pin>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The bytes of a blob that is on its way to the database.
+    pub(super) fn inline(&self, hash: &Hash) -> Option<Bytes> {
+        self.hold().get(hash)?.inline.clone()
     }
 }
 
 /// Blobs that no sweep takes while this lives.
 #[derive(Debug)]
-pub(super) struct Pinned {
+pub struct Pinned {
     pins: Arc<Pins>,
     hashes: HashSet<Hash>,
 }
@@ -153,9 +184,16 @@ impl Pinned {
     pub(super) fn add(&mut self, hash: Hash) -> bool {
         let new = self.hashes.insert(hash);
         if new {
-            *self.pins.hold().entry(hash).or_default() += 1;
+            self.pins.hold().entry(hash).or_default().count += 1;
         }
         new
+    }
+
+    /// Keeps the bytes of a pinned blob readable.
+    fn keep(&self, hash: &Hash, bytes: &Bytes) {
+        if let Some(pin) = self.pins.hold().get_mut(hash) {
+            pin.inline = Some(bytes.clone());
+        }
     }
 }
 
@@ -163,9 +201,9 @@ impl Drop for Pinned {
     fn drop(&mut self) {
         let mut pins = self.pins.hold();
         for hash in &self.hashes {
-            if let Some(count) = pins.get_mut(hash) {
-                *count -= 1;
-                if *count == 0 {
+            if let Some(pin) = pins.get_mut(hash) {
+                pin.count -= 1;
+                if pin.count == 0 {
                     pins.remove(hash);
                 }
             }

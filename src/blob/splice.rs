@@ -63,10 +63,11 @@ pub(super) fn splice(
         depth += 1;
     }
     match level.first() {
-        Some(Part::Node { hash, .. }) => Ok(Content::Tree {
+        Some(Part::Node { hash, held, .. }) => Ok(Content::Tree {
             root: *hash,
             depth,
             size,
+            held: *held,
         }),
         _ => Ok(Content::Empty),
     }
@@ -121,6 +122,7 @@ impl Splicer<'_, '_> {
             out.push(Part::Node {
                 hash,
                 len: parts.iter().map(Part::len).sum(),
+                held: parts.iter().map(Part::held).sum(),
             });
         }
         Ok(out)

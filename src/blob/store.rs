@@ -5,6 +5,7 @@ use super::cache::Cache;
 use super::cas::Cas;
 use super::chunk::CHUNK_MIN;
 use super::content::Content;
+use super::dirty::Sum;
 use super::extents::index;
 use super::seal::{Pins, Sealed, Sealer};
 use super::spill::Pool;
@@ -34,6 +35,8 @@ pub struct Blobs {
     /// Counted by its holders: one a stream.
     pub(super) streams: Arc<()>,
     pub(super) ahead: Ahead,
+    /// Written bytes in memory of all working copies.
+    pub(super) dirty: Sum,
 }
 
 impl Blobs {
@@ -47,6 +50,7 @@ impl Blobs {
             pool: Arc::new(Pool::open(config.work())?),
             streams: Arc::default(),
             ahead: Ahead::default(),
+            dirty: Sum::default(),
         })
     }
 
@@ -150,7 +154,12 @@ impl Blobs {
         tx.commit()
     }
 
+    /// The bytes of a blob that has no file.
     fn load_row(&self, hash: &Hash) -> Result<Option<Bytes>> {
+        // Before the database: a pin goes only when the row is there.
+        if let Some(bytes) = self.pins.inline(hash) {
+            return Ok(Some(bytes));
+        }
         let rows = self.db.glance()?.query(
             "SELECT data FROM blobs WHERE hash = $1",
             &[Param::from(hash)],
@@ -160,9 +169,9 @@ impl Blobs {
             .next()
             .and_then(|row| row.0.into_iter().next())
         {
-            None => Err(missing(hash)),
             Some(Value::Bytes(bytes)) => Ok(Some(bytes.into())),
-            Some(_) => Ok(None),
+            // A file, whose row may be on its way.
+            Some(_) | None => Ok(None),
         }
     }
 

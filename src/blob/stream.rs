@@ -19,7 +19,7 @@ use std::thread::{self, JoinHandle};
 /// Bytes that a streamed file keeps in memory; of these at most one chunk is moved to the front.
 pub(super) const MEMORY: usize = CHUNK_MAX;
 /// Files that are streamed at a time; others use a work file.
-const STREAMS_MAX: usize = 8;
+pub(super) const STREAMS_MAX: usize = 8;
 /// Chunks of a file that wait for a thread.
 const WAITING_MAX: usize = 3;
 const THREADS: usize = 2;
@@ -270,7 +270,8 @@ mod tests {
         let tmp = store.config.cas().join("tmp");
         let mut working = Working::default();
         append(&store, &mut working, &bytes[..10 << 20]);
-        std::fs::remove_dir_all(&tmp).unwrap();
+        // Not removed: the thread may be at work in it.
+        std::fs::rename(&tmp, store.config.data_dir.join("away")).unwrap();
         let mut written = 10 << 20;
         for piece in bytes[written..].chunks(1 << 20) {
             if working.write(&store, written as u64, piece).is_err() {

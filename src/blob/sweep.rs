@@ -150,10 +150,16 @@ impl Blobs {
         let (part, depth) = match *content {
             Content::Empty => return damage,
             Content::Blob { hash, size } => (Part::Slice(Slice::whole(hash, size)), 0),
-            Content::Tree { root, depth, size } => (
+            Content::Tree {
+                root,
+                depth,
+                size,
+                held,
+            } => (
                 Part::Node {
                     hash: root,
                     len: size,
+                    held,
                 },
                 depth,
             ),
@@ -176,22 +182,25 @@ impl Blobs {
 
     /// Verifies one blob and gives what it lists, if it is a node.
     fn check_part(&self, part: Part, depth: u8) -> Result<Vec<Part>> {
-        let (hash, len) = match part {
+        let (hash, len, held) = match part {
             Part::Hole { .. } => return Ok(vec![]),
             Part::Slice(Slice { hash, of, .. }) => {
                 of_length(self.load(&hash, Some(of))?, &hash, of)?;
                 return Ok(vec![]);
             }
-            Part::Node { hash, len } => (hash, len),
+            Part::Node { hash, len, held } => (hash, len, held),
         };
         let below = parts(&self.load(&hash, None)?).collect::<Result<Vec<_>>>()?;
-        let sum = below
-            .iter()
-            .try_fold(0_u64, |sum, part| sum.checked_add(part.len()));
+        let sum = |of: fn(&Part) -> u64| {
+            below
+                .iter()
+                .try_fold(0_u64, |sum, part| sum.checked_add(of(part)))
+        };
+        let listed = sum(Part::len) == Some(len) && sum(Part::held) == Some(held);
         let level = below
             .iter()
             .all(|part| matches!(part, Part::Node { .. }) == (depth > 1));
-        if sum != Some(len) || !level || depth == 0 {
+        if !listed || !level || depth == 0 {
             return fail(
                 Kind::Corrupt,
                 format!("tree node {hash} is not the {len} bytes its parent lists"),

@@ -56,12 +56,17 @@ impl Working {
         if self.extents.is_empty() && !self.tail_changed() {
             return Ok(self.base.clone());
         }
-        if self.size <= CHUNK_MIN as u64 {
+        if self.size <= CHUNK_MIN as u64 && !self.is_hollow() {
             return sealer.put_whole(&self.read(sealer.blobs, 0, CHUNK_MIN)?);
         }
         let steps = self.steps(sealer.blobs)?;
         let edits = Composer::new(self, sealer, &steps)?.edits(&steps)?;
         splice(sealer, &self.base, &edits, self.size)
+    }
+
+    /// Whether all of it is one hole, which needs no bytes however small it is.
+    fn is_hollow(&self) -> bool {
+        self.held() == 0 && self.size >= HOLE_MIN
     }
 
     fn tail_changed(&self) -> bool {

@@ -1,8 +1,9 @@
 //! The tree that a large content is: nodes of parts, the leaves being ranges of blobs and holes.
 //!
 //! A node is a blob: a version byte, then for each part its kind (1 byte), its length in bytes of content
-//! (8, little-endian), of a range where it begins in its blob (4) and the blob's size (4), and its hash (32; zeros for a
-//! hole). Nodes are shared between contents like chunks are.
+//! (8, little-endian), what there is to know of its kind (8) and its hash (32; zeros for a hole). Of a range that is where it
+//! begins in its blob (4) and the blob's size (4), of a node how much of it is not holes. Nodes are shared between contents
+//! like chunks are.
 
 use super::content::Content;
 use super::store::Blobs;
@@ -28,7 +29,7 @@ const _: () = assert!(PART * FANOUT < super::INLINE_MAX);
 pub(super) enum Part {
     Slice(Slice),
     Hole { len: u64 },
-    Node { hash: Hash, len: u64 },
+    Node { hash: Hash, len: u64, held: u64 },
 }
 
 /// A range of a blob: all of a chunk, what is left of one, or one patch among others.
@@ -88,14 +89,21 @@ impl Part {
         }
     }
 
+    /// Counts the bytes that are not in holes.
+    pub(super) fn held(&self) -> u64 {
+        match self {
+            Self::Slice(slice) => slice.len,
+            Self::Hole { .. } => 0,
+            Self::Node { held, .. } => *held,
+        }
+    }
+
     fn decode(bytes: &[u8]) -> Option<Self> {
         let (kind, rest) = bytes.split_first()?;
-        let (len, rest) = rest.split_first_chunk()?;
-        let (from, rest) = rest.split_first_chunk()?;
-        let (of, hash) = rest.split_first_chunk()?;
-        let len = u64::from_le_bytes(*len);
-        let (from, of) = (u32::from_le_bytes(*from), u32::from_le_bytes(*of));
-        let (from, of) = (u64::from(from), u64::from(of));
+        let (len, rest) = rest.split_first_chunk::<8>()?;
+        let (more, hash) = rest.split_first_chunk::<8>()?;
+        let (len, more) = (u64::from_le_bytes(*len), u64::from_le_bytes(*more));
+        let (from, of) = (more & u64::from(u32::MAX), more >> 32);
         let hash = Hash(hash.try_into().ok()?);
         match *kind {
             SLICE if from.checked_add(len)? <= of => Some(Self::Slice(Slice {
@@ -104,28 +112,30 @@ impl Part {
                 len,
                 of,
             })),
-            HOLE => Some(Self::Hole { len }),
-            NODE => Some(Self::Node { hash, len }),
+            HOLE if more == 0 => Some(Self::Hole { len }),
+            NODE => Some(Self::Node {
+                hash,
+                len,
+                held: more,
+            }),
             _ => None,
         }
     }
 }
 
 pub(super) fn encode(parts: &[Part]) -> Vec<u8> {
-    // No blob of a tree is larger than a chunk; what were larger could not be read back.
-    let short = |n: u64| u32::try_from(n).unwrap_or(0).to_le_bytes();
     let mut out = Vec::with_capacity(1 + PART * parts.len());
     out.push(VERSION);
     for part in parts {
-        let (kind, from, of, hash) = match part {
-            Part::Slice(slice) => (SLICE, slice.from, slice.of, slice.hash.0),
-            Part::Hole { .. } => (HOLE, 0, 0, [0; 32]),
-            Part::Node { hash, .. } => (NODE, 0, 0, hash.0),
+        let (kind, more, hash) = match part {
+            // Both fit into 32 bits: no blob of a tree is larger than a chunk.
+            Part::Slice(slice) => (SLICE, slice.of << 32 | slice.from, slice.hash.0),
+            Part::Hole { .. } => (HOLE, 0, [0; 32]),
+            Part::Node { hash, held, .. } => (NODE, *held, hash.0),
         };
         out.push(kind);
         out.extend_from_slice(&part.len().to_le_bytes());
-        out.extend_from_slice(&short(from));
-        out.extend_from_slice(&short(of));
+        out.extend_from_slice(&more.to_le_bytes());
         out.extend_from_slice(&hash);
     }
     out
@@ -153,10 +163,13 @@ impl Blobs {
                 len: *size,
                 slice: Some(Slice::whole(*hash, *size)),
             }),
-            Content::Tree { root, size, .. } if offset < *size => self.descend(
+            Content::Tree {
+                root, size, held, ..
+            } if offset < *size => self.descend(
                 Part::Node {
                     hash: *root,
                     len: *size,
+                    held: *held,
                 },
                 offset,
             ),
@@ -224,7 +237,11 @@ mod tests {
             Part::Slice(Slice::whole(hash, 5)),
             Part::Slice(Slice::whole(hash, 9).part(2, 4)),
             Part::Hole { len: 1 << 40 },
-            Part::Node { hash, len: 9 },
+            Part::Node {
+                hash,
+                len: 9,
+                held: 5,
+            },
         ];
         let read: Vec<Part> = parts(&encode(&node)).map(Result::unwrap).collect();
         assert_eq!(read, node);
@@ -236,7 +253,16 @@ mod tests {
         let mut kind = good.clone();
         kind[1] = 7;
         let beyond = encode(&[Part::Slice(Slice::whole(Hash::of(b"x"), 5).part(3, 3))]);
-        for bad in [&[][..], &[9], &good[..good.len() - 1], &kind, &beyond] {
+        let mut held = good.clone();
+        held[1 + 9] = 1;
+        for bad in [
+            &[][..],
+            &[9],
+            &good[..good.len() - 1],
+            &kind,
+            &beyond,
+            &held,
+        ] {
             let error = parts(bad).find_map(Result::err).expect("an error");
             assert_eq!(error.kind(), Kind::Corrupt);
         }

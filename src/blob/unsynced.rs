@@ -101,12 +101,21 @@ impl Cas {
 
     /// Writes a file anew from what the kernel still has of it; one that was swept meanwhile is not needed.
     fn write_again(&self, hash: &Hash) -> Result<Option<File>> {
-        let Some(bytes) = self.read(hash)? else {
-            return Ok(None);
+        let found = self.read(hash).and_then(|found| match found {
+            Some(bytes) if Hash::of(&bytes) != *hash => {
+                fail(Kind::Corrupt, format!("the disk lost blob {hash}"))
+            }
+            other => Ok(other),
+        });
+        let bytes = match found {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Ok(None),
+            Err(e) => {
+                // Told once; whoever still has the bytes can store them again.
+                self.remove(hash)?;
+                return Err(e);
+            }
         };
-        if Hash::of(&bytes) != *hash {
-            return fail(Kind::Corrupt, format!("blob {hash} was lost by the disk"));
-        }
         let from = self.temporary();
         let file = write_file(&from, &bytes)?;
         std::fs::rename(from, self.path(hash))?;

@@ -2,6 +2,7 @@
 
 use super::content::Content;
 use super::extents::{Extents, Source, index};
+use super::fresh::Fresh;
 use super::seal::{Sealed, Sealer};
 use super::spill::WorkFile;
 use super::store::Blobs;
@@ -9,10 +10,14 @@ use super::stream::{self, Stream};
 use crate::core::error::fail;
 use crate::core::{Error, Kind, Result};
 use bytes::{Bytes, BytesMut};
+use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 
 /// Written bytes that a file keeps in memory before they move to a work file.
 const MEMORY_MAX: usize = 1 << 20;
+/// The same of all files together: room for every stream, and 64 MiB. Beyond it, files that are not streamed write straight
+/// to their work files.
+pub(super) const SUM_MAX: usize = stream::STREAMS_MAX * stream::MEMORY + (64 << 20);
 const SIZE_MAX: u64 = i64::MAX as u64;
 
 /// An immutable base and what was written over it. Costs follow what was touched.
@@ -27,6 +32,7 @@ pub struct Working {
     file: Option<WorkFile>,
     stream: Option<Stream>,
     dirty: bool,
+    fresh: Fresh,
 }
 
 impl Working {
@@ -42,6 +48,14 @@ impl Working {
 
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Counts the bytes that are not in holes: never fewer than there are, and more only where bytes were written, or holes
+    /// punched, over holes of the base. A seal counts them exactly.
+    pub fn held(&self) -> u64 {
+        let (data, zeros) = (self.extents.data(), self.extents.zeros());
+        let below = self.base.held().min(self.visible.saturating_sub(zeros));
+        self.size.min(below + data)
     }
 
     /// Says whether anything was changed since the base, or since it was last settled.
@@ -91,10 +105,16 @@ impl Working {
     /// Writes all of `data`, or fails; a failed write of more than 1 MiB may have written the front of it.
     pub fn write(&mut self, blobs: &Blobs, offset: u64, data: &[u8]) -> Result<()> {
         checked_end(offset, data.len() as u64)?;
+        self.extents.count_in(&blobs.dirty);
+        self.fresh.wrote(offset, offset + data.len() as u64);
         let mut at = offset;
         for piece in data.chunks(MEMORY_MAX) {
-            self.make_room(blobs, piece.len())?;
-            self.extents.write(at, piece);
+            if self.stream.is_none() && blobs.dirty.bytes() + piece.len() > SUM_MAX {
+                self.write_through(blobs, at, piece)?;
+            } else {
+                self.make_room(blobs, piece.len())?;
+                self.extents.write(at, piece);
+            }
             at += piece.len() as u64;
             self.size = self.size.max(at);
             self.dirty = true;
@@ -106,6 +126,7 @@ impl Working {
     pub fn truncate(&mut self, size: u64) -> Result<()> {
         checked_end(size, 0)?;
         if size != self.size {
+            self.fresh.changed_otherwise();
             self.extents.clear(size, u64::MAX);
             self.visible = self.visible.min(size);
             self.size = size;
@@ -119,6 +140,7 @@ impl Working {
     pub fn punch(&mut self, offset: u64, len: u64) -> Result<()> {
         let end = self.size.min(offset.saturating_add(len));
         if offset < end {
+            self.fresh.changed_otherwise();
             self.extents.clear(offset, end);
             self.extents.zero(offset, end.min(self.visible));
             self.dirty = true;
@@ -149,10 +171,32 @@ impl Working {
         } else if self.base != *source || self.visible != at {
             return None;
         }
+        self.fresh.changed_otherwise();
         self.visible = at + len;
         self.size = at + len;
         self.dirty = true;
         Some(len)
+    }
+
+    /// Gives what was written since [`Working::hardened`], `most` bytes of it at most; `None` when it is more, or when
+    /// something else than writing happened: then only a seal has it all.
+    pub fn fresh(&self, blobs: &Blobs, most: u64) -> Result<Option<Vec<(u64, Bytes)>>> {
+        let Some(ranges) = self.fresh.ranges(most) else {
+            return Ok(None);
+        };
+        let read =
+            |(start, end): (u64, u64)| Ok((start, self.read(blobs, start, index(end - start))?));
+        ranges.map(read).collect::<Result<_>>().map(Some)
+    }
+
+    /// Says that this is to take the place of another content, whatever that was.
+    pub fn replaces(&mut self) {
+        self.fresh.changed_otherwise();
+    }
+
+    /// Says that what [`Working::fresh`] gave is durable now.
+    pub fn hardened(&mut self) {
+        self.fresh = Fresh::default();
     }
 
     /// Finds the first byte at or after `offset` that is not in a hole; `None` if there is none (ENXIO).
@@ -288,13 +332,28 @@ impl Working {
     }
 
     fn spill(&mut self, blobs: &Blobs) -> Result<()> {
+        self.with_file(blobs, Extents::spill)
+    }
+
+    fn write_through(&mut self, blobs: &Blobs, at: u64, data: &[u8]) -> Result<()> {
+        self.with_file(blobs, |extents, file| {
+            extents.spill(file)?;
+            extents.write_spilled(file, at, data)
+        })
+    }
+
+    fn with_file(
+        &mut self,
+        blobs: &Blobs,
+        write: impl FnOnce(&mut Extents, &File) -> Result<()>,
+    ) -> Result<()> {
         let work = match self.file.take() {
             Some(work) => work,
             None => blobs.pool.lend()?,
         };
-        let spilled = self.extents.spill(&work.file);
+        let written = write(&mut self.extents, &work.file);
         self.file = Some(work);
-        spilled.map_err(|e| e.context("cannot write to the work file"))
+        written.map_err(|e| e.context("cannot write to the work file"))
     }
 
     fn release_file(&mut self) {

@@ -35,6 +35,10 @@ impl Config {
         self.data_dir.join("work")
     }
 
+    pub fn journal(&self) -> PathBuf {
+        self.data_dir.join("journal")
+    }
+
     pub fn lock(&self) -> PathBuf {
         self.data_dir.join("lock")
     }

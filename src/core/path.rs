@@ -1,6 +1,7 @@
 //! Names and paths, checked once at the door.
 
 use super::error::{Kind, Result, fail};
+use serde::{Deserialize, Serialize};
 use std::borrow::Borrow;
 use std::fmt;
 
@@ -10,7 +11,7 @@ pub const NAME_MAX: usize = 255;
 pub const PATH_MAX: usize = 4095;
 
 /// One component of a path: 1 to 255 bytes, no `/`, no NUL, neither `.` nor `..`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Name(Box<[u8]>);
 
 impl Name {

@@ -17,18 +17,18 @@ struct Progress {
 
 /// Runs syncs one at a time and lets waiting callers share them.
 #[derive(Debug, Default)]
-pub(super) struct GroupSync {
+pub struct GroupSync {
     progress: Mutex<Progress>,
     finished: Condvar,
 }
 
 /// The number of the first sync that covers everything its holder wrote.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Ticket(u64);
+pub struct Ticket(u64);
 
 /// What the syncs before left behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Past {
+pub enum Past {
     Sound,
     /// The last one failed: what it should have covered has to be written again before a sync can mean it.
     Failed,
@@ -36,7 +36,7 @@ pub(super) enum Past {
 
 impl GroupSync {
     /// Names the sync that covers everything written before this call.
-    pub(super) fn ticket(&self) -> Ticket {
+    pub fn ticket(&self) -> Ticket {
         Ticket(
             self.progress
                 .lock()
@@ -47,7 +47,7 @@ impl GroupSync {
     }
 
     /// Notes that somebody else's sync failed: the next one starts from [`Past::Failed`].
-    pub(super) fn distrust(&self) {
+    pub fn distrust(&self) {
         self.progress
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -56,7 +56,7 @@ impl GroupSync {
 
     /// Returns once a sync with the ticket's number or a later one has succeeded, running `sync` itself when nobody
     /// else does. One that fails fails for its caller alone; the others try again.
-    pub(super) fn wait(&self, ticket: Ticket, sync: impl Fn(Past) -> Result<()>) -> Result<()> {
+    pub fn wait(&self, ticket: Ticket, sync: impl Fn(Past) -> Result<()>) -> Result<()> {
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         while progress.finished < ticket.0 {
             if progress.running {

@@ -13,7 +13,7 @@
 
 pub mod row;
 mod counters;
-mod group_sync;
+pub mod group_sync;
 pub mod sqlite;
 pub mod postgres;
 mod migrate;

@@ -5,6 +5,7 @@ use crate::core::{Config, Error, Kind, Result};
 use crate::doors::control;
 use crate::doors::daemon::{Daemon, housekeep};
 use crate::nexus::Nexus;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::geteuid;
 use sd_notify::NotifyState;
@@ -21,6 +22,7 @@ const THREADS: usize = 2;
 pub fn run(config: Config, ready: impl FnOnce(&Daemon) -> Result<()>) -> Result<()> {
     // Nothing that the daemon makes on the host is anybody else's business.
     umask(Mode::from_bits_truncate(0o077));
+    raise_open_files();
     let socket = config.socket();
     let nexus = Nexus::open(config)?;
     first_user(&nexus)?;
@@ -60,6 +62,15 @@ fn live(
     runtime
         .block_on(server)
         .map_err(|e| Error::new(Kind::Io, "the control socket failed").caused_by(e))?
+}
+
+/// Takes as many descriptors as we may have: a file that is being written may need one for its work file.
+fn raise_open_files() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
+    if let Err(e) = raised {
+        tracing::warn!("cannot raise the number of open files: {e}");
+    }
 }
 
 /// Makes sure that a user named after the OS user exists.

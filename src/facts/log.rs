@@ -99,7 +99,7 @@ impl Reader<'_> {
     fn forwards(&mut self, mut at: Op) -> Result<u64> {
         let end = self.filter.before.unwrap_or(u64::MAX);
         loop {
-            let page = log::after(&mut *self.engine.db().read()?, self.tenant, at, PAGE)?;
+            let page = log::after(&mut *self.engine.store().read()?, self.tenant, at, PAGE)?;
             if page.is_empty() {
                 return Ok(at.0);
             }
@@ -118,7 +118,7 @@ impl Reader<'_> {
         let mut at = Op(self.filter.before.unwrap_or(u64::MAX).min(head.0 + 1));
         let last = at.0.saturating_sub(1);
         while self.found.len() < self.limit {
-            let page = log::before(&mut *self.engine.db().read()?, self.tenant, at, PAGE)?;
+            let page = log::before(&mut *self.engine.store().read()?, self.tenant, at, PAGE)?;
             let Some((oldest, _)) = page.last() else {
                 break;
             };

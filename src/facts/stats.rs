@@ -15,15 +15,20 @@ pub struct Stats {
     pub pending_files: u64,
     /// Verified content kept in memory, in bytes.
     pub cache_bytes: u64,
+    /// Changes committed: records of the journal.
+    pub changes: u64,
+    /// Changes that the database does not have yet.
+    pub waiting: u64,
+    /// Transactions that brought changes to the database.
+    pub batches: u64,
     pub statements: u64,
     pub reads: u64,
-    pub changes: u64,
     pub syncs: u64,
 }
 
 impl Stats {
     pub fn of(engine: &Engine, caller: &Caller) -> Result<Self> {
-        let db = engine.db().counters();
+        let (db, store) = (engine.store().counters(), engine.store().progress());
         let operations = caller.tenant.map(|t| engine.head(t)).transpose()?;
         Ok(Self {
             version: super::VERSION.to_owned(),
@@ -31,10 +36,12 @@ impl Stats {
             open_handles: engine.open_handles() as u64,
             pending_files: engine.pending_files() as u64,
             cache_bytes: engine.blobs().cache_bytes(),
+            changes: store.records,
+            waiting: store.waiting,
+            batches: db.changes,
             statements: db.statements,
             reads: db.reads,
-            changes: db.changes,
-            syncs: db.syncs,
+            syncs: store.syncs + db.syncs,
         })
     }
 }

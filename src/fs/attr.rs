@@ -89,8 +89,9 @@ impl Engine {
             });
         }
         Ok(match self.files.pending(ino) {
-            Some((size, at)) => Arc::new(Node {
+            Some((size, held, at)) => Arc::new(Node {
                 size,
+                writing: Some(held),
                 mtime: at,
                 ctime: at.max(node.ctime),
                 ..(*node).clone()
@@ -125,6 +126,7 @@ impl Engine {
             version: 0,
             parent: Ino(0),
             began: Op(0),
+            writing: None,
         }))
     }
 
@@ -177,7 +179,8 @@ impl Engine {
             let old = ch.node(ino)?;
             let new = applied(caller, &old, set, ch.now);
             ch.update(new)?;
-            ch.record(set.kind(), ino, &path, None, &former(&old, set))
+            ch.record(set.kind(), ino, &path, None, &former(&old, set));
+            Ok(())
         })
     }
 

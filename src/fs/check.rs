@@ -63,7 +63,7 @@ impl Engine {
     pub fn fsck(&self, caller: &crate::core::Caller) -> Result<Report> {
         super::namespace::admin(caller)?;
         let mut report = Report::default();
-        let mut tx = self.db.read()?;
+        let mut tx = self.store.read()?;
         // One read, one state: what commits meanwhile is not seen.
         let tenants = tenant::tenants(&mut *tx)?;
         let mut present = Present::default();

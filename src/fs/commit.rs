@@ -1,24 +1,23 @@
-//! A change: effect and log record in one transaction, then caches, open files and kernels are told.
+//! A change: effect and log record together, then caches, open files and kernels are told.
 //!
-//! This is the only place that writes rows of the tree or records of the log. Budget of a small change on SQLite: one
-//! transaction of 7 to 9 short statements, no sync (fsync(2) asks for one).
+//! This is the only place that edits rows of the tree or the log. Budget of a small change: one record of the journal
+//! (a `pwrite` of some hundred bytes), no statement, no sync (fsync(2) asks for one).
 
 use super::engine::Engine;
 use super::events::Event;
 use crate::blob::Sealed;
 use crate::core::{Caller, Error, FsPath, Ino, Kind, Name, Op, Result, TenantId, Time};
-use crate::db::Tx;
 use crate::meta::cache::{Delta, Place};
-use crate::meta::tenant::{self, Head};
-use crate::meta::{Entry, Node, OpKind, Record, entry, log, node, xattr};
+use crate::meta::tenant::Head;
+use crate::meta::{Edit, Edits, Entry, Node, OpKind, Record, Tenant, Xattr};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// A transaction under way, on behalf of one caller.
+/// A change under way, on behalf of one caller.
 pub struct Change<'a> {
     pub(super) engine: &'a Engine,
     pub(super) caller: &'a Caller,
-    pub(super) tx: Box<dyn Tx + 'a>,
+    edits: Edits,
     pub(super) now: Time,
     tenant: TenantId,
     head: Head,
@@ -32,49 +31,47 @@ pub struct Change<'a> {
 }
 
 impl Engine {
-    /// Runs `f` in a transaction of the caller's tenant. An error of `f` or of the commit leaves nothing.
+    /// Runs `f` as one change of the caller's tenant. An error of `f` or of the commit leaves nothing.
     pub(super) fn change<T>(
         &self,
         caller: &Caller,
         f: impl FnOnce(&mut Change<'_>) -> Result<T>,
     ) -> Result<T> {
-        self.change_after(caller, |_| Ok(()), f)
-    }
-
-    /// The same, with something done first in the same transaction: before the tenant's head is read.
-    pub(super) fn change_after<T>(
-        &self,
-        caller: &Caller,
-        first: impl FnOnce(&mut dyn Tx) -> Result<()>,
-        f: impl FnOnce(&mut Change<'_>) -> Result<T>,
-    ) -> Result<T> {
         let turn = self.turn.lock();
-        let (out, events) = self.change_in_turn(caller, first, f)?;
+        let tenant = tenant_of(caller)?;
+        let head = self.store.head(tenant)?;
+        let (out, events) = self.change_from(caller, tenant, head, f)?;
         drop(turn);
         self.tell(caller, &events);
         Ok(out)
     }
 
-    fn change_in_turn<T>(
+    /// The first change of a tenant, which makes it.
+    pub(super) fn change_of_new<T>(
+        &self,
+        new: &Tenant,
+        f: impl FnOnce(&mut Change<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let _turn = self.turn.lock();
+        let caller = Caller::engine(new.id);
+        let (out, _) = self.change_from(&caller, new.id, Head::default(), |ch| {
+            ch.edits.push(Edit::Tenant(new.clone(), ch.now));
+            f(ch)
+        })?;
+        Ok(out)
+    }
+
+    fn change_from<T>(
         &self,
         caller: &Caller,
-        first: impl FnOnce(&mut dyn Tx) -> Result<()>,
+        tenant: TenantId,
+        head: Head,
         f: impl FnOnce(&mut Change<'_>) -> Result<T>,
     ) -> Result<(T, Vec<Event>)> {
-        let Some(tenant) = caller.tenant else {
-            return Err(Error::new(
-                Kind::Denied,
-                "without a tenant nothing can be changed",
-            ));
-        };
-        self.stock_ids()?;
-        let mut tx = self.db.begin()?;
-        first(&mut *tx)?;
-        let head = tenant::lock_head(&mut *tx, tenant)?;
         let mut change = Change {
             engine: self,
             caller,
-            tx,
+            edits: Edits::default(),
             now: self.clock.now(),
             tenant,
             head,
@@ -95,6 +92,11 @@ impl Engine {
             self.events.publish(tenant, caller.mount, events);
         }
     }
+}
+
+fn tenant_of(caller: &Caller) -> Result<TenantId> {
+    let none = || Error::new(Kind::Denied, "without a tenant nothing can be changed");
+    caller.tenant.ok_or_else(none)
 }
 
 impl Change<'_> {
@@ -136,12 +138,10 @@ impl Change<'_> {
     }
 
     /// Puts a new node into the tables.
-    pub(super) fn insert(&mut self, mut new: Node) -> Result<()> {
+    pub(super) fn insert(&mut self, mut new: Node) {
         new.began = self.op();
-        node::put(&mut *self.tx, &new)?;
         self.add_state(new.sum());
-        self.nodes.insert(new.ino, Some(Arc::new(new)));
-        Ok(())
+        self.put(new);
     }
 
     /// Changes a node and keeps its former state in the past.
@@ -149,7 +149,7 @@ impl Change<'_> {
         let old = self.node(new.ino)?;
         new.began = self.op();
         if old.began != new.began {
-            node::retire(&mut *self.tx, new.ino, new.began)?;
+            self.edits.push(Edit::NodePast(old.clone(), new.began));
         }
         if old.content != new.content {
             self.contents.push(new.ino);
@@ -168,20 +168,37 @@ impl Change<'_> {
         if old.nlink == 0 {
             return Err(super::engine::no_node(old.ino));
         }
-        node::put(&mut *self.tx, &new)?;
         self.add_state(new.sum().wrapping_sub(old.sum()));
-        self.nodes.insert(new.ino, Some(Arc::new(new)));
+        self.put(new);
         Ok(())
+    }
+
+    fn put(&mut self, new: Node) {
+        let new = Arc::new(new);
+        self.edits.push(Edit::Node(new.clone()));
+        self.nodes.insert(new.ino, Some(new));
+    }
+
+    /// Takes over the blobs of a content that the change refers to.
+    pub(super) fn store(&mut self, sealed: &Sealed) {
+        let rows = sealed.rows().iter().cloned();
+        self.edits.list.extend(rows.map(Edit::Blob));
+        self.edits.pins.push(sealed.pinned());
+    }
+
+    /// Adds an edit of something that is not part of the tree.
+    pub(super) fn edit(&mut self, edit: Edit) {
+        self.edits.push(edit);
     }
 
     /// Takes a node whose last name went out of the present.
     pub(super) fn remove(&mut self, old: &Node) -> Result<()> {
         let op = self.op();
-        node::retire(&mut *self.tx, old.ino, op)?;
-        node::delete(&mut *self.tx, old.ino)?;
+        self.edits.push(Edit::NodePast(Arc::new(old.clone()), op));
+        self.edits.push(Edit::NodeGone(old.ino));
         self.add_state(old.sum().wrapping_neg());
-        for x in xattr::list(&mut *self.tx, old.ino)? {
-            self.end_xattr(&x)?;
+        for x in self.engine.store.xattrs(old.ino)? {
+            self.end_xattr(&x);
         }
         self.unlinked.push(Arc::new(Node {
             nlink: 0,
@@ -192,13 +209,7 @@ impl Change<'_> {
         Ok(())
     }
 
-    pub(super) fn add_entry(
-        &mut self,
-        parent: Ino,
-        name: &Name,
-        ino: Ino,
-        cookie: u64,
-    ) -> Result<()> {
+    pub(super) fn add_entry(&mut self, parent: Ino, name: &Name, ino: Ino, cookie: u64) {
         let new = Entry {
             parent,
             name: name.clone(),
@@ -206,21 +217,19 @@ impl Change<'_> {
             cookie,
             began: self.op(),
         };
-        entry::put(&mut *self.tx, &new)?;
         self.add_state(new.sum());
-        self.entries.push((
-            Place {
-                parent,
-                name: name.clone(),
-            },
-            Some(Arc::new(new)),
-        ));
-        Ok(())
+        let new = Arc::new(new);
+        self.edits.push(Edit::Entry(new.clone()));
+        let place = Place {
+            parent,
+            name: name.clone(),
+        };
+        self.entries.push((place, Some(new)));
     }
 
-    pub(super) fn end_entry(&mut self, old: &Entry) -> Result<()> {
+    pub(super) fn end_entry(&mut self, old: &Arc<Entry>) {
         let op = self.op();
-        entry::retire(&mut *self.tx, old, op)?;
+        self.edits.push(Edit::EntryEnded(old.clone(), op));
         self.add_state(old.sum().wrapping_neg());
         let place = Place {
             parent: old.parent,
@@ -228,20 +237,17 @@ impl Change<'_> {
         };
         self.lost.push((place.clone(), old.ino));
         self.entries.push((place, None));
-        Ok(())
     }
 
-    pub(super) fn add_xattr(&mut self, new: &xattr::Xattr) -> Result<()> {
-        xattr::put(&mut *self.tx, new)?;
+    pub(super) fn add_xattr(&mut self, new: Xattr) {
         self.add_state(new.sum());
-        Ok(())
+        self.edits.push(Edit::Xattr(Arc::new(new)));
     }
 
-    pub(super) fn end_xattr(&mut self, old: &xattr::Xattr) -> Result<()> {
+    pub(super) fn end_xattr(&mut self, old: &Arc<Xattr>) {
         let op = self.op();
-        xattr::retire(&mut *self.tx, old, op)?;
+        self.edits.push(Edit::XattrEnded(old.clone(), op));
         self.add_state(old.sum().wrapping_neg());
-        Ok(())
     }
 
     /// Notes that a directory's entries changed: mtime and ctime, and `links` more or fewer subdirectories.
@@ -262,7 +268,7 @@ impl Change<'_> {
         };
         let mut new = (*self.engine.node(ino)?).clone();
         if let Some((sealed, mtime)) = sealed {
-            sealed.store(&mut *self.tx)?;
+            self.store(sealed);
             new.mtime = mtime;
             new.ctime = new.ctime.max(mtime);
             new.size = sealed.content.size();
@@ -271,16 +277,17 @@ impl Change<'_> {
         let dir = self.engine.path_of(birth.place.parent)?;
         let at = new.btime;
         let undo = serde_json::json!({ "size": new.size });
-        self.insert(new)?;
-        self.add_entry(birth.place.parent, &birth.place.name, ino, birth.cookie)?;
+        self.insert(new);
+        self.add_entry(birth.place.parent, &birth.place.name, ino, birth.cookie);
         self.touch_dir(birth.place.parent, 0, at)?;
         self.births.push(ino);
         let path = dir.join(birth.place.name.clone());
         let author = birth.caller.clone();
-        self.record_as(&author, OpKind::Create, ino, &path, None, &undo)
+        self.record_as(&author, OpKind::Create, ino, &path, None, &undo);
+        Ok(())
     }
 
-    /// Ends the operation with its record; the next change of this transaction belongs to the next operation.
+    /// Ends the operation with its record; what follows in this change belongs to the next operation.
     pub(super) fn record(
         &mut self,
         kind: OpKind,
@@ -288,9 +295,9 @@ impl Change<'_> {
         path: &FsPath,
         path2: Option<&FsPath>,
         undo: &serde_json::Value,
-    ) -> Result<()> {
+    ) {
         let caller = self.caller;
-        self.record_as(caller, kind, ino, path, path2, undo)
+        self.record_as(caller, kind, ino, path, path2, undo);
     }
 
     pub(super) fn record_as(
@@ -301,9 +308,8 @@ impl Change<'_> {
         path: &FsPath,
         path2: Option<&FsPath>,
         undo: &serde_json::Value,
-    ) -> Result<()> {
-        let own = |s: &Option<Arc<str>>| s.as_deref().map(str::to_owned);
-        let (pid, comm) = self.engine.processes.of(who);
+    ) {
+        let author = self.engine.author(who);
         let record = Record {
             tenant: self.tenant,
             op: self.op(),
@@ -312,20 +318,19 @@ impl Change<'_> {
             ino,
             path: path.to_bytes(),
             path2: path2.map(FsPath::to_bytes),
-            user: own(&who.user),
-            agent: own(&who.agent),
-            session: own(&who.session),
-            uid: who.uid,
-            pid,
-            comm,
+            user: author.user,
+            agent: author.agent,
+            session: author.session,
+            uid: author.uid,
+            pid: author.pid,
+            comm: author.comm,
             undo: undo.to_string(),
             state: self.head.state,
         };
         let hash = record.chain(&self.head.hash);
-        log::append(&mut *self.tx, &record, &hash)?;
         self.head.op = record.op;
         self.head.hash = hash;
-        Ok(())
+        self.edits.push(Edit::Log(Box::new(record), hash));
     }
 
     fn add_state(&mut self, sum: i64) {
@@ -333,8 +338,8 @@ impl Change<'_> {
     }
 
     fn commit(mut self) -> Result<Vec<Event>> {
-        tenant::set_head(&mut *self.tx, self.tenant, &self.head)?;
-        self.tx.commit()?;
+        self.edits.push(Edit::Head(self.tenant, self.head));
+        self.engine.store.commit(std::mem::take(&mut self.edits))?;
         let mut events = Vec::with_capacity(self.entries.len() + self.nodes.len());
         for (place, _) in &self.entries {
             events.push(Event::Entry {

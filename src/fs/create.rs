@@ -165,16 +165,16 @@ impl Engine {
             ch.vacant(parent, name)?;
             let mut node = self.new_node(caller, (&dir, &path), wanted, ch.now)?;
             if let Some(sealed) = &sealed {
-                sealed.store(&mut *ch.tx)?;
+                ch.store(sealed);
                 node.size = sealed.content.size();
                 node.content = sealed.content.clone();
             }
             let ino = node.ino;
             let links = i32::from(node.is_dir());
-            ch.insert(node)?;
-            ch.add_entry(parent, name, ino, ino.0)?;
+            ch.insert(node);
+            ch.add_entry(parent, name, ino, ino.0);
             ch.touch_dir(parent, links, ch.now)?;
-            ch.record(op, ino, &path.join(name.clone()), None, &json!({}))?;
+            ch.record(op, ino, &path.join(name.clone()), None, &json!({}));
             Ok(ino)
         })?;
         self.getattr(caller, ino)
@@ -190,7 +190,7 @@ impl Engine {
             linkable(caller, &old)?;
             ch.vacant(parent, name)?;
             let from = self.path_of(ino)?;
-            ch.add_entry(parent, name, ino, self.next_id()?)?;
+            ch.add_entry(parent, name, ino, self.next_id()?);
             ch.touch(Node {
                 nlink: old.nlink + 1,
                 ctime: ch.now,
@@ -203,7 +203,8 @@ impl Engine {
                 &from,
                 Some(&dir.join(name.clone())),
                 &json!({}),
-            )
+            );
+            Ok(())
         })?;
         self.getattr(caller, ino)
     }
@@ -264,6 +265,7 @@ impl Engine {
             version: 1,
             parent: if is_dir { dir.ino } else { Ino(0) },
             began: Op(0),
+            writing: None,
         })
     }
 
@@ -304,6 +306,6 @@ impl Change<'_> {
         if !self.engine.transient.children(dir, 0).is_empty() {
             return Ok(false);
         }
-        Ok(!crate::meta::entry::has_any(&mut *self.tx, dir)?)
+        Ok(!self.engine.store.has_any(dir)?)
     }
 }

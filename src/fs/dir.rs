@@ -6,7 +6,7 @@ use super::lookup::Found;
 use super::view::{self, Item};
 use crate::access::{Right, decide, namespace};
 use crate::core::{Caller, Error, HandleId, Ino, Kind, Name, Result, error::fail};
-use crate::meta::{Entry, entry};
+use crate::meta::Entry;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -108,7 +108,7 @@ impl Engine {
                 self.change(&birth.caller, |ch| ch.birth(node.ino, None))?;
             }
         }
-        self.db.sync()
+        self.store.sync()
     }
 
     fn dir_handle(&self, id: HandleId) -> Result<Arc<DirHandle>> {
@@ -141,11 +141,7 @@ impl Engine {
 
     fn stored_page(&self, dir: Ino, after: u64) -> Result<Vec<DirEntry>> {
         let began = self.cache.reading();
-        let rows = entry::list(&mut *self.db.read()?, dir, after, PAGE)?;
-        let rows: Vec<(Arc<Entry>, Found)> = rows
-            .into_iter()
-            .map(|(e, n)| (Arc::new(e), Arc::new(n)))
-            .collect();
+        let rows = self.store.list(dir, after, PAGE)?;
         self.cache.fill_page(began, &rows);
         let shown = |(e, n): (Arc<Entry>, Found)| DirEntry {
             cookie: e.cookie,

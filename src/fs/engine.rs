@@ -10,7 +10,7 @@ use crate::blob::Blobs;
 use crate::core::{Clock, Config, Error, Ino, Kind, Name, Result, Time};
 use crate::db::Db;
 use crate::meta::cache::{Cache, Place};
-use crate::meta::{Entry, Node, entry, node};
+use crate::meta::{Edit, Edits, Entry, Node, Store, tenant};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,12 +19,10 @@ use std::sync::Arc;
 pub(super) const FIRST_ID: u64 = 16;
 /// How many numbers are reserved at a time; what a crash leaves unused is skipped.
 const ID_BLOCK: u64 = 4096;
-/// How many numbers one change may take.
-const ID_STOCK: u64 = 64;
 
 /// A filesystem over a database and a blob store. Shared by every door.
 pub struct Engine {
-    pub(super) db: Arc<dyn Db>,
+    pub(super) store: Store,
     pub(super) blobs: Blobs,
     pub(super) cache: Cache,
     pub(super) clock: Clock,
@@ -45,10 +43,12 @@ pub struct Engine {
 impl Engine {
     /// Builds the engine over a migrated database and makes sure the default tenant exists.
     pub fn new(config: Config, db: Arc<dyn Db>, clock: Clock) -> Result<Self> {
-        let blobs = Blobs::open(&config, db.clone())?;
+        let store = Store::open(db.clone(), &config.journal())?;
+        let first = tenant::counter(&mut *db.glance()?, "id")?.max(FIRST_ID);
+        let blobs = Blobs::open(&config, db)?;
         let transient = Arc::<Transient>::default();
         let engine = Self {
-            db,
+            store,
             blobs,
             cache: Cache::new(config.node_cache),
             clock,
@@ -61,9 +61,10 @@ impl Engine {
             views: Views::default(),
             processes: Processes::default(),
             atimes: Mutex::default(),
-            ids: Mutex::new(0..0),
+            ids: Mutex::new(first..first),
         };
         engine.seed()?;
+        engine.recover_drafts()?;
         Ok(engine)
     }
 
@@ -71,8 +72,14 @@ impl Engine {
         &self.clock
     }
 
-    pub fn db(&self) -> &Arc<dyn Db> {
-        &self.db
+    /// What is committed: rows and log.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Makes everything that has been done so far survive a power cut.
+    pub fn sync(&self) -> Result<()> {
+        self.store.sync()
     }
 
     pub fn blobs(&self) -> &Blobs {
@@ -98,39 +105,19 @@ impl Engine {
         self.blobs.drop_cache();
     }
 
-    /// Makes sure that a change about to begin finds numbers without asking the database in its midst.
-    pub(super) fn stock_ids(&self) -> Result<()> {
-        let mut ids = self.ids.lock();
-        if ids.end - ids.start < ID_STOCK {
-            *ids = self.reserve_ids()?;
-        }
-        Ok(())
-    }
-
     /// Gives out a number that was never given out before.
     pub(super) fn next_id(&self) -> Result<u64> {
         let mut ids = self.ids.lock();
         if ids.is_empty() {
-            *ids = self.reserve_ids()?;
+            let end = ids.end + ID_BLOCK;
+            let mut edits = Edits::default();
+            edits.push(Edit::Ids(end));
+            self.store.commit(edits)?;
+            ids.end = end;
         }
         let id = ids.start;
         ids.start += 1;
         Ok(id)
-    }
-
-    fn reserve_ids(&self) -> Result<std::ops::Range<u64>> {
-        let mut tx = self.db.begin()?;
-        let rows = tx.query(
-            "INSERT INTO counters (name, value) VALUES ('id', $1) \
-             ON CONFLICT (name) DO UPDATE SET value = counters.value + $2 RETURNING value",
-            &[(FIRST_ID + ID_BLOCK).into(), ID_BLOCK.into()],
-        )?;
-        let row = rows
-            .first()
-            .ok_or_else(|| Error::new(Kind::Io, "no counter came back"))?;
-        let end = row.uint(0)?;
-        tx.commit()?;
-        Ok(end - ID_BLOCK..end)
     }
 
     /// The node's stored state: what was committed, or what is not in the tables yet or any more but still open.
@@ -150,7 +137,7 @@ impl Engine {
             return Ok(known);
         }
         let began = self.cache.reading();
-        let found = node::get(&mut *self.db.glance()?, ino)?.map(Arc::new);
+        let found = self.store.node(ino)?;
         self.cache.fill_node(began, ino, found.clone());
         Ok(found)
     }
@@ -172,7 +159,7 @@ impl Engine {
             return Ok(known);
         }
         let began = self.cache.reading();
-        let found = entry::get(&mut *self.db.glance()?, place.parent, &place.name)?.map(Arc::new);
+        let found = self.store.entry(&place)?;
         self.cache.fill_entry(began, place, found.clone());
         Ok(found)
     }
@@ -183,15 +170,14 @@ impl Engine {
             return Ok(Some(place));
         }
         let began = self.cache.reading();
-        let Some(found) = entry::name_of(&mut *self.db.glance()?, ino)? else {
+        let Some(found) = self.store.name_of(ino)? else {
             return Ok(None);
         };
         let place = Place {
             parent: found.parent,
             name: found.name.clone(),
         };
-        self.cache
-            .fill_entry(began, place.clone(), Some(Arc::new(found)));
+        self.cache.fill_entry(began, place.clone(), Some(found));
         Ok(Some(Arc::new(place)))
     }
 
@@ -207,7 +193,7 @@ impl Engine {
         let pending = self.flush_all()?;
         self.settle_births(None)?;
         self.write_atimes()?;
-        self.db.sync()?;
+        self.store.close()?;
         Ok(pending)
     }
 
@@ -216,15 +202,11 @@ impl Engine {
         if atimes.is_empty() {
             return Ok(());
         }
-        let _turn = self.turn.lock();
-        let mut tx = self.db.begin()?;
+        let mut edits = Edits::default();
         for (ino, atime) in atimes {
-            tx.execute(
-                "UPDATE nodes SET atime = $1 WHERE ino = $2",
-                &[atime.into(), ino.into()],
-            )?;
+            edits.push(Edit::Atime(ino, atime));
         }
-        tx.commit()
+        self.store.commit(edits)
     }
 }
 

@@ -61,6 +61,7 @@ pub(super) struct OpenFile {
     pub state: Mutex<Writing>,
     pub dirty: AtomicBool,
     size: AtomicU64,
+    held: AtomicU64,
     mtime: AtomicI64,
     /// Handles that may write: while there is one, a change of length belongs to its session.
     writers: AtomicUsize,
@@ -71,6 +72,8 @@ pub(super) struct Writing {
     pub working: Working,
     /// Who wrote last: the name on the version that will come of it.
     pub writer: Option<Caller>,
+    /// Bytes that are durable already, as drafts.
+    pub drafted: u64,
 }
 
 impl OpenFile {
@@ -85,17 +88,20 @@ impl OpenFile {
             state: Mutex::new(Writing {
                 working: Working::new(content),
                 writer: None,
+                drafted: 0,
             }),
             dirty: AtomicBool::new(false),
             size: AtomicU64::new(node.size),
+            held: AtomicU64::new(node.held()),
             mtime: AtomicI64::new(node.mtime.0),
             writers: AtomicUsize::new(0),
         }
     }
 
     /// Makes the working copy's size and time visible to getattr.
-    pub(super) fn wrote(&self, size: u64, at: Time) {
-        self.size.store(size, Ordering::Release);
+    pub(super) fn wrote(&self, working: &Working, at: Time) {
+        self.size.store(working.size(), Ordering::Release);
+        self.held.store(working.held(), Ordering::Release);
         self.mtime.store(at.0, Ordering::Release);
         self.dirty.store(true, Ordering::Release);
     }
@@ -212,11 +218,17 @@ impl Files {
             .collect()
     }
 
-    /// Size and mtime of a file that has unsealed writes.
-    pub(super) fn pending(&self, ino: Ino) -> Option<(u64, Time)> {
+    /// Size, bytes not in holes and mtime of a file that has unsealed writes.
+    pub(super) fn pending(&self, ino: Ino) -> Option<(u64, u64, Time)> {
         let file = self.find(ino)?;
-        file.is_dirty()
-            .then(|| (file.size.load(Ordering::Acquire), file.mtime()))
+        let (size, held) = (&file.size, &file.held);
+        file.is_dirty().then(|| {
+            (
+                size.load(Ordering::Acquire),
+                held.load(Ordering::Acquire),
+                file.mtime(),
+            )
+        })
     }
 
     /// utimensat(2) on a file being written: the pending version carries that time.
@@ -365,13 +377,13 @@ impl Engine {
         sealed
     }
 
-    /// Seals and makes durable (fsync(2)): one group commit for all who wait.
+    /// Makes what was written durable (fsync(2)): one sync for all who wait.
     pub fn fsync(&self, caller: &Caller, id: HandleId) -> Result<()> {
         // Through whichever descriptor: fsync(2) is about the file.
         if let Source::Stored(held) = &self.files.handle(id)?.source {
-            self.seal(caller, &held.file, OpKind::Write)?;
+            self.harden(caller, &held.file)?;
         }
-        self.db.sync()
+        self.store.sync()
     }
 
     /// How many files and directories are open.

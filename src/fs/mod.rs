@@ -20,6 +20,7 @@ mod rename;
 mod handle;
 mod read;
 mod write;
+mod draft;
 mod range;
 mod dir;
 mod xattr;

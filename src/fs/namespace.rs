@@ -4,7 +4,7 @@ use super::engine::Engine;
 use crate::access::namespace::{self, Policy};
 use crate::core::{Caller, Error, FsPath, Ino, Kind, Name, Op, Result, TenantId, error::fail};
 use crate::meta::tenant::{self, GroupRule};
-use crate::meta::{Namespace, OpKind, Tenant, User};
+use crate::meta::{Edit, Namespace, OpKind, Tenant, User};
 use parking_lot::RwLock;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -56,7 +56,7 @@ impl Engine {
     }
 
     pub(super) fn load_tenants(&self) -> Result<()> {
-        let mut tx = self.db.read()?;
+        let mut tx = self.store.read()?;
         let mut homes = HashMap::new();
         for tenant in tenant::tenants(&mut *tx)? {
             let users = tenant::users(&mut *tx, tenant.id)?;
@@ -178,7 +178,7 @@ impl Engine {
                 full_name,
                 email,
             };
-            tenant::insert_user(&mut *ch.tx, &user, ch.now)?;
+            ch.edit(Edit::User(user.clone(), ch.now));
             let undo = serde_json::json!({ "user": name });
             ch.record(
                 OpKind::User,
@@ -186,7 +186,7 @@ impl Engine {
                 &FsPath::default(),
                 None,
                 &undo,
-            )?;
+            );
             Ok(user)
         })?;
         self.load_tenants()?;
@@ -215,10 +215,10 @@ impl Engine {
                 mask: mask.unwrap_or(old.mask),
                 group: group.unwrap_or(old.group),
             };
-            tenant::put_namespace(&mut *ch.tx, home.tenant.id, &new)?;
+            ch.edit(Edit::Namespace(home.tenant.id, new.clone()));
             let undo = serde_json::json!({ "mask": old.mask, "group": old.group.name() });
             let path = FsPath::from_names(vec![Name::new(name.as_bytes())?]);
-            ch.record(OpKind::Namespace, home.tenant.root, &path, None, &undo)?;
+            ch.record(OpKind::Namespace, home.tenant.root, &path, None, &undo);
             Ok(new)
         })?;
         self.load_tenants()?;
@@ -277,7 +277,7 @@ impl Engine {
 
     /// The operation a tenant's log ends with.
     pub fn head(&self, tenant: TenantId) -> Result<Op> {
-        Ok(tenant::head(&mut *self.db.read()?, tenant)?.op)
+        Ok(self.store.head(tenant)?.op)
     }
 }
 

@@ -17,7 +17,7 @@ impl Engine {
                 return fail(Kind::IsDirectory, format!("{name} is a directory"));
             }
             let path = dir.join(name.clone());
-            ch.end_entry(&entry)?;
+            ch.end_entry(&entry);
             ch.lose_name(&node)?;
             ch.touch_dir(parent, 0, ch.now)?;
             ch.record(
@@ -26,7 +26,8 @@ impl Engine {
                 &path,
                 None,
                 &json!({ "links": node.nlink }),
-            )
+            );
+            Ok(())
         })
     }
 
@@ -41,10 +42,11 @@ impl Engine {
                 return fail(Kind::NotEmpty, format!("{name} is not empty"));
             }
             let path = dir.join(name.clone());
-            ch.end_entry(&entry)?;
+            ch.end_entry(&entry);
             ch.remove(&node)?;
             ch.touch_dir(parent, -1, ch.now)?;
-            ch.record(OpKind::Rmdir, node.ino, &path, None, &json!({}))
+            ch.record(OpKind::Rmdir, node.ino, &path, None, &json!({}));
+            Ok(())
         })
     }
 

@@ -84,18 +84,18 @@ impl Engine {
 impl Change<'_> {
     fn move_over(
         &mut self,
-        from: (&Entry, &Node),
+        from: (&Arc<Entry>, &Node),
         to: &End<'_>,
         target: Option<(Arc<Entry>, Arc<Node>)>,
         paths: &(FsPath, FsPath),
     ) -> Result<()> {
         let (entry, node) = from;
         let mut undo = json!({});
-        self.end_entry(entry)?;
+        self.end_entry(entry);
         if let Some((old, victim)) = target {
             self.may_replace(node, to, &victim)?;
             undo = json!({ "replaced": victim.ino.0 });
-            self.end_entry(&old)?;
+            self.end_entry(&old);
             if victim.is_dir() {
                 self.remove(&victim)?;
                 self.touch_dir(to.dir, -1, self.now)?;
@@ -104,9 +104,10 @@ impl Change<'_> {
             }
         }
         let cookie = self.engine.next_id()?;
-        self.add_entry(to.dir, to.name, node.ino, cookie)?;
+        self.add_entry(to.dir, to.name, node.ino, cookie);
         self.moved(node, entry.parent, to.dir)?;
-        self.record(OpKind::Rename, node.ino, &paths.0, Some(&paths.1), &undo)
+        self.record(OpKind::Rename, node.ino, &paths.0, Some(&paths.1), &undo);
+        Ok(())
     }
 
     fn may_replace(&mut self, node: &Node, to: &End<'_>, victim: &Node) -> Result<()> {
@@ -127,8 +128,8 @@ impl Change<'_> {
 
     fn exchange(
         &mut self,
-        a: (&Entry, &Node),
-        b: (&Entry, &Node),
+        a: (&Arc<Entry>, &Node),
+        b: (&Arc<Entry>, &Node),
         paths: &(FsPath, FsPath),
     ) -> Result<()> {
         let dir_b = self.node(b.0.parent)?;
@@ -139,10 +140,10 @@ impl Change<'_> {
                 return fail(Kind::Invalid, "a directory cannot move below itself");
             }
         }
-        self.end_entry(a.0)?;
-        self.end_entry(b.0)?;
-        self.add_entry(b.0.parent, &b.0.name, a.1.ino, b.0.cookie)?;
-        self.add_entry(a.0.parent, &a.0.name, b.1.ino, a.0.cookie)?;
+        self.end_entry(a.0);
+        self.end_entry(b.0);
+        self.add_entry(b.0.parent, &b.0.name, a.1.ino, b.0.cookie);
+        self.add_entry(a.0.parent, &a.0.name, b.1.ino, a.0.cookie);
         self.moved(a.1, a.0.parent, b.0.parent)?;
         self.moved(b.1, b.0.parent, a.0.parent)?;
         self.record(
@@ -151,7 +152,8 @@ impl Change<'_> {
             &paths.0,
             Some(&paths.1),
             &json!({ "with": b.1.ino.0 }),
-        )
+        );
+        Ok(())
     }
 
     /// Times, link counts and the parent of a node that went from one directory to another.

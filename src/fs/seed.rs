@@ -1,12 +1,10 @@
 //! What stands in an empty database: a tenant's root and its namespaces.
 
 use super::engine::Engine;
-use crate::access::namespace::NAMESPACES;
+use crate::access::namespace::{NAMESPACES, Policy};
 use crate::blob::Content;
-use crate::core::{Caller, FsPath, Ino, Name, Op, Result, TenantId, Time};
-use crate::db::Tx;
-use crate::meta::tenant;
-use crate::meta::{FileKind, Namespace, Node, OpKind, Tenant};
+use crate::core::{FsPath, Ino, Name, Op, Result, TenantId, Time};
+use crate::meta::{Edit, FileKind, Namespace, Node, OpKind, Tenant};
 
 impl Engine {
     /// Makes sure that the tenant `default` exists.
@@ -26,18 +24,18 @@ impl Engine {
             .iter()
             .map(|_| self.next_id().map(Ino))
             .collect::<Result<Vec<_>>>()?;
-        let first = |tx: &mut dyn Tx| self.put_tenant(tx, &tenant);
-        self.change_after(&Caller::engine(tenant.id), first, |ch| {
+        self.change_of_new(&tenant, |ch| {
             let links = 2 + u32::try_from(NAMESPACES.len()).unwrap_or(0);
-            ch.insert(directory(&tenant, root, Ino(0), 0o755, links, ch.now))?;
+            ch.insert(directory(&tenant, root, Ino(0), 0o755, links, ch.now));
             for (policy, ino) in NAMESPACES.iter().zip(ids) {
                 let mode = if policy.admin_only || policy.read_only {
                     0o755
                 } else {
                     0o1777
                 };
-                ch.insert(directory(&tenant, ino, root, mode, 2, ch.now))?;
-                ch.add_entry(root, &Name::new(policy.name.as_bytes())?, ino, ino.0)?;
+                ch.insert(directory(&tenant, ino, root, mode, 2, ch.now));
+                ch.add_entry(root, &Name::new(policy.name.as_bytes())?, ino, ino.0);
+                ch.edit(Edit::Namespace(tenant.id, standard(policy)));
             }
             ch.record(
                 OpKind::Init,
@@ -45,23 +43,20 @@ impl Engine {
                 &FsPath::default(),
                 None,
                 &serde_json::json!({}),
-            )
+            );
+            Ok(())
         })?;
         self.load_tenants()?;
         Ok(tenant)
     }
+}
 
-    fn put_tenant(&self, tx: &mut dyn Tx, tenant: &Tenant) -> Result<()> {
-        tenant::insert_tenant(tx, tenant, self.clock.now())?;
-        for policy in &NAMESPACES {
-            let set = Namespace {
-                name: policy.name.to_owned(),
-                mask: policy.mask,
-                group: policy.group,
-            };
-            tenant::put_namespace(tx, tenant.id, &set)?;
-        }
-        Ok(())
+/// The settings that a namespace begins with.
+fn standard(policy: &Policy) -> Namespace {
+    Namespace {
+        name: policy.name.to_owned(),
+        mask: policy.mask,
+        group: policy.group,
     }
 }
 
@@ -84,5 +79,6 @@ fn directory(tenant: &Tenant, ino: Ino, parent: Ino, mode: u32, nlink: u32, now:
         version: 1,
         parent,
         began: Op(0),
+        writing: None,
     }
 }

@@ -34,7 +34,7 @@ impl Engine {
     /// contents are done.
     pub fn verify(&self, caller: &Caller, progress: &mut dyn FnMut(u64)) -> Result<Report> {
         let mut report = self.fsck(caller)?;
-        let mut tx = self.db.read()?;
+        let mut tx = self.store.read()?;
         for t in tenant::tenants(&mut *tx)? {
             verify_log(&mut *tx, &t, &mut report)?;
         }
@@ -52,7 +52,7 @@ impl Engine {
     /// Tells logical and stored bytes; administrators only.
     pub fn df(&self, caller: &Caller) -> Result<Usage> {
         admin(caller)?;
-        let rows = self.db.read()?.query(
+        let rows = self.store.read()?.query(
             "SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT), CAST(COUNT(*) AS BIGINT) FROM nodes WHERE kind = 1",
             &[],
         )?;
@@ -75,7 +75,7 @@ impl Engine {
         let _turn = self.turn.lock();
         let mut contents = Vec::new();
         let mut report = Report::default();
-        each_content(&mut *self.db.read()?, &mut report, &mut |content, _| {
+        each_content(&mut *self.store.read()?, &mut report, &mut |content, _| {
             contents.push(content.clone());
         })?;
         if let Some(problem) = report.problems.first() {
@@ -89,7 +89,7 @@ impl Engine {
             bytes: garbage.iter().map(|g| g.size).sum(),
         };
         if remove {
-            let mut tx = self.db.begin()?;
+            let mut tx = self.store.begin()?;
             self.blobs.remove_rows(&mut *tx, &garbage)?;
             tx.commit()?;
             self.blobs.remove_files(&garbage)?;

@@ -4,9 +4,9 @@ use super::commit::Change;
 use super::engine::Engine;
 use super::events::Event;
 use super::handle::{Held, OpenFile, Writing};
-use crate::blob::Working;
-use crate::core::{Caller, HandleId, Ino, Kind, Result};
-use crate::meta::{Node, OpKind};
+use crate::blob::{Sealed, Working};
+use crate::core::{Caller, HandleId, Ino, Kind, Result, Time};
+use crate::meta::{Edit, Node, OpKind};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -51,7 +51,8 @@ impl Engine {
     }
 
     /// Puts a content that was staged elsewhere in the place of all that an open file holds, at once.
-    pub fn put(&self, caller: &Caller, id: HandleId, staged: Working) -> Result<()> {
+    pub fn put(&self, caller: &Caller, id: HandleId, mut staged: Working) -> Result<()> {
+        staged.replaces();
         self.with_writable(caller, id, |w| {
             w.working = staged;
             Ok(())
@@ -85,7 +86,7 @@ impl Engine {
             writing.writer = Some(caller.clone());
         }
         let out = f(&mut writing)?;
-        file.wrote(writing.working.size(), self.clock.now());
+        file.wrote(&writing.working, self.clock.now());
         drop(writing);
         self.strip_setid(caller, file.ino)?;
         // Other mounts see a write when it returns, not when the file is closed. Who writes through no mount seals soon.
@@ -119,7 +120,8 @@ impl Engine {
                 ctime: ch.now,
                 ..(*old).clone()
             })?;
-            ch.record(OpKind::Chmod, ino, &path, None, &undo)
+            ch.record(OpKind::Chmod, ino, &path, None, &undo);
+            Ok(())
         })
     }
 
@@ -129,7 +131,7 @@ impl Engine {
         let mut writing = file.state.lock();
         let ino = file.ino;
         if self.transient.is_unlinked(ino) {
-            return Ok(());
+            return self.forget_drafts(ino, &mut writing);
         }
         if !file.is_dirty() {
             return match self.transient.birth(ino) {
@@ -143,31 +145,50 @@ impl Engine {
             if ch.engine.transient.birth(ino).is_some() {
                 return ch.birth(ino, Some((&sealed, file.mtime())));
             }
-            let path = self.path_of(ino)?;
-            let old = ch.node(ino)?;
-            sealed.store(&mut *ch.tx)?;
-            let undo = json!({ "version": old.version, "size": old.size });
-            ch.update(Node {
-                size: sealed.content.size(),
-                content: sealed.content.clone(),
-                version: old.version + 1,
-                mtime: file.mtime(),
-                // What stat(2) has shown since the write: closing a file does not change it once more.
-                ctime: file.mtime().max(old.ctime),
-                ..(*old).clone()
-            })?;
-            ch.record(kind, ino, &path, None, &undo)
+            ch.new_version(ino, &sealed, file.mtime(), kind)?;
+            if writing.drafted > 0 {
+                ch.edit(Edit::DraftsDone(ino));
+            }
+            Ok(())
         });
         match done {
             // Its last name went while we were hashing: what is open stays readable, nothing is recorded.
             Err(e) if e.kind() == Kind::NotFound && self.transient.is_unlinked(ino) => {
-                return Ok(());
+                return self.forget_drafts(ino, &mut writing);
             }
             other => other?,
         }
         writing.working.settle(sealed.content);
         writing.writer = None;
+        writing.drafted = 0;
         file.dirty.store(false, Ordering::Release);
+        Ok(())
+    }
+}
+
+impl Change<'_> {
+    /// Puts a content in the place of the one that a file has.
+    pub(super) fn new_version(
+        &mut self,
+        ino: Ino,
+        sealed: &Sealed,
+        mtime: Time,
+        kind: OpKind,
+    ) -> Result<()> {
+        let path = self.engine.path_of(ino)?;
+        let old = self.node(ino)?;
+        self.store(sealed);
+        let undo = json!({ "version": old.version, "size": old.size });
+        self.update(Node {
+            size: sealed.content.size(),
+            content: sealed.content.clone(),
+            version: old.version + 1,
+            mtime,
+            // What stat(2) has shown since the write: closing a file does not change it once more.
+            ctime: mtime.max(old.ctime),
+            ..(*old).clone()
+        })?;
+        self.record(kind, ino, &path, None, &undo);
         Ok(())
     }
 }

@@ -4,8 +4,7 @@ use super::engine::Engine;
 use super::view;
 use crate::access::{Right, decide};
 use crate::core::{Caller, Error, Ino, Kind, Result, error::fail};
-use crate::meta::xattr::{self, Xattr};
-use crate::meta::{FileKind, Node, OpKind};
+use crate::meta::{FileKind, Node, OpKind, Xattr};
 use serde_json::json;
 
 /// The longest value, in bytes (XATTR_SIZE_MAX).
@@ -34,8 +33,8 @@ impl Engine {
         if view::is_view(ino) {
             return Err(absent());
         }
-        let found = xattr::get(&mut *self.db.glance()?, ino, name)?;
-        found.map(|x| x.value).ok_or_else(absent)
+        let found = self.store.xattr(ino, name)?;
+        found.map(|x| x.value.clone()).ok_or_else(absent)
     }
 
     /// The names a caller may see.
@@ -44,9 +43,9 @@ impl Engine {
         if view::is_view(ino) {
             return Ok(Vec::new());
         }
-        let all = xattr::list(&mut *self.db.glance()?, ino)?;
+        let all = self.store.xattrs(ino)?;
         let shown = |n: &Vec<u8>| !n.starts_with(b"trusted.") || caller.is_root();
-        Ok(all.into_iter().map(|x| x.name).filter(shown).collect())
+        Ok(all.iter().map(|x| x.name.clone()).filter(shown).collect())
     }
 
     pub fn setxattr(
@@ -70,7 +69,7 @@ impl Engine {
         self.change(caller, |ch| {
             ch.birth(ino, None)?;
             let path = self.path_of(ino)?;
-            let all = xattr::list(&mut *ch.tx, ino)?;
+            let all = self.store.xattrs(ino)?;
             let old = all.iter().find(|x| x.name == name);
             match (mode, old) {
                 (SetMode::Create, Some(_)) => return fail(Kind::Exists, "the attribute exists"),
@@ -89,20 +88,21 @@ impl Engine {
                 );
             }
             if let Some(old) = old {
-                ch.end_xattr(old)?;
+                ch.end_xattr(old);
             }
-            ch.add_xattr(&Xattr {
+            ch.add_xattr(Xattr {
                 ino,
                 name: name.to_vec(),
                 value: value.to_vec(),
                 began: ch.op(),
-            })?;
+            });
             ch.touch(Node {
                 ctime: ch.now,
                 ..(*ch.node(ino)?).clone()
             })?;
             let undo = json!({ "name": crate::core::path::show(name), "existed": old.is_some() });
-            ch.record(OpKind::SetXattr, ino, &path, None, &undo)
+            ch.record(OpKind::SetXattr, ino, &path, None, &undo);
+            Ok(())
         })
     }
 
@@ -111,16 +111,17 @@ impl Engine {
         self.change(caller, |ch| {
             ch.birth(ino, None)?;
             let path = self.path_of(ino)?;
-            let Some(old) = xattr::get(&mut *ch.tx, ino, name)? else {
+            let Some(old) = self.store.xattr(ino, name)? else {
                 return fail(Kind::NoAttribute, "no such attribute");
             };
-            ch.end_xattr(&old)?;
+            ch.end_xattr(&old);
             ch.touch(Node {
                 ctime: ch.now,
                 ..(*ch.node(ino)?).clone()
             })?;
             let undo = json!({ "name": crate::core::path::show(name) });
-            ch.record(OpKind::RemoveXattr, ino, &path, None, &undo)
+            ch.record(OpKind::RemoveXattr, ino, &path, None, &undo);
+            Ok(())
         })
     }
 

@@ -4,9 +4,10 @@ use super::node::{self, Node};
 use super::sum::Summer;
 use crate::core::{Error, Ino, Kind, Name, Op, Result};
 use crate::db::{Row, Tx};
+use serde::{Deserialize, Serialize};
 
 /// A name in a directory and the node it stands for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     pub parent: Ino,
     pub name: Name,
@@ -57,7 +58,9 @@ pub fn get(tx: &mut dyn Tx, parent: Ino, name: &Name) -> Result<Option<Entry>> {
 
 pub fn put(tx: &mut dyn Tx, entry: &Entry) -> Result<()> {
     tx.execute(
-        "INSERT INTO entries (parent, name, ino, cookie, began, sum) VALUES ($1,$2,$3,$4,$5,$6)",
+        "INSERT INTO entries (parent, name, ino, cookie, began, sum) VALUES ($1,$2,$3,$4,$5,$6) \
+         ON CONFLICT (parent, name) DO UPDATE SET ino=excluded.ino, cookie=excluded.cookie, began=excluded.began, \
+         sum=excluded.sum",
         &[
             entry.parent.into(),
             (&entry.name).into(),
@@ -70,8 +73,8 @@ pub fn put(tx: &mut dyn Tx, entry: &Entry) -> Result<()> {
     Ok(())
 }
 
-/// Moves an entry from the present to the past.
-pub fn retire(tx: &mut dyn Tx, entry: &Entry, ended: Op) -> Result<()> {
+/// Keeps an entry in the past, as it was until `ended`.
+pub fn put_past(tx: &mut dyn Tx, entry: &Entry, ended: Op) -> Result<()> {
     tx.execute(
         "INSERT INTO entries_past (parent, name, ended, ino, cookie, began, sum) VALUES ($1,$2,$3,$4,$5,$6,$7)",
         &[
@@ -84,28 +87,34 @@ pub fn retire(tx: &mut dyn Tx, entry: &Entry, ended: Op) -> Result<()> {
             entry.sum().into(),
         ],
     )?;
+    Ok(())
+}
+
+/// Takes an entry out of the present.
+pub fn delete(tx: &mut dyn Tx, parent: Ino, name: &[u8]) -> Result<()> {
     tx.execute(
         "DELETE FROM entries WHERE parent = $1 AND name = $2",
-        &[entry.parent.into(), (&entry.name).into()],
+        &[parent.into(), name.into()],
     )?;
     Ok(())
 }
 
-/// Any one name of a node; directories have exactly one.
-pub fn name_of(tx: &mut dyn Tx, ino: Ino) -> Result<Option<Entry>> {
-    let sql = "SELECT parent, name, ino, cookie, began, sum FROM entries WHERE ino = $1 ORDER BY parent, name LIMIT 1";
-    tx.query(sql, &[ino.into()])?
-        .first()
+/// Up to `limit` names of a node.
+pub fn names_of(tx: &mut dyn Tx, ino: Ino, limit: u32) -> Result<Vec<Entry>> {
+    let sql = "SELECT parent, name, ino, cookie, began, sum FROM entries WHERE ino = $1 ORDER BY parent, name LIMIT $2";
+    tx.query(sql, &[ino.into(), limit.into()])?
+        .iter()
         .map(from_row)
-        .transpose()
+        .collect()
 }
 
-pub fn has_any(tx: &mut dyn Tx, parent: Ino) -> Result<bool> {
+/// Up to `limit` names in a directory, in no order.
+pub fn some(tx: &mut dyn Tx, parent: Ino, limit: u32) -> Result<Vec<Name>> {
     let rows = tx.query(
-        "SELECT 1 FROM entries WHERE parent = $1 LIMIT 1",
-        &[parent.into()],
+        "SELECT name FROM entries WHERE parent = $1 LIMIT $2",
+        &[parent.into(), limit.into()],
     )?;
-    Ok(!rows.is_empty())
+    rows.iter().map(|row| Name::new(row.bytes(0)?)).collect()
 }
 
 /// One page of a directory in the order of its cookies, with the nodes' attributes: one query a page.

@@ -3,9 +3,10 @@
 use super::sum::Summer;
 use crate::core::{Error, FsPath, Hash, Ino, Kind, Op, Result, TenantId, Time, path::show};
 use crate::db::{Row, Tx};
+use serde::{Deserialize, Serialize};
 
 /// What kind of change an operation was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum OpKind {
     Init,
     Create,
@@ -70,7 +71,7 @@ impl OpKind {
 }
 
 /// One record: what was done, by whom, and what reverses it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     pub tenant: TenantId,
     pub op: Op,

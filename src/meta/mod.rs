@@ -9,11 +9,20 @@ pub mod xattr;
 pub mod tenant;
 pub mod log;
 pub mod cache;
+pub mod draft;
+pub mod edit;
+mod apply;
+mod pending;
+pub mod store;
+mod present;
 
+pub use edit::{Edit, Edits};
 pub use entry::Entry;
 pub use log::{OpKind, Record};
 pub use node::{FileKind, Node};
+pub use store::Store;
 pub use tenant::{Namespace, Tenant, User};
+pub use xattr::Xattr;
 
 /// A page of rows for a check: the key of each, and the row or what is wrong with it.
 pub type Page<K, T> = Vec<(K, crate::core::Result<T>)>;

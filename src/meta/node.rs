@@ -4,9 +4,10 @@ use super::sum::Summer;
 use crate::blob::Content;
 use crate::core::{Error, Ino, Kind, Op, Result, TenantId, Time, error::fail};
 use crate::db::{Row, Tx};
+use serde::{Deserialize, Serialize};
 
 /// The type of a node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum FileKind {
     File,
     Directory,
@@ -58,7 +59,7 @@ impl FileKind {
 }
 
 /// A node's attributes and content as of one operation.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Node {
     pub ino: Ino,
     pub tenant: TenantId,
@@ -82,6 +83,8 @@ pub struct Node {
     pub parent: Ino,
     /// The operation that made this state.
     pub began: Op,
+    /// Bytes not in holes, of a file that is being written; `None` where the content tells. In no row.
+    pub writing: Option<u64>,
 }
 
 impl Node {
@@ -91,6 +94,22 @@ impl Node {
 
     pub fn is_file(&self) -> bool {
         self.kind == FileKind::File
+    }
+
+    /// Counts the bytes that are not in holes.
+    pub fn held(&self) -> u64 {
+        self.writing.unwrap_or(match &self.content {
+            // What has no content of its own is computed, or has no bytes.
+            Content::Empty => self.size,
+            stored => stored.held(),
+        })
+    }
+
+    /// Whether a seal may find another count than [`Node::held`] gives now: holes are about.
+    pub fn held_is_estimate(&self) -> bool {
+        let holes_below = self.content.held() < self.content.size();
+        self.writing
+            .is_some_and(|held| held < self.size || holes_below)
     }
 
     /// The row's guard. `atime` is not in it: it changes without an operation.
@@ -136,6 +155,7 @@ pub fn from_row(row: &Row, at: usize) -> Result<Node> {
         version: row.uint(at + 14)?,
         parent: Ino(row.uint(at + 15)?),
         began: Op(row.uint(at + 16)?),
+        writing: None,
     };
     if node.sum() != row.int(at + 17)? {
         return Err(damaged(node.ino));
@@ -192,13 +212,42 @@ pub fn put(tx: &mut dyn Tx, node: &Node) -> Result<()> {
     Ok(())
 }
 
-/// Keeps the present row of a node in the past, as it was until `ended`.
-pub fn retire(tx: &mut dyn Tx, ino: Ino, ended: Op) -> Result<()> {
+/// Keeps a former state of a node in the past, as it was until `ended`.
+pub fn put_past(tx: &mut dyn Tx, node: &Node, ended: Op) -> Result<()> {
+    let content = node.content.encode();
     tx.execute(
         "INSERT INTO nodes_past (ino, ended, tenant, kind, mode, uid, gid, nlink, size, rdev, atime, mtime, ctime, btime, \
-         content, version, parent, began, sum) SELECT ino, $1, tenant, kind, mode, uid, gid, nlink, size, rdev, atime, mtime, \
-         ctime, btime, content, version, parent, began, sum FROM nodes WHERE ino = $2",
-        &[ended.into(), ino.into()],
+         content, version, parent, began, sum) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19)",
+        &[
+            node.ino.into(),
+            ended.into(),
+            node.tenant.into(),
+            node.kind.code().into(),
+            node.mode.into(),
+            node.uid.into(),
+            node.gid.into(),
+            node.nlink.into(),
+            node.size.into(),
+            node.rdev.into(),
+            node.atime.into(),
+            node.mtime.into(),
+            node.ctime.into(),
+            node.btime.into(),
+            content.as_slice().into(),
+            node.version.into(),
+            node.parent.into(),
+            node.began.into(),
+            node.sum().into(),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Sets the access time, which no guard is over.
+pub fn set_atime(tx: &mut dyn Tx, ino: Ino, at: Time) -> Result<()> {
+    tx.execute(
+        "UPDATE nodes SET atime = $1 WHERE ino = $2",
+        &[at.into(), ino.into()],
     )?;
     Ok(())
 }

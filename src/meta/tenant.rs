@@ -2,9 +2,10 @@
 
 use crate::core::{Error, Hash, Ino, Kind, Op, Result, TenantId, Time};
 use crate::db::{Row, Tx};
+use serde::{Deserialize, Serialize};
 
 /// An isolated customer: one tree, its own users, its own log.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tenant {
     pub id: TenantId,
     pub name: String,
@@ -14,7 +15,7 @@ pub struct Tenant {
 }
 
 /// The end of a tenant's log: what the next record builds on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Head {
     pub op: Op,
     pub hash: Hash,
@@ -22,7 +23,7 @@ pub struct Head {
 }
 
 /// A person of a tenant.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
     pub tenant: TenantId,
     pub name: String,
@@ -33,7 +34,7 @@ pub struct User {
 }
 
 /// How new entries of a namespace get their group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum GroupRule {
     /// The creator's own group, as POSIX has it.
     Keep,
@@ -62,7 +63,7 @@ impl GroupRule {
 }
 
 /// The settings of one namespace of a tenant.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Namespace {
     pub name: String,
     /// Permission bits a new entry may have.
@@ -107,12 +108,6 @@ pub fn head(tx: &mut dyn Tx, tenant: TenantId) -> Result<Head> {
         &[tenant.into()],
     )?;
     head_from(&rows, tenant)
-}
-
-/// Takes the tenant's place in line: until the transaction ends, nobody else appends to its log.
-pub fn lock_head(tx: &mut dyn Tx, tenant: TenantId) -> Result<Head> {
-    let sql = "UPDATE tenants SET op = op WHERE id = $1 RETURNING op, hash, state";
-    head_from(&tx.query(sql, &[tenant.into()])?, tenant)
 }
 
 fn head_from(rows: &[Row], tenant: TenantId) -> Result<Head> {
@@ -197,6 +192,20 @@ pub fn put_namespace(tx: &mut dyn Tx, tenant: TenantId, ns: &Namespace) -> Resul
             ns.mask.into(),
             ns.group.name().into(),
         ],
+    )?;
+    Ok(())
+}
+
+/// Reads a counter; 0 when it was never set.
+pub fn counter(tx: &mut dyn Tx, name: &str) -> Result<u64> {
+    let rows = tx.query("SELECT value FROM counters WHERE name = $1", &[name.into()])?;
+    rows.first().map_or(Ok(0), |row| row.uint(0))
+}
+
+pub fn set_counter(tx: &mut dyn Tx, name: &str, value: u64) -> Result<()> {
+    tx.execute(
+        "INSERT INTO counters (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        &[name.into(), value.into()],
     )?;
     Ok(())
 }

@@ -3,9 +3,10 @@
 use super::sum::Summer;
 use crate::core::{Error, Ino, Kind, Op, Result};
 use crate::db::{Row, Tx};
+use serde::{Deserialize, Serialize};
 
 /// One extended attribute.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Xattr {
     pub ino: Ino,
     pub name: Vec<u8>,
@@ -56,7 +57,8 @@ pub fn list(tx: &mut dyn Tx, ino: Ino) -> Result<Vec<Xattr>> {
 
 pub fn put(tx: &mut dyn Tx, xattr: &Xattr) -> Result<()> {
     tx.execute(
-        "INSERT INTO xattrs (ino, name, value, began, sum) VALUES ($1,$2,$3,$4,$5)",
+        "INSERT INTO xattrs (ino, name, value, began, sum) VALUES ($1,$2,$3,$4,$5) \
+         ON CONFLICT (ino, name) DO UPDATE SET value=excluded.value, began=excluded.began, sum=excluded.sum",
         &[
             xattr.ino.into(),
             xattr.name.as_slice().into(),
@@ -68,8 +70,8 @@ pub fn put(tx: &mut dyn Tx, xattr: &Xattr) -> Result<()> {
     Ok(())
 }
 
-/// Moves an attribute from the present to the past.
-pub fn retire(tx: &mut dyn Tx, xattr: &Xattr, ended: Op) -> Result<()> {
+/// Keeps an attribute in the past, as it was until `ended`.
+pub fn put_past(tx: &mut dyn Tx, xattr: &Xattr, ended: Op) -> Result<()> {
     tx.execute(
         "INSERT INTO xattrs_past (ino, name, ended, value, began, sum) VALUES ($1,$2,$3,$4,$5,$6)",
         &[
@@ -81,9 +83,14 @@ pub fn retire(tx: &mut dyn Tx, xattr: &Xattr, ended: Op) -> Result<()> {
             xattr.sum().into(),
         ],
     )?;
+    Ok(())
+}
+
+/// Takes an attribute out of the present.
+pub fn delete(tx: &mut dyn Tx, ino: Ino, name: &[u8]) -> Result<()> {
     tx.execute(
         "DELETE FROM xattrs WHERE ino = $1 AND name = $2",
-        &[xattr.ino.into(), xattr.name.as_slice().into()],
+        &[ino.into(), name.into()],
     )?;
     Ok(())
 }

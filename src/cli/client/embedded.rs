@@ -12,6 +12,18 @@ pub(in crate::cli) struct Embedded {
     caller: Caller,
 }
 
+impl Drop for Embedded {
+    /// Leaves the database complete, as a daemon does when it ends.
+    fn drop(&mut self) {
+        if let Err(e) = self.nexus.engine.settle() {
+            tracing::warn!(
+                "the next command brings what was done to the database: {}",
+                e.chain()
+            );
+        }
+    }
+}
+
 impl Embedded {
     pub(super) fn open(config: Config, asked: &Asked) -> Result<Self> {
         let nexus = Nexus::open(config)?;

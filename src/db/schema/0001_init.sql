@@ -161,6 +161,15 @@ CREATE TABLE whole_hashes (
     hash      BYTEA  NOT NULL
 ) /* WITHOUT ROWID */;
 
+-- Bytes that were synced before they became a version: after a crash they are written again, in the order of `id`.
+CREATE TABLE drafts (
+    id        BIGINT PRIMARY KEY,
+    ino       BIGINT NOT NULL,
+    body      BYTEA  NOT NULL,
+    sum       BIGINT NOT NULL
+);
+CREATE INDEX drafts_by_ino ON drafts (ino);
+
 -- What a restarted daemon mounts again.
 CREATE TABLE mounts (
     dir       BYTEA  NOT NULL PRIMARY KEY,

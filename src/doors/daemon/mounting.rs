@@ -67,7 +67,7 @@ impl Daemon {
             standing: standing.clone(),
             since: engine.clock().now(),
         };
-        remembered::remember(&**engine.db(), standing)?;
+        remembered::remember(&*self.nexus.db, standing)?;
         let info = self.info(&live);
         mounts.insert(dir, live);
         Ok(info)
@@ -90,7 +90,7 @@ impl Daemon {
 
     /// Makes the mounts again that stood when the last daemon died. One that fails is told of and kept in mind.
     pub fn remount(&self) -> Result<()> {
-        for standing in remembered::all(&**self.nexus.engine.db())? {
+        for standing in remembered::all(&*self.nexus.db)? {
             match self.mount(&standing) {
                 Ok(_) => tracing::info!(dir = %standing.dir().display(), "mounted again"),
                 Err(e) => {
@@ -117,7 +117,7 @@ impl Daemon {
         // Dropped, a mount that is still there is detached.
         drop(mounts.remove(dir));
         drop(mounts);
-        remembered::forget(&**self.nexus.engine.db(), dir)?;
+        remembered::forget(&*self.nexus.db, dir)?;
         self.nexus.engine.settle()?;
         Ok(Unmounted { pending })
     }
@@ -145,7 +145,7 @@ impl Daemon {
         for dir in gone {
             tracing::info!(dir = %dir.display(), "was unmounted from outside");
             mounts.remove(&dir);
-            remembered::forget(&**self.nexus.engine.db(), &dir)?;
+            remembered::forget(&*self.nexus.db, &dir)?;
         }
         Ok(())
     }

@@ -28,12 +28,22 @@ pub(super) struct Door {
 }
 
 impl Door {
-    /// How long the kernel may keep a node's attributes: a computed one may differ the next time.
-    pub(super) fn ttl(&self, ino: Ino) -> Duration {
+    /// How long the kernel may keep what leads to a node: a computed one may differ the next time.
+    fn ttl(&self, ino: Ino) -> Duration {
         if self.engine.is_computed(ino) {
             Duration::ZERO
         } else {
             EXACT
+        }
+    }
+
+    /// How long the kernel may keep a node's attributes. Closing a file with holes may change its `st_blocks`, of which
+    /// the kernel learns nothing.
+    pub(super) fn attr_ttl(&self, node: &Node) -> Duration {
+        if node.held_is_estimate() {
+            Duration::ZERO
+        } else {
+            self.ttl(node.ino)
         }
     }
 
@@ -81,7 +91,7 @@ impl Door {
             Ok(node) => {
                 let entry_ttl = self.entry_ttl(parent, name.as_bytes(), &node);
                 let attr = self.numbers.attr(&node);
-                reply.entry_with_ttls(&self.ttl(node.ino), &entry_ttl, &attr, GENERATION);
+                reply.entry_with_ttls(&self.attr_ttl(&node), &entry_ttl, &attr, GENERATION);
             }
             Err(e) if e.kind() == Kind::NotFound && is_member && self.keeps_absence(parent) => {
                 reply.entry(&EXACT, &absent(), GENERATION);
@@ -93,14 +103,14 @@ impl Door {
     /// Answers a call that made a name.
     pub(super) fn made(&self, call: &'static str, made: Result<Arc<Node>>, reply: ReplyEntry) {
         match made {
-            Ok(node) => reply.entry(&self.ttl(node.ino), &self.numbers.attr(&node), GENERATION),
+            Ok(node) => reply.entry(&self.attr_ttl(&node), &self.numbers.attr(&node), GENERATION),
             Err(e) => reply.error(report(call, &e)),
         }
     }
 
     pub(super) fn shown(&self, call: &'static str, node: Result<Arc<Node>>, reply: ReplyAttr) {
         match node {
-            Ok(node) => reply.attr(&self.ttl(node.ino), &self.numbers.attr(&node)),
+            Ok(node) => reply.attr(&self.attr_ttl(&node), &self.numbers.attr(&node)),
             Err(e) => reply.error(report(call, &e)),
         }
     }

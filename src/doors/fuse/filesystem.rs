@@ -203,7 +203,7 @@ impl Filesystem for Door {
         let new = place.and_then(|(c, dir, n)| self.engine.create(&c, dir, &n, mode, flags));
         match new {
             Ok((node, handle)) => {
-                let (ttl, attr) = (self.ttl(node.ino), self.numbers.attr(&node));
+                let (ttl, attr) = (self.attr_ttl(&node), self.numbers.attr(&node));
                 // Even a handle that only reads is flushed: the new file enters the tables at its close(2).
                 let kept = FopenFlags::FOPEN_KEEP_CACHE;
                 reply.created(&ttl, &attr, GENERATION, FileHandle(handle.0), kept);
@@ -314,7 +314,7 @@ impl Filesystem for Door {
         let (caller, dir) = self.node(req, ino);
         let filled = self.fill(&caller, dir, (handle(fh), offset), |name, offset, node| {
             let attr = self.numbers.attr(node);
-            let ttl = self.entry_ttl(dir, name, node);
+            let ttl = self.entry_ttl(dir, name, node).min(self.attr_ttl(node));
             let name = OsStr::from_bytes(name);
             reply.add(attr.ino, offset, name, &ttl, &attr, GENERATION)
         });

@@ -60,7 +60,7 @@ impl Numbers {
         FileAttr {
             ino: self.number(node.ino),
             size: node.size,
-            blocks: node.size.div_ceil(BLOCK),
+            blocks: node.held().div_ceil(BLOCK),
             atime: node.atime.to_system(),
             mtime: node.mtime.to_system(),
             ctime: node.ctime.to_system(),
@@ -169,6 +169,7 @@ mod tests {
             version: 1,
             parent: Ino(0),
             began: Op(1),
+            writing: None,
         }
     }
 

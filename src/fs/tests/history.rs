@@ -6,7 +6,7 @@ use crate::fs::{RenameMode, SetAttr};
 use crate::meta::{OpKind, Record, log};
 
 fn records(w: &World) -> Vec<Record> {
-    let mut tx = w.engine().db().read().unwrap();
+    let mut tx = w.engine().store().read().unwrap();
     log::after(&mut *tx, TenantId(1), Op(1), 1000)
         .unwrap()
         .into_iter()
@@ -15,7 +15,7 @@ fn records(w: &World) -> Vec<Record> {
 }
 
 fn count(w: &World, sql: &str) -> i64 {
-    w.engine().db().read().unwrap().query(sql, &[]).unwrap()[0]
+    w.engine().store().read().unwrap().query(sql, &[]).unwrap()[0]
         .int(0)
         .unwrap()
 }
@@ -130,7 +130,7 @@ fn an_altered_row_record_or_name_is_found() {
         let w = World::new();
         w.write(&alice(), "/workspace/f", b"truth").unwrap();
         w.write(&alice(), "/workspace/g", b"later").unwrap();
-        let mut tx = w.engine().db().begin().unwrap();
+        let mut tx = w.engine().store().begin().unwrap();
         assert!(tx.execute(sql, &[]).unwrap() > 0, "{sql}");
         tx.commit().unwrap();
         let report = w
@@ -154,14 +154,11 @@ fn what_nothing_refers_to_is_garbage_and_nothing_else_is() {
     let w = World::new();
     w.write(&alice(), "/workspace/f", b"kept").unwrap();
     w.write(&alice(), "/workspace/f", b"newer").unwrap();
-    let mut tx = w.engine().db().begin().unwrap();
-    w.engine()
-        .blobs()
-        .seal_bytes(b"nobody's")
-        .unwrap()
-        .store(&mut *tx)
-        .unwrap();
+    let mut tx = w.engine().store().begin().unwrap();
+    let nobodys = w.engine().blobs().seal_bytes(b"nobody's").unwrap();
+    nobodys.rows()[0].store(&mut *tx).unwrap();
     tx.commit().unwrap();
+    drop(nobodys);
     let admin = Caller::engine(TenantId(1));
     assert_eq!(w.engine().gc(&admin, false).unwrap().blobs, 1);
     assert_eq!(w.engine().gc(&admin, true).unwrap().bytes, 8);

@@ -1,8 +1,9 @@
 //! Write sessions: what open files do to attributes, and when it becomes a version.
 
-use super::{World, alice, close, name, person, writing};
-use crate::core::{Caller, Kind, MountId};
+use super::{World, alice, close, name, person, refused, writing};
+use crate::core::{Caller, Kind, MountId, TenantId};
 use crate::fs::{Access, Allocate, Event, OpenFlags, SetAttr};
+use crate::meta::log;
 
 /// open(2): O_TRUNC truncates whatever the access mode is.
 #[test]
@@ -130,4 +131,76 @@ fn a_handle_that_reads_does_not_write_pages() {
         .unwrap();
     let refused = w.engine().write_page(&alice(), read, 0, b"x").unwrap_err();
     assert_eq!(refused.kind(), Kind::BadHandle);
+}
+
+/// semantics.md §5: "When `fsync(2)` or an API write has returned, a power cut loses nothing of it."
+/// semantics.md §6: "One write session of a file is one version"
+#[test]
+fn what_was_synced_survives_a_crash_and_is_no_version_before_the_file_is_closed() {
+    let mut w = World::new();
+    let ino = w.write(&alice(), "/workspace/f", &[b'a'; 10_000]).unwrap();
+    let e = w.engine();
+    let before = e.head(TenantId(1)).unwrap();
+    let flags = OpenFlags::new(Access::Write);
+    let handle = e.open(&alice(), ino, flags).unwrap();
+    for (at, bytes) in [(3, &b"one"[..]), (9_998, b"grown"), (5, b"TWO")] {
+        e.write(&alice(), handle, at, bytes).unwrap();
+        e.fsync(&alice(), handle).unwrap();
+    }
+    e.write(&alice(), handle, 0, b"not synced").unwrap();
+    assert_eq!(e.head(TenantId(1)).unwrap(), before, "no version yet");
+    w.crash();
+    let mut expected = vec![b'a'; 10_003];
+    expected[3..8].copy_from_slice(b"onTWO");
+    expected[9_998..].copy_from_slice(b"grown");
+    assert!(w.read(&alice(), "/workspace/f").unwrap() == expected);
+    let e = w.engine();
+    assert_eq!(e.getattr(&alice(), ino).unwrap().version, 2);
+    let records = log::after(&mut *e.store().read().unwrap(), TenantId(1), before, 9).unwrap();
+    assert_eq!(records.len(), 1);
+    assert_eq!(records[0].0.user.as_deref(), Some("alice"));
+    w.assert_sound();
+    // Once is enough.
+    w.crash();
+    assert_eq!(w.engine().getattr(&alice(), ino).unwrap().version, 2);
+}
+
+#[test]
+fn a_closed_file_is_what_it_was_when_closed_whatever_was_synced_before() {
+    let mut w = World::new();
+    let ino = w.write(&alice(), "/workspace/f", b"1234567").unwrap();
+    let e = w.engine();
+    let flags = OpenFlags::new(Access::Write);
+    let handle = e.open(&alice(), ino, flags).unwrap();
+    e.write(&alice(), handle, 0, b"abc").unwrap();
+    e.fsync(&alice(), handle).unwrap();
+    let cut = SetAttr {
+        size: Some(2),
+        ..SetAttr::default()
+    };
+    e.setattr(&alice(), ino, &cut, Some(handle)).unwrap();
+    close(&w, &alice(), handle);
+    w.crash();
+    assert_eq!(w.read(&alice(), "/workspace/f").unwrap(), b"ab");
+    assert_eq!(w.engine().getattr(&alice(), ino).unwrap().version, 2);
+    w.assert_sound();
+}
+
+#[test]
+fn a_file_unlinked_after_a_sync_leaves_nothing() {
+    let mut w = World::new();
+    let ino = w.write(&alice(), "/workspace/f", b"1234567").unwrap();
+    let e = w.engine();
+    let flags = OpenFlags::new(Access::Write);
+    let handle = e.open(&alice(), ino, flags).unwrap();
+    e.write(&alice(), handle, 0, b"abc").unwrap();
+    e.fsync(&alice(), handle).unwrap();
+    e.unlink(&alice(), w.workspace(), &name("f")).unwrap();
+    w.crash();
+    refused(w.read(&alice(), "/workspace/f"), Kind::NotFound);
+    let drafts = "SELECT COUNT(*) FROM drafts";
+    let mut tx = w.engine().store().read().unwrap();
+    assert_eq!(tx.query(drafts, &[]).unwrap()[0].int(0).unwrap(), 0);
+    drop(tx);
+    w.assert_sound();
 }

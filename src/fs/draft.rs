@@ -1,0 +1,126 @@
+//! fsync(2) of a file that goes on being written: its new bytes are made durable as they are, and are no version yet.
+//!
+//! Budget: the bytes once into the journal, one sync that all who wait share; nothing is hashed, whatever the file's size.
+
+use super::engine::Engine;
+use super::handle::{OpenFile, Writing};
+use crate::blob::Working;
+use crate::core::{Caller, Ino, Result};
+use crate::meta::draft::{self, Author, Draft};
+use crate::meta::{Edit, Edits, OpKind};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Bytes of one fsync that go into the journal; a file with more of them becomes a version instead.
+const DRAFT_MAX: u64 = 1 << 20;
+/// Bytes that a file may have as drafts before it becomes a version: what a recovery has to write again.
+const DRAFTS_MAX: u64 = 16 << 20;
+
+impl Engine {
+    /// Gets what was written to a file ready for the next sync of the journal: as a draft where that is little, else as
+    /// a version.
+    pub(super) fn harden(&self, caller: &Caller, file: &Arc<OpenFile>) -> Result<()> {
+        let mut writing = file.state.lock();
+        let known =
+            self.transient.birth(file.ino).is_none() && !self.transient.is_unlinked(file.ino);
+        let room = DRAFT_MAX.min(DRAFTS_MAX.saturating_sub(writing.drafted));
+        if !known || !file.is_dirty() {
+            drop(writing);
+            return self.seal(caller, file, OpKind::Write);
+        }
+        let Some(writes) = writing.working.fresh(&self.blobs, room)? else {
+            drop(writing);
+            return self.seal(caller, file, OpKind::Write);
+        };
+        if writes.is_empty() {
+            return Ok(());
+        }
+        let who = writing.writer.clone().unwrap_or_else(|| caller.clone());
+        let draft = Draft {
+            id: self.next_id()?,
+            ino: file.ino,
+            tenant: self.node(file.ino)?.tenant,
+            author: self.author(&who),
+            at: file.mtime(),
+            writes,
+        };
+        writing.drafted += draft.len();
+        let mut edits = Edits::default();
+        edits.push(Edit::Draft(Arc::new(draft)));
+        self.store.commit(edits)?;
+        writing.working.hardened();
+        Ok(())
+    }
+
+    /// The file has no name any more: what was synced of it is nobody's.
+    pub(super) fn forget_drafts(&self, ino: Ino, writing: &mut Writing) -> Result<()> {
+        if writing.drafted > 0 {
+            self.store.commit(done(ino))?;
+            writing.drafted = 0;
+        }
+        Ok(())
+    }
+
+    pub(super) fn author(&self, who: &Caller) -> Author {
+        let own = |s: &Option<Arc<str>>| s.as_deref().map(str::to_owned);
+        let (pid, comm) = self.processes.of(who);
+        Author {
+            user: own(&who.user),
+            agent: own(&who.agent),
+            session: own(&who.session),
+            uid: who.uid,
+            pid,
+            comm,
+        }
+    }
+
+    /// Makes versions of what was synced before a crash and not closed.
+    pub(super) fn recover_drafts(&self) -> Result<()> {
+        let mut files: BTreeMap<Ino, Vec<Draft>> = BTreeMap::new();
+        for (ino, found) in draft::all(&mut *self.store.read()?)? {
+            match found {
+                Ok(draft) => files.entry(ino).or_default().push(draft),
+                Err(e) => tracing::error!(%ino, "a file keeps its last version: {}", e.chain()),
+            }
+        }
+        for (ino, drafts) in files {
+            if let Err(e) = self.finish(ino, &drafts) {
+                tracing::error!(%ino, "what was synced is not in the file: {}", e.chain());
+                return Err(e);
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&self, ino: Ino, drafts: &[Draft]) -> Result<()> {
+        let (Some(last), Some(node)) = (drafts.last(), self.store.node(ino)?) else {
+            return self.store.commit(done(ino));
+        };
+        let mut working = Working::new(node.content.clone());
+        for (at, bytes) in drafts.iter().flat_map(|d| &d.writes) {
+            working.write(&self.blobs, *at, bytes)?;
+        }
+        let sealed = working.seal(&self.blobs)?;
+        let name = |s: &Option<String>| s.as_deref().map(Arc::from);
+        let who = Caller {
+            user: name(&last.author.user),
+            agent: name(&last.author.agent),
+            session: name(&last.author.session),
+            uid: last.author.uid,
+            pid: last.author.pid,
+            comm: Some(Arc::from(last.author.comm.as_str())),
+            ..Caller::engine(last.tenant)
+        };
+        self.change(&who, |ch| {
+            ch.new_version(ino, &sealed, last.at, OpKind::Write)?;
+            ch.edit(Edit::DraftsDone(ino));
+            Ok(())
+        })
+    }
+}
+
+fn done(ino: Ino) -> Edits {
+    let mut edits = Edits::default();
+    edits.push(Edit::DraftsDone(ino));
+    edits
+}

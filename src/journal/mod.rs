@@ -1,0 +1,14 @@
+//! The redo journal: every change, in order, before it is in the database.
+//!
+//! Appending is one `pwrite(2)` into the page cache: it survives the death of the process. [`Journal::sync`] makes it
+//! survive a power cut, once for all who wait. Records are applied to the database later, many at a time, and a segment whose
+//! records the database has on disk is written over from its beginning: no file is made, cut or removed while the
+//! store runs, for that is what makes a sync dear.
+
+mod record;
+mod segment;
+mod redo;
+mod recover;
+
+pub use record::Lsn;
+pub use redo::Journal;

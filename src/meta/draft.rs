@@ -1,0 +1,92 @@
+//! Drafts: bytes that fsync(2) made durable before they are a version.
+//!
+//! A file that is open for writing becomes a version when it is closed. Until then what was synced is kept as the writes
+//! themselves; after a crash they are written again over the last version, in the name of who wrote them.
+
+use super::sum::Summer;
+use crate::core::{Error, Ino, Kind, Result, TenantId, Time};
+use crate::db::{Row, Tx};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// Who wrote, as the log will name them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Author {
+    pub user: Option<String>,
+    pub agent: Option<String>,
+    pub session: Option<String>,
+    pub uid: u32,
+    pub pid: u32,
+    pub comm: String,
+}
+
+/// What one fsync(2) made durable of one file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Draft {
+    /// Grows with time.
+    pub id: u64,
+    pub ino: Ino,
+    pub tenant: TenantId,
+    pub author: Author,
+    /// When the file was last written.
+    pub at: Time,
+    /// Offsets and what was written there.
+    pub writes: Vec<(u64, Bytes)>,
+}
+
+impl Draft {
+    /// How many bytes it keeps.
+    pub fn len(&self) -> u64 {
+        self.writes
+            .iter()
+            .map(|(_, bytes)| bytes.len() as u64)
+            .sum()
+    }
+
+    /// Whether there is nothing to keep.
+    pub fn is_empty(&self) -> bool {
+        self.writes.is_empty()
+    }
+}
+
+fn guard(body: &[u8]) -> i64 {
+    Summer::new("drafts").bytes(body).sum()
+}
+
+pub fn put(tx: &mut dyn Tx, draft: &Draft) -> Result<()> {
+    let body = postcard::to_stdvec(draft)
+        .map_err(|e| Error::new(Kind::Io, "a draft cannot be written down").caused_by(e))?;
+    tx.execute(
+        "INSERT INTO drafts (id, ino, body, sum) VALUES ($1,$2,$3,$4)",
+        &[
+            draft.id.into(),
+            draft.ino.into(),
+            body.as_slice().into(),
+            guard(&body).into(),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Forgets the drafts of a file that has become a version, or is gone.
+pub fn delete(tx: &mut dyn Tx, ino: Ino) -> Result<()> {
+    tx.execute("DELETE FROM drafts WHERE ino = $1", &[ino.into()])?;
+    Ok(())
+}
+
+/// The drafts of every file, oldest first, each with its own verdict.
+pub fn all(tx: &mut dyn Tx) -> Result<Vec<(Ino, Result<Draft>)>> {
+    let rows = tx.query("SELECT ino, body, sum FROM drafts ORDER BY id", &[])?;
+    rows.iter()
+        .map(|row| Ok((Ino(row.uint(0)?), from_row(row))))
+        .collect()
+}
+
+fn from_row(row: &Row) -> Result<Draft> {
+    let body = row.bytes(1)?;
+    let damaged = || Error::new(Kind::Corrupt, "bytes that were synced are damaged");
+    if guard(body) != row.int(2)? {
+        return Err(damaged());
+    }
+    postcard::from_bytes(body).map_err(|e| damaged().caused_by(e))
+}

@@ -1,0 +1,75 @@
+//! Edits: what one change does to the rows, as the journal holds it and the database gets it.
+
+use super::draft::Draft;
+use super::log::Record;
+use super::tenant::{Head, Namespace, Tenant, User};
+use super::{Entry, Node, xattr::Xattr};
+use crate::blob::{BlobRow, Pinned};
+use crate::core::{Error, Hash, Ino, Kind, Op, Result, TenantId, Time};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// One edit. New kinds go to the end: a journal of the version before may have to be read.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Edit {
+    /// The present state of a node, new or changed.
+    Node(Arc<Node>),
+    /// A former state of a node and the operation that ended it, for the past.
+    NodePast(Arc<Node>, Op),
+    /// The node's last name went.
+    NodeGone(Ino),
+    /// The present meaning of a name.
+    Entry(Arc<Entry>),
+    /// A name lost its meaning: out of the present, into the past.
+    EntryEnded(Arc<Entry>, Op),
+    Xattr(Arc<Xattr>),
+    XattrEnded(Arc<Xattr>, Op),
+    Blob(BlobRow),
+    Log(Box<Record>, Hash),
+    Head(TenantId, Head),
+    /// An access time: no operation, and no guard is over it.
+    Atime(Ino, Time),
+    /// Every number below this has been given out or reserved.
+    Ids(u64),
+    Tenant(Tenant, Time),
+    User(User, Time),
+    Namespace(TenantId, Namespace),
+    /// Bytes of a file that is being written.
+    Draft(Arc<Draft>),
+    /// The file's drafts are part of a version now, or of nothing.
+    DraftsDone(Ino),
+}
+
+/// The edits of one change, all or nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Edits {
+    pub list: Vec<Edit>,
+    /// Keeps the blobs among them readable until the database has them.
+    pub pins: Vec<Arc<Pinned>>,
+}
+
+impl Edits {
+    pub fn push(&mut self, edit: Edit) {
+        self.list.push(edit);
+    }
+
+    /// The payload of a journal record.
+    pub fn encode(&self) -> Result<Vec<u8>> {
+        postcard::to_stdvec(&self.list)
+            .map_err(|e| Error::new(Kind::Io, "a change cannot be written down").caused_by(e))
+    }
+
+    pub fn decode(payload: &[u8]) -> Result<Self> {
+        let list = postcard::from_bytes(payload).map_err(|e| {
+            Error::new(
+                Kind::Corrupt,
+                "the journal holds a change that this version cannot read",
+            )
+            .caused_by(e)
+        })?;
+        Ok(Self {
+            list,
+            pins: Vec::new(),
+        })
+    }
+}

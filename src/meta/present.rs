@@ -1,0 +1,125 @@
+//! Reading the present: what waits comes before what the database says.
+
+use super::cache::Place;
+use super::pending::Known;
+use super::store::Store;
+use super::{Entry, Node, Xattr, entry, node, xattr};
+use crate::core::{Ino, Name, Result};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Entries with their nodes, in the order of their cookies.
+pub(super) type Listing = Vec<(Arc<Entry>, Arc<Node>)>;
+
+impl Store {
+    pub fn node(&self, ino: Ino) -> Result<Option<Arc<Node>>> {
+        let known = self.shared().pending.read().node(ino);
+        known.or_stored(|| node::get(&mut *self.shared().db.glance()?, ino))
+    }
+
+    pub fn entry(&self, place: &Place) -> Result<Option<Arc<Entry>>> {
+        let known = self.shared().pending.read().entry(place);
+        known.or_stored(|| entry::get(&mut *self.shared().db.glance()?, place.parent, &place.name))
+    }
+
+    /// Any one name of a node; directories have exactly one.
+    pub fn name_of(&self, ino: Ino) -> Result<Option<Arc<Entry>>> {
+        let changed = self.shared().pending.read().names(ino);
+        if let Some(known) = changed.values().flatten().next() {
+            return Ok(Some(known.clone()));
+        }
+        let limit = u32::try_from(changed.len() + 1).unwrap_or(u32::MAX);
+        let stored = entry::names_of(&mut *self.shared().db.glance()?, ino, limit)?;
+        let stands = |e: &Entry| {
+            let place = Place {
+                parent: e.parent,
+                name: e.name.clone(),
+            };
+            !changed.contains_key(&place)
+        };
+        Ok(stored.into_iter().find(stands).map(Arc::new))
+    }
+
+    /// Whether a directory has any entry.
+    pub fn has_any(&self, dir: Ino) -> Result<bool> {
+        let changed = self.shared().pending.read().dir(dir);
+        if changed.values().any(Option::is_some) {
+            return Ok(true);
+        }
+        let limit = u32::try_from(changed.len() + 1).unwrap_or(u32::MAX);
+        let stored = entry::some(&mut *self.shared().db.glance()?, dir, limit)?;
+        Ok(stored.iter().any(|name| !changed.contains_key(name)))
+    }
+
+    /// One page of a directory in the order of its cookies, with the nodes' attributes: fewer than `limit` at the end only.
+    pub fn list(&self, dir: Ino, after: u64, limit: u32) -> Result<Listing> {
+        let changed = self.shared().pending.read().dir(dir);
+        let (mut page, end) = self.list_stored(dir, after, limit, &changed)?;
+        for new in changed.into_values().flatten() {
+            if new.cookie > after
+                && new.cookie <= end
+                && let Some(node) = self.node(new.ino)?
+            {
+                page.push((new, node));
+            }
+        }
+        page.sort_by_key(|(e, _)| e.cookie);
+        page.truncate(limit as usize);
+        Ok(page)
+    }
+
+    /// What of the database's page still stands, and up to which cookie it is whole.
+    fn list_stored(
+        &self,
+        dir: Ino,
+        after: u64,
+        limit: u32,
+        changed: &HashMap<Name, Option<Arc<Entry>>>,
+    ) -> Result<(Listing, u64)> {
+        let mut page = Vec::new();
+        let mut at = after;
+        let mut tx = self.shared().db.read()?;
+        loop {
+            let rows = entry::list(&mut *tx, dir, at, limit)?;
+            let more = rows.len() == limit as usize;
+            if let Some((last, _)) = rows.last() {
+                at = last.cookie;
+            }
+            let pending = self.shared().pending.read();
+            for (entry, node) in rows {
+                if changed.contains_key(&entry.name) {
+                    continue;
+                }
+                match pending.node(entry.ino) {
+                    Known::Is(newer) => page.push((Arc::new(entry), newer)),
+                    Known::Gone => {}
+                    Known::Stored => page.push((Arc::new(entry), Arc::new(node))),
+                }
+            }
+            if !more {
+                return Ok((page, u64::MAX));
+            }
+            if page.len() >= limit as usize {
+                return Ok((page, at));
+            }
+        }
+    }
+
+    pub fn xattr(&self, ino: Ino, name: &[u8]) -> Result<Option<Arc<Xattr>>> {
+        let known = self.shared().pending.read().xattr(ino, name);
+        known.or_stored(|| xattr::get(&mut *self.shared().db.glance()?, ino, name))
+    }
+
+    /// Every attribute of a node, by name.
+    pub fn xattrs(&self, ino: Ino) -> Result<Vec<Arc<Xattr>>> {
+        let changed = self.shared().pending.read().xattrs(ino);
+        let stored = xattr::list(&mut *self.shared().db.glance()?, ino)?;
+        let stands = stored
+            .into_iter()
+            .filter(|x| !changed.contains_key(&x.name));
+        let mut all: Vec<_> = stands.map(Arc::new).collect();
+        all.extend(changed.into_values().flatten());
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(all)
+    }
+}

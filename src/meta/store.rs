@@ -1,0 +1,315 @@
+//! The rows as they are now: the database, and before it what was committed and is not in it yet.
+//!
+//! A commit is one record of the journal and some entries of a table in memory: no statement, no wait. A thread applies what has
+//! gathered to the database, many changes in one transaction, so nobody waits for SQL to be able to go on. After a crash
+//! the journal is applied first: one truth.
+
+use super::apply::apply;
+use super::edit::{Edit, Edits};
+use super::pending::Pending;
+use super::tenant::{self, Head};
+use crate::core::{Result, TenantId};
+use crate::db::{Counters, Db, Tx};
+use crate::journal::{Journal, Lsn};
+use parking_lot::{Condvar, Mutex, RwLock};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The counter that says which record of the journal the database has.
+const APPLIED: &str = "applied";
+/// Bytes of changes in one transaction: large enough to share its cost, small enough not to hold the writer for long.
+const BATCH: usize = 2 << 20;
+/// Changes that wait before the thread is woken early.
+const GATHER: usize = 2000;
+/// How long a change waits for company.
+const PATIENCE: Duration = Duration::from_millis(50);
+/// Bytes of changes that may wait: who makes more applies some first.
+const WAITING_MAX: usize = 64 << 20;
+/// Pause after the database refused a batch.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// The rows of one data directory. Only the engine commits.
+pub struct Store {
+    shared: Arc<Shared>,
+    applier: Mutex<Option<std::thread::JoinHandle<()>>>,
+}
+
+pub(super) struct Shared {
+    pub(super) db: Arc<dyn Db>,
+    pub(super) pending: RwLock<Pending>,
+    journal: Journal,
+    /// From the journal to the table in memory: one change at a time, in one order.
+    gate: Mutex<()>,
+    /// One batch at a time.
+    applying: Mutex<()>,
+    work: Mutex<Work>,
+    wake: Condvar,
+}
+
+/// What the applier is told.
+#[derive(Default)]
+struct Work {
+    waiting: bool,
+    hurry: bool,
+    ended: bool,
+}
+
+/// What a store has to do still and has done, for `stats`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Changes committed since the store was opened.
+    pub records: u64,
+    /// Syncs of the journal.
+    pub syncs: u64,
+    /// Changes that the database does not have yet.
+    pub waiting: u64,
+}
+
+impl Store {
+    /// Opens the journal in `dir` and applies what the database does not have.
+    pub fn open(db: Arc<dyn Db>, dir: &Path) -> Result<Self> {
+        let journal =
+            Journal::open(dir).map_err(|e| e.context(format_args!("journal {}", dir.display())))?;
+        let start = recover(&*db, &journal)?;
+        Ok(Self {
+            shared: Arc::new(Shared {
+                db,
+                pending: RwLock::new(Pending::after(start)),
+                journal,
+                gate: Mutex::default(),
+                applying: Mutex::default(),
+                work: Mutex::default(),
+                wake: Condvar::new(),
+            }),
+            applier: Mutex::default(),
+        })
+    }
+
+    /// Commits a change: when this returns, every read sees it and the death of the process loses nothing of it. An error leaves
+    /// nothing of it. The caller sees to it that changes of a tenant come one after the other.
+    pub fn commit(&self, edits: Edits) -> Result<()> {
+        let payload = edits.encode()?;
+        let waiting = self.shared.commit(&payload, edits)?;
+        if waiting == 1 || waiting == GATHER {
+            self.rouse(waiting == GATHER)?;
+        }
+        Ok(())
+    }
+
+    fn rouse(&self, hurry: bool) -> Result<()> {
+        let mut applier = self.applier.lock();
+        if applier.is_none() {
+            let shared = self.shared.clone();
+            let thread = std::thread::Builder::new().name("applier".into());
+            *applier = Some(thread.spawn(move || shared.run())?);
+        }
+        let mut work = self.shared.work.lock();
+        work.waiting = true;
+        work.hurry |= hurry;
+        self.shared.wake.notify_one();
+        Ok(())
+    }
+
+    /// Makes everything committed so far survive a power cut. Callers that wait at the same time share one sync.
+    pub fn sync(&self) -> Result<()> {
+        self.shared.journal.sync(|| self.shared.empty_journal())
+    }
+
+    /// Brings everything committed so far to the database.
+    pub fn settle(&self) -> Result<()> {
+        self.shared.settle()
+    }
+
+    /// Everything to the database's disk, and the journal to its beginning: nothing is left to recover.
+    pub fn close(&self) -> Result<()> {
+        if self.progress().records == 0 {
+            return Ok(());
+        }
+        let _gate = self.shared.gate.lock();
+        let next = self.shared.empty_journal()?.next_run();
+        write(&*self.shared.db, &[], next)?;
+        self.shared.db.sync()?;
+        self.shared.journal.restart(next);
+        Ok(())
+    }
+
+    /// A read of one state of the whole database, with everything committed so far.
+    pub fn read(&self) -> Result<Box<dyn Tx + '_>> {
+        self.settle()?;
+        self.shared.db.read()
+    }
+
+    /// A change of the database itself, behind everything committed so far: for what is no operation.
+    pub fn begin(&self) -> Result<Box<dyn Tx + '_>> {
+        self.settle()?;
+        self.shared.db.begin()
+    }
+
+    /// What was asked of the database.
+    pub fn counters(&self) -> Counters {
+        self.shared.db.counters()
+    }
+
+    /// The end of a tenant's log.
+    pub fn head(&self, tenant: TenantId) -> Result<Head> {
+        if let Some(head) = self.shared.pending.read().head(tenant) {
+            return Ok(head);
+        }
+        tenant::head(&mut *self.shared.db.glance()?, tenant)
+    }
+
+    pub fn progress(&self) -> Progress {
+        let (records, syncs) = self.shared.journal.counts();
+        Progress {
+            records,
+            syncs,
+            waiting: self.shared.pending.read().len() as u64,
+        }
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+}
+
+impl Drop for Store {
+    /// Stops the thread where it stands: what is not applied is in the journal.
+    fn drop(&mut self) {
+        self.shared.work.lock().ended = true;
+        self.shared.wake.notify_one();
+        if let Some(thread) = self.applier.lock().take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread that applies changes has died");
+        }
+    }
+}
+
+impl Shared {
+    /// Applies what gathers until the store is dropped.
+    fn run(&self) {
+        let mut well = true;
+        loop {
+            {
+                let mut work = self.work.lock();
+                while !work.waiting && !work.ended {
+                    self.wake.wait(&mut work);
+                }
+                if !work.ended && !work.hurry {
+                    self.wake
+                        .wait_for(&mut work, if well { PATIENCE } else { RETRY });
+                }
+                if work.ended {
+                    return;
+                }
+                (work.waiting, work.hurry) = (false, false);
+            }
+            let done = self.settle_and_retire();
+            match &done {
+                Err(e) if well => {
+                    tracing::error!("cannot apply changes, trying again: {}", e.chain());
+                }
+                Err(e) => tracing::debug!("cannot apply changes: {}", e.chain()),
+                Ok(()) => {}
+            }
+            well = done.is_ok();
+            if !well || self.pending.read().len() > 0 {
+                self.work.lock().waiting = true;
+            }
+        }
+    }
+
+    fn commit(&self, payload: &[u8], edits: Edits) -> Result<usize> {
+        let _gate = self.gate.lock();
+        if self.pending.read().weight() > WAITING_MAX {
+            self.apply_batch()?;
+        }
+        let lsn = loop {
+            match self.journal.append(payload)? {
+                Some(lsn) => break lsn,
+                None => drop(self.empty_journal()?),
+            }
+        };
+        let mut pending = self.pending.write();
+        pending.add(lsn, Arc::new(edits));
+        Ok(pending.len())
+    }
+
+    fn settle(&self) -> Result<()> {
+        let last = self.pending.read().newest();
+        while self.pending.read().oldest_is_upto(last) {
+            self.apply_batch()?;
+        }
+        Ok(())
+    }
+
+    /// Applies the oldest changes in one transaction.
+    fn apply_batch(&self) -> Result<()> {
+        let _one = self.applying.lock();
+        let batch = self.pending.read().oldest(BATCH);
+        let Some((last, _)) = batch.last() else {
+            return Ok(());
+        };
+        let mut tx = self.db.begin()?;
+        apply(&mut *tx, batch.iter().flat_map(|(_, edits)| &edits.list))?;
+        tenant::set_counter(&mut *tx, APPLIED, last.0)?;
+        tx.commit()?;
+        self.pending.write().applied(*last);
+        Ok(())
+    }
+
+    /// Applies everything, and lets go of the journal's older segment once the database has all of it on disk.
+    fn settle_and_retire(&self) -> Result<()> {
+        let end = self.journal.retired();
+        self.settle()?;
+        if let Some(end) = end {
+            self.db.sync()?;
+            self.journal.release(end);
+        }
+        Ok(())
+    }
+
+    /// Brings everything to the database's disk, so that the journal may be written over.
+    fn empty_journal(&self) -> Result<Lsn> {
+        let last = self.pending.read().newest();
+        self.settle()?;
+        self.db.sync()?;
+        self.journal.release(last);
+        Ok(last)
+    }
+}
+
+/// Applies the records that the database does not have and begins a new run.
+fn recover(db: &dyn Db, journal: &Journal) -> Result<Lsn> {
+    let applied = Lsn(tenant::counter(&mut *db.read()?, APPLIED)?);
+    let mut batch: Vec<Edit> = Vec::new();
+    let mut count = 0_u64;
+    let found = journal.recover(applied, &mut |lsn, payload| {
+        batch.extend(Edits::decode(payload)?.list);
+        count += 1;
+        if batch.len() < 20_000 {
+            return Ok(());
+        }
+        write(db, &std::mem::take(&mut batch), lsn)
+    })?;
+    let Some(last) = found else {
+        journal.restart(applied);
+        return Ok(applied);
+    };
+    if count > 0 {
+        tracing::info!(changes = count, "applied what the journal had");
+    }
+    let next = last.next_run();
+    write(db, &batch, next)?;
+    db.sync()?;
+    journal.restart(next);
+    Ok(next)
+}
+
+fn write(db: &dyn Db, edits: &[Edit], applied: Lsn) -> Result<()> {
+    let mut tx = db.begin()?;
+    apply(&mut *tx, edits.iter())?;
+    tenant::set_counter(&mut *tx, APPLIED, applied.0)?;
+    tx.commit()
+}
