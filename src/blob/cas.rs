@@ -69,27 +69,12 @@ impl Cas {
             self.sync()?;
         }
         let to = self.path(hash);
-        let file = match self.find(&to, bytes).map_err(in_hand)? {
+        let file = match find(&to, bytes).map_err(in_hand)? {
             Some(file) => file,
             None => self.place(&to, bytes).map_err(in_hand)?,
         };
         self.unsynced.add(*hash, file, to.parent());
         Ok(())
-    }
-
-    /// Finds a file that holds the bytes. Its length is not enough: a power cut may have left it without them.
-    fn find(&self, path: &Path, bytes: &[u8]) -> Result<Option<File>> {
-        let mut file = match File::open(path) {
-            Ok(file) => file,
-            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(e.into()),
-        };
-        if file.metadata()?.len() != bytes.len() as u64 {
-            return Ok(None);
-        }
-        let mut found = Vec::with_capacity(bytes.len());
-        let read = file.read_to_end(&mut found).is_ok();
-        Ok((read && found == bytes).then_some(file))
     }
 
     fn place(&self, to: &Path, bytes: &[u8]) -> Result<File> {
@@ -128,6 +113,21 @@ impl Cas {
         let name = hash.to_string();
         self.dir.join(&name[..2]).join(name)
     }
+}
+
+/// Finds a file that holds the bytes. Its length is not enough: a power cut may have left it without them.
+fn find(path: &Path, bytes: &[u8]) -> Result<Option<File>> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(e.into()),
+    };
+    if file.metadata()?.len() != bytes.len() as u64 {
+        return Ok(None);
+    }
+    let mut found = Vec::with_capacity(bytes.len());
+    let read = file.read_to_end(&mut found).is_ok();
+    Ok((read && found == bytes).then_some(file))
 }
 
 /// Writes a new file, and lets the kernel begin to bring it to the disk.

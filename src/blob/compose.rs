@@ -36,11 +36,11 @@ impl<'a, 'b> Composer<'a, 'b> {
         for step in steps.iter().filter(|step| step.how == How::Patch) {
             let mut at = step.start;
             while at < step.end {
-                let (stop, source) = working.piece(at, step.end);
-                if is_packed(&source, stop - at) {
-                    packer.add(sealer, &working.read(blobs, at, index(stop - at))?)?;
+                let (until, source) = working.piece(at, step.end);
+                if is_packed(&source, until - at) {
+                    packer.add(sealer, &working.read(blobs, at, index(until - at))?)?;
                 }
-                at = stop;
+                at = until;
             }
         }
         let patches = packer.finish(sealer)?;
@@ -120,16 +120,16 @@ impl<'a, 'b> Composer<'a, 'b> {
     fn patch(&mut self, step: &Step, edit: &mut Edit) -> Result<()> {
         let mut at = step.start;
         while at < step.end {
-            let (stop, source) = self.working.piece(at, step.end);
-            let len = stop - at;
+            let (until, source) = self.working.piece(at, step.end);
+            let len = until - at;
             if is_packed(&source, len) {
                 edit.push(Part::Slice(self.packed(len)?));
             } else if source == Source::Below {
-                self.keep(edit, at, stop)?;
+                self.keep(edit, at, until)?;
             } else {
                 edit.push(Part::Hole { len });
             }
-            at = stop;
+            at = until;
         }
         Ok(())
     }
@@ -144,18 +144,18 @@ impl<'a, 'b> Composer<'a, 'b> {
         let mut cutter = Cutter::new(self.sealer);
         let mut at = step.start;
         while at < step.end {
-            let (stop, source) = working.piece(at, step.end);
+            let (until, source) = working.piece(at, step.end);
             match source {
                 Source::Memory(bytes) => cutter.data(bytes)?,
-                Source::Zero => cutter.hole(stop - at),
-                Source::Chunk(chunk, 0) if stop - at == chunk.len => cutter.chunk(chunk)?,
+                Source::Zero => cutter.hole(until - at),
+                Source::Chunk(chunk, 0) if until - at == chunk.len => cutter.chunk(chunk)?,
                 Source::Chunk(chunk, from) => {
-                    cutter.data(&chunk.read(blobs, from, stop - at)?)?;
+                    cutter.data(&chunk.read(blobs, from, until - at)?)?;
                 }
-                Source::Spilled => feed_spilled(working, at, stop, &mut cutter)?,
-                Source::Below => feed_base(working, blobs, at, stop, &mut cutter)?,
+                Source::Spilled => feed_spilled(working, at, until, &mut cutter)?,
+                Source::Below => feed_base(working, blobs, at, until, &mut cutter)?,
             }
-            at = stop;
+            at = until;
         }
         cutter.take()?.into_iter().for_each(|part| edit.push(part));
         Ok(())

@@ -195,7 +195,7 @@ impl Pair<'_> {
                 let damage = self.store.check(&content, &mut HashSet::new());
                 assert!(damage.is_empty(), "{damage:?}");
                 let chunks = self.store.leaves(&content).into_iter();
-                let chunks = chunks.filter(|leaf| leaf.hash.is_some());
+                let chunks = chunks.filter(|leaf| leaf.slice.is_some());
                 assert_eq!(content.held(), chunks.map(|leaf| leaf.len).sum::<u64>());
                 assert_eq!(self.working.held(), content.held());
             }
