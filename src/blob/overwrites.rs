@@ -96,7 +96,9 @@ fn cutting_a_file_short_stores_no_bytes_of_it() {
     let bytes = noise(16 << 20, 20);
     let mut working = Working::new(store.stored(&bytes));
     working.truncate(9 * MIB + 5).unwrap();
-    let cost = store.cost(|| drop(store.settle(&mut working)));
+    let cost = store.cost(|| {
+        store.settle(&mut working);
+    });
     assert!(cost.blobs == 1 && cost.stored_bytes < 2000, "{cost:?}");
     store.drop_cache();
     assert_eq!(store.whole(working.base()), bytes[..(9 << 20) + 5]);
