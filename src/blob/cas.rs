@@ -1,46 +1,41 @@
 //! Blobs as files: `cas/ab/<sha256>`.
 //!
-//! Promises: a name under `cas/` appears only when its bytes are on disk, and is on disk itself once
-//! [`Batch::publish`] has returned. What a crash leaves is under `cas/tmp/`, or complete and unreferenced.
+//! Promises: a name under `cas/` appears only when its file is complete, so that the death of the daemon leaves none that
+//! is not; and it is on disk with its bytes once [`Cas::sync`] has returned.
 
+use super::unsynced::Unsynced;
 use crate::core::{Error, Hash, Kind, Result};
-use std::collections::BTreeSet;
+use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{ErrorKind, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Files that wait in `cas/tmp/` at most before they are synced and renamed.
-const BATCH_MAX: usize = 32;
-
 #[derive(Debug)]
 pub(super) struct Cas {
     dir: PathBuf,
+    /// The directory, open from the start: errors of the disk since then are told through it.
+    pub(super) root: File,
     next: AtomicU64,
+    pub(super) unsynced: Unsynced,
 }
 
 impl Cas {
     pub(super) fn open(dir: PathBuf) -> Result<Self> {
         clean_dir(&dir.join("tmp"))?;
         Ok(Self {
+            root: File::open(&dir)?,
             dir,
             next: AtomicU64::new(0),
+            unsynced: Unsynced::default(),
         })
     }
 
     /// Reads a blob without judging it; `None` when there is no such file.
     pub(super) fn read(&self, hash: &Hash) -> Result<Option<Vec<u8>>> {
         absent_is_none(std::fs::read(self.path(hash)), "read", hash)
-    }
-
-    pub(super) fn size(&self, hash: &Hash) -> Result<Option<u64>> {
-        absent_is_none(
-            std::fs::metadata(self.path(hash)).map(|m| m.len()),
-            "find",
-            hash,
-        )
     }
 
     /// Removes a blob's file; one that is gone already is fine.
@@ -66,12 +61,52 @@ impl Cas {
         Ok(found)
     }
 
-    pub(super) fn batch(&self) -> Batch<'_> {
-        Batch {
-            cas: self,
-            waiting: Vec::new(),
-            dirs: BTreeSet::new(),
+    /// Adds a blob, unless a file with its bytes is there already: complete when this returns, durable after a
+    /// [`Cas::sync`].
+    pub(super) fn add(&self, hash: &Hash, bytes: &[u8]) -> Result<()> {
+        let in_hand = |e: Error| e.context(format!("cannot write blob {hash}"));
+        if self.unsynced.is_full() {
+            self.sync()?;
         }
+        let to = self.path(hash);
+        let file = match find(&to, bytes).map_err(in_hand)? {
+            Some(file) => file,
+            None => self.place(&to, bytes).map_err(in_hand)?,
+        };
+        self.unsynced.add(*hash, file, to.parent());
+        Ok(())
+    }
+
+    fn place(&self, to: &Path, bytes: &[u8]) -> Result<File> {
+        let from = self.temporary();
+        let moved = write_file(&from, bytes).and_then(|file| {
+            self.rename(&from, to)?;
+            Ok(file)
+        });
+        if moved.is_err()
+            && let Err(e) = std::fs::remove_file(&from)
+        {
+            // The next start clears the directory.
+            tracing::debug!(file = %from.display(), "cannot remove an unfinished blob: {e}");
+        }
+        moved
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        match (std::fs::rename(from, to), to.parent()) {
+            (Err(e), Some(parent)) if e.kind() == ErrorKind::NotFound => {
+                make_dir(parent)?;
+                self.unsynced.add_dir(&self.dir);
+                Ok(std::fs::rename(from, to)?)
+            }
+            (moved, _) => Ok(moved?),
+        }
+    }
+
+    /// Names a file that nobody has.
+    pub(super) fn temporary(&self) -> PathBuf {
+        let next = self.next.fetch_add(1, Ordering::Relaxed);
+        self.dir.join(format!("tmp/{next}"))
     }
 
     pub(super) fn path(&self, hash: &Hash) -> PathBuf {
@@ -80,98 +115,34 @@ impl Cas {
     }
 }
 
-/// Blobs on their way into the store.
-pub(super) struct Batch<'a> {
-    cas: &'a Cas,
-    waiting: Vec<Waiting>,
-    dirs: BTreeSet<PathBuf>,
+/// Finds a file that holds the bytes. Its length is not enough: a power cut may have left it without them.
+fn find(path: &Path, bytes: &[u8]) -> Result<Option<File>> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(e.into()),
+    };
+    if file.metadata()?.len() != bytes.len() as u64 {
+        return Ok(None);
+    }
+    let mut found = Vec::with_capacity(bytes.len());
+    let read = file.read_to_end(&mut found).is_ok();
+    Ok((read && found == bytes).then_some(file))
 }
 
-struct Waiting {
-    file: File,
-    from: PathBuf,
-    to: PathBuf,
-}
-
-impl Batch<'_> {
-    /// Adds a blob, unless a file of its name and length is there already.
-    pub(super) fn add(&mut self, hash: &Hash, bytes: &[u8]) -> Result<()> {
-        let to = self.cas.path(hash);
-        if self.cas.size(hash)? == Some(bytes.len() as u64) {
-            // Its own batch may not have come to syncing the directory, or been cut off before it did.
-            self.dirs.extend(to.parent().map(Path::to_path_buf));
-            return Ok(());
-        }
-        let from = self.cas.dir.join(format!(
-            "tmp/{}",
-            self.cas.next.fetch_add(1, Ordering::Relaxed)
-        ));
-        let in_hand = || format!("cannot write blob {hash}");
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&from);
-        let file = file.map_err(|e| Error::from(e).context(in_hand()))?;
-        self.waiting.push(Waiting { file, from, to });
-        if let Some(last) = self.waiting.last_mut() {
-            last.file
-                .write_all(bytes)
-                .map_err(|e| Error::from(e).context(in_hand()))?;
-        }
-        if self.waiting.len() >= BATCH_MAX {
-            self.rename()
-        } else {
-            Ok(())
-        }
+/// Writes a new file, and lets the kernel begin to bring it to the disk.
+pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<File> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(bytes)?;
+    // Of pages that are dirty, this advice makes the kernel write them; that it does not is no error.
+    if let Err(e) = posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED) {
+        tracing::trace!("no write-out ahead: {e}");
     }
-
-    /// Makes every blob that was added visible and durable.
-    pub(super) fn publish(mut self) -> Result<()> {
-        self.rename()?;
-        self.dirs.iter().try_for_each(|dir| sync_dir(dir))
-    }
-
-    fn rename(&mut self) -> Result<()> {
-        for blob in &self.waiting {
-            blob.file.sync_data()?;
-        }
-        while let Some(blob) = self.waiting.pop() {
-            let moved = self.place(&blob);
-            if moved.is_err() {
-                self.waiting.push(blob);
-            }
-            moved?;
-        }
-        Ok(())
-    }
-
-    fn place(&mut self, blob: &Waiting) -> Result<()> {
-        let Some(parent) = blob.to.parent() else {
-            return Ok(());
-        };
-        match std::fs::rename(&blob.from, &blob.to) {
-            Err(e) if e.kind() == ErrorKind::NotFound => {
-                make_dir(parent)?;
-                self.dirs.insert(self.cas.dir.clone());
-                std::fs::rename(&blob.from, &blob.to)?;
-            }
-            other => other?,
-        }
-        self.dirs.insert(parent.to_path_buf());
-        Ok(())
-    }
-}
-
-impl Drop for Batch<'_> {
-    fn drop(&mut self) {
-        for blob in &self.waiting {
-            if let Err(e) = std::fs::remove_file(&blob.from) {
-                // The next start clears the directory.
-                tracing::warn!(file = %blob.from.display(), "cannot remove an unfinished blob: {e}");
-            }
-        }
-    }
+    Ok(file)
 }
 
 /// Makes a directory that holds nothing: what an earlier run left in it is removed.
@@ -188,10 +159,6 @@ fn make_dir(dir: &Path) -> Result<()> {
     made.map_err(|e| Error::from(e).context(format!("cannot create {}", dir.display())))
 }
 
-fn sync_dir(dir: &Path) -> Result<()> {
-    Ok(File::open(dir)?.sync_all()?)
-}
-
 fn absent_is_none<T>(result: std::io::Result<T>, verb: &str, hash: &Hash) -> Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
@@ -203,41 +170,29 @@ fn absent_is_none<T>(result: std::io::Result<T>, verb: &str, hash: &Hash) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::MetadataExt as _;
+
+    fn cas(dir: &tempfile::TempDir) -> Cas {
+        Cas::open(dir.path().join("cas")).unwrap()
+    }
 
     fn put(cas: &Cas, bytes: &[u8]) -> Hash {
         let hash = Hash::of(bytes);
-        let mut batch = cas.batch();
-        batch.add(&hash, bytes).unwrap();
-        batch.publish().unwrap();
+        cas.add(&hash, bytes).unwrap();
+        cas.sync().unwrap();
         hash
     }
 
     #[test]
-    fn what_was_published_is_read_back_and_listed() {
+    fn what_was_added_is_read_back_and_listed() {
         let dir = tempfile::tempdir().unwrap();
-        let cas = Cas::open(dir.path().join("cas")).unwrap();
+        let cas = cas(&dir);
         let hash = put(&cas, b"bytes");
         assert_eq!(cas.read(&hash).unwrap().unwrap(), b"bytes");
         assert_eq!(cas.list().unwrap(), [(hash, 5)]);
         assert_eq!(cas.read(&Hash::of(b"others")).unwrap(), None);
         cas.remove(&hash).unwrap();
-        assert_eq!(cas.size(&hash).unwrap(), None);
-    }
-
-    #[test]
-    fn a_dropped_batch_leaves_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        let cas = Cas::open(dir.path().join("cas")).unwrap();
-        let mut batch = cas.batch();
-        batch.add(&Hash::of(b"a"), b"a").unwrap();
-        drop(batch);
-        assert_eq!(
-            std::fs::read_dir(dir.path().join("cas/tmp"))
-                .unwrap()
-                .count(),
-            0
-        );
-        assert_eq!(cas.list().unwrap(), []);
+        assert_eq!(cas.read(&hash).unwrap(), None);
     }
 
     #[test]
@@ -246,18 +201,68 @@ mod tests {
         let tmp = dir.path().join("cas/tmp");
         std::fs::create_dir_all(&tmp).unwrap();
         std::fs::write(tmp.join("0"), b"half").unwrap();
-        let cas = Cas::open(dir.path().join("cas")).unwrap();
-        put(&cas, b"bytes");
+        put(&cas(&dir), b"bytes");
         assert_eq!(std::fs::read_dir(tmp).unwrap().count(), 0);
     }
 
     #[test]
-    fn a_file_of_the_wrong_length_is_replaced() {
+    fn a_file_that_lost_its_bytes_is_replaced() {
         let dir = tempfile::tempdir().unwrap();
-        let cas = Cas::open(dir.path().join("cas")).unwrap();
+        let cas = cas(&dir);
         let hash = put(&cas, b"bytes");
-        std::fs::write(cas.path(&hash), b"byt").unwrap();
+        for damaged in [&b"byt"[..], b"\0\0\0\0\0"] {
+            std::fs::write(cas.path(&hash), damaged).unwrap();
+            put(&cas, b"bytes");
+            assert_eq!(cas.read(&hash).unwrap().unwrap(), b"bytes");
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_synced_is_written_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let cas = cas(&dir);
+        let hash = Hash::of(b"bytes");
+        cas.add(&hash, b"bytes").unwrap();
+        let place = cas.path(&hash).with_file_name("");
+        let aside = dir.path().join("aside");
+        std::fs::rename(&place, &aside).unwrap();
+        assert!(cas.sync().is_err());
+        std::fs::rename(aside, place).unwrap();
+        let number = |cas: &Cas| std::fs::metadata(cas.path(&hash)).unwrap().ino();
+        let before = number(&cas);
+        cas.sync().unwrap();
+        assert_ne!(number(&cas), before);
+        assert_eq!(cas.read(&hash).unwrap().unwrap(), b"bytes");
+        cas.sync().unwrap();
+    }
+
+    #[test]
+    fn what_the_disk_lost_is_told_once_and_can_be_stored_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let cas = cas(&dir);
+        let hash = Hash::of(b"bytes");
+        cas.add(&hash, b"bytes").unwrap();
+        let place = cas.path(&hash).with_file_name("");
+        let aside = dir.path().join("aside");
+        std::fs::rename(&place, &aside).unwrap();
+        assert!(cas.sync().is_err());
+        std::fs::rename(aside, place).unwrap();
+        std::fs::write(cas.path(&hash), b"lost!").unwrap();
+        assert_eq!(cas.sync().unwrap_err().kind(), Kind::Corrupt);
+        cas.sync().unwrap();
         put(&cas, b"bytes");
         assert_eq!(cas.read(&hash).unwrap().unwrap(), b"bytes");
+    }
+
+    #[test]
+    fn more_files_than_may_wait_are_added() {
+        let dir = tempfile::tempdir().unwrap();
+        let cas = cas(&dir);
+        for n in 0..600_u32 {
+            let bytes = n.to_le_bytes();
+            cas.add(&Hash::of(&bytes), &bytes).unwrap();
+        }
+        cas.sync().unwrap();
+        assert_eq!(cas.list().unwrap().len(), 600);
     }
 }

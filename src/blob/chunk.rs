@@ -6,12 +6,15 @@
 use super::extents::index;
 use super::seal::Sealer;
 use super::stream::Chunk;
-use super::tree::Part;
+use super::tree::{Part, Slice};
 use crate::core::Result;
 use fastcdc::v2020::FastCDC;
 
-/// Contents up to this size are one blob; no cut makes a smaller chunk than this, unless something ends there.
+/// Contents up to this size are one blob.
 pub const CHUNK_MIN: usize = 256 << 10;
+/// No cut makes a smaller chunk than this, unless something ends there. Looking for a cut costs as much as hashing, and
+/// begins only here: the nearer to the average, the less is looked at.
+const CUT_MIN: usize = 768 << 10;
 pub(super) const CHUNK_AVG: usize = 1 << 20;
 pub(super) const CHUNK_MAX: usize = 4 << 20;
 /// Runs of zeros that were never written, or punched, stay holes from this size on.
@@ -19,7 +22,7 @@ pub(super) const HOLE_MIN: u64 = 4 << 10;
 
 /// Finds the end of the first chunk. Needs [`CHUNK_MAX`] bytes, or all that are left.
 pub(super) fn cut(bytes: &[u8]) -> usize {
-    FastCDC::new(bytes, CHUNK_MIN, CHUNK_AVG, CHUNK_MAX)
+    FastCDC::new(bytes, CUT_MIN, CHUNK_AVG, CHUNK_MAX)
         .cut(0, bytes.len())
         .1
 }
@@ -62,8 +65,7 @@ impl<'s, 'b> Cutter<'s, 'b> {
         self.settle_hole()?;
         self.flush()?;
         let hash = self.sealer.take(chunk)?;
-        let len = chunk.len;
-        self.leaves.push(Part::Chunk { hash, len });
+        self.leaves.push(Part::Slice(Slice::whole(hash, chunk.len)));
         Ok(())
     }
 
@@ -104,10 +106,8 @@ impl<'s, 'b> Cutter<'s, 'b> {
         let pending = &self.buffer[self.start..];
         let end = cut(pending);
         let hash = self.sealer.put(&pending[..end])?;
-        self.leaves.push(Part::Chunk {
-            hash,
-            len: end as u64,
-        });
+        self.leaves
+            .push(Part::Slice(Slice::whole(hash, end as u64)));
         self.start += end;
         // Moved to the front now and then, not after every chunk.
         if self.start >= CHUNK_MAX || self.start == self.buffer.len() {

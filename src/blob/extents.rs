@@ -179,21 +179,31 @@ impl Extents {
         Ok(())
     }
 
-    /// The bytes in memory, when they are in one piece, and where it begins.
-    pub(super) fn only_memory(&self) -> Option<(u64, &[u8])> {
+    /// Where the bytes in memory begin and how many they are, when they are in one piece.
+    pub(super) fn only_memory(&self) -> Option<(u64, usize)> {
         let start = self.in_memory.first()?;
         match self.map.get(start) {
             Some(Extent::Memory(bytes)) if bytes.len() == self.memory.bytes() => {
-                Some((*start, bytes))
+                Some((*start, bytes.len()))
             }
             _ => None,
         }
     }
 
-    /// Puts chunks in the place of the bytes that they hold, from `at` on.
-    pub(super) fn replace(&mut self, mut at: u64, chunks: Vec<Arc<Chunk>>) {
-        let end = at + chunks.iter().map(|chunk| chunk.len).sum::<u64>();
-        self.clear(at, end);
+    /// Takes the bytes in memory that begin at `at`.
+    pub(super) fn take_memory(&mut self, at: u64) -> Vec<u8> {
+        match self.take(at) {
+            Some(Extent::Memory(bytes)) => bytes,
+            Some(other) => {
+                self.put(at, other);
+                Vec::new()
+            }
+            None => Vec::new(),
+        }
+    }
+
+    /// Puts chunks where nothing is, from `at` on.
+    pub(super) fn put_chunks(&mut self, mut at: u64, chunks: Vec<Arc<Chunk>>) {
         for chunk in chunks {
             let len = chunk.len;
             self.put(at, Extent::Chunk(chunk, 0, len));

@@ -3,16 +3,19 @@
 //! Promises: stored bytes never change; bytes that do not match their hash are never handed out; what a
 //! [`Sealed`] refers to is on disk before the transaction that names it; and changing a file costs what was
 //! touched, not what the file holds. Small blobs are rows of the database, large ones files under `cas/`; files
-//! beyond [`CHUNK_MIN`] are trees of content-defined chunks that share what they have in common.
+//! beyond [`CHUNK_MIN`] are trees of content-defined chunks, and patches, that share what they have in common.
 
 mod content;
 mod cas;
+mod unsynced;
 mod cache;
 mod store;
+mod ahead;
 mod tree;
 mod seal;
 mod chunk;
 mod splice;
+mod compose;
 mod spill;
 mod stream;
 mod dirty;
@@ -25,6 +28,8 @@ mod sweep;
 mod model;
 #[cfg(test)]
 mod promises;
+#[cfg(test)]
+mod overwrites;
 
 pub use chunk::CHUNK_MIN;
 pub use content::Content;

@@ -63,31 +63,17 @@ fn overwriting_the_middle_shares_every_other_chunk() {
     let mut working = Working::new(before.clone());
     working.write(&store, 15 * MIB, &noise(4096, 6)).unwrap();
     let after = store.settle(&mut working);
-    let old: HashSet<Option<Hash>> = store.leaves(&before).iter().map(|leaf| leaf.hash).collect();
+    let old: HashSet<Option<Hash>> = store
+        .leaves(&before)
+        .iter()
+        .map(|leaf| leaf.slice.map(|s| s.hash))
+        .collect();
     let new = store
         .leaves(&after)
         .iter()
-        .filter(|leaf| !old.contains(&leaf.hash))
+        .filter(|leaf| !old.contains(&leaf.slice.map(|s| s.hash)))
         .count();
     assert!((1..=3).contains(&new), "{new} new leaves of {}", old.len());
-}
-
-#[test]
-fn many_small_settles_do_not_leave_many_small_chunks() {
-    let store = Store::new();
-    let mut working = Working::default();
-    working.truncate(4 * MIB).unwrap();
-    // Every other page, then the pages between: each time a settle.
-    for at in (0..512)
-        .step_by(2)
-        .chain((1..512).step_by(2))
-        .map(|page| page * 8192)
-    {
-        working.write(&store, at, &noise(8192, at)).unwrap();
-        store.settle(&mut working);
-    }
-    let leaves = store.leaves(working.base()).len();
-    assert!(leaves <= 4 << 20 >> 17, "{leaves} leaves");
 }
 
 #[test]
@@ -199,6 +185,20 @@ fn a_flipped_byte_is_never_handed_out() {
         store.read(&content, 0, usize::MAX).unwrap_err().kind(),
         Kind::Corrupt
     );
+}
+
+#[test]
+fn files_are_present_while_they_hold_what_their_names_say() {
+    let store = Store::new();
+    store.stored(&noise(3 << 20, 23));
+    let hashes: Vec<Hash> = store.files().iter().map(|(hash, _)| *hash).collect();
+    assert!(store.present(&hashes).unwrap());
+    let path = store.cas.path(&hashes[0]);
+    let len = std::fs::metadata(&path).unwrap().len();
+    std::fs::write(&path, vec![0; usize::try_from(len).unwrap()]).unwrap();
+    assert!(!store.present(&hashes).unwrap());
+    std::fs::remove_file(path).unwrap();
+    assert!(!store.present(&hashes).unwrap());
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! Getting bytes ready for a transaction.
 
-use super::cas::Batch;
 use super::content::Content;
 use super::store::{Blobs, INLINE_MAX};
 use super::stream::Chunk;
@@ -14,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Bytes that one seal hands to the database at most; small blobs beyond it become files.
 const INLINE_SUM_MAX: usize = 4 << 20;
 
-/// Bytes that are ready for a change to refer to: large blobs are on disk already, small ones travel with the change.
+/// Bytes that are ready for a change to refer to: large blobs are files already, small ones travel with the change.
 /// While it or its pins live, no sweep removes its blobs.
 pub struct Sealed {
     pub content: Content,
@@ -60,7 +59,7 @@ impl Sealed {
 /// Collects the blobs of one seal.
 pub(super) struct Sealer<'a> {
     pub(super) blobs: &'a Blobs,
-    batch: Batch<'a>,
+    writes_files: bool,
     rows: Vec<BlobRow>,
     inline_sum: usize,
     pinned: Pinned,
@@ -70,17 +69,17 @@ impl<'a> Sealer<'a> {
     pub(super) fn new(blobs: &'a Blobs) -> Self {
         Self {
             blobs,
-            batch: blobs.cas.batch(),
+            writes_files: false,
             rows: Vec::new(),
             inline_sum: 0,
-            pinned: blobs.pinned(),
+            pinned: Pinned::new(&blobs.pins),
         }
     }
 
     /// Stores one blob, once.
     pub(super) fn put(&mut self, bytes: &[u8]) -> Result<Hash> {
         let hash = Hash::of(bytes);
-        // Pinned first: whatever the batch then finds in place stays in place.
+        // Pinned first: whatever is then found in place stays in place.
         if !self.pinned.add(hash) {
             return Ok(hash);
         }
@@ -92,7 +91,8 @@ impl<'a> Sealer<'a> {
             self.pinned.keep(&hash, &bytes);
             Some(bytes)
         } else {
-            self.batch.add(&hash, bytes)?;
+            self.writes_files = true;
+            self.blobs.cas.add(&hash, bytes)?;
             None
         };
         self.rows.push(BlobRow {
@@ -105,17 +105,17 @@ impl<'a> Sealer<'a> {
 
     /// Takes over a chunk that was stored while it was written, or stores it now.
     pub(super) fn take(&mut self, chunk: &Chunk) -> Result<Hash> {
-        if self.pinned.add(chunk.hash) {
-            if let Some(bytes) = chunk.waiting() {
-                self.batch.add(&chunk.hash, &bytes)?;
-            }
+        let hash = chunk.hash();
+        if self.pinned.add(hash) {
+            self.writes_files = true;
+            chunk.store(&self.blobs.cas)?;
             self.rows.push(BlobRow {
-                hash: chunk.hash,
+                hash,
                 size: chunk.len,
                 inline: None,
             });
         }
-        Ok(chunk.hash)
+        Ok(hash)
     }
 
     /// Stores a whole small content as one blob.
@@ -130,7 +130,10 @@ impl<'a> Sealer<'a> {
     }
 
     pub(super) fn finish(self, content: Content) -> Result<Sealed> {
-        self.batch.publish()?;
+        // What the commit names is durable before it. To go once whoever makes the log durable calls `Blobs::sync`.
+        if self.writes_files {
+            self.blobs.sync()?;
+        }
         Ok(Sealed {
             content,
             rows: self.rows,
@@ -148,15 +151,6 @@ pub(super) struct Pins(Mutex<HashMap<Hash, Pin>>);
 pub(super) struct Pin {
     count: u32,
     inline: Option<Bytes>,
-}
-
-impl Blobs {
-    pub(super) fn pinned(&self) -> Pinned {
-        Pinned {
-            pins: Arc::clone(&self.pins),
-            hashes: HashSet::new(),
-        }
-    }
 }
 
 impl Pins {
@@ -179,6 +173,13 @@ pub struct Pinned {
 }
 
 impl Pinned {
+    pub(super) fn new(pins: &Arc<Pins>) -> Self {
+        Self {
+            pins: Arc::clone(pins),
+            hashes: HashSet::new(),
+        }
+    }
+
     /// Pins a blob; false when this seal had pinned it before.
     pub(super) fn add(&mut self, hash: Hash) -> bool {
         let new = self.hashes.insert(hash);

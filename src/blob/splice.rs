@@ -2,7 +2,7 @@
 
 use super::content::Content;
 use super::seal::Sealer;
-use super::tree::{FANOUT, Part, encode, parts};
+use super::tree::{FANOUT, Part, Slice, encode, parts};
 use crate::core::error::fail;
 use crate::core::{Kind, Result};
 
@@ -15,6 +15,19 @@ pub(super) struct Edit {
     pub(super) leaves: Vec<Part>,
 }
 
+impl Edit {
+    /// Adds a leaf, as a part of the last one where it goes on there.
+    pub(super) fn push(&mut self, part: Part) {
+        match (self.leaves.last_mut(), part) {
+            (Some(Part::Slice(last)), Part::Slice(next)) if last.meets(&next) => {
+                last.len += next.len;
+            }
+            (Some(Part::Hole { len: last }), Part::Hole { len }) => *last += len,
+            _ => self.leaves.push(part),
+        }
+    }
+}
+
 /// Applies edits, which are sorted and do not overlap, and gives the content of `size` bytes that results.
 pub(super) fn splice(
     sealer: &mut Sealer<'_>,
@@ -24,13 +37,7 @@ pub(super) fn splice(
 ) -> Result<Content> {
     let (old, mut depth) = match base {
         Content::Empty => (vec![], 1),
-        Content::Blob { hash, size } => (
-            vec![Part::Chunk {
-                hash: *hash,
-                len: *size,
-            }],
-            1,
-        ),
+        Content::Blob { hash, size } => (vec![Part::Slice(Slice::whole(*hash, *size))], 1),
         Content::Tree { root, depth, .. } => (read_node(sealer, root)?, *depth),
     };
     let mut splicer = Splicer {
@@ -80,7 +87,7 @@ impl Splicer<'_, '_> {
         for part in old {
             let end = at + part.len();
             match part {
-                Part::Chunk { .. } | Part::Hole { .. } => match self.edit_over(at) {
+                Part::Slice(_) | Part::Hole { .. } => match self.edit_over(at) {
                     None => out.push(*part),
                     Some(edit) if edit.start == at => out.extend_from_slice(&edit.leaves),
                     Some(_) => {}

@@ -1,5 +1,6 @@
 //! The store of blobs: reading contents, and getting bytes ready for a transaction.
 
+use super::ahead::Ahead;
 use super::cache::Cache;
 use super::cas::Cas;
 use super::chunk::CHUNK_MIN;
@@ -8,7 +9,7 @@ use super::dirty::Sum;
 use super::extents::index;
 use super::seal::{Pins, Sealed, Sealer};
 use super::spill::Pool;
-use super::tree::Leaf;
+use super::tree::Slice;
 use super::working::Working;
 use crate::core::config::Config;
 use crate::core::error::fail;
@@ -28,11 +29,12 @@ pub const INLINE_MAX: usize = 64 << 10;
 pub struct Blobs {
     pub(super) db: Arc<dyn Db>,
     pub(super) cas: Arc<Cas>,
-    pub(super) cache: Cache,
+    pub(super) cache: Arc<Cache>,
     pub(super) pins: Arc<Pins>,
     pub(super) pool: Arc<Pool>,
     /// Counted by its holders: one a stream.
     pub(super) streams: Arc<()>,
+    pub(super) ahead: Ahead,
     /// Written bytes in memory of all working copies.
     pub(super) dirty: Sum,
 }
@@ -43,10 +45,11 @@ impl Blobs {
         Ok(Self {
             db,
             cas: Arc::new(Cas::open(config.cas())?),
-            cache: Cache::new(config.content_cache),
+            cache: Arc::new(Cache::new(config.content_cache)),
             pins: Arc::default(),
             pool: Arc::new(Pool::open(config.work())?),
             streams: Arc::default(),
+            ahead: Ahead::default(),
             dirty: Sum::default(),
         })
     }
@@ -54,6 +57,7 @@ impl Blobs {
     /// Reads up to `len` bytes at `offset`, fewer at the end. Bytes within one blob are not copied.
     pub fn read(&self, content: &Content, offset: u64, len: usize) -> Result<Bytes> {
         let len = content.size().saturating_sub(offset).min(len as u64);
+        self.read_ahead(content, offset, offset + len)?;
         let first = self.part(content, offset, len)?;
         if first.len() as u64 == len {
             return Ok(first);
@@ -98,6 +102,22 @@ impl Blobs {
         sealer.finish(content)
     }
 
+    /// Brings the files of all sealed blobs to the disk. Whoever makes rows durable that name blobs calls it first.
+    pub fn sync(&self) -> Result<()> {
+        self.cas.sync()
+    }
+
+    /// Says whether each of these blobs is a file with the bytes that its name promises: after a power cut, one that was
+    /// not synced may be gone, short or empty. Reads all of them; not for blobs that are rows.
+    pub fn present(&self, hashes: &[Hash]) -> Result<bool> {
+        for hash in hashes {
+            if self.cas.read(hash)?.is_none_or(|b| Hash::of(&b) != *hash) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Forgets every cached blob.
     pub fn drop_cache(&self) {
         self.cache.clear();
@@ -120,21 +140,10 @@ impl Blobs {
             Some(len) if len > INLINE_MAX as u64 => None,
             _ => self.load_row(hash)?,
         };
-        let bytes = match inline {
-            Some(bytes) => bytes,
-            None => self
-                .cas
-                .read(hash)?
-                .map(Bytes::from)
-                .ok_or_else(|| missing(hash))?,
-        };
-        if Hash::of(&bytes) != *hash {
-            return fail(
-                Kind::Corrupt,
-                format!("blob {hash} does not match its hash"),
-            );
+        match inline {
+            Some(bytes) => verified(hash, Some(bytes)),
+            None => verified(hash, self.cas.read(hash)?),
         }
-        Ok(bytes)
     }
 
     fn remember(&self, root: &Hash, hash: &Hash) -> Result<()> {
@@ -173,13 +182,16 @@ impl Blobs {
         }
         let leaf = self.leaf_at(content, offset)?;
         let len = len.min(leaf.end() - offset);
-        match leaf.hash {
+        match leaf.slice {
             None => Ok(vec![0; index(len)].into()),
-            Some(hash) => {
-                let from = index(offset - leaf.start);
-                Ok(self.blob(&hash, leaf.len)?.slice(from..from + index(len)))
-            }
+            Some(slice) => self.slice(slice.part(offset - leaf.start, len)),
         }
+    }
+
+    /// Gives a range of a blob, from the cache or verified from disk.
+    pub(super) fn slice(&self, slice: Slice) -> Result<Bytes> {
+        let bytes = self.blob(&slice.hash, slice.of)?;
+        Ok(bytes.slice(index(slice.from)..index(slice.from + slice.len)))
     }
 
     /// Hashes without filling the cache: a large file passes through once.
@@ -189,8 +201,8 @@ impl Blobs {
         let mut at = 0;
         while at < size {
             let leaf = self.leaf_at(content, at)?;
-            if let Some(hash) = leaf.hash {
-                hasher.update(self.leaf_bytes(&leaf, &hash)?);
+            if let Some(slice) = leaf.slice {
+                hasher.update(self.passing(slice)?);
             } else {
                 let mut left = leaf.len;
                 while left > 0 {
@@ -204,12 +216,13 @@ impl Blobs {
         Ok(Hash(hasher.finalize().into()))
     }
 
-    fn leaf_bytes(&self, leaf: &Leaf, hash: &Hash) -> Result<Bytes> {
-        let bytes = match self.cache.get(hash) {
-            Some(bytes) => bytes,
-            None => self.load(hash, Some(leaf.len))?,
-        };
-        of_length(bytes, hash, leaf.len)
+    /// Gives a range of a blob without keeping the blob, unless others will want the rest of it.
+    fn passing(&self, slice: Slice) -> Result<Bytes> {
+        if slice.len < slice.of || self.cache.get(&slice.hash).is_some() {
+            return self.slice(slice);
+        }
+        let bytes = self.load(&slice.hash, Some(slice.of))?;
+        of_length(bytes, &slice.hash, slice.of)
     }
 }
 
@@ -220,6 +233,18 @@ pub(super) fn of_length(bytes: Bytes, hash: &Hash, len: u64) -> Result<Bytes> {
     fail(
         Kind::Corrupt,
         format!("blob {hash} has {} bytes, not {len}", bytes.len()),
+    )
+}
+
+/// Turns what was read of a blob into bytes that are what its name says.
+pub(super) fn verified(hash: &Hash, found: Option<impl Into<Bytes>>) -> Result<Bytes> {
+    let bytes: Bytes = found.ok_or_else(|| missing(hash))?.into();
+    if Hash::of(&bytes) == *hash {
+        return Ok(bytes);
+    }
+    fail(
+        Kind::Corrupt,
+        format!("blob {hash} does not match its hash"),
     )
 }
 

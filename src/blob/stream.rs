@@ -1,59 +1,73 @@
 //! A large file that is written from front to back is stored while it is written.
 //!
-//! Once [`MEMORY`] bytes wait in memory they are cut into chunks as a seal would cut them, and a thread brings the chunks to
-//! `cas/` while the next ones are written. What is left for close(2) and fsync(2) is the end of the file. A chunk that
-//! could not be stored keeps its bytes in memory, and the next call that needs room, or seals, meets the error.
+//! Once [`MEMORY`] bytes wait in memory they are cut into chunks as a seal would cut them, without a copy, and threads hash the chunks and
+//! bring them to `cas/` while the next ones are written. What is left for close(2) and fsync(2) is the end of the file. A
+//! chunk that could not be stored keeps its bytes in memory, and the next call that needs room, or seals, meets the error.
 
 use super::cas::Cas;
-use super::chunk::{CHUNK_MAX, cut};
+use super::chunk::{CHUNK_AVG, CHUNK_MAX, cut};
 use super::extents::index;
-use super::seal::Pinned;
+use super::seal::{Pinned, Pins};
 use super::store::Blobs;
 use crate::core::{Hash, Result};
 use bytes::Bytes;
 use parking_lot::Mutex;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 
-/// Bytes that a streamed file keeps in memory: half of it is cut at a time, so that little is moved to the front.
-pub(super) const MEMORY: usize = 2 * CHUNK_MAX;
+/// Bytes that a streamed file keeps in memory; of these at most one chunk is moved to the front.
+pub(super) const MEMORY: usize = CHUNK_MAX;
 /// Files that are streamed at a time; others use a work file.
 pub(super) const STREAMS_MAX: usize = 8;
-/// Chunks of a file that wait for the disk.
+/// Chunks of a file that wait for a thread.
 const WAITING_MAX: usize = 3;
+const THREADS: usize = 2;
+/// Bytes at the end of a buffer that are not looked at for a cut: there most likely is none.
+const LEFT: usize = CHUNK_AVG;
 
 /// A stored chunk, or one on its way.
 #[derive(Debug)]
 pub(super) struct Chunk {
-    pub(super) hash: Hash,
     pub(super) len: u64,
-    /// Kept until the bytes are on disk.
+    /// Known before the bytes are on their way.
+    hash: OnceLock<Hash>,
+    /// Kept until the bytes are in a file.
     waiting: Mutex<Option<Bytes>>,
+    /// No sweep takes it from the moment that it is looked for among what is stored.
+    pinned: Mutex<Pinned>,
 }
 
-/// The way to the disk of one file's chunks.
+/// The way to the store of one file's chunks.
 #[derive(Debug)]
 pub(super) struct Stream {
     /// Where the next chunk begins.
     pub(super) end: u64,
     jobs: Option<SyncSender<Arc<Chunk>>>,
-    worker: Option<JoinHandle<()>>,
+    workers: Vec<JoinHandle<()>>,
     _place: Arc<()>,
 }
 
-/// The same hash is the same bytes, wherever they are.
 impl PartialEq for Chunk {
     fn eq(&self, other: &Self) -> bool {
-        self.hash == other.hash
+        std::ptr::eq(self, other)
     }
 }
 
 impl Eq for Chunk {}
 
 impl Chunk {
-    /// The bytes that wait in memory; `None` once they are on disk.
-    pub(super) fn waiting(&self) -> Option<Bytes> {
+    fn new(pins: &Arc<Pins>, bytes: Bytes) -> Self {
+        Self {
+            len: bytes.len() as u64,
+            hash: OnceLock::new(),
+            waiting: Mutex::new(Some(bytes)),
+            pinned: Mutex::new(Pinned::new(pins)),
+        }
+    }
+
+    /// The bytes that wait in memory; `None` once they are in a file.
+    fn waiting(&self) -> Option<Bytes> {
         self.waiting.lock().clone()
     }
 
@@ -61,9 +75,28 @@ impl Chunk {
     pub(super) fn read(&self, blobs: &Blobs, from: u64, len: u64) -> Result<Bytes> {
         let bytes = match self.waiting() {
             Some(bytes) => bytes,
-            None => blobs.blob(&self.hash, self.len)?,
+            None => blobs.blob(&self.hash(), self.len)?,
         };
         Ok(bytes.slice(index(from)..index(from + len)))
+    }
+
+    /// Gives its hash; only of a chunk that nothing has taken up yet it is computed here.
+    pub(super) fn hash(&self) -> Hash {
+        let compute = || Hash::of(&self.waiting().unwrap_or_default());
+        *self.hash.get_or_init(compute)
+    }
+
+    /// Makes a file of it, unless it is one.
+    pub(super) fn store(&self, cas: &Cas) -> Result<()> {
+        let Some(bytes) = self.waiting() else {
+            return Ok(());
+        };
+        let hash = self.hash();
+        // Pinned first: what the store has already stays.
+        self.pinned.lock().add(hash);
+        cas.add(&hash, &bytes)?;
+        *self.waiting.lock() = None;
+        Ok(())
     }
 }
 
@@ -74,33 +107,25 @@ impl Stream {
         (Arc::strong_count(&place) <= STREAMS_MAX + 1).then_some(Self {
             end: at,
             jobs: None,
-            worker: None,
+            workers: Vec::new(),
             _place: place,
         })
     }
 
-    /// Cuts the whole chunks off the front of `bytes`, which begin at the stream's end, and sends them off; `sent` gets
-    /// those that went, even when the next one fails.
+    /// Cuts the chunks off the front of `bytes`, which begin at the stream's end, and sends them off; `sent` gets those
+    /// that went, even when the next one fails.
     pub(super) fn send(
         &mut self,
         blobs: &Blobs,
-        mut bytes: &[u8],
-        pinned: &mut Pinned,
+        mut bytes: Bytes,
         sent: &mut Vec<Arc<Chunk>>,
     ) -> Result<()> {
-        while bytes.len() >= CHUNK_MAX {
-            let (front, rest) = bytes.split_at(cut(&bytes[..CHUNK_MAX]));
-            let chunk = Arc::new(Chunk {
-                hash: Hash::of(front),
-                len: front.len() as u64,
-                waiting: Mutex::new(Some(Bytes::copy_from_slice(front))),
-            });
-            // Pinned first: what the store has already stays.
-            pinned.add(chunk.hash);
+        while let Some(len) = cut_surely(&bytes) {
+            let front = bytes.split_to(len);
+            let chunk = Arc::new(Chunk::new(&blobs.pins, front));
             self.dispatch(&blobs.cas, &chunk)?;
             self.end += chunk.len;
             sent.push(chunk);
-            bytes = rest;
         }
         Ok(())
     }
@@ -108,62 +133,63 @@ impl Stream {
     /// Waits until every chunk is stored or has failed.
     pub(super) fn finish(&mut self) {
         self.jobs = None;
-        if let Some(worker) = self.worker.take()
-            && worker.join().is_err()
-        {
-            tracing::error!("the thread that stores chunks panicked: the seal stores them");
+        for worker in self.workers.drain(..) {
+            if worker.join().is_err() {
+                tracing::error!("a thread that stores chunks panicked: the seal stores them");
+            }
         }
     }
 
     fn dispatch(&mut self, cas: &Arc<Cas>, chunk: &Arc<Chunk>) -> Result<()> {
         if self.jobs.is_none() {
-            let (jobs, todo) = sync_channel(WAITING_MAX);
-            let cas = Arc::clone(cas);
-            let store = move || store(&cas, &todo);
-            self.worker = Some(
-                thread::Builder::new()
-                    .name("nexus-stream".into())
-                    .spawn(store)?,
-            );
-            self.jobs = Some(jobs);
+            self.jobs = Some(self.hire(cas)?);
         }
         let gone = match &self.jobs {
             Some(jobs) => jobs.send(Arc::clone(chunk)).is_err(),
             None => true,
         };
         if gone {
-            // The thread ended at an error: whoever writes on meets it here, or writes past it.
+            // The threads ended at an error: whoever writes on meets it here, or writes past it.
             self.finish();
-            place(cas, std::slice::from_ref(chunk))?;
+            chunk.store(cas)?;
         }
         Ok(())
     }
+
+    fn hire(&mut self, cas: &Arc<Cas>) -> Result<SyncSender<Arc<Chunk>>> {
+        let (jobs, todo) = sync_channel(WAITING_MAX);
+        let todo = Arc::new(Mutex::new(Some(todo)));
+        for _ in 0..THREADS {
+            let (cas, todo) = (Arc::clone(cas), Arc::clone(&todo));
+            let worker = thread::Builder::new().name("nexus-stream".into());
+            self.workers.push(worker.spawn(move || store(&cas, &todo))?);
+        }
+        Ok(jobs)
+    }
 }
 
-/// Stores what comes, as much at a time as is there; ends at the first error.
-fn store(cas: &Cas, todo: &Receiver<Arc<Chunk>>) {
-    while let Ok(first) = todo.recv() {
-        let mut group = vec![first];
-        group.extend(todo.try_iter().take(WAITING_MAX));
-        if let Err(e) = place(cas, &group) {
-            tracing::warn!("cannot store chunks of a file being written: {}", e.chain());
+/// Finds the end of the first chunk, if no byte that comes later can change it.
+fn cut_surely(bytes: &[u8]) -> Option<usize> {
+    if bytes.len() < LEFT {
+        return None;
+    }
+    let front = &bytes[..bytes.len().min(CHUNK_MAX)];
+    Some(cut(front)).filter(|end| *end < bytes.len() || *end == CHUNK_MAX)
+}
+
+/// Stores what comes; the first error ends all threads of the stream.
+fn store(cas: &Cas, todo: &Mutex<Option<Receiver<Arc<Chunk>>>>) {
+    let next = || todo.lock().as_ref()?.recv().ok();
+    while let Some(chunk) = next() {
+        if let Err(e) = chunk.store(cas) {
+            tracing::warn!(
+                "cannot store a chunk of a file being written: {}",
+                e.chain()
+            );
+            *todo.lock() = None;
             return;
         }
     }
-}
-
-fn place(cas: &Cas, chunks: &[Arc<Chunk>]) -> Result<()> {
-    let mut batch = cas.batch();
-    for chunk in chunks {
-        if let Some(bytes) = chunk.waiting() {
-            batch.add(&chunk.hash, &bytes)?;
-        }
-    }
-    batch.publish()?;
-    for chunk in chunks {
-        *chunk.waiting.lock() = None;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

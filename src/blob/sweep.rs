@@ -6,7 +6,7 @@
 
 use super::content::Content;
 use super::store::{Blobs, of_length};
-use super::tree::{Part, parts};
+use super::tree::{Part, Slice, parts};
 use crate::core::error::fail;
 use crate::core::{Error, Hash, Kind, Result};
 use crate::db::{Param, Tx};
@@ -74,7 +74,7 @@ impl Blobs {
             while let Some(node) = nodes.pop() {
                 for part in parts(&self.load(&node, None)?) {
                     match part? {
-                        Part::Chunk { hash, .. } => drop(live.insert(hash)),
+                        Part::Slice(slice) => drop(live.insert(slice.hash)),
                         Part::Node { hash, .. } if live.insert(hash) => nodes.push(hash),
                         Part::Node { .. } | Part::Hole { .. } => {}
                     }
@@ -149,7 +149,7 @@ impl Blobs {
         let mut damage = Vec::new();
         let (part, depth) = match *content {
             Content::Empty => return damage,
-            Content::Blob { hash, size } => (Part::Chunk { hash, len: size }, 0),
+            Content::Blob { hash, size } => (Part::Slice(Slice::whole(hash, size)), 0),
             Content::Tree {
                 root,
                 depth,
@@ -166,7 +166,7 @@ impl Blobs {
         };
         let mut waiting = vec![(part, depth)];
         while let Some((part, depth)) = waiting.pop() {
-            let (Part::Chunk { hash, .. } | Part::Node { hash, .. }) = part else {
+            let (Part::Slice(Slice { hash, .. }) | Part::Node { hash, .. }) = part else {
                 continue;
             };
             if !seen.insert(hash) {
@@ -184,8 +184,8 @@ impl Blobs {
     fn check_part(&self, part: Part, depth: u8) -> Result<Vec<Part>> {
         let (hash, len, held) = match part {
             Part::Hole { .. } => return Ok(vec![]),
-            Part::Chunk { hash, len } => {
-                of_length(self.load(&hash, Some(len))?, &hash, len)?;
+            Part::Slice(Slice { hash, of, .. }) => {
+                of_length(self.load(&hash, Some(of))?, &hash, of)?;
                 return Ok(vec![]);
             }
             Part::Node { hash, len, held } => (hash, len, held),

@@ -1,29 +1,53 @@
-//! From a working copy to a content: which leaves must be cut anew, and the cutting.
+//! From a working copy to a content: what was touched, and whether it is patched or cut anew.
 //!
-//! A region of touched leaves is cut from its first leaf's start, with a forced cut at its last leaf's end, so
-//! that the leaves behind it stay as they are. It takes in a neighbour that is a hole or smaller than
-//! [`CHUNK_MIN`]: small pieces grow together again, and appending a little to a large file rewrites no more
-//! than the small chunk at its end.
+//! The bytes of the base are looked at in windows of [`WINDOW`]. A window of which little was written is patched: what was
+//! written goes into a pack with the patches of other windows, and what lies between stays where it is stored. A window of
+//! which half was written, or that would come to too many pieces, is read and cut into chunks anew. What lies behind the
+//! base is cut as well and takes small leaves before it along, so that they grow together again.
 
-use super::chunk::{CHUNK_MIN, Cutter, HOLE_MIN};
+use super::chunk::{CHUNK_MIN, HOLE_MIN};
+use super::compose::Composer;
 use super::content::Content;
-use super::extents::{Source, index};
 use super::seal::Sealer;
-use super::splice::{Edit, splice};
+use super::splice::splice;
 use super::store::Blobs;
 use super::tree::Leaf;
 use super::working::Working;
 use crate::core::Result;
 
-/// Bytes read at a time while cutting.
-const STEP: u64 = 1 << 20;
+const WINDOW: u64 = 1 << 20;
+/// A window with more leaves after it was patched is cut anew,
+pub(super) const PIECES_MANY: u64 = 128;
+/// but of these no more in one seal than so many: they often become too many in all windows at once.
+const TIDIED_MAX: u32 = 32;
+/// A window with more leaves than this is cut anew whatever it takes.
+const PIECES_MAX: u64 = 256;
+/// A leaf at the end is cut anew with what is appended unless it is so many times as long: a leaf is then rewritten once
+/// each time that the end has grown by a part of it, and the end has few leaves.
+const GROWTH: u64 = 4;
 
-/// Bytes to be cut anew: `start..old_end` of the base become `start..new_end` of the new content.
+/// What is done with a range of the new content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum How {
+    Patch,
+    Cut,
+}
+
+/// The range `start..end` of the new content, in the place of `start..old_end` of the base.
 #[derive(Debug)]
-struct Region {
+pub(super) struct Step {
+    pub(super) how: How,
+    pub(super) start: u64,
+    pub(super) old_end: u64,
+    pub(super) end: u64,
+}
+
+/// Whole windows, and how much was written in them.
+struct Stretch {
     start: u64,
-    old_end: u64,
-    new_end: u64,
+    end: u64,
+    written: u64,
+    runs: u64,
 }
 
 impl Working {
@@ -32,21 +56,11 @@ impl Working {
         if self.extents.is_empty() && !self.tail_changed() {
             return Ok(self.base.clone());
         }
-        let blobs = sealer.blobs;
         if self.size <= CHUNK_MIN as u64 && !self.is_hollow() {
-            return sealer.put_whole(&self.read(blobs, 0, CHUNK_MIN)?);
+            return sealer.put_whole(&self.read(sealer.blobs, 0, CHUNK_MIN)?);
         }
-        let regions = self.regions(blobs)?;
-        let mut cutter = Cutter::new(sealer);
-        let mut edits = Vec::with_capacity(regions.len());
-        for region in regions {
-            self.feed(blobs, &region, &mut cutter)?;
-            edits.push(Edit {
-                start: region.start,
-                end: region.old_end,
-                leaves: cutter.take()?,
-            });
-        }
+        let steps = self.steps(sealer.blobs)?;
+        let edits = Composer::new(self, sealer, &steps)?.edits(&steps)?;
         splice(sealer, &self.base, &edits, self.size)
     }
 
@@ -59,127 +73,111 @@ impl Working {
         self.visible != self.base.size() || self.visible != self.size
     }
 
-    /// Lists the regions in order; those that meet are one.
-    fn regions(&self, blobs: &Blobs) -> Result<Vec<Region>> {
-        let mut out: Vec<Region> = Vec::new();
-        for (start, end) in self
-            .extents
-            .runs()
-            .take_while(|(start, _)| *start < self.visible)
-        {
-            let end = end.min(self.visible);
-            if out.last().is_none_or(|last| end > last.old_end) {
-                join(&mut out, self.region(blobs, start, end)?);
-            }
+    /// Lists what is to be done, in order; cuts that meet are one.
+    fn steps(&self, blobs: &Blobs) -> Result<Vec<Step>> {
+        let mut out: Vec<Step> = Vec::new();
+        let mut tidied = 0;
+        for stretch in self.stretches() {
+            let (start, end) = (stretch.start, stretch.end);
+            let how = self.how(blobs, &stretch, &mut tidied)?;
+            push(&mut out, how, start, (end, end));
         }
         if self.tail_changed() {
-            let start = self.region_start(blobs, self.visible)?;
-            join(
-                &mut out,
-                Region {
-                    start,
-                    old_end: self.base.size(),
-                    new_end: self.size,
-                },
-            );
+            let behind = out.last().map_or(0, |step| step.end);
+            let start = self.tail_start(blobs, behind)?;
+            push(&mut out, How::Cut, start, (self.base.size(), self.size));
         }
         Ok(out)
     }
 
-    fn region(&self, blobs: &Blobs, start: u64, end: u64) -> Result<Region> {
-        let start = self.region_start(blobs, start)?;
-        let mut end = blobs.leaf_at(&self.base, end - 1)?.end();
-        if end < self.visible {
-            end = Some(blobs.leaf_at(&self.base, end)?)
-                .filter(joins)
-                .map_or(end, |leaf| leaf.end());
+    /// Gathers what was written below `visible` by windows. A run over many of them is one stretch: a hole may be huge.
+    fn stretches(&self) -> Vec<Stretch> {
+        let mut out: Vec<Stretch> = Vec::new();
+        for (mut start, end) in self.extents.runs() {
+            let end = end.min(self.visible);
+            while start < end {
+                let window = start / WINDOW * WINDOW;
+                let stop = if start == window && end - start > WINDOW {
+                    end / WINDOW * WINDOW
+                } else {
+                    end.min(window + WINDOW)
+                };
+                match out.last_mut() {
+                    Some(last) if start < last.end => {
+                        last.written += stop - start;
+                        last.runs += 1;
+                    }
+                    _ => out.push(Stretch {
+                        start: window,
+                        end: stop.max(window + WINDOW).min(self.visible),
+                        written: stop - start,
+                        runs: 1,
+                    }),
+                }
+                start = stop;
+            }
         }
-        Ok(Region {
-            start,
-            old_end: end,
-            new_end: end,
+        out
+    }
+
+    fn how(&self, blobs: &Blobs, stretch: &Stretch, tidied: &mut u32) -> Result<How> {
+        if stretch.written * 2 >= stretch.end - stretch.start {
+            return Ok(How::Cut);
+        }
+        let mut pieces = 2 * stretch.runs;
+        let mut at = stretch.start;
+        while at < stretch.end && pieces <= PIECES_MAX {
+            at = blobs.leaf_at(&self.base, at)?.end();
+            pieces += 1;
+        }
+        if pieces > PIECES_MANY && *tidied < TIDIED_MAX {
+            *tidied += 1;
+            return Ok(How::Cut);
+        }
+        Ok(if pieces > PIECES_MAX {
+            How::Cut
+        } else {
+            How::Patch
         })
     }
 
-    /// Goes back from `at` to where its leaf begins, and over a leaf before that which should join.
-    fn region_start(&self, blobs: &Blobs, at: u64) -> Result<u64> {
-        let start = if at < self.base.size() {
-            blobs.leaf_at(&self.base, at)?.start
-        } else {
-            at
-        };
-        if start == 0 {
-            return Ok(0);
-        }
-        let before = blobs.leaf_at(&self.base, start - 1)?;
-        Ok(if joins(&before) { before.start } else { start })
-    }
-
-    fn feed(&self, blobs: &Blobs, region: &Region, cutter: &mut Cutter<'_, '_>) -> Result<()> {
-        let mut at = region.start;
-        while at < region.new_end {
-            let (stop, source) = self.piece(at, region.new_end);
-            match source {
-                Source::Memory(bytes) => cutter.data(bytes)?,
-                Source::Zero => cutter.hole(stop - at),
-                Source::Chunk(chunk, 0) if stop - at == chunk.len => cutter.chunk(chunk)?,
-                Source::Chunk(chunk, from) => {
-                    cutter.data(&chunk.read(blobs, from, stop - at)?)?;
-                }
-                Source::Spilled => self.feed_spilled(at, stop, cutter)?,
-                Source::Below => self.feed_base(blobs, at, stop, cutter)?,
+    /// Goes back from the end of what is left of the base, to `behind` at most, over leaves that should grow.
+    fn tail_start(&self, blobs: &Blobs, behind: u64) -> Result<u64> {
+        let mut start = self.visible;
+        while start > behind {
+            let leaf = blobs.leaf_at(&self.base, start - 1)?;
+            if !self.grows(&leaf, start) {
+                break;
             }
-            at = stop;
-        }
-        Ok(())
-    }
-
-    fn feed_spilled(&self, start: u64, end: u64, cutter: &mut Cutter<'_, '_>) -> Result<()> {
-        let mut buffer = vec![0; index(STEP.min(end - start))];
-        let mut at = start;
-        while at < end {
-            let part = &mut buffer[..index(STEP.min(end - at))];
-            self.read_spilled(at, part)?;
-            cutter.data(part)?;
-            at += part.len() as u64;
-        }
-        Ok(())
-    }
-
-    fn feed_base(
-        &self,
-        blobs: &Blobs,
-        start: u64,
-        end: u64,
-        cutter: &mut Cutter<'_, '_>,
-    ) -> Result<()> {
-        let mut at = start;
-        while at < end {
-            let leaf = blobs.leaf_at(&self.base, at)?;
-            let stop = end.min(leaf.end());
-            match leaf.hash {
-                None => cutter.hole(stop - at),
-                Some(hash) => {
-                    let bytes = blobs.blob(&hash, leaf.len)?;
-                    cutter.data(&bytes[index(at - leaf.start)..index(stop - leaf.start)])?;
-                }
+            start = leaf.start.max(behind);
+            if leaf.slice.is_none() {
+                break;
             }
-            at = stop;
         }
-        Ok(())
+        Ok(start)
+    }
+
+    fn grows(&self, leaf: &Leaf, start: u64) -> bool {
+        let (left, added) = (start - leaf.start, self.size - start);
+        match leaf.slice {
+            // A hole behind a hole is one, and one too small to be a hole becomes bytes.
+            None => added > 0 || left < HOLE_MIN,
+            Some(_) => left < CHUNK_MIN as u64 && left <= GROWTH.saturating_mul(added),
+        }
     }
 }
 
-fn joins(leaf: &Leaf) -> bool {
-    leaf.hash.is_none() || leaf.len < CHUNK_MIN as u64
-}
-
-fn join(regions: &mut Vec<Region>, next: Region) {
-    match regions.last_mut() {
-        Some(last) if next.start <= last.old_end => {
-            last.old_end = next.old_end;
-            last.new_end = next.new_end;
+fn push(steps: &mut Vec<Step>, how: How, start: u64, (old_end, end): (u64, u64)) {
+    match steps.last_mut() {
+        Some(last) if how == How::Cut && last.how == How::Cut && last.end == start => {
+            last.old_end = old_end;
+            last.end = end;
         }
-        _ => regions.push(next),
+        _ => steps.push(Step {
+            how,
+            start,
+            old_end,
+            end,
+        }),
     }
 }

@@ -1,7 +1,9 @@
-//! The tree that a large content is: nodes of parts, the leaves being chunks and holes.
+//! The tree that a large content is: nodes of parts, the leaves being ranges of blobs and holes.
 //!
 //! A node is a blob: a version byte, then for each part its kind (1 byte), its length in bytes of content
-//! (8, little-endian), how much of it is not holes (8), and its hash (32; zeros for a hole). Nodes are shared between contents like chunks are.
+//! (8, little-endian), what there is to know of its kind (8) and its hash (32; zeros for a hole). Of a range that is where it
+//! begins in its blob (4) and the blob's size (4), of a node how much of it is not holes. Nodes are shared between contents
+//! like chunks are.
 
 use super::content::Content;
 use super::store::Blobs;
@@ -15,7 +17,7 @@ pub(super) const FANOUT: usize = 128;
 const DEPTH_MAX: u8 = 16;
 const VERSION: u8 = 1;
 const PART: usize = 49;
-const CHUNK: u8 = 0;
+const SLICE: u8 = 0;
 const HOLE: u8 = 1;
 const NODE: u8 = 2;
 
@@ -25,18 +27,53 @@ const _: () = assert!(PART * FANOUT < super::INLINE_MAX);
 /// What a node lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
-    Chunk { hash: Hash, len: u64 },
+    Slice(Slice),
     Hole { len: u64 },
     Node { hash: Hash, len: u64, held: u64 },
 }
 
-/// A chunk, or a hole, and where in the content it lies.
+/// A range of a blob: all of a chunk, what is left of one, or one patch among others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Slice {
+    pub(super) hash: Hash,
+    pub(super) from: u64,
+    pub(super) len: u64,
+    /// The blob's size.
+    pub(super) of: u64,
+}
+
+impl Slice {
+    pub(super) fn whole(hash: Hash, len: u64) -> Self {
+        Self {
+            hash,
+            from: 0,
+            len,
+            of: len,
+        }
+    }
+
+    /// Gives `len` bytes of it from `from` on, which must lie within.
+    pub(super) fn part(self, from: u64, len: u64) -> Self {
+        Self {
+            from: self.from + from,
+            len,
+            ..self
+        }
+    }
+
+    /// Whether `next` goes on in the same blob where this ends.
+    pub(super) fn meets(&self, next: &Self) -> bool {
+        (self.hash, self.of, self.from + self.len) == (next.hash, next.of, next.from)
+    }
+}
+
+/// A range of a blob, or a hole, and where in the content it lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Leaf {
     pub(super) start: u64,
     pub(super) len: u64,
     /// `None` for a hole.
-    pub(super) hash: Option<Hash>,
+    pub(super) slice: Option<Slice>,
 }
 
 impl Leaf {
@@ -48,14 +85,14 @@ impl Leaf {
 impl Part {
     pub(super) fn len(&self) -> u64 {
         match self {
-            Self::Chunk { len, .. } | Self::Hole { len } | Self::Node { len, .. } => *len,
+            Self::Slice(Slice { len, .. }) | Self::Hole { len } | Self::Node { len, .. } => *len,
         }
     }
 
     /// Counts the bytes that are not in holes.
     pub(super) fn held(&self) -> u64 {
         match self {
-            Self::Chunk { len, .. } => *len,
+            Self::Slice(slice) => slice.len,
             Self::Hole { .. } => 0,
             Self::Node { held, .. } => *held,
         }
@@ -64,13 +101,23 @@ impl Part {
     fn decode(bytes: &[u8]) -> Option<Self> {
         let (kind, rest) = bytes.split_first()?;
         let (len, rest) = rest.split_first_chunk::<8>()?;
-        let (held, hash) = rest.split_first_chunk::<8>()?;
-        let (len, held) = (u64::from_le_bytes(*len), u64::from_le_bytes(*held));
+        let (more, hash) = rest.split_first_chunk::<8>()?;
+        let (len, more) = (u64::from_le_bytes(*len), u64::from_le_bytes(*more));
+        let (from, of) = (more & u64::from(u32::MAX), more >> 32);
         let hash = Hash(hash.try_into().ok()?);
         match *kind {
-            CHUNK if held == len => Some(Self::Chunk { hash, len }),
-            HOLE if held == 0 => Some(Self::Hole { len }),
-            NODE => Some(Self::Node { hash, len, held }),
+            SLICE if from.checked_add(len)? <= of => Some(Self::Slice(Slice {
+                hash,
+                from,
+                len,
+                of,
+            })),
+            HOLE if more == 0 => Some(Self::Hole { len }),
+            NODE => Some(Self::Node {
+                hash,
+                len,
+                held: more,
+            }),
             _ => None,
         }
     }
@@ -80,14 +127,15 @@ pub(super) fn encode(parts: &[Part]) -> Vec<u8> {
     let mut out = Vec::with_capacity(1 + PART * parts.len());
     out.push(VERSION);
     for part in parts {
-        let (kind, hash) = match part {
-            Part::Chunk { hash, .. } => (CHUNK, hash.0),
-            Part::Hole { .. } => (HOLE, [0; 32]),
-            Part::Node { hash, .. } => (NODE, hash.0),
+        let (kind, more, hash) = match part {
+            // Both fit into 32 bits: no blob of a tree is larger than a chunk.
+            Part::Slice(slice) => (SLICE, slice.of << 32 | slice.from, slice.hash.0),
+            Part::Hole { .. } => (HOLE, 0, [0; 32]),
+            Part::Node { hash, held, .. } => (NODE, *held, hash.0),
         };
         out.push(kind);
         out.extend_from_slice(&part.len().to_le_bytes());
-        out.extend_from_slice(&part.held().to_le_bytes());
+        out.extend_from_slice(&more.to_le_bytes());
         out.extend_from_slice(&hash);
     }
     out
@@ -113,7 +161,7 @@ impl Blobs {
             Content::Blob { hash, size } if offset < *size => Ok(Leaf {
                 start: 0,
                 len: *size,
-                hash: Some(*hash),
+                slice: Some(Slice::whole(*hash, *size)),
             }),
             Content::Tree {
                 root, size, held, ..
@@ -141,18 +189,18 @@ impl Blobs {
         let mut part = root;
         for _ in 0..=DEPTH_MAX {
             match part {
-                Part::Chunk { hash, len } => {
+                Part::Slice(slice) => {
                     return Ok(Leaf {
                         start,
-                        len,
-                        hash: Some(hash),
+                        len: slice.len,
+                        slice: Some(slice),
                     });
                 }
                 Part::Hole { len } => {
                     return Ok(Leaf {
                         start,
                         len,
-                        hash: None,
+                        slice: None,
                     });
                 }
                 Part::Node { hash, .. } => {
@@ -186,7 +234,8 @@ mod tests {
     fn a_node_survives_its_stored_form() {
         let hash = Hash::of(b"x");
         let node = [
-            Part::Chunk { hash, len: 5 },
+            Part::Slice(Slice::whole(hash, 5)),
+            Part::Slice(Slice::whole(hash, 9).part(2, 4)),
             Part::Hole { len: 1 << 40 },
             Part::Node {
                 hash,
@@ -203,9 +252,17 @@ mod tests {
         let good = encode(&[Part::Hole { len: 1 }]);
         let mut kind = good.clone();
         kind[1] = 7;
+        let beyond = encode(&[Part::Slice(Slice::whole(Hash::of(b"x"), 5).part(3, 3))]);
         let mut held = good.clone();
         held[1 + 9] = 1;
-        for bad in [&[][..], &[9], &good[..good.len() - 1], &kind, &held] {
+        for bad in [
+            &[][..],
+            &[9],
+            &good[..good.len() - 1],
+            &kind,
+            &beyond,
+            &held,
+        ] {
             let error = parts(bad).find_map(Result::err).expect("an error");
             assert_eq!(error.kind(), Kind::Corrupt);
         }

@@ -3,7 +3,7 @@
 use super::content::Content;
 use super::extents::{Extents, Source, index};
 use super::fresh::Fresh;
-use super::seal::{Pinned, Sealed, Sealer};
+use super::seal::{Sealed, Sealer};
 use super::spill::WorkFile;
 use super::store::Blobs;
 use super::stream::{self, Stream};
@@ -31,8 +31,6 @@ pub struct Working {
     pub(super) extents: Extents,
     file: Option<WorkFile>,
     stream: Option<Stream>,
-    /// Chunks among the extents, which no sweep may take.
-    pinned: Option<Pinned>,
     dirty: bool,
     fresh: Fresh,
 }
@@ -211,7 +209,7 @@ impl Working {
                 Source::Zero => at = stop,
                 Source::Below => {
                     let leaf = blobs.leaf_at(&self.base, at)?;
-                    if leaf.hash.is_some() {
+                    if leaf.slice.is_some() {
                         return Ok(Some(at));
                     }
                     at = stop.min(leaf.end());
@@ -237,7 +235,7 @@ impl Working {
                 Source::Zero => return Ok(at),
                 Source::Below => {
                     let leaf = blobs.leaf_at(&self.base, at)?;
-                    if leaf.hash.is_none() {
+                    if leaf.slice.is_none() {
                         return Ok(at);
                     }
                     at = stop.min(leaf.end());
@@ -295,10 +293,10 @@ impl Working {
 
     /// Whether all that is in memory goes on where the stream is, or begins one where the base ends.
     fn streams(&mut self, blobs: &Blobs) -> bool {
-        let Some((start, bytes)) = self.extents.only_memory() else {
+        let Some((start, len)) = self.extents.only_memory() else {
             return false;
         };
-        if start + bytes.len() as u64 != self.size {
+        if start + len as u64 != self.size {
             return false;
         }
         if let Some(stream) = &self.stream {
@@ -311,14 +309,18 @@ impl Working {
     }
 
     fn send(&mut self, blobs: &Blobs) -> Result<()> {
-        let (Some(stream), Some((start, bytes))) = (&mut self.stream, self.extents.only_memory())
+        let (Some(stream), Some((start, _))) = (&mut self.stream, self.extents.only_memory())
         else {
             return Ok(());
         };
-        let pinned = self.pinned.get_or_insert_with(|| blobs.pinned());
+        let bytes = Bytes::from(self.extents.take_memory(start));
         let mut sent = Vec::new();
-        let outcome = stream.send(blobs, bytes, pinned, &mut sent);
-        self.extents.replace(start, sent);
+        let outcome = stream.send(blobs, bytes.clone(), &mut sent);
+        self.extents.put_chunks(start, sent);
+        let rest = &bytes[index(stream.end - start)..];
+        if !rest.is_empty() {
+            self.extents.write(stream.end, rest);
+        }
         outcome
     }
 

@@ -13,6 +13,7 @@ mod dir;
 mod session;
 mod filesystem;
 mod notify;
+mod readahead;
 mod options;
 mod mount;
 

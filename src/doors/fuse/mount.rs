@@ -5,6 +5,7 @@ use super::door::Door;
 use super::notify;
 use super::numbers::Numbers;
 use super::options::MountOptions;
+use super::readahead;
 use crate::core::{Caller, Error, Kind, MountId, Result, error::fail};
 use crate::fs::Engine;
 use fuser::{Config, Session};
@@ -80,6 +81,10 @@ pub fn mount(engine: Arc<Engine>, id: MountId, mut options: MountOptions) -> Res
     // POLLERR for "mounted". We unmount ourselves; what stays behind is one descriptor of a dead connection.
     std::mem::forget(session);
     notify::follow(notices, kernel, numbers, move || !alive.is_reached())?;
+    if let Err(e) = readahead::raise(&mounted.options.dir) {
+        // Slower, and all there is for who is not root.
+        tracing::debug!("the kernel's read-ahead stays as it is: {e}");
+    }
     tracing::info!(id = id.0, dir = %mounted.options.dir.display(), "mounted");
     Ok(mounted)
 }
