@@ -13,7 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Bytes that one seal hands to the database at most; small blobs beyond it become files.
 const INLINE_SUM_MAX: usize = 4 << 20;
 
-/// Bytes that are ready for a change to refer to: large blobs are files already, small ones travel with the change.
+/// Bytes that are ready for a change to refer to: large blobs are files already, on the disk after [`Blobs::sync`], small
+/// ones travel with the change.
 /// While it or its pins live, no sweep removes its blobs.
 pub struct Sealed {
     pub content: Content,
@@ -38,6 +39,11 @@ impl BlobRow {
         Ok(())
     }
 
+    /// The blob, when its bytes are a file.
+    pub fn file(&self) -> Option<Hash> {
+        self.inline.is_none().then_some(self.hash)
+    }
+
     /// Bytes that travel in the row.
     pub fn inline_len(&self) -> usize {
         self.inline.as_ref().map_or(0, Bytes::len)
@@ -59,7 +65,6 @@ impl Sealed {
 /// Collects the blobs of one seal.
 pub(super) struct Sealer<'a> {
     pub(super) blobs: &'a Blobs,
-    writes_files: bool,
     rows: Vec<BlobRow>,
     inline_sum: usize,
     pinned: Pinned,
@@ -69,7 +74,6 @@ impl<'a> Sealer<'a> {
     pub(super) fn new(blobs: &'a Blobs) -> Self {
         Self {
             blobs,
-            writes_files: false,
             rows: Vec::new(),
             inline_sum: 0,
             pinned: Pinned::new(&blobs.pins),
@@ -91,7 +95,6 @@ impl<'a> Sealer<'a> {
             self.pinned.keep(&hash, &bytes);
             Some(bytes)
         } else {
-            self.writes_files = true;
             self.blobs.cas.add(&hash, bytes)?;
             None
         };
@@ -107,7 +110,6 @@ impl<'a> Sealer<'a> {
     pub(super) fn take(&mut self, chunk: &Chunk) -> Result<Hash> {
         let hash = chunk.hash();
         if self.pinned.add(hash) {
-            self.writes_files = true;
             chunk.store(&self.blobs.cas)?;
             self.rows.push(BlobRow {
                 hash,
@@ -129,16 +131,12 @@ impl<'a> Sealer<'a> {
         })
     }
 
-    pub(super) fn finish(self, content: Content) -> Result<Sealed> {
-        // What the commit names is durable before it. To go once whoever makes the log durable calls `Blobs::sync`.
-        if self.writes_files {
-            self.blobs.sync()?;
-        }
-        Ok(Sealed {
+    pub(super) fn finish(self, content: Content) -> Sealed {
+        Sealed {
             content,
             rows: self.rows,
             pinned: Arc::new(self.pinned),
-        })
+        }
     }
 }
 

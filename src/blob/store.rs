@@ -99,7 +99,7 @@ impl Blobs {
         }
         let mut sealer = Sealer::new(self);
         let content = sealer.put_whole(bytes)?;
-        sealer.finish(content)
+        Ok(sealer.finish(content))
     }
 
     /// Brings the files of all sealed blobs to the disk. Whoever makes rows durable that name blobs calls it first.

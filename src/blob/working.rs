@@ -250,7 +250,7 @@ impl Working {
         self.end_stream();
         let mut sealer = Sealer::new(blobs);
         let content = self.content(&mut sealer)?;
-        sealer.finish(content)
+        Ok(sealer.finish(content))
     }
 
     /// Makes the sealed content, whose transaction has committed, the new base.

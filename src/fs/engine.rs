@@ -24,7 +24,7 @@ const ID_BLOCK: u64 = 4096;
 /// A filesystem over a database and a blob store. Shared by every door.
 pub struct Engine {
     pub(super) store: Store,
-    pub(super) blobs: Blobs,
+    pub(super) blobs: Arc<Blobs>,
     pub(super) cache: Cache,
     pub(super) clock: Clock,
     pub(super) config: Config,
@@ -45,9 +45,9 @@ pub struct Engine {
 impl Engine {
     /// Builds the engine over a migrated database and makes sure the default tenant exists.
     pub fn new(config: Config, db: Arc<dyn Db>, clock: Clock) -> Result<Self> {
-        let store = Store::open(db.clone(), &config.journal())?;
-        let first = tenant::counter(&mut *db.glance()?, "id")?.max(FIRST_ID);
-        let blobs = Blobs::open(&config, db)?;
+        let blobs = Arc::new(Blobs::open(&config, db.clone())?);
+        let store = Store::open(db, blobs.clone(), &config.journal())?;
+        let first = tenant::counter(&mut *store.read()?, "id")?.max(FIRST_ID);
         let transient = Arc::<Transient>::default();
         let engine = Self {
             store,

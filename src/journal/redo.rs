@@ -7,12 +7,16 @@ use crate::core::Result;
 use crate::db::group_sync::{GroupSync, Past};
 use parking_lot::Mutex;
 use std::fs::{DirBuilder, File};
+use std::ops::ControlFlow;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes after which the other segment is written. What a restart has to apply again is two of them at most.
 const SEGMENT: u64 = 32 << 20;
+
+/// Takes a record and says whether to go on to the next.
+pub(super) type Visit<'a> = dyn FnMut(Lsn, &[u8]) -> Result<ControlFlow<()>> + 'a;
 
 /// The journal of one store: two segments that take turns.
 #[derive(Debug)]
@@ -48,12 +52,9 @@ impl Journal {
     }
 
     /// Visits every record after `applied`, in order, and returns the last one's number; `None` when nothing was written since
-    /// that was marked. Stops where a crash tore the journal; fails with [`Corrupt`](crate::core::Kind::Corrupt) where something is gone that had been synced.
-    pub fn recover(
-        &self,
-        applied: Lsn,
-        visit: &mut dyn FnMut(Lsn, &[u8]) -> Result<()>,
-    ) -> Result<Option<Lsn>> {
+    /// that was marked. Stops where a crash tore the journal, or
+    /// where `visit` says so; fails with [`Corrupt`](crate::core::Kind::Corrupt) where something is gone that had been synced.
+    pub fn recover(&self, applied: Lsn, visit: &mut Visit<'_>) -> Result<Option<Lsn>> {
         let bytes = [
             self.segments[0].read(applied)?,
             self.segments[1].read(applied)?,
@@ -172,7 +173,7 @@ mod tests {
         let mut found = vec![];
         let last = journal.recover(applied, &mut |lsn, bytes| {
             found.push((lsn, bytes.to_vec()));
-            Ok(())
+            Ok(ControlFlow::Continue(()))
         });
         let last = last.unwrap().unwrap_or(applied);
         journal.restart(last.next_run());
@@ -255,7 +256,9 @@ mod tests {
         drop(journal);
         damage(&fs::read(&file).unwrap());
         let journal = Journal::open(dir.path()).unwrap();
-        let refused = journal.recover(start, &mut |_, _| Ok(())).unwrap_err();
+        let refused = journal
+            .recover(start, &mut |_, _| Ok(ControlFlow::Continue(())))
+            .unwrap_err();
         assert_eq!(refused.kind(), Kind::Corrupt);
     }
 }

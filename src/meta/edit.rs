@@ -53,6 +53,15 @@ impl Edits {
         self.list.push(edit);
     }
 
+    /// The blobs among them that are files.
+    pub fn files(&self) -> Vec<Hash> {
+        let file = |edit: &Edit| match edit {
+            Edit::Blob(row) => row.file(),
+            _ => None,
+        };
+        self.list.iter().filter_map(file).collect()
+    }
+
     /// The payload of a journal record.
     pub fn encode(&self) -> Result<Vec<u8>> {
         postcard::to_stdvec(&self.list)

@@ -8,10 +8,12 @@ use super::apply::apply;
 use super::edit::{Edit, Edits};
 use super::pending::Pending;
 use super::tenant::{self, Head};
+use crate::blob::Blobs;
 use crate::core::{Result, TenantId};
 use crate::db::{Counters, Db, Tx};
 use crate::journal::{Journal, Lsn};
 use parking_lot::{Condvar, Mutex, RwLock};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +28,8 @@ const GATHER: usize = 2000;
 const PATIENCE: Duration = Duration::from_millis(50);
 /// Bytes of changes that may wait: who makes more applies some first.
 const WAITING_MAX: usize = 64 << 20;
+/// Edits of one transaction of a recovery.
+const RECOVERED: usize = 20_000;
 /// Pause after the database refused a batch.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -37,6 +41,7 @@ pub struct Store {
 
 pub(super) struct Shared {
     pub(super) db: Arc<dyn Db>,
+    blobs: Arc<Blobs>,
     pub(super) pending: RwLock<Pending>,
     journal: Journal,
     /// From the journal to the table in memory: one change at a time, in one order.
@@ -68,13 +73,14 @@ pub struct Progress {
 
 impl Store {
     /// Opens the journal in `dir` and applies what the database does not have.
-    pub fn open(db: Arc<dyn Db>, dir: &Path) -> Result<Self> {
+    pub fn open(db: Arc<dyn Db>, blobs: Arc<Blobs>, dir: &Path) -> Result<Self> {
         let journal =
             Journal::open(dir).map_err(|e| e.context(format_args!("journal {}", dir.display())))?;
-        let start = recover(&*db, &journal)?;
+        let start = recover(&*db, &blobs, &journal)?;
         Ok(Self {
             shared: Arc::new(Shared {
                 db,
+                blobs,
                 pending: RwLock::new(Pending::after(start)),
                 journal,
                 gate: Mutex::default(),
@@ -113,6 +119,8 @@ impl Store {
 
     /// Makes everything committed so far survive a power cut. Callers that wait at the same time share one sync.
     pub fn sync(&self) -> Result<()> {
+        // First: a record that is durable may name them.
+        self.shared.blobs.sync()?;
         self.shared.journal.sync(|| self.shared.empty_journal())
     }
 
@@ -251,6 +259,9 @@ impl Shared {
         let Some((last, _)) = batch.last() else {
             return Ok(());
         };
+        if batch.iter().any(|(_, edits)| !edits.files().is_empty()) {
+            self.blobs.sync()?;
+        }
         let mut tx = self.db.begin()?;
         apply(&mut *tx, batch.iter().flat_map(|(_, edits)| &edits.list))?;
         tenant::set_counter(&mut *tx, APPLIED, last.0)?;
@@ -281,18 +292,24 @@ impl Shared {
     }
 }
 
-/// Applies the records that the database does not have and begins a new run.
-fn recover(db: &dyn Db, journal: &Journal) -> Result<Lsn> {
+/// Applies the records that the database does not have and begins a new run. A record whose blobs a power cut took was never
+/// synced, nor was any behind it: the tree ends before it.
+fn recover(db: &dyn Db, blobs: &Blobs, journal: &Journal) -> Result<Lsn> {
     let applied = Lsn(tenant::counter(&mut *db.read()?, APPLIED)?);
     let mut batch: Vec<Edit> = Vec::new();
     let mut count = 0_u64;
     let found = journal.recover(applied, &mut |lsn, payload| {
-        batch.extend(Edits::decode(payload)?.list);
-        count += 1;
-        if batch.len() < 20_000 {
-            return Ok(());
+        let edits = Edits::decode(payload)?;
+        if !blobs.present(&edits.files())? {
+            return Ok(ControlFlow::Break(()));
         }
-        write(db, &std::mem::take(&mut batch), lsn)
+        batch.extend(edits.list);
+        count += 1;
+        if batch.len() >= RECOVERED {
+            blobs.sync()?;
+            write(db, &std::mem::take(&mut batch), lsn)?;
+        }
+        Ok(ControlFlow::Continue(()))
     })?;
     let Some(last) = found else {
         journal.restart(applied);
@@ -302,6 +319,7 @@ fn recover(db: &dyn Db, journal: &Journal) -> Result<Lsn> {
         tracing::info!(changes = count, "applied what the journal had");
     }
     let next = last.next_run();
+    blobs.sync()?;
     write(db, &batch, next)?;
     db.sync()?;
     journal.restart(next);
