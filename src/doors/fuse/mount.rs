@@ -2,18 +2,22 @@
 
 use super::caller::{Callers, Identity};
 use super::door::Door;
+use super::filesystem::ByFuser;
 use super::notify;
 use super::numbers::Numbers;
 use super::options::MountOptions;
+use super::transport;
+use super::uring::Rings;
 use crate::core::{Caller, Error, Kind, MountId, Result, error::fail};
 use crate::fs::Engine;
-use fuser::{Config, Session};
+use fuser::{BackgroundSession, Config, Session};
 use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
 use nix::unistd::geteuid;
 use parking_lot::{Condvar, Mutex};
 use std::fs::OpenOptions;
 use std::io;
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -66,13 +70,12 @@ pub fn mount(engine: Arc<Engine>, id: MountId, mut options: MountOptions) -> Res
     owner_may_enter(&options, &config)?;
     clear_stale(&options.dir)?;
     options.dir = mount_point(&options.dir)?;
-    let door = door(engine, id, &options)?;
+    let rings = transport::rings(options.transport()?)?;
+    let door = Arc::new(door(engine, id, &options)?);
     let (end, numbers) = (door.end.clone(), door.numbers.clone());
     // Subscribed before the kernel can ask: nothing it learns goes stale unnoticed.
     let notices = door.engine.events().subscribe(options.tenant, id);
-    let session = Session::new(door, &options.dir, &config)
-        .and_then(Session::spawn)
-        .map_err(|e| not_mounted(&options, e))?;
+    let session = connect(door, rings, &options, &config)?;
     let alive = end.clone();
     let mounted = Mounted { id, options, end };
     let kernel = session.notifier();
@@ -82,6 +85,25 @@ pub fn mount(engine: Arc<Engine>, id: MountId, mut options: MountOptions) -> Res
     notify::follow(notices, kernel, numbers, move || !alive.is_reached())?;
     tracing::info!(id = id.0, dir = %mounted.options.dir.display(), "mounted");
     Ok(mounted)
+}
+
+/// Makes the mount and lets requests in.
+fn connect(
+    door: Arc<Door>,
+    rings: Option<Rings>,
+    options: &MountOptions,
+    config: &Config,
+) -> Result<BackgroundSession> {
+    let failed = |e| not_mounted(options, e);
+    let by_fuser = ByFuser {
+        door: door.clone(),
+        rings: rings.is_some(),
+    };
+    let session = Session::new(by_fuser, &options.dir, config).map_err(failed)?;
+    if let Some(rings) = rings {
+        transport::take_over(rings, session.as_fd(), &door, options.transport()?)?;
+    }
+    session.spawn().map_err(failed)
 }
 
 impl Mounted {
