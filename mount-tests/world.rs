@@ -13,6 +13,9 @@ use tempfile::TempDir;
 pub(crate) const NEXUS: &str = env!("CARGO_BIN_EXE_nexus");
 pub(crate) const NEXUSCTL: &str = env!("CARGO_BIN_EXE_nexusctl");
 
+/// Names the transport that every mount of a `World` asks for.
+const TRANSPORT: &str = "NEXUS_TRANSPORT";
+
 /// Owns a data directory, its daemon and one mount of it; all end with it.
 pub(crate) struct World {
     dir: TempDir,
@@ -75,7 +78,10 @@ impl World {
         // Other users must be able to pass through (a temporary directory is 0700).
         let open = fs::Permissions::from_mode(0o755);
         fs::set_permissions(dir.path(), open).unwrap();
-        let options = options.iter().map(ToString::to_string).collect();
+        let mut options: Vec<_> = options.iter().map(ToString::to_string).collect();
+        if let Some(transport) = crate::dice::word(TRANSPORT) {
+            options.extend(["-o".to_owned(), format!("transport={transport}")]);
+        }
         Self {
             dir,
             data,

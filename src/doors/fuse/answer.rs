@@ -26,7 +26,7 @@ pub(super) struct Sender {
 pub(super) struct Entry {
     pub attr: FileAttr,
     pub attr_ttl: Duration,
-    pub entry_ttl: Duration,
+    pub name_ttl: Duration,
 }
 
 /// Attributes, and how long the kernel may keep them.

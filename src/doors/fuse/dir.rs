@@ -53,7 +53,7 @@ impl Door {
             let entry = Entry {
                 attr: self.numbers.attr(node),
                 attr_ttl: ttl,
-                entry_ttl: ttl,
+                name_ttl: ttl,
             };
             add(OsStr::from_bytes(name), offset, &entry)
         });

@@ -81,7 +81,7 @@ pub(super) fn missing() -> Entry {
     Entry {
         attr: absent(),
         attr_ttl: EXACT,
-        entry_ttl: EXACT,
+        name_ttl: EXACT,
     }
 }
 

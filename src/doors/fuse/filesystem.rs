@@ -259,7 +259,7 @@ impl Filesystem for ByFuser {
         let filled = self
             .door
             .readdirplus(sender(req), ino, at, |name, offset, e| {
-                reply.add(e.attr.ino, offset, name, &e.entry_ttl, &e.attr, GENERATION)
+                reply.add(e.attr.ino, offset, name, &e.name_ttl, &e.attr, GENERATION)
             });
         match filled {
             Ok(()) => reply.ok(),

@@ -75,7 +75,7 @@ pub fn mount(engine: Arc<Engine>, id: MountId, mut options: MountOptions) -> Res
     let (end, numbers) = (door.end.clone(), door.numbers.clone());
     // Subscribed before the kernel can ask: nothing it learns goes stale unnoticed.
     let notices = door.engine.events().subscribe(options.tenant, id);
-    let session = connect(door, rings, &options, &config)?;
+    let session = connect(&door, rings, &options, &config)?;
     let alive = end.clone();
     let mounted = Mounted { id, options, end };
     let kernel = session.notifier();
@@ -89,7 +89,7 @@ pub fn mount(engine: Arc<Engine>, id: MountId, mut options: MountOptions) -> Res
 
 /// Makes the mount and lets requests in.
 fn connect(
-    door: Arc<Door>,
+    door: &Arc<Door>,
     rings: Option<Rings>,
     options: &MountOptions,
     config: &Config,
@@ -101,7 +101,7 @@ fn connect(
     };
     let session = Session::new(by_fuser, &options.dir, config).map_err(failed)?;
     if let Some(rings) = rings {
-        transport::take_over(rings, session.as_fd(), &door, options.transport()?)?;
+        transport::take_over(rings, session.as_fd(), door, options.transport()?)?;
     }
     session.spawn().map_err(failed)
 }
@@ -156,7 +156,8 @@ impl Drop for Mounted {
 pub fn clear_stale(dir: &Path) -> Result<()> {
     // Attributes may still come from the kernel's cache; this question always goes to the daemon.
     match nix::sys::statvfs::statvfs(dir) {
-        Err(Errno::ENOTCONN) => {
+        // The latter from a question that was on its way to the daemon when it died.
+        Err(Errno::ENOTCONN | Errno::ECONNABORTED) => {
             tracing::info!(dir = %dir.display(), "clearing a mount whose daemon is gone");
             detach(dir, When::Now)
         }

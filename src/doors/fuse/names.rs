@@ -20,7 +20,7 @@ impl Door {
             Ok(node) => Ok(Entry {
                 attr: self.numbers.attr(&node),
                 attr_ttl: self.ttl(node.ino),
-                entry_ttl: self.entry_ttl(parent, child.as_bytes(), &node),
+                name_ttl: self.entry_ttl(parent, child.as_bytes(), &node),
             }),
             Err(e)
                 if e.kind() == Kind::NotFound
@@ -141,7 +141,7 @@ impl Door {
         Entry {
             attr: self.numbers.attr(node),
             attr_ttl: ttl,
-            entry_ttl: ttl,
+            name_ttl: ttl,
         }
     }
 }

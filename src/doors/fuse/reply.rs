@@ -17,7 +17,7 @@ pub(super) fn done(done: Answer<()>, reply: ReplyEmpty) {
 
 pub(super) fn entry(entry: Answer<Entry>, reply: ReplyEntry) {
     match entry {
-        Ok(e) => reply.entry_with_ttls(&e.attr_ttl, &e.entry_ttl, &e.attr, GENERATION),
+        Ok(e) => reply.entry_with_ttls(&e.attr_ttl, &e.name_ttl, &e.attr, GENERATION),
         Err(e) => reply.error(e),
     }
 }

@@ -36,8 +36,8 @@ pub(super) fn only(cpu: u16) -> nix::Result<CpuSet> {
 }
 
 /// How many CPUs a list like `0-3` or `0-1,4` reaches to.
-fn count(list: &str) -> Option<u16> {
-    let last = list.trim().rsplit([',', '-']).next()?;
+fn count(text: &str) -> Option<u16> {
+    let last = text.trim().rsplit([',', '-']).next()?;
     last.parse::<u16>().ok()?.checked_add(1)
 }
 

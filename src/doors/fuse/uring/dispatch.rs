@@ -114,10 +114,8 @@ fn setattr(door: &Door, mut req: Request<'_>) -> Answer<Bytes> {
     let (mode, _unused, uid, gid) = (f.u32()?, f.u32()?, f.u32()?, f.u32()?);
     let has = |bit| valid & bit != 0;
     let time = |bit, now, secs, nanos| {
-        has(bit).then(|| match has(now) {
-            true => SetTime::Now,
-            false => SetTime::At(Time::from_parts(secs, nanos)),
-        })
+        let at = SetTime::At(Time::from_parts(secs, nanos));
+        has(bit).then_some(if has(now) { SetTime::Now } else { at })
     };
     let set = SetAttr {
         mode: has(fattr::MODE).then_some(mode & 0o7777),

@@ -44,7 +44,7 @@ impl Encoded {
     pub(super) fn entry(self, entry: &Entry) -> Self {
         self.u64(entry.attr.ino.0)
             .u64(GENERATION.0)
-            .two_ttls(entry.entry_ttl, entry.attr_ttl)
+            .two_ttls(entry.name_ttl, entry.attr_ttl)
             .attr(&entry.attr)
     }
 
@@ -121,21 +121,21 @@ impl Stretch {
         number: INodeNo,
         kind: FileType,
     ) -> bool {
-        self.push(Encoded::new().dirent(number, offset, kind, name))
+        self.push(&Encoded::new().dirent(number, offset, kind, name))
     }
 
     /// Adds a name with all that a LOOKUP would say.
     pub(super) fn add_entry(&mut self, name: &[u8], offset: u64, entry: &Entry) -> bool {
         let (number, kind) = (entry.attr.ino, entry.attr.kind);
         let encoded = Encoded::new().entry(entry);
-        self.push(encoded.dirent(number, offset, kind, name))
+        self.push(&encoded.dirent(number, offset, kind, name))
     }
 
     pub(super) fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
 
-    fn push(&mut self, encoded: Encoded) -> bool {
+    fn push(&mut self, encoded: &Encoded) -> bool {
         let is_full = self.bytes.len() + encoded.0.len() > self.max;
         if !is_full {
             self.bytes.extend_from_slice(&encoded.0);

@@ -12,4 +12,7 @@ mod slot;
 mod worker;
 mod rings;
 
+#[cfg(test)]
+mod tests;
+
 pub(super) use rings::{Rings, is_enabled};

@@ -19,7 +19,7 @@ const HEADER: usize = 2 * AREA + 32;
 const COMMIT_ID: usize = 8;
 const PAYLOAD_LEN: usize = 16;
 /// The length of `fuse_out_header`.
-const OUT_HEADER: usize = 16;
+const OUT_HEADER: u32 = 16;
 
 /// `FUSE_IO_URING_CMD_REGISTER` and `FUSE_IO_URING_CMD_COMMIT_AND_FETCH`.
 const REGISTER: u32 = 1;
@@ -99,11 +99,29 @@ impl Slot {
             Err(e) => (0, -e.code()),
         };
         // `unique` stays where it was: it is the third field of both headers.
-        let total = len + OUT_HEADER as u32;
+        let total = len + OUT_HEADER;
         self.header[..4].copy_from_slice(&total.to_ne_bytes());
         self.header[4..8].copy_from_slice(&error.to_ne_bytes());
         let at = 2 * AREA + PAYLOAD_LEN;
         self.header[at..at + 4].copy_from_slice(&len.to_ne_bytes());
+    }
+}
+
+#[cfg(test)]
+impl Slot {
+    /// Lays a request down as the kernel does, true or not.
+    pub(super) fn lay(&mut self, header: &[u8], head: &[u8], body: &[u8], body_len: u32) {
+        self.header[..header.len()].copy_from_slice(header);
+        self.header[AREA..AREA + head.len()].copy_from_slice(head);
+        self.payload[..body.len()].copy_from_slice(body);
+        let at = 2 * AREA + PAYLOAD_LEN;
+        self.header[at..at + 4].copy_from_slice(&body_len.to_ne_bytes());
+    }
+
+    /// The header and the bytes that the kernel takes back.
+    pub(super) fn taken(&self) -> (&[u8], &[u8]) {
+        let len = Fields(&self.header[2 * AREA + PAYLOAD_LEN..]).size();
+        (&self.header[..], &self.payload[..len.unwrap_or(0)])
     }
 }
 
