@@ -25,6 +25,8 @@ use std::time::Duration;
 
 /// How long an unmount waits for the last requests.
 const END_MAX: Duration = Duration::from_secs(10);
+/// How often a mount is asked whether its daemon lives.
+const ASKED_MAX: usize = 1000;
 const DEVICE: &str = "/dev/fuse";
 const HELPER: &str = "fusermount3";
 
@@ -155,9 +157,11 @@ impl Drop for Mounted {
 /// Takes away what a daemon that died left at `dir`: a mount that answers every call with ENOTCONN.
 pub fn clear_stale(dir: &Path) -> Result<()> {
     // Attributes may still come from the kernel's cache; this question always goes to the daemon.
-    match nix::sys::statvfs::statvfs(dir) {
-        // The latter from a question that was on its way to the daemon when it died.
-        Err(Errno::ENOTCONN | Errno::ECONNABORTED) => {
+    let ask = || nix::sys::statvfs::statvfs(dir).err();
+    // Rings that died are found one after the other, before the kernel lets go of the connection.
+    let mut answers = std::iter::repeat_with(ask).take(ASKED_MAX);
+    match answers.find(|errno| *errno != Some(Errno::ECANCELED)) {
+        Some(Some(Errno::ENOTCONN | Errno::ECONNABORTED)) => {
             tracing::info!(dir = %dir.display(), "clearing a mount whose daemon is gone");
             detach(dir, When::Now)
         }
