@@ -283,6 +283,13 @@ pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
+/// Whether mounts are served over io_uring.
+pub(crate) fn over_rings() -> bool {
+    let parameter = fs::read_to_string("/sys/module/fuse/parameters/enable_uring");
+    let is_enabled = parameter.is_ok_and(|p| p.trim() == "Y");
+    is_enabled && crate::dice::word(TRANSPORT).as_deref() != Some("fuser")
+}
+
 /// Whether this test can run; one that needs root says so when it cannot.
 pub(crate) fn needs_root() -> bool {
     let demanded = crate::dice::setting("NEXUS_TEST_ALL").is_some();
