@@ -54,10 +54,15 @@ impl Dice {
 }
 
 /// A number from the environment.
+pub(crate) fn setting(name: &str) -> Option<u64> {
+    word(name).and_then(|v| v.parse().ok())
+}
+
+/// A word from the environment.
 #[allow(
     clippy::disallowed_methods,
-    reason = "how long to run is a setting of the run"
+    reason = "how long to run, and over what, are settings of the run"
 )]
-pub(crate) fn setting(name: &str) -> Option<u64> {
-    std::env::var(name).ok().and_then(|v| v.parse().ok())
+pub(crate) fn word(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }

@@ -13,6 +13,9 @@ use tempfile::TempDir;
 pub(crate) const NEXUS: &str = env!("CARGO_BIN_EXE_nexus");
 pub(crate) const NEXUSCTL: &str = env!("CARGO_BIN_EXE_nexusctl");
 
+/// Names the transport that every mount of a `World` asks for.
+const TRANSPORT: &str = "NEXUS_TRANSPORT";
+
 /// Owns a data directory, its daemon and one mount of it; all end with it.
 pub(crate) struct World {
     dir: TempDir,
@@ -75,7 +78,10 @@ impl World {
         // Other users must be able to pass through (a temporary directory is 0700).
         let open = fs::Permissions::from_mode(0o755);
         fs::set_permissions(dir.path(), open).unwrap();
-        let options = options.iter().map(ToString::to_string).collect();
+        let mut options: Vec<_> = options.iter().map(ToString::to_string).collect();
+        if let Some(transport) = crate::dice::word(TRANSPORT) {
+            options.extend(["-o".to_owned(), format!("transport={transport}")]);
+        }
         Self {
             dir,
             data,
@@ -275,6 +281,13 @@ pub(crate) fn detach(dir: &Path) {
 
 pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
+}
+
+/// Whether mounts are served over io_uring.
+pub(crate) fn over_rings() -> bool {
+    let parameter = fs::read_to_string("/sys/module/fuse/parameters/enable_uring");
+    let is_enabled = parameter.is_ok_and(|p| p.trim() == "Y");
+    is_enabled && crate::dice::word(TRANSPORT).as_deref() != Some("fuser")
 }
 
 /// Whether this test can run; one that needs root says so when it cannot.

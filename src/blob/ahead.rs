@@ -9,10 +9,10 @@ use super::content::Content;
 use super::store::{Blobs, INLINE_MAX, verified};
 use super::tree::Slice;
 use crate::core::Result;
+use crate::core::thread;
 use parking_lot::Mutex;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
-use std::thread;
 
 /// Marks lie so far apart,
 const STRIDE: u64 = 1 << 20;
@@ -87,8 +87,7 @@ fn start(cas: &Arc<Cas>, cache: &Arc<Cache>) -> Result<SyncSender<Slice>> {
     let todo = Arc::new(Mutex::new(todo));
     for _ in 0..THREADS {
         let (cas, cache, todo) = (Arc::clone(cas), Arc::clone(cache), Arc::clone(&todo));
-        let worker = thread::Builder::new().name("nexus-ahead".into());
-        worker.spawn(move || work(&cas, &cache, &todo))?;
+        thread::spawn("nexus-ahead", move || work(&cas, &cache, &todo))?;
     }
     Ok(jobs)
 }

@@ -9,12 +9,12 @@ use super::chunk::{CHUNK_AVG, CHUNK_MAX, cut};
 use super::extents::index;
 use super::seal::{Pinned, Pins};
 use super::store::Blobs;
-use crate::core::{Hash, Result};
+use crate::core::{Hash, Result, thread};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
 /// Bytes that a streamed file keeps in memory; of these at most one chunk is moved to the front.
 pub(super) const MEMORY: usize = CHUNK_MAX;
@@ -161,8 +161,8 @@ impl Stream {
         let todo = Arc::new(Mutex::new(Some(todo)));
         for _ in 0..THREADS {
             let (cas, todo) = (Arc::clone(cas), Arc::clone(&todo));
-            let worker = thread::Builder::new().name("nexus-stream".into());
-            self.workers.push(worker.spawn(move || store(&cas, &todo))?);
+            let worker = thread::spawn("nexus-stream", move || store(&cas, &todo))?;
+            self.workers.push(worker);
         }
         Ok(jobs)
     }

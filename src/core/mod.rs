@@ -7,6 +7,7 @@ pub mod path;
 pub mod text;
 pub mod caller;
 pub mod config;
+pub mod thread;
 
 pub use caller::Caller;
 pub use clock::{Clock, Time};

@@ -9,7 +9,7 @@ use super::edit::{Edit, Edits};
 use super::pending::Pending;
 use super::tenant::{self, Head};
 use crate::blob::Blobs;
-use crate::core::{Result, TenantId};
+use crate::core::{Result, TenantId, thread};
 use crate::db::{Counters, Db, Tx};
 use crate::journal::{Journal, Lsn};
 use parking_lot::{Condvar, Mutex, RwLock};
@@ -107,8 +107,7 @@ impl Store {
         let mut applier = self.applier.lock();
         if applier.is_none() {
             let shared = self.shared.clone();
-            let thread = std::thread::Builder::new().name("applier".into());
-            *applier = Some(thread.spawn(move || shared.run())?);
+            *applier = Some(thread::spawn("nexus-apply", move || shared.run())?);
         }
         let mut work = self.shared.work.lock();
         work.waiting = true;

@@ -1,9 +1,9 @@
 //! Who asks: from the numbers that the kernel puts on a request to the engine's caller.
 
+use super::answer::Sender;
 use crate::core::{Caller, Error, Kind, MountId, Result, TenantId, Time};
 use crate::fs::Engine;
 use crate::meta::User;
-use fuser::Request;
 use lru::LruCache;
 use nix::unistd::{Gid, Uid, getgrouplist};
 use parking_lot::Mutex;
@@ -45,16 +45,8 @@ enum Who {
     Single(Caller),
     Os {
         root_admin: bool,
-        seen: Mutex<LruCache<Process, (Time, Caller)>>,
+        seen: Mutex<LruCache<Sender, (Time, Caller)>>,
     },
-}
-
-/// What a caller was made from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Process {
-    pid: u32,
-    uid: u32,
-    gid: u32,
 }
 
 impl Callers {
@@ -107,36 +99,29 @@ impl Callers {
         matches!(self.who, Who::Single(_))
     }
 
-    pub(super) fn of(&self, req: &Request) -> Caller {
+    pub(super) fn of(&self, who: Sender) -> Caller {
         match &self.who {
             Who::Single(caller) => Caller {
-                pid: req.pid(),
+                pid: who.pid,
                 ..caller.clone()
             },
-            Who::Os { root_admin, seen } => {
-                let process = Process {
-                    pid: req.pid(),
-                    uid: req.uid(),
-                    gid: req.gid(),
-                };
-                self.remembered(process, *root_admin, seen)
-            }
+            Who::Os { root_admin, seen } => self.remembered(who, *root_admin, seen),
         }
     }
 
     /// The same caller with the mount's tenant, for what a stranger may see too: that there is a mount.
-    pub(super) fn of_member(&self, req: &Request) -> Caller {
+    pub(super) fn of_member(&self, who: Sender) -> Caller {
         Caller {
             tenant: Some(self.tenant),
-            ..self.of(req)
+            ..self.of(who)
         }
     }
 
     fn remembered(
         &self,
-        process: Process,
+        process: Sender,
         root_admin: bool,
-        seen: &Mutex<LruCache<Process, (Time, Caller)>>,
+        seen: &Mutex<LruCache<Sender, (Time, Caller)>>,
     ) -> Caller {
         let now = self.engine.clock().now();
         if let Some((at, caller)) = seen.lock().get(&process)
@@ -150,7 +135,7 @@ impl Callers {
     }
 
     /// uid 0 keeps the tenant whether it is a user or not; any other uid without a user has none.
-    fn os_caller(&self, process: Process, root_admin: bool) -> Caller {
+    fn os_caller(&self, process: Sender, root_admin: bool) -> Caller {
         let user = self.engine.user_of_uid(self.tenant, process.uid);
         let is_root = process.uid == 0;
         let mut groups = if is_root {

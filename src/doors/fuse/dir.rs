@@ -1,8 +1,13 @@
 //! Directory streams: `.` and `..` first, then the engine's entries, with their cookies as offsets.
 
+use super::answer::{Answer, Entry, Opened, Sender, answer};
 use super::door::Door;
+use super::numbers;
 use crate::core::{Caller, HandleId, Ino, Result};
 use crate::meta::Node;
+use fuser::{FileType, FopenFlags, INodeNo};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Arc;
 
 /// Offsets of the two names that every directory has; the engine's cookies lie above.
@@ -10,8 +15,59 @@ const DOT: u64 = 1;
 const DOT_DOT: u64 = 2;
 
 impl Door {
+    pub(super) fn opendir(&self, who: Sender, ino: INodeNo) -> Answer<Opened> {
+        let (caller, ino) = self.node(who, ino);
+        let handle = answer("opendir", self.engine.opendir(&caller, ino))?;
+        let flags = FopenFlags::empty();
+        Ok(Opened { handle, flags })
+    }
+
+    /// Gives names with number and kind to `add`, until it says that the reply is full.
+    pub(super) fn readdir(
+        &self,
+        who: Sender,
+        ino: INodeNo,
+        at: (HandleId, u64),
+        mut add: impl FnMut(&OsStr, u64, INodeNo, FileType) -> bool,
+    ) -> Answer<()> {
+        let (caller, dir) = self.node(who, ino);
+        let filled = self.fill(&caller, dir, at, |name, offset, node| {
+            let (number, kind) = (self.numbers.number(node.ino), numbers::kind(node.kind));
+            add(OsStr::from_bytes(name), offset, number, kind)
+        });
+        answer("readdir", filled)
+    }
+
+    /// Gives names with all that a LOOKUP would say to `add`, until it says that the reply is full.
+    pub(super) fn readdirplus(
+        &self,
+        who: Sender,
+        ino: INodeNo,
+        at: (HandleId, u64),
+        mut add: impl FnMut(&OsStr, u64, &Entry) -> bool,
+    ) -> Answer<()> {
+        let (caller, dir) = self.node(who, ino);
+        let filled = self.fill(&caller, dir, at, |name, offset, node| {
+            let entry = Entry {
+                attr: self.numbers.attr(node),
+                attr_ttl: self.attr_ttl(node),
+                name_ttl: self.entry_ttl(dir, name, node),
+            };
+            add(OsStr::from_bytes(name), offset, &entry)
+        });
+        answer("readdirplus", filled)
+    }
+
+    pub(super) fn releasedir(&self, handle: HandleId) {
+        self.engine.releasedir(handle);
+    }
+
+    pub(super) fn fsyncdir(&self, handle: HandleId) -> Answer<()> {
+        answer("fsyncdir", self.engine.fsyncdir(handle))
+    }
+
     /// Gives what stands behind `offset` to `add`, as name, offset and node, until it says that the buffer is full.
-    pub(super) fn fill(
+    fn fill(
         &self,
         caller: &Caller,
         dir: Ino,

@@ -1,14 +1,14 @@
 //! What the calls of one mount share: the engine, who asks, how long the kernel may remember, how replies are made.
 
+use super::answer::{Entry, Sender};
 use super::caller::Callers;
-use super::errno::report;
 use super::mount::End;
 use super::numbers::{Numbers, absent};
 use crate::access::namespace;
-use crate::core::{Caller, HandleId, Ino, Kind, Name, Result};
+use crate::core::{Caller, Ino, Name, Result};
 use crate::fs::Engine;
 use crate::meta::Node;
-use fuser::{FileHandle, Generation, INodeNo, ReplyAttr, ReplyEntry, Request};
+use fuser::{Generation, INodeNo};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Arc;
@@ -27,9 +27,16 @@ pub(super) struct Door {
     pub end: Arc<End>,
 }
 
+impl Drop for Door {
+    /// Whoever answered requests has let go of it: the kernel asks no more.
+    fn drop(&mut self) {
+        self.end.reached();
+    }
+}
+
 impl Door {
     /// How long the kernel may keep what leads to a node: a computed one may differ the next time.
-    fn ttl(&self, ino: Ino) -> Duration {
+    pub(super) fn ttl(&self, ino: Ino) -> Duration {
         if self.engine.is_computed(ino) {
             Duration::ZERO
         } else {
@@ -58,70 +65,37 @@ impl Door {
     }
 
     /// Whether the kernel may remember that a name does not exist.
-    fn keeps_absence(&self, parent: Ino) -> bool {
+    pub(super) fn keeps_absence(&self, parent: Ino) -> bool {
         !self.engine.is_computed(parent)
             && (self.callers.is_single() || parent != self.numbers.root())
     }
 
     /// Who asks, and the node that the request is about.
-    pub(super) fn node(&self, req: &Request, ino: INodeNo) -> (Caller, Ino) {
-        (self.callers.of(req), self.numbers.ino(ino))
+    pub(super) fn node(&self, who: Sender, ino: INodeNo) -> (Caller, Ino) {
+        (self.callers.of(who), self.numbers.ino(ino))
     }
 
     /// Who asks, and the directory and name that the request is about.
     pub(super) fn place(
         &self,
-        req: &Request,
+        who: Sender,
         dir: INodeNo,
         child: &OsStr,
     ) -> Result<(Caller, Ino, Name)> {
-        Ok((self.callers.of(req), self.numbers.ino(dir), name(child)?))
+        Ok((self.callers.of(who), self.numbers.ino(dir), name(child)?))
     }
+}
 
-    /// Answers a LOOKUP. A name that does not exist is an answer too, which spares the next question.
-    pub(super) fn found(
-        &self,
-        parent: Ino,
-        name: &OsStr,
-        found: Result<Arc<Node>>,
-        is_member: bool,
-        reply: ReplyEntry,
-    ) {
-        match found {
-            Ok(node) => {
-                let entry_ttl = self.entry_ttl(parent, name.as_bytes(), &node);
-                let attr = self.numbers.attr(&node);
-                reply.entry_with_ttls(&self.attr_ttl(&node), &entry_ttl, &attr, GENERATION);
-            }
-            Err(e) if e.kind() == Kind::NotFound && is_member && self.keeps_absence(parent) => {
-                reply.entry(&EXACT, &absent(), GENERATION);
-            }
-            Err(e) => reply.error(report("lookup", &e)),
-        }
-    }
-
-    /// Answers a call that made a name.
-    pub(super) fn made(&self, call: &'static str, made: Result<Arc<Node>>, reply: ReplyEntry) {
-        match made {
-            Ok(node) => reply.entry(&self.attr_ttl(&node), &self.numbers.attr(&node), GENERATION),
-            Err(e) => reply.error(report(call, &e)),
-        }
-    }
-
-    pub(super) fn shown(&self, call: &'static str, node: Result<Arc<Node>>, reply: ReplyAttr) {
-        match node {
-            Ok(node) => reply.attr(&self.attr_ttl(&node), &self.numbers.attr(&node)),
-            Err(e) => reply.error(report(call, &e)),
-        }
+/// Says that there is no such name, and that the kernel may keep that.
+pub(super) fn missing() -> Entry {
+    Entry {
+        attr: absent(),
+        attr_ttl: EXACT,
+        name_ttl: EXACT,
     }
 }
 
 /// A name, checked.
 pub(super) fn name(name: &OsStr) -> Result<Name> {
     Name::new(name.as_bytes())
-}
-
-/// The engine's word for a file handle.
-pub(super) fn handle(fh: FileHandle) -> HandleId {
-    HandleId(fh.0)
 }

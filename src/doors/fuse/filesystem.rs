@@ -1,54 +1,54 @@
-//! The requests of the kernel, each translated into one call of the engine.
+//! The requests that come through fuser, each handed to the door and answered the same way.
 
-use super::door::{Door, GENERATION, handle, name};
-use super::errno::report;
-use super::reply::{bytes, done, sized, sought, statfs, written};
+use super::answer::Sender;
+use super::door::{Door, GENERATION};
 use super::session::configure;
-use super::{numbers, open};
-use crate::core::{Kind, error::fail};
+use super::{numbers, reply};
+use crate::core::HandleId;
 use crate::fs::SetAttr;
 use fuser::{
-    AccessFlags, BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, FopenFlags,
-    INodeNo, IoctlFlags, KernelConfig, LockOwner, OpenFlags, PollEvents, PollFlags, PollNotifier,
+    AccessFlags, BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, INodeNo,
+    IoctlFlags, KernelConfig, LockOwner, OpenFlags, PollEvents, PollFlags, PollNotifier,
     RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty,
     ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen, ReplyPoll, ReplyStatfs, ReplyWrite, ReplyXattr,
     Request, TimeOrNow, WriteFlags,
 };
 use std::ffi::OsStr;
 use std::io;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 
-/// The most that one copy may report back: its reply has 32 bits; whole pages.
-const COPY_MAX: u64 = 0xffff_f000;
+/// A door as fuser calls it.
+pub(super) struct ByFuser {
+    pub door: Arc<Door>,
+    /// Whether rings stand ready to take over what the kernel gives them.
+    pub rings: bool,
+}
 
-impl Filesystem for Door {
-    fn init(&mut self, _: &Request, config: &mut KernelConfig) -> io::Result<()> {
-        configure(config)
+fn sender(req: &Request) -> Sender {
+    Sender {
+        uid: req.uid(),
+        gid: req.gid(),
+        pid: req.pid(),
     }
+}
 
-    fn destroy(&mut self) {
-        self.end.reached();
+fn handle(fh: FileHandle) -> HandleId {
+    HandleId(fh.0)
+}
+
+impl Filesystem for ByFuser {
+    fn init(&mut self, _: &Request, config: &mut KernelConfig) -> io::Result<()> {
+        configure(config, self.rings)
     }
 
     fn lookup(&self, req: &Request, parent: INodeNo, child: &OsStr, reply: ReplyEntry) {
-        let caller = self.callers.of(req);
-        let parent = self.numbers.ino(parent);
-        let found = name(child).and_then(|n| self.engine.lookup(&caller, parent, &n));
-        self.found(parent, child, found, caller.tenant.is_some(), reply);
+        reply::entry(self.door.lookup(sender(req), parent, child), reply);
     }
 
     fn getattr(&self, req: &Request, ino: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
-        let is_root = ino == INodeNo::ROOT;
-        let who = &self.callers;
-        let caller = if is_root {
-            who.of_member(req)
-        } else {
-            who.of(req)
-        };
-        let node = self.engine.getattr(&caller, self.numbers.ino(ino));
-        self.shown("getattr", node, reply);
+        reply::attr(self.door.getattr(sender(req), ino), reply);
     }
 
     fn setattr(
@@ -71,20 +71,18 @@ impl Filesystem for Door {
     ) {
         let set = SetAttr {
             mode: mode.map(|m| m & 0o7777),
-            uid: uid.map(|u| self.numbers.uid(u)),
-            gid: gid.map(|g| self.numbers.gid(g)),
+            uid: uid.map(|u| self.door.numbers.uid(u)),
+            gid: gid.map(|g| self.door.numbers.gid(g)),
             size,
             atime: atime.map(numbers::set_time),
             mtime: mtime.map(numbers::set_time),
         };
-        let (caller, ino) = self.node(req, ino);
-        let node = self.engine.setattr(&caller, ino, &set, fh.map(handle));
-        self.shown("setattr", node, reply);
+        let shown = self.door.setattr(sender(req), ino, &set, fh.map(handle));
+        reply::attr(shown, reply);
     }
 
     fn readlink(&self, req: &Request, ino: INodeNo, reply: ReplyData) {
-        let (caller, ino) = self.node(req, ino);
-        bytes("readlink", self.engine.readlink(&caller, ino), reply);
+        reply::bytes(self.door.readlink(sender(req), ino), reply);
     }
 
     fn mknod(
@@ -97,11 +95,8 @@ impl Filesystem for Door {
         rdev: u32,
         reply: ReplyEntry,
     ) {
-        let new = self.place(req, parent, child).and_then(|(c, dir, n)| {
-            let (kind, mode) = (open::node_kind(mode)?, mode & 0o7777);
-            self.engine.mknod(&c, dir, &n, kind, mode, rdev)
-        });
-        self.made("mknod", new, reply);
+        let new = self.door.mknod(sender(req), parent, child, mode, rdev);
+        reply::entry(new, reply);
     }
 
     fn mkdir(
@@ -113,21 +108,15 @@ impl Filesystem for Door {
         _: u32,
         reply: ReplyEntry,
     ) {
-        let place = self.place(req, parent, child);
-        let new = place.and_then(|(c, dir, n)| self.engine.mkdir(&c, dir, &n, mode & 0o7777));
-        self.made("mkdir", new, reply);
+        reply::entry(self.door.mkdir(sender(req), parent, child, mode), reply);
     }
 
     fn unlink(&self, req: &Request, parent: INodeNo, child: &OsStr, reply: ReplyEmpty) {
-        let place = self.place(req, parent, child);
-        let gone = place.and_then(|(c, dir, n)| self.engine.unlink(&c, dir, &n));
-        done("unlink", gone, reply);
+        reply::done(self.door.unlink(sender(req), parent, child), reply);
     }
 
     fn rmdir(&self, req: &Request, parent: INodeNo, child: &OsStr, reply: ReplyEmpty) {
-        let place = self.place(req, parent, child);
-        let gone = place.and_then(|(c, dir, n)| self.engine.rmdir(&c, dir, &n));
-        done("rmdir", gone, reply);
+        reply::done(self.door.rmdir(sender(req), parent, child), reply);
     }
 
     fn symlink(
@@ -138,10 +127,8 @@ impl Filesystem for Door {
         target: &Path,
         reply: ReplyEntry,
     ) {
-        let target = target.as_os_str().as_bytes();
-        let place = self.place(req, parent, child);
-        let new = place.and_then(|(c, dir, n)| self.engine.symlink(&c, dir, &n, target));
-        self.made("symlink", new, reply);
+        let target = target.as_os_str();
+        reply::entry(self.door.symlink(sender(req), parent, child, target), reply);
     }
 
     fn rename(
@@ -154,14 +141,8 @@ impl Filesystem for Door {
         flags: RenameFlags,
         reply: ReplyEmpty,
     ) {
-        let from = self.place(req, parent, from);
-        let moved = from.and_then(|(caller, dir, name)| {
-            let (_, to_dir, to_name) = self.place(req, new_parent, to)?;
-            let mode = open::rename(flags)?;
-            self.engine
-                .rename(&caller, (dir, &name), (to_dir, &to_name), mode)
-        });
-        done("rename", moved, reply);
+        let (from, to) = ((parent, from), (new_parent, to));
+        reply::done(self.door.rename(sender(req), from, to, flags), reply);
     }
 
     fn link(
@@ -172,20 +153,11 @@ impl Filesystem for Door {
         child: &OsStr,
         reply: ReplyEntry,
     ) {
-        let (place, ino) = (self.place(req, new_parent, child), self.numbers.ino(ino));
-        let new = place.and_then(|(c, dir, n)| self.engine.link(&c, ino, dir, &n));
-        self.made("link", new, reply);
+        reply::entry(self.door.link(sender(req), ino, new_parent, child), reply);
     }
 
     fn open(&self, req: &Request, ino: INodeNo, bits: OpenFlags, reply: ReplyOpen) {
-        let (ino, flags) = (self.numbers.ino(ino), open::flags(bits.0));
-        match self.engine.open(&self.callers.of(req), ino, flags) {
-            Ok(handle) => {
-                let kept = open::reply(flags, self.engine.is_computed(ino));
-                reply.opened(FileHandle(handle.0), kept);
-            }
-            Err(e) => reply.error(report("open", &e)),
-        }
+        reply::opened(self.door.open(sender(req), ino, bits.0), reply);
     }
 
     fn create(
@@ -198,18 +170,8 @@ impl Filesystem for Door {
         bits: i32,
         reply: ReplyCreate,
     ) {
-        let (flags, mode) = (open::flags(bits), mode & 0o7777);
-        let place = self.place(req, parent, child);
-        let new = place.and_then(|(c, dir, n)| self.engine.create(&c, dir, &n, mode, flags));
-        match new {
-            Ok((node, handle)) => {
-                let (ttl, attr) = (self.attr_ttl(&node), self.numbers.attr(&node));
-                // Even a handle that only reads is flushed: the new file enters the tables at its close(2).
-                let kept = FopenFlags::FOPEN_KEEP_CACHE;
-                reply.created(&ttl, &attr, GENERATION, FileHandle(handle.0), kept);
-            }
-            Err(e) => reply.error(report("create", &e)),
-        }
+        let new = self.door.create(sender(req), parent, child, mode, bits);
+        reply::created(new, reply);
     }
 
     fn read(
@@ -223,11 +185,7 @@ impl Filesystem for Door {
         _: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        bytes(
-            "read",
-            self.engine.read(handle(fh), offset, size as usize),
-            reply,
-        );
+        reply::bytes(self.door.read(handle(fh), offset, size), reply);
     }
 
     fn write(
@@ -237,24 +195,19 @@ impl Filesystem for Door {
         fh: FileHandle,
         offset: u64,
         data: &[u8],
-        write_flags: WriteFlags,
+        flags: WriteFlags,
         _: OpenFlags,
         _: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        let caller = self.callers.of(req);
-        // A page of a memory map goes where it belongs, even through a handle that appends.
-        let wrote = if write_flags.contains(WriteFlags::FUSE_WRITE_CACHE) {
-            self.engine.write_page(&caller, handle(fh), offset, data)
-        } else {
-            self.engine.write(&caller, handle(fh), offset, data)
-        };
-        written("write", wrote.map(|n| n as u64), reply);
+        let wrote = self
+            .door
+            .write(sender(req), handle(fh), (offset, data), flags);
+        reply::written(wrote, reply);
     }
 
     fn flush(&self, req: &Request, _: INodeNo, fh: FileHandle, _: LockOwner, reply: ReplyEmpty) {
-        let caller = self.callers.of(req);
-        done("flush", self.engine.flush(&caller, handle(fh)), reply);
+        reply::done(self.door.flush(sender(req), handle(fh)), reply);
     }
 
     fn release(
@@ -267,21 +220,15 @@ impl Filesystem for Door {
         _flush: bool,
         reply: ReplyEmpty,
     ) {
-        let caller = self.callers.of(req);
-        done("release", self.engine.release(&caller, handle(fh)), reply);
+        reply::done(self.door.release(sender(req), handle(fh)), reply);
     }
 
     fn fsync(&self, req: &Request, _: INodeNo, fh: FileHandle, _datasync: bool, reply: ReplyEmpty) {
-        let caller = self.callers.of(req);
-        done("fsync", self.engine.fsync(&caller, handle(fh)), reply);
+        reply::done(self.door.fsync(sender(req), handle(fh)), reply);
     }
 
     fn opendir(&self, req: &Request, ino: INodeNo, _: OpenFlags, reply: ReplyOpen) {
-        let (caller, ino) = self.node(req, ino);
-        match self.engine.opendir(&caller, ino) {
-            Ok(handle) => reply.opened(FileHandle(handle.0), FopenFlags::empty()),
-            Err(e) => reply.error(report("opendir", &e)),
-        }
+        reply::opened(self.door.opendir(sender(req), ino), reply);
     }
 
     fn readdir(
@@ -292,14 +239,11 @@ impl Filesystem for Door {
         offset: u64,
         mut reply: ReplyDirectory,
     ) {
-        let (caller, dir) = self.node(req, ino);
-        let filled = self.fill(&caller, dir, (handle(fh), offset), |name, offset, node| {
-            let (number, kind) = (self.numbers.number(node.ino), numbers::kind(node.kind));
-            reply.add(number, offset, kind, OsStr::from_bytes(name))
-        });
-        match filled {
+        let add = |name: &OsStr, offset, number, kind| reply.add(number, offset, kind, name);
+        let at = (handle(fh), offset);
+        match self.door.readdir(sender(req), ino, at, add) {
             Ok(()) => reply.ok(),
-            Err(e) => reply.error(report("readdir", &e)),
+            Err(e) => reply.error(e),
         }
     }
 
@@ -311,21 +255,22 @@ impl Filesystem for Door {
         offset: u64,
         mut reply: ReplyDirectoryPlus,
     ) {
-        let (caller, dir) = self.node(req, ino);
-        let filled = self.fill(&caller, dir, (handle(fh), offset), |name, offset, node| {
-            let attr = self.numbers.attr(node);
-            let ttl = self.entry_ttl(dir, name, node).min(self.attr_ttl(node));
-            let name = OsStr::from_bytes(name);
-            reply.add(attr.ino, offset, name, &ttl, &attr, GENERATION)
-        });
+        let at = (handle(fh), offset);
+        let filled = self
+            .door
+            .readdirplus(sender(req), ino, at, |name, offset, e| {
+                // One time for both is all that this reply takes.
+                let ttl = e.name_ttl.min(e.attr_ttl);
+                reply.add(e.attr.ino, offset, name, &ttl, &e.attr, GENERATION)
+            });
         match filled {
             Ok(()) => reply.ok(),
-            Err(e) => reply.error(report("readdirplus", &e)),
+            Err(e) => reply.error(e),
         }
     }
 
     fn releasedir(&self, _: &Request, _: INodeNo, fh: FileHandle, _: OpenFlags, reply: ReplyEmpty) {
-        self.engine.releasedir(handle(fh));
+        self.door.releasedir(handle(fh));
         reply.ok();
     }
 
@@ -337,14 +282,11 @@ impl Filesystem for Door {
         _datasync: bool,
         reply: ReplyEmpty,
     ) {
-        done("fsyncdir", self.engine.fsyncdir(handle(fh)), reply);
+        reply::done(self.door.fsyncdir(handle(fh)), reply);
     }
 
     fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {
-        match self.engine.statfs() {
-            Ok(space) => statfs(&space, reply),
-            Err(e) => reply.error(report("statfs", &e)),
-        }
+        reply::statfs(self.door.statfs(), reply);
     }
 
     fn setxattr(
@@ -357,36 +299,24 @@ impl Filesystem for Door {
         _: u32,
         reply: ReplyEmpty,
     ) {
-        let ((caller, ino), key) = (self.node(req, ino), key.as_bytes());
-        let mode = open::set_mode(flags);
-        let set = mode.and_then(|m| self.engine.setxattr(&caller, ino, key, value, m));
-        done("setxattr", set, reply);
+        let set = self.door.setxattr(sender(req), ino, (key, value), flags);
+        reply::done(set, reply);
     }
 
     fn getxattr(&self, req: &Request, ino: INodeNo, key: &OsStr, size: u32, reply: ReplyXattr) {
-        let (caller, ino) = self.node(req, ino);
-        let value = self.engine.getxattr(&caller, ino, key.as_bytes());
-        sized("getxattr", value, size, reply);
+        reply::sized(self.door.getxattr(sender(req), ino, key, size), reply);
     }
 
     fn listxattr(&self, req: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {
-        let (caller, ino) = self.node(req, ino);
-        let names = self.engine.listxattr(&caller, ino);
-        let ended = |n: Vec<u8>| n.into_iter().chain([0]);
-        let list = names.map(|names| names.into_iter().flat_map(ended).collect());
-        sized("listxattr", list, size, reply);
+        reply::sized(self.door.listxattr(sender(req), ino, size), reply);
     }
 
     fn removexattr(&self, req: &Request, ino: INodeNo, key: &OsStr, reply: ReplyEmpty) {
-        let (caller, ino) = self.node(req, ino);
-        let gone = self.engine.removexattr(&caller, ino, key.as_bytes());
-        done("removexattr", gone, reply);
+        reply::done(self.door.removexattr(sender(req), ino, key), reply);
     }
 
     fn access(&self, req: &Request, ino: INodeNo, mask: AccessFlags, reply: ReplyEmpty) {
-        let (caller, ino) = self.node(req, ino);
-        let allowed = self.engine.access(&caller, ino, &open::rights(mask));
-        done("access", allowed, reply);
+        reply::done(self.door.access(sender(req), ino, mask), reply);
     }
 
     fn fallocate(
@@ -399,10 +329,9 @@ impl Filesystem for Door {
         mode: i32,
         reply: ReplyEmpty,
     ) {
-        let caller = self.callers.of(req);
-        let what = open::allocate(mode);
-        let room = what.and_then(|w| self.engine.allocate(&caller, handle(fh), offset, length, w));
-        done("fallocate", room, reply);
+        let range = (offset, length);
+        let room = self.door.fallocate(sender(req), handle(fh), range, mode);
+        reply::done(room, reply);
     }
 
     fn lseek(
@@ -414,13 +343,7 @@ impl Filesystem for Door {
         whence: i32,
         reply: ReplyLseek,
     ) {
-        let handle = handle(fh);
-        let found = open::offset(offset).and_then(|offset| match whence {
-            libc::SEEK_DATA => self.engine.seek_data(handle, offset),
-            libc::SEEK_HOLE => self.engine.seek_hole(handle, offset),
-            other => fail(Kind::Invalid, format!("lseek whence {other}")),
-        });
-        sought(found, reply);
+        reply::sought(self.door.lseek(handle(fh), offset, whence), reply);
     }
 
     fn copy_file_range(
@@ -437,9 +360,8 @@ impl Filesystem for Door {
         reply: ReplyWrite,
     ) {
         let (from, to) = ((handle(fh_in), offset_in), (handle(fh_out), offset_out));
-        let caller = self.callers.of(req);
-        let copied = self.engine.copy_range(&caller, from, to, len.min(COPY_MAX));
-        written("copy_file_range", copied, reply);
+        let copied = self.door.copy_file_range(sender(req), from, to, len);
+        reply::written(copied, reply);
     }
 
     fn ioctl(

@@ -5,16 +5,22 @@
 
 mod errno;
 mod numbers;
+mod answer;
 mod caller;
 mod open;
-mod reply;
 mod door;
+mod names;
+mod nodes;
+mod files;
 mod dir;
 mod session;
+mod reply;
 mod filesystem;
+mod uring;
 mod notify;
 mod readahead;
 mod options;
+mod transport;
 mod mount;
 
 pub use caller::Identity;

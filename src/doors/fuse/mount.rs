@@ -2,19 +2,23 @@
 
 use super::caller::{Callers, Identity};
 use super::door::Door;
+use super::filesystem::ByFuser;
 use super::notify;
 use super::numbers::Numbers;
 use super::options::MountOptions;
 use super::readahead;
+use super::transport;
+use super::uring::Rings;
 use crate::core::{Caller, Error, Kind, MountId, Result, error::fail};
 use crate::fs::Engine;
-use fuser::{Config, Session};
+use fuser::{BackgroundSession, Config, Session};
 use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
 use nix::unistd::geteuid;
 use parking_lot::{Condvar, Mutex};
 use std::fs::OpenOptions;
 use std::io;
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -22,6 +26,8 @@ use std::time::Duration;
 
 /// How long an unmount waits for the last requests.
 const END_MAX: Duration = Duration::from_secs(10);
+/// How often a mount is asked whether its daemon lives.
+const ASKED_MAX: usize = 1000;
 const DEVICE: &str = "/dev/fuse";
 const HELPER: &str = "fusermount3";
 
@@ -67,13 +73,12 @@ pub fn mount(engine: Arc<Engine>, id: MountId, mut options: MountOptions) -> Res
     owner_may_enter(&options, &config)?;
     clear_stale(&options.dir)?;
     options.dir = mount_point(&options.dir)?;
-    let door = door(engine, id, &options)?;
+    let rings = transport::rings(options.transport()?)?;
+    let door = Arc::new(door(engine, id, &options)?);
     let (end, numbers) = (door.end.clone(), door.numbers.clone());
     // Subscribed before the kernel can ask: nothing it learns goes stale unnoticed.
     let notices = door.engine.events().subscribe(options.tenant, id);
-    let session = Session::new(door, &options.dir, &config)
-        .and_then(Session::spawn)
-        .map_err(|e| not_mounted(&options, e))?;
+    let session = connect(&door, rings, &options, &config)?;
     let alive = end.clone();
     let mounted = Mounted { id, options, end };
     let kernel = session.notifier();
@@ -87,6 +92,25 @@ pub fn mount(engine: Arc<Engine>, id: MountId, mut options: MountOptions) -> Res
     }
     tracing::info!(id = id.0, dir = %mounted.options.dir.display(), "mounted");
     Ok(mounted)
+}
+
+/// Makes the mount and lets requests in.
+fn connect(
+    door: &Arc<Door>,
+    rings: Option<Rings>,
+    options: &MountOptions,
+    config: &Config,
+) -> Result<BackgroundSession> {
+    let failed = |e| not_mounted(options, e);
+    let by_fuser = ByFuser {
+        door: door.clone(),
+        rings: rings.is_some(),
+    };
+    let session = Session::new(by_fuser, &options.dir, config).map_err(failed)?;
+    if let Some(rings) = rings {
+        transport::take_over(rings, session.as_fd(), door, options.transport()?)?;
+    }
+    session.spawn().map_err(failed)
 }
 
 impl Mounted {
@@ -138,8 +162,11 @@ impl Drop for Mounted {
 /// Takes away what a daemon that died left at `dir`: a mount that answers every call with ENOTCONN.
 pub fn clear_stale(dir: &Path) -> Result<()> {
     // Attributes may still come from the kernel's cache; this question always goes to the daemon.
-    match nix::sys::statvfs::statvfs(dir) {
-        Err(Errno::ENOTCONN) => {
+    let ask = || nix::sys::statvfs::statvfs(dir).err();
+    // Rings that died are found one after the other, before the kernel lets go of the connection.
+    let mut answers = std::iter::repeat_with(ask).take(ASKED_MAX);
+    match answers.find(|errno| *errno != Some(Errno::ECANCELED)) {
+        Some(Some(Errno::ENOTCONN | Errno::ECONNABORTED)) => {
             tracing::info!(dir = %dir.display(), "clearing a mount whose daemon is gone");
             detach(dir, When::Now)
         }

@@ -7,6 +7,17 @@ use std::path::PathBuf;
 
 /// How many threads answer one mount. More gain nothing for one client and cost memory.
 const THREADS: usize = 4;
+/// The option that says which way requests come.
+const TRANSPORT: &str = "transport";
+
+/// Which way requests come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Transport {
+    /// `io_uring` where the kernel has it enabled, else fuser.
+    Auto,
+    Fuser,
+    IoUring,
+}
 
 /// How a mount is to be made.
 #[derive(Debug, Clone)]
@@ -32,10 +43,26 @@ impl MountOptions {
             plain: Vec::new(),
         };
         for (name, value) in &self.extra {
-            set.take(name, value.as_deref())?;
+            if name != TRANSPORT {
+                set.take(name, value.as_deref())?;
+            }
         }
         let kernel_decides = self.kernel_decides(set.allow_other);
         Ok(set.config(kernel_decides))
+    }
+
+    /// Which way requests are to come; the last one said counts.
+    pub(super) fn transport(&self) -> Result<Transport> {
+        let mut said = self.extra.iter().filter(|(name, _)| name == TRANSPORT);
+        match said.next_back().map(|(_, value)| value.as_deref()) {
+            None | Some(Some("auto")) => Ok(Transport::Auto),
+            Some(Some("fuser")) => Ok(Transport::Fuser),
+            Some(Some("io_uring")) => Ok(Transport::IoUring),
+            Some(_) => fail(
+                Kind::Invalid,
+                "mount option transport: say `auto`, `fuser` or `io_uring`",
+            ),
+        }
     }
 
     /// Whether the kernel checks modes on every walk. Not where strangers act as the mount's user: only the engine knows.
@@ -73,7 +100,7 @@ impl Settings {
                     Kind::Invalid,
                     format!(
                         "mount option {name:?} is not known: there are ro, rw, allow_other, noatime, noexec, nodev, \
-                         nosuid and sync"
+                         nosuid, sync and transport"
                     ),
                 );
             }
@@ -157,6 +184,26 @@ mod tests {
         assert!(
             refused.message().contains("\"writeback\"") && refused.message().contains("noatime")
         );
+    }
+
+    #[test]
+    fn the_transport_is_one_of_three_and_auto_when_nobody_says() {
+        let said = |values: &[Option<&str>]| {
+            let extra = values
+                .iter()
+                .map(|v| ("transport".to_owned(), v.map(str::to_owned)));
+            let options = MountOptions {
+                extra: extra.collect(),
+                ..single(&[])
+            };
+            options.config(false).and_then(|_| options.transport())
+        };
+        assert_eq!(said(&[]).unwrap(), Transport::Auto);
+        assert_eq!(said(&[Some("fuser")]).unwrap(), Transport::Fuser);
+        let last = said(&[Some("fuser"), Some("io_uring")]);
+        assert_eq!(last.unwrap(), Transport::IoUring);
+        assert_eq!(said(&[Some("pigeon")]).unwrap_err().kind(), Kind::Invalid);
+        assert_eq!(said(&[None]).unwrap_err().kind(), Kind::Invalid);
     }
 
     #[test]

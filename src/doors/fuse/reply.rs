@@ -1,71 +1,95 @@
-//! Replies that need nothing but the result: what went well in the kernel's form, what did not as its errno.
+//! Answers on their way back through fuser.
 
-use super::errno::{self, report};
+use super::answer::{Answer, Blocks, Entry, NAME_LEN, Opened, Shown, Sized};
+use super::door::GENERATION;
 use super::numbers::BLOCK_SIZE;
-use crate::core::{Error, Kind, Result};
-use crate::fs::StatFs;
-use fuser::{Errno, ReplyData, ReplyEmpty, ReplyLseek, ReplyStatfs, ReplyWrite, ReplyXattr};
+use fuser::{
+    FileHandle, ReplyAttr, ReplyCreate, ReplyData, ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen,
+    ReplyStatfs, ReplyWrite, ReplyXattr,
+};
 
-/// The longest name (NAME_MAX).
-const NAME_LEN: u32 = 255;
-
-/// Answers a call that gives nothing back.
-pub(super) fn done(call: &'static str, done: Result<()>, reply: ReplyEmpty) {
+pub(super) fn done(done: Answer<()>, reply: ReplyEmpty) {
     match done {
         Ok(()) => reply.ok(),
-        Err(e) => reply.error(report(call, &e)),
+        Err(e) => reply.error(e),
     }
 }
 
-pub(super) fn bytes(call: &'static str, bytes: Result<impl AsRef<[u8]>>, reply: ReplyData) {
+pub(super) fn entry(entry: Answer<Entry>, reply: ReplyEntry) {
+    match entry {
+        Ok(e) => reply.entry_with_ttls(&e.attr_ttl, &e.name_ttl, &e.attr, GENERATION),
+        Err(e) => reply.error(e),
+    }
+}
+
+pub(super) fn attr(shown: Answer<Shown>, reply: ReplyAttr) {
+    match shown {
+        Ok(shown) => reply.attr(&shown.ttl, &shown.attr),
+        Err(e) => reply.error(e),
+    }
+}
+
+pub(super) fn opened(opened: Answer<Opened>, reply: ReplyOpen) {
+    match opened {
+        Ok(o) => reply.opened(FileHandle(o.handle.0), o.flags),
+        Err(e) => reply.error(e),
+    }
+}
+
+pub(super) fn created(created: Answer<(Entry, Opened)>, reply: ReplyCreate) {
+    match created {
+        Ok((e, o)) => reply.created(
+            &e.attr_ttl,
+            &e.attr,
+            GENERATION,
+            FileHandle(o.handle.0),
+            o.flags,
+        ),
+        Err(e) => reply.error(e),
+    }
+}
+
+pub(super) fn bytes(bytes: Answer<impl AsRef<[u8]>>, reply: ReplyData) {
     match bytes {
         Ok(bytes) => reply.data(bytes.as_ref()),
-        Err(e) => reply.error(report(call, &e)),
+        Err(e) => reply.error(e),
     }
 }
 
-/// Answers getxattr(2) and listxattr(2): with room for nothing, the length is the answer.
-pub(super) fn sized(call: &'static str, bytes: Result<Vec<u8>>, room: u32, reply: ReplyXattr) {
-    match bytes {
-        Ok(bytes) => match u32::try_from(bytes.len()) {
-            Ok(len) if room == 0 => reply.size(len),
-            Ok(len) if len <= room => reply.data(&bytes),
-            _ => reply.error(errno::of(Kind::Range)),
-        },
-        Err(e) => reply.error(report(call, &e)),
+pub(super) fn sized(sized: Answer<Sized>, reply: ReplyXattr) {
+    match sized {
+        Ok(Sized::Length(len)) => reply.size(len),
+        Ok(Sized::Bytes(bytes)) => reply.data(&bytes),
+        Err(e) => reply.error(e),
     }
 }
 
-/// Answers how many bytes went.
-pub(super) fn written(call: &'static str, count: Result<u64>, reply: ReplyWrite) {
-    let too_many = |e| Error::new(Kind::TooLarge, "more bytes than a reply can say").caused_by(e);
-    match count.and_then(|n| u32::try_from(n).map_err(too_many)) {
+pub(super) fn written(count: Answer<u32>, reply: ReplyWrite) {
+    match count {
         Ok(n) => reply.written(n),
-        Err(e) => reply.error(report(call, &e)),
+        Err(e) => reply.error(e),
     }
 }
 
-/// Answers lseek(2), for which "behind the end" is ENXIO and not ERANGE.
-pub(super) fn sought(found: Result<u64>, reply: ReplyLseek) {
-    match found.map(i64::try_from) {
-        Ok(Ok(offset)) => reply.offset(offset),
-        Ok(Err(_)) => reply.error(Errno::EOVERFLOW),
-        Err(e) if e.kind() == Kind::Range => reply.error(Errno::ENXIO),
-        Err(e) => reply.error(report("lseek", &e)),
+pub(super) fn sought(found: Answer<i64>, reply: ReplyLseek) {
+    match found {
+        Ok(offset) => reply.offset(offset),
+        Err(e) => reply.error(e),
     }
 }
 
-/// Answers statfs(2), in blocks.
-pub(super) fn statfs(space: &StatFs, reply: ReplyStatfs) {
-    let blocks = |bytes: u64| bytes / u64::from(BLOCK_SIZE);
-    reply.statfs(
-        blocks(space.total),
-        blocks(space.free),
-        blocks(space.available),
-        space.files,
-        space.files_free,
-        BLOCK_SIZE,
-        NAME_LEN,
-        BLOCK_SIZE,
-    );
+pub(super) fn statfs(blocks: Answer<Blocks>, reply: ReplyStatfs) {
+    match blocks {
+        Ok(b) => reply.statfs(
+            b.total,
+            b.free,
+            b.available,
+            b.files,
+            b.files_free,
+            BLOCK_SIZE,
+            NAME_LEN,
+            BLOCK_SIZE,
+        ),
+        Err(e) => reply.error(e),
+    }
 }

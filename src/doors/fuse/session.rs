@@ -5,15 +5,16 @@ use std::io;
 use std::time::Duration;
 
 /// The largest read, write and read-ahead (`fs.fuse.max_pages_limit` is 256 pages).
-const TRANSFER_MAX: u32 = 1 << 20;
+pub(super) const TRANSFER_MAX: u32 = 1 << 20;
 /// How many read-aheads and asynchronous requests may be under way.
 const BACKGROUND_MAX: u16 = 64;
 
 /// Asks for what the kernel offers of the features that this door is written for. Not among them: the write-back cache,
 /// which would keep changes from other doors; locks, which the kernel keeps itself for one host; and ATOMIC_O_TRUNC,
-/// with which a running program would be cut before the kernel says ETXTBSY.
-pub(super) fn configure(config: &mut KernelConfig) -> io::Result<()> {
-    let wanted = InitFlags::FUSE_ASYNC_READ
+/// with which a running program would be cut before the kernel says ETXTBSY. Who asks for `rings` must bring them: the
+/// kernel lets no request through before.
+pub(super) fn configure(config: &mut KernelConfig, rings: bool) -> io::Result<()> {
+    let mut wanted = InitFlags::FUSE_ASYNC_READ
         | InitFlags::FUSE_BIG_WRITES
         | InitFlags::FUSE_MAX_PAGES
         | InitFlags::FUSE_PARALLEL_DIROPS
@@ -21,6 +22,9 @@ pub(super) fn configure(config: &mut KernelConfig) -> io::Result<()> {
         | InitFlags::FUSE_READDIRPLUS_AUTO
         | InitFlags::FUSE_CACHE_SYMLINKS
         | InitFlags::FUSE_HANDLE_KILLPRIV_V2;
+    if rings {
+        wanted |= InitFlags::FUSE_OVER_IO_URING;
+    }
     let available = wanted & config.capabilities();
     let refused = |_| io::Error::other("the kernel refuses what it offered");
     config.add_capabilities(available).map_err(refused)?;

@@ -1,0 +1,90 @@
+//! Requests about open files.
+
+use super::answer::{Answer, Opened, Sender, answer, sought, written};
+use super::door::Door;
+use super::open;
+use crate::core::{HandleId, Kind, error::fail};
+use bytes::Bytes;
+use fuser::{INodeNo, WriteFlags};
+
+/// The most that one copy may report back: its reply has 32 bits; whole pages.
+const COPY_MAX: u64 = 0xffff_f000;
+
+impl Door {
+    pub(super) fn open(&self, who: Sender, ino: INodeNo, bits: i32) -> Answer<Opened> {
+        let (caller, ino) = self.node(who, ino);
+        let flags = open::flags(bits);
+        let handle = answer("open", self.engine.open(&caller, ino, flags))?;
+        let flags = open::reply(flags, self.engine.is_computed(ino));
+        Ok(Opened { handle, flags })
+    }
+
+    pub(super) fn read(&self, handle: HandleId, offset: u64, size: u32) -> Answer<Bytes> {
+        answer("read", self.engine.read(handle, offset, size as usize))
+    }
+
+    pub(super) fn write(
+        &self,
+        who: Sender,
+        handle: HandleId,
+        (offset, data): (u64, &[u8]),
+        flags: WriteFlags,
+    ) -> Answer<u32> {
+        let caller = self.callers.of(who);
+        // A page of a memory map goes where it belongs, even through a handle that appends.
+        let wrote = if flags.contains(WriteFlags::FUSE_WRITE_CACHE) {
+            self.engine.write_page(&caller, handle, offset, data)
+        } else {
+            self.engine.write(&caller, handle, offset, data)
+        };
+        written("write", wrote.map(|n| n as u64))
+    }
+
+    pub(super) fn flush(&self, who: Sender, handle: HandleId) -> Answer<()> {
+        let caller = self.callers.of(who);
+        answer("flush", self.engine.flush(&caller, handle))
+    }
+
+    pub(super) fn release(&self, who: Sender, handle: HandleId) -> Answer<()> {
+        let caller = self.callers.of(who);
+        answer("release", self.engine.release(&caller, handle))
+    }
+
+    pub(super) fn fsync(&self, who: Sender, handle: HandleId) -> Answer<()> {
+        let caller = self.callers.of(who);
+        answer("fsync", self.engine.fsync(&caller, handle))
+    }
+
+    pub(super) fn fallocate(
+        &self,
+        who: Sender,
+        handle: HandleId,
+        (offset, length): (u64, u64),
+        mode: i32,
+    ) -> Answer<()> {
+        let caller = self.callers.of(who);
+        let what = open::allocate(mode);
+        let room = what.and_then(|w| self.engine.allocate(&caller, handle, offset, length, w));
+        answer("fallocate", room)
+    }
+
+    pub(super) fn lseek(&self, handle: HandleId, offset: i64, whence: i32) -> Answer<i64> {
+        sought(open::offset(offset).and_then(|offset| match whence {
+            libc::SEEK_DATA => self.engine.seek_data(handle, offset),
+            libc::SEEK_HOLE => self.engine.seek_hole(handle, offset),
+            other => fail(Kind::Invalid, format!("lseek whence {other}")),
+        }))
+    }
+
+    pub(super) fn copy_file_range(
+        &self,
+        who: Sender,
+        from: (HandleId, u64),
+        to: (HandleId, u64),
+        len: u64,
+    ) -> Answer<u32> {
+        let caller = self.callers.of(who);
+        let copied = self.engine.copy_range(&caller, from, to, len.min(COPY_MAX));
+        written("copy_file_range", copied)
+    }
+}

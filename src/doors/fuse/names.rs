@@ -1,0 +1,146 @@
+//! Requests about names in directories, each one call of the engine.
+
+use super::answer::{Answer, Entry, Opened, Sender, answer};
+use super::door::{Door, missing, name};
+use super::errno::report;
+use super::open;
+use crate::core::{Kind, Result};
+use crate::meta::Node;
+use fuser::{FopenFlags, INodeNo, RenameFlags};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::sync::Arc;
+
+impl Door {
+    /// A name that does not exist is an answer too, which spares the next question.
+    pub(super) fn lookup(&self, who: Sender, parent: INodeNo, child: &OsStr) -> Answer<Entry> {
+        let caller = self.callers.of(who);
+        let parent = self.numbers.ino(parent);
+        match name(child).and_then(|n| self.engine.lookup(&caller, parent, &n)) {
+            Ok(node) => Ok(Entry {
+                attr: self.numbers.attr(&node),
+                attr_ttl: self.attr_ttl(&node),
+                name_ttl: self.entry_ttl(parent, child.as_bytes(), &node),
+            }),
+            Err(e)
+                if e.kind() == Kind::NotFound
+                    && caller.tenant.is_some()
+                    && self.keeps_absence(parent) =>
+            {
+                Ok(missing())
+            }
+            Err(e) => Err(report("lookup", &e)),
+        }
+    }
+
+    pub(super) fn mknod(
+        &self,
+        who: Sender,
+        parent: INodeNo,
+        child: &OsStr,
+        mode: u32,
+        rdev: u32,
+    ) -> Answer<Entry> {
+        let new = self.place(who, parent, child).and_then(|(c, dir, n)| {
+            let (kind, mode) = (open::node_kind(mode)?, mode & 0o7777);
+            self.engine.mknod(&c, dir, &n, kind, mode, rdev)
+        });
+        self.made("mknod", new)
+    }
+
+    pub(super) fn mkdir(
+        &self,
+        who: Sender,
+        parent: INodeNo,
+        child: &OsStr,
+        mode: u32,
+    ) -> Answer<Entry> {
+        let place = self.place(who, parent, child);
+        let new = place.and_then(|(c, dir, n)| self.engine.mkdir(&c, dir, &n, mode & 0o7777));
+        self.made("mkdir", new)
+    }
+
+    pub(super) fn symlink(
+        &self,
+        who: Sender,
+        parent: INodeNo,
+        child: &OsStr,
+        target: &OsStr,
+    ) -> Answer<Entry> {
+        let target = target.as_bytes();
+        let place = self.place(who, parent, child);
+        let new = place.and_then(|(c, dir, n)| self.engine.symlink(&c, dir, &n, target));
+        self.made("symlink", new)
+    }
+
+    pub(super) fn link(
+        &self,
+        who: Sender,
+        ino: INodeNo,
+        new_parent: INodeNo,
+        child: &OsStr,
+    ) -> Answer<Entry> {
+        let (place, ino) = (self.place(who, new_parent, child), self.numbers.ino(ino));
+        let new = place.and_then(|(c, dir, n)| self.engine.link(&c, ino, dir, &n));
+        self.made("link", new)
+    }
+
+    pub(super) fn create(
+        &self,
+        who: Sender,
+        parent: INodeNo,
+        child: &OsStr,
+        mode: u32,
+        bits: i32,
+    ) -> Answer<(Entry, Opened)> {
+        let (flags, mode) = (open::flags(bits), mode & 0o7777);
+        let place = self.place(who, parent, child);
+        let new = place.and_then(|(c, dir, n)| self.engine.create(&c, dir, &n, mode, flags));
+        let (node, handle) = answer("create", new)?;
+        // Even a handle that only reads is flushed: the new file enters the tables at its close(2).
+        let flags = FopenFlags::FOPEN_KEEP_CACHE;
+        Ok((self.entry(&node), Opened { handle, flags }))
+    }
+
+    pub(super) fn unlink(&self, who: Sender, parent: INodeNo, child: &OsStr) -> Answer<()> {
+        let place = self.place(who, parent, child);
+        let gone = place.and_then(|(c, dir, n)| self.engine.unlink(&c, dir, &n));
+        answer("unlink", gone)
+    }
+
+    pub(super) fn rmdir(&self, who: Sender, parent: INodeNo, child: &OsStr) -> Answer<()> {
+        let place = self.place(who, parent, child);
+        let gone = place.and_then(|(c, dir, n)| self.engine.rmdir(&c, dir, &n));
+        answer("rmdir", gone)
+    }
+
+    pub(super) fn rename(
+        &self,
+        who: Sender,
+        (parent, from): (INodeNo, &OsStr),
+        (new_parent, to): (INodeNo, &OsStr),
+        flags: RenameFlags,
+    ) -> Answer<()> {
+        let from = self.place(who, parent, from);
+        let moved = from.and_then(|(caller, dir, name)| {
+            let (_, to_dir, to_name) = self.place(who, new_parent, to)?;
+            let mode = open::rename(flags)?;
+            self.engine
+                .rename(&caller, (dir, &name), (to_dir, &to_name), mode)
+        });
+        answer("rename", moved)
+    }
+
+    /// Answers a call that made a name.
+    fn made(&self, call: &'static str, made: Result<Arc<Node>>) -> Answer<Entry> {
+        Ok(self.entry(&*answer(call, made)?))
+    }
+
+    fn entry(&self, node: &Node) -> Entry {
+        Entry {
+            attr: self.numbers.attr(node),
+            attr_ttl: self.attr_ttl(node),
+            name_ttl: self.ttl(node.ino),
+        }
+    }
+}
