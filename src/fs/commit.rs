@@ -27,6 +27,8 @@ pub struct Change<'a> {
     /// Nodes whose last name went: they live on while they are open.
     unlinked: Vec<Arc<Node>>,
     births: Vec<Ino>,
+    new: Vec<(Ino, bool)>,
+    attributes: Vec<Ino>,
     contents: Vec<Ino>,
 }
 
@@ -80,6 +82,8 @@ impl Engine {
             lost: Vec::new(),
             unlinked: Vec::new(),
             births: Vec::new(),
+            new: Vec::new(),
+            attributes: Vec::new(),
             contents: Vec::new(),
         };
         let out = f(&mut change)?;
@@ -141,6 +145,7 @@ impl Change<'_> {
     pub(super) fn insert(&mut self, mut new: Node) {
         new.began = self.op();
         self.add_state(new.sum());
+        self.new.push((new.ino, new.is_dir()));
         self.put(new);
     }
 
@@ -197,8 +202,8 @@ impl Change<'_> {
         self.edits.push(Edit::NodePast(Arc::new(old.clone()), op));
         self.edits.push(Edit::NodeGone(old.ino));
         self.add_state(old.sum().wrapping_neg());
-        for x in self.engine.store.xattrs(old.ino)? {
-            self.end_xattr(&x);
+        for x in self.engine.xattrs(old.ino)?.iter() {
+            self.end_xattr(x);
         }
         self.unlinked.push(Arc::new(Node {
             nlink: 0,
@@ -241,11 +246,13 @@ impl Change<'_> {
 
     pub(super) fn add_xattr(&mut self, new: Xattr) {
         self.add_state(new.sum());
+        self.attributes.push(new.ino);
         self.edits.push(Edit::Xattr(Arc::new(new)));
     }
 
     pub(super) fn end_xattr(&mut self, old: &Arc<Xattr>) {
         let op = self.op();
+        self.attributes.push(old.ino);
         self.edits.push(Edit::XattrEnded(old.clone(), op));
         self.add_state(old.sum().wrapping_neg());
     }
@@ -360,6 +367,8 @@ impl Change<'_> {
             nodes: self.nodes.into_iter().collect(),
             entries: self.entries,
             lost: self.lost,
+            born: self.new,
+            attributes: self.attributes,
         };
         self.engine.publish(delta, self.unlinked, &self.births);
         self.engine.events.log_grew(self.tenant, self.head.op);

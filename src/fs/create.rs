@@ -306,6 +306,9 @@ impl Change<'_> {
         if !self.engine.transient.children(dir, 0).is_empty() {
             return Ok(false);
         }
-        Ok(!self.engine.store.has_any(dir)?)
+        match self.engine.cache.is_empty(dir) {
+            Some(known) => Ok(known),
+            None => Ok(!self.engine.store.has_any(dir)?),
+        }
     }
 }

@@ -143,6 +143,10 @@ impl Engine {
         let began = self.cache.reading();
         let rows = self.store.list(dir, after, PAGE)?;
         self.cache.fill_page(began, &rows);
+        if after == 0 && rows.len() < PAGE as usize {
+            let names = rows.iter().map(|(e, _)| e.name.clone()).collect();
+            self.cache.fill_dir(began, dir, names);
+        }
         let shown = |(e, n): (Arc<Entry>, Found)| DirEntry {
             cookie: e.cookie,
             name: e.name.clone(),

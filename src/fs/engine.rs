@@ -10,7 +10,7 @@ use crate::blob::Blobs;
 use crate::core::{Clock, Config, Error, Ino, Kind, Name, Result, Time};
 use crate::db::Db;
 use crate::meta::cache::{Cache, Place};
-use crate::meta::{Edit, Edits, Entry, Node, Store, tenant};
+use crate::meta::{Edit, Edits, Entry, Node, Store, Xattr, tenant};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -140,6 +140,21 @@ impl Engine {
         Ok(found)
     }
 
+    /// All extended attributes of a node, by name.
+    pub(super) fn xattrs(&self, ino: Ino) -> Result<Arc<[Arc<Xattr>]>> {
+        if let Some(known) = self.cache.xattrs(ino) {
+            return Ok(known);
+        }
+        if self.transient.birth(ino).is_some() {
+            // Whoever gives it one brings it to the tables first.
+            return Ok(Arc::new([]));
+        }
+        let began = self.cache.reading();
+        let all: Arc<[_]> = self.store.xattrs(ino)?.into();
+        self.cache.fill_xattrs(began, ino, all.clone());
+        Ok(all)
+    }
+
     /// What a name stands for, files that are still being created included.
     pub(super) fn child(&self, parent: Ino, name: &Name) -> Result<Option<Ino>> {
         let place = Place {
@@ -157,6 +172,9 @@ impl Engine {
             return Ok(known);
         }
         let began = self.cache.reading();
+        if self.cache.is_absent(&place) {
+            return Ok(None);
+        }
         let found = self.store.entry(&place)?;
         self.cache.fill_entry(began, place, found.clone());
         Ok(found)

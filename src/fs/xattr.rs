@@ -33,7 +33,8 @@ impl Engine {
         if view::is_view(ino) {
             return Err(absent());
         }
-        let found = self.store.xattr(ino, name)?;
+        let all = self.xattrs(ino)?;
+        let found = all.iter().find(|x| x.name == name);
         found.map(|x| x.value.clone()).ok_or_else(absent)
     }
 
@@ -43,7 +44,7 @@ impl Engine {
         if view::is_view(ino) {
             return Ok(Vec::new());
         }
-        let all = self.store.xattrs(ino)?;
+        let all = self.xattrs(ino)?;
         let shown = |n: &Vec<u8>| !n.starts_with(b"trusted.") || caller.is_root();
         Ok(all.iter().map(|x| x.name.clone()).filter(shown).collect())
     }

@@ -3,11 +3,16 @@
 //! A value that was read from the database may only enter while nothing has been published since the read
 //! began; otherwise it could be older than what a change has just put here.
 
-use super::{Entry, Node};
+use super::whole::Whole;
+use super::{Entry, Node, Xattr};
 use crate::core::{Ino, Name};
 use parking_lot::Mutex;
 use quick_cache::sync::Cache as Map;
+use std::collections::HashSet;
 use std::sync::Arc;
+
+/// Attributes of a node that are kept, in bytes together.
+const XATTRS_MAX: usize = 1024;
 
 /// A directory and a name in it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -25,6 +30,10 @@ pub struct Delta {
     pub entries: Vec<(Place, Option<Arc<Entry>>)>,
     /// Names that nodes lost.
     pub lost: Vec<(Place, Ino)>,
+    /// Nodes that are new, and whether they are directories: without attributes and entries.
+    pub born: Vec<(Ino, bool)>,
+    /// Nodes whose extended attributes changed.
+    pub attributes: Vec<Ino>,
 }
 
 /// The cache of one database.
@@ -32,6 +41,9 @@ pub struct Cache {
     nodes: Map<Ino, Option<Arc<Node>>>,
     entries: Map<Place, Option<Arc<Entry>>>,
     places: Map<Ino, Arc<Place>>,
+    /// All extended attributes of a node, where they are few.
+    xattrs: Map<Ino, Arc<[Arc<Xattr>]>>,
+    whole: Whole,
     published: Mutex<u64>,
 }
 
@@ -42,6 +54,8 @@ impl Cache {
             nodes: Map::new(capacity),
             entries: Map::new(capacity),
             places: Map::new(capacity),
+            xattrs: Map::new(capacity),
+            whole: Whole::new(capacity),
             published: Mutex::new(0),
         }
     }
@@ -57,6 +71,23 @@ impl Cache {
 
     pub fn entry(&self, place: &Place) -> Option<Option<Arc<Entry>>> {
         self.entries.get(place)
+    }
+
+    /// Whether it is known without asking that a name stands for nothing.
+    pub fn is_absent(&self, place: &Place) -> bool {
+        self.whole
+            .ask(place.parent, |names| !names.contains(&place.name))
+            .unwrap_or(false)
+    }
+
+    /// Whether a directory has no entries, where that is known without asking.
+    pub fn is_empty(&self, dir: Ino) -> Option<bool> {
+        self.whole.ask(dir, HashSet::is_empty)
+    }
+
+    /// All extended attributes of a node, by name.
+    pub fn xattrs(&self, ino: Ino) -> Option<Arc<[Arc<Xattr>]>> {
+        self.xattrs.get(&ino)
     }
 
     /// Where a node was last seen. May be one of several names.
@@ -93,6 +124,22 @@ impl Cache {
         }
     }
 
+    /// Takes over all names of a directory.
+    pub fn fill_dir(&self, began: u64, dir: Ino, names: HashSet<Name>) {
+        let gate = self.published.lock();
+        if *gate == began {
+            self.whole.insert(dir, names);
+        }
+    }
+
+    pub fn fill_xattrs(&self, began: u64, ino: Ino, all: Arc<[Arc<Xattr>]>) {
+        let size: usize = all.iter().map(|x| x.name.len() + x.value.len()).sum();
+        let gate = self.published.lock();
+        if *gate == began && size <= XATTRS_MAX {
+            self.xattrs.insert(ino, all);
+        }
+    }
+
     fn know(&self, place: Place, entry: Option<Arc<Entry>>) {
         if let Some(entry) = &entry {
             self.places.insert(entry.ino, Arc::new(place.clone()));
@@ -104,10 +151,24 @@ impl Cache {
     pub fn publish(&self, delta: Delta) {
         let mut gate = self.published.lock();
         *gate += 1;
+        for (ino, is_dir) in delta.born {
+            self.xattrs.insert(ino, Arc::new([]));
+            if is_dir {
+                self.whole.insert(ino, HashSet::new());
+            }
+        }
         for (ino, node) in delta.nodes {
+            if node.is_none() {
+                self.xattrs.remove(&ino);
+                self.whole.forget(ino);
+            }
             self.nodes.insert(ino, node);
         }
+        for ino in delta.attributes {
+            self.xattrs.remove(&ino);
+        }
         for (place, entry) in delta.entries {
+            self.whole.note(&place, entry.is_some());
             self.know(place, entry);
         }
         // Last: one change may give a name and take it away.
@@ -133,5 +194,7 @@ impl Cache {
         self.nodes.clear();
         self.entries.clear();
         self.places.clear();
+        self.xattrs.clear();
+        self.whole.clear();
     }
 }

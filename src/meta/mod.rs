@@ -8,6 +8,7 @@ pub mod entry;
 pub mod xattr;
 pub mod tenant;
 pub mod log;
+mod whole;
 pub mod cache;
 pub mod draft;
 pub mod edit;

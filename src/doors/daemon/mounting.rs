@@ -154,6 +154,7 @@ impl Daemon {
         self.mounts
             .lock()
             .values()
+            .filter(|live| live.mounted.is_alive())
             .map(|live| self.info(live))
             .collect()
     }
