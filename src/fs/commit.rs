@@ -345,6 +345,9 @@ impl Change<'_> {
     }
 
     fn commit(mut self) -> Result<Vec<Event>> {
+        if self.edits.list.is_empty() {
+            return Ok(Vec::new());
+        }
         self.edits.push(Edit::Head(self.tenant, self.head));
         self.edits.push(self.engine.ids_taken());
         self.engine.store.commit(std::mem::take(&mut self.edits))?;
