@@ -102,6 +102,28 @@ fn after_a_cut_the_store_is_what_it_was_after_some_operation() {
 }
 
 #[test]
+fn what_a_killed_process_wrote_is_durable_once_the_next_one_has_synced() {
+    let mut dice = Dice::new("killed, then cut");
+    for _ in 0..8 {
+        let drive = Drive::new();
+        let (blob, tree) = (dice.bytes(200_000), dice.bytes(2_500_000));
+        let killed = Volume::open(&drive.data()).unwrap();
+        killed.put("blob", &blob, false).unwrap();
+        killed.put("tree", &tree, false).unwrap();
+        let before = killed.tree("");
+        drop(killed);
+        let next = Volume::open(&drive.data()).unwrap();
+        next.sync().unwrap();
+        drop(next);
+        drive.forget_unsynced(&mut dice);
+        drive.spin_up();
+        let volume = Volume::open(&drive.data()).unwrap();
+        volume.assert_sound();
+        assert_eq!(volume.tree(""), before);
+    }
+}
+
+#[test]
 fn a_first_start_that_was_cut_is_finished_by_the_next_one() {
     let mut dice = Dice::new("first start");
     let starts = {

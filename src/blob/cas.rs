@@ -38,6 +38,20 @@ impl Cas {
         absent_is_none(std::fs::read(self.path(hash)), "read", hash)
     }
 
+    /// Says whether there is a file with the bytes that its name promises, and counts it among those to be synced.
+    pub(super) fn holds(&self, hash: &Hash) -> Result<bool> {
+        if self.read(hash)?.is_none_or(|b| Hash::of(&b) != *hash) {
+            return Ok(false);
+        }
+        if self.unsynced.is_full() {
+            self.sync()?;
+        }
+        let path = self.path(hash);
+        self.unsynced.add_dir(&self.dir);
+        self.unsynced.add(*hash, File::open(&path)?, path.parent());
+        Ok(true)
+    }
+
     /// Removes a blob's file; one that is gone already is fine.
     pub(super) fn remove(&self, hash: &Hash) -> Result<()> {
         absent_is_none(std::fs::remove_file(self.path(hash)), "remove", hash).map(|_| ())

@@ -98,22 +98,25 @@ impl Store {
         let payload = edits.encode()?;
         let waiting = self.shared.commit(&payload, edits)?;
         if waiting == 1 || waiting == GATHER {
-            self.rouse(waiting == GATHER)?;
+            self.rouse(waiting == GATHER);
         }
         Ok(())
     }
 
-    fn rouse(&self, hurry: bool) -> Result<()> {
+    fn rouse(&self, hurry: bool) {
         let mut applier = self.applier.lock();
         if applier.is_none() {
             let shared = self.shared.clone();
-            *applier = Some(thread::spawn("nexus-apply", move || shared.run())?);
+            match thread::spawn("nexus-apply", move || shared.run()) {
+                Ok(thread) => *applier = Some(thread),
+                // The change is made; whoever reads the database, or makes too many, applies what waits.
+                Err(e) => tracing::error!("no thread to apply changes: {e}"),
+            }
         }
         let mut work = self.shared.work.lock();
         work.waiting = true;
         work.hurry |= hurry;
         self.shared.wake.notify_one();
-        Ok(())
     }
 
     /// Makes everything committed so far survive a power cut. Callers that wait at the same time share one sync.
