@@ -59,6 +59,8 @@ pub(super) struct Pending {
     queue: VecDeque<(Lsn, Arc<Edits>)>,
     weight: usize,
     newest: Lsn,
+    /// The newest change that the database has.
+    applied: Lsn,
 }
 
 impl Pending {
@@ -66,6 +68,7 @@ impl Pending {
     pub(super) fn after(newest: Lsn) -> Self {
         Self {
             newest,
+            applied: newest,
             ..Self::default()
         }
     }
@@ -173,6 +176,11 @@ impl Pending {
         self.newest
     }
 
+    /// The newest change that the database has.
+    pub(super) fn last_applied(&self) -> Lsn {
+        self.applied
+    }
+
     /// Whether anything waits that is no newer than `lsn`.
     pub(super) fn oldest_is_upto(&self, lsn: Lsn) -> bool {
         self.queue.front().is_some_and(|(oldest, _)| *oldest <= lsn)
@@ -191,6 +199,7 @@ impl Pending {
 
     /// Forgets what the database has now.
     pub(super) fn applied(&mut self, upto: Lsn) {
+        self.applied = self.applied.max(upto);
         while let Some((_, edits)) = self.queue.pop_front_if(|(lsn, _)| *lsn <= upto) {
             for edit in &edits.list {
                 self.weight -= weight(edit);

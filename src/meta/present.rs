@@ -8,6 +8,9 @@ use crate::core::{Ino, Name, Result};
 use std::collections::HashMap;
 use std::sync::Arc;
 
+/// How often a page is read beside the thread that applies before that has to wait.
+const TRIES: u32 = 3;
+
 /// Entries with their nodes, in the order of their cookies.
 pub(super) type Listing = Vec<(Arc<Entry>, Arc<Node>)>;
 
@@ -53,6 +56,20 @@ impl Store {
 
     /// One page of a directory in the order of its cookies, with the nodes' attributes: fewer than `limit` at the end only.
     pub fn list(&self, dir: Ino, after: u64, limit: u32) -> Result<Listing> {
+        let applied = || self.shared().pending.read().last_applied();
+        for _ in 0..TRIES {
+            let before = applied();
+            let page = self.list_once(dir, after, limit)?;
+            // Else a node may have gone from what waits to the database behind the state of it that was read.
+            if applied() == before {
+                return Ok(page);
+            }
+        }
+        let _still = self.shared().applying.lock();
+        self.list_once(dir, after, limit)
+    }
+
+    fn list_once(&self, dir: Ino, after: u64, limit: u32) -> Result<Listing> {
         let changed = self.shared().pending.read().dir(dir);
         let (mut page, end) = self.list_stored(dir, after, limit, &changed)?;
         for new in changed.into_values().flatten() {

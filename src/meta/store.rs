@@ -47,7 +47,7 @@ pub(super) struct Shared {
     /// From the journal to the table in memory: one change at a time, in one order.
     gate: Mutex<()>,
     /// One batch at a time.
-    applying: Mutex<()>,
+    pub(super) applying: Mutex<()>,
     work: Mutex<Work>,
     wake: Condvar,
 }

@@ -147,3 +147,36 @@ fn tree(w: &World) -> Vec<(String, Option<Vec<u8>>)> {
     all.sort();
     all
 }
+
+/// semantics.md §5: "When a system call or API call has returned, everybody sees its effect"
+#[test]
+fn a_listing_beside_the_thread_that_applies_shows_what_was_closed() {
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+    let w = World::new();
+    w.write(&alice(), "/workspace/f", b"").unwrap();
+    let (closed, ended) = (AtomicU64::new(0), AtomicBool::new(false));
+    std::thread::scope(|s| {
+        s.spawn(|| {
+            for n in 1..8000_usize {
+                w.write(&alice(), "/workspace/f", &n.to_le_bytes()).unwrap();
+                closed.store(n as u64, SeqCst);
+            }
+            ended.store(true, SeqCst);
+        });
+        s.spawn(|| {
+            while !ended.load(SeqCst) {
+                w.engine().store().settle().unwrap();
+            }
+        });
+        while !ended.load(SeqCst) {
+            w.engine().drop_caches();
+            let before = closed.load(SeqCst);
+            let dir = w.workspace();
+            let listed = w.engine().list(&alice(), dir).unwrap();
+            // Truncated or written further meanwhile; but never what it was before.
+            let version = listed[0].node.version;
+            assert!(version > before, "version {version}, {before} were closed");
+        }
+    });
+    w.assert_sound();
+}
