@@ -3,7 +3,7 @@
 //! Budget: the bytes once into the journal, one sync that all who wait share; nothing is hashed, whatever the file's size.
 
 use super::engine::Engine;
-use super::handle::{OpenFile, Writing};
+use super::handle::{Handle, OpenFile, Source, Writing};
 use crate::blob::Working;
 use crate::core::{Caller, Ino, Result};
 use crate::meta::draft::{self, Author, Draft};
@@ -51,6 +51,28 @@ impl Engine {
         self.store.commit(edits)?;
         writing.working.hardened();
         Ok(())
+    }
+
+    /// Keeps a closed file that could not become a version, if bytes of it were synced: those nobody may lose.
+    pub(super) fn keep_drafted(&self, handle: Option<Arc<Handle>>) {
+        if let Some(handle) = handle
+            && let Source::Stored(held) = &handle.source
+            && held.file.state.lock().drafted > 0
+        {
+            self.files.unsealed.lock().push(handle);
+        }
+    }
+
+    /// Tries again to make versions of the files that were kept.
+    pub(super) fn retry_unsealed(&self) {
+        for handle in std::mem::take(&mut *self.files.unsealed.lock()) {
+            if let Source::Stored(held) = &handle.source
+                && let Err(e) = self.settle_file(held.file.ino)
+            {
+                tracing::warn!(ino = %held.file.ino, "synced bytes wait for a version: {}", e.chain());
+                self.keep_drafted(Some(handle));
+            }
+        }
     }
 
     /// The file has no name any more: what was synced of it is nobody's.

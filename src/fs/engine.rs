@@ -200,6 +200,7 @@ impl Engine {
     /// Writes down what waits: files created and left open, access times. Called by the daemon every second or so.
     pub fn housekeep(&self) -> Result<()> {
         let old = Time(self.clock.now().0 - 1_000_000_000);
+        self.retry_unsealed();
         self.settle_births(Some(old))?;
         self.write_atimes()
     }

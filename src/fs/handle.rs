@@ -162,6 +162,8 @@ pub(super) struct Files {
     registry: Arc<Registry>,
     handles: RwLock<HashMap<HandleId, Arc<Handle>>>,
     pub(super) dirs: RwLock<HashMap<HandleId, Arc<DirHandle>>>,
+    /// Closed files with synced bytes that could not become a version yet.
+    pub(super) unsealed: Mutex<Vec<Arc<Handle>>>,
     next: AtomicU64,
 }
 
@@ -174,6 +176,7 @@ impl Files {
             }),
             handles: RwLock::default(),
             dirs: RwLock::default(),
+            unsealed: Mutex::default(),
             next: AtomicU64::new(1),
         }
     }
@@ -373,6 +376,9 @@ impl Engine {
         let handle = self.files.handles.write().remove(&id);
         if let Some(Ok(file)) = handle.as_deref().map(Handle::writable) {
             file.writers.fetch_sub(1, Ordering::AcqRel);
+        }
+        if sealed.is_err() {
+            self.keep_drafted(handle);
         }
         sealed
     }
