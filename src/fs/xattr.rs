@@ -70,7 +70,7 @@ impl Engine {
         self.change(caller, |ch| {
             ch.birth(ino, None)?;
             let path = self.path_of(ino)?;
-            let all = self.store.xattrs(ino)?;
+            let all = self.xattrs(ino)?;
             let old = all.iter().find(|x| x.name == name);
             match (mode, old) {
                 (SetMode::Create, Some(_)) => return fail(Kind::Exists, "the attribute exists"),
@@ -112,10 +112,11 @@ impl Engine {
         self.change(caller, |ch| {
             ch.birth(ino, None)?;
             let path = self.path_of(ino)?;
-            let Some(old) = self.store.xattr(ino, name)? else {
+            let all = self.xattrs(ino)?;
+            let Some(old) = all.iter().find(|x| x.name == name) else {
                 return fail(Kind::NoAttribute, "no such attribute");
             };
-            ch.end_xattr(&old);
+            ch.end_xattr(old);
             ch.touch(Node {
                 ctime: ch.now,
                 ..(*ch.node(ino)?).clone()

@@ -3,7 +3,7 @@
 use super::sum::Summer;
 use crate::blob::Content;
 use crate::core::{Error, Ino, Kind, Op, Result, TenantId, Time, error::fail};
-use crate::db::{Row, Tx};
+use crate::db::{Param, Row, Tx};
 use serde::{Deserialize, Serialize};
 
 /// The type of a node.
@@ -179,35 +179,39 @@ pub fn get(tx: &mut dyn Tx, ino: Ino) -> Result<Option<Node>> {
     rows.first().map(|row| from_row(row, 0)).transpose()
 }
 
+/// The values of a row, in the order of the columns.
+fn values<'a>(node: &Node, content: &'a [u8]) -> [Param<'a>; 18] {
+    [
+        node.ino.into(),
+        node.tenant.into(),
+        node.kind.code().into(),
+        node.mode.into(),
+        node.uid.into(),
+        node.gid.into(),
+        node.nlink.into(),
+        node.size.into(),
+        node.rdev.into(),
+        node.atime.into(),
+        node.mtime.into(),
+        node.ctime.into(),
+        node.btime.into(),
+        content.into(),
+        node.version.into(),
+        node.parent.into(),
+        node.began.into(),
+        node.sum().into(),
+    ]
+}
+
 /// Writes the present row of a node, new or changed.
 pub fn put(tx: &mut dyn Tx, node: &Node) -> Result<()> {
-    let content = node.content.encode();
     tx.execute(
         "INSERT INTO nodes (ino, tenant, kind, mode, uid, gid, nlink, size, rdev, atime, mtime, ctime, btime, content, version, \
          parent, began, sum) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18) \
          ON CONFLICT (ino) DO UPDATE SET mode=excluded.mode, uid=excluded.uid, gid=excluded.gid, nlink=excluded.nlink, \
          size=excluded.size, atime=excluded.atime, mtime=excluded.mtime, ctime=excluded.ctime, content=excluded.content, \
          version=excluded.version, parent=excluded.parent, began=excluded.began, sum=excluded.sum",
-        &[
-            node.ino.into(),
-            node.tenant.into(),
-            node.kind.code().into(),
-            node.mode.into(),
-            node.uid.into(),
-            node.gid.into(),
-            node.nlink.into(),
-            node.size.into(),
-            node.rdev.into(),
-            node.atime.into(),
-            node.mtime.into(),
-            node.ctime.into(),
-            node.btime.into(),
-            content.as_slice().into(),
-            node.version.into(),
-            node.parent.into(),
-            node.began.into(),
-            node.sum().into(),
-        ],
+        &values(node, &node.content.encode()),
     )?;
     Ok(())
 }
@@ -215,30 +219,12 @@ pub fn put(tx: &mut dyn Tx, node: &Node) -> Result<()> {
 /// Keeps a former state of a node in the past, as it was until `ended`.
 pub fn put_past(tx: &mut dyn Tx, node: &Node, ended: Op) -> Result<()> {
     let content = node.content.encode();
+    let mut row = Vec::from(values(node, &content));
+    row.push(ended.into());
     tx.execute(
-        "INSERT INTO nodes_past (ino, ended, tenant, kind, mode, uid, gid, nlink, size, rdev, atime, mtime, ctime, btime, \
-         content, version, parent, began, sum) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19)",
-        &[
-            node.ino.into(),
-            ended.into(),
-            node.tenant.into(),
-            node.kind.code().into(),
-            node.mode.into(),
-            node.uid.into(),
-            node.gid.into(),
-            node.nlink.into(),
-            node.size.into(),
-            node.rdev.into(),
-            node.atime.into(),
-            node.mtime.into(),
-            node.ctime.into(),
-            node.btime.into(),
-            content.as_slice().into(),
-            node.version.into(),
-            node.parent.into(),
-            node.began.into(),
-            node.sum().into(),
-        ],
+        "INSERT INTO nodes_past (ino, tenant, kind, mode, uid, gid, nlink, size, rdev, atime, mtime, ctime, btime, content, \
+         version, parent, began, sum, ended) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19)",
+        &row,
     )?;
     Ok(())
 }

@@ -98,11 +98,6 @@ impl Pending {
             .collect()
     }
 
-    pub(super) fn xattr(&self, ino: Ino, name: &[u8]) -> Known<Xattr> {
-        let node = self.xattrs.get(&ino);
-        Known::of(node.and_then(|node| node.get(name)))
-    }
-
     pub(super) fn xattrs(&self, ino: Ino) -> HashMap<Vec<u8>, Option<Arc<Xattr>>> {
         let changed = self.xattrs.get(&ino).into_iter().flatten();
         changed

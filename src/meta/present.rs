@@ -122,11 +122,6 @@ impl Store {
         }
     }
 
-    pub fn xattr(&self, ino: Ino, name: &[u8]) -> Result<Option<Arc<Xattr>>> {
-        let known = self.shared().pending.read().xattr(ino, name);
-        known.or_stored(|| xattr::get(&mut *self.shared().db.glance()?, ino, name))
-    }
-
     /// Every attribute of a node, by name.
     pub fn xattrs(&self, ino: Ino) -> Result<Vec<Arc<Xattr>>> {
         let changed = self.shared().pending.read().xattrs(ino);

@@ -42,14 +42,6 @@ fn from_row(row: &Row) -> Result<Xattr> {
     Err(Error::new(Kind::Corrupt, message))
 }
 
-pub fn get(tx: &mut dyn Tx, ino: Ino, name: &[u8]) -> Result<Option<Xattr>> {
-    let sql = "SELECT ino, name, value, began, sum FROM xattrs WHERE ino = $1 AND name = $2";
-    tx.query(sql, &[ino.into(), name.into()])?
-        .first()
-        .map(from_row)
-        .transpose()
-}
-
 pub fn list(tx: &mut dyn Tx, ino: Ino) -> Result<Vec<Xattr>> {
     let sql = "SELECT ino, name, value, began, sum FROM xattrs WHERE ino = $1 ORDER BY name";
     tx.query(sql, &[ino.into()])?.iter().map(from_row).collect()
