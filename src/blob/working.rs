@@ -51,7 +51,7 @@ impl Working {
     }
 
     /// Counts the bytes that are not in holes: never fewer than there are, and more only where bytes were written, or holes
-    /// punched, over holes of the base. A seal counts them exactly.
+    /// punched, over a base that has holes. A seal counts them exactly.
     pub fn held(&self) -> u64 {
         let (data, zeros) = (self.extents.data(), self.extents.zeros());
         let below = self.base.held().min(self.visible.saturating_sub(zeros));

@@ -54,9 +54,8 @@ impl Engine {
     }
 
     /// Keeps a closed file that could not become a version, if bytes of it were synced: those nobody may lose.
-    pub(super) fn keep_drafted(&self, handle: Option<Arc<Handle>>) {
-        if let Some(handle) = handle
-            && let Source::Stored(held) = &handle.source
+    pub(super) fn keep_drafted(&self, handle: Arc<Handle>) {
+        if let Source::Stored(held) = &handle.source
             && held.file.state.lock().drafted > 0
         {
             self.files.unsealed.lock().push(handle);
@@ -70,7 +69,7 @@ impl Engine {
                 && let Err(e) = self.settle_file(held.file.ino)
             {
                 tracing::warn!(ino = %held.file.ino, "synced bytes wait for a version: {}", e.chain());
-                self.keep_drafted(Some(handle));
+                self.keep_drafted(handle);
             }
         }
     }

@@ -370,13 +370,18 @@ impl Engine {
         }
     }
 
-    /// Forgets a handle. Writes that came after the last flush (a memory map's) are sealed first.
+    /// Forgets a handle. Writes that came after the last flush (a memory map's) are sealed by the last writer: the kernel
+    /// tells of a closed descriptor late, when somebody else's session may be under way.
     pub fn release(&self, caller: &Caller, id: HandleId) -> Result<()> {
-        let sealed = self.flush(caller, id);
-        let handle = self.files.handles.write().remove(&id);
-        if let Some(Ok(file)) = handle.as_deref().map(Handle::writable) {
+        let handle = self.files.handle(id)?;
+        if let Ok(file) = handle.writable() {
             file.writers.fetch_sub(1, Ordering::AcqRel);
         }
+        let sealed = match &handle.source {
+            Source::Stored(held) if held.file.has_writers() => Ok(()),
+            _ => self.flush(caller, id),
+        };
+        self.files.handles.write().remove(&id);
         if sealed.is_err() {
             self.keep_drafted(handle);
         }

@@ -20,6 +20,30 @@ fn a_file_truncated_through_a_handle_that_only_reads_stays_truncated() {
     w.assert_sound();
 }
 
+/// RELEASE comes when the kernel finds the time for it.
+#[test]
+fn a_late_release_of_one_descriptor_does_not_end_the_session_of_another() {
+    let w = World::new();
+    let ino = w.write(&alice(), "/workspace/f", b"1234").unwrap();
+    let e = w.engine();
+    let version = || e.getattr(&alice(), ino).unwrap().version;
+    let open = || {
+        e.open(&alice(), ino, OpenFlags::new(Access::Write))
+            .unwrap()
+    };
+    let (late, other) = (open(), open());
+    e.write(&alice(), late, 0, b"5").unwrap();
+    e.flush(&alice(), late).unwrap();
+    let before = version();
+    e.write(&alice(), other, 1, b"6").unwrap();
+    e.release(&alice(), late).unwrap();
+    assert_eq!((version(), e.pending_files()), (before, 1));
+    e.release(&alice(), other).unwrap();
+    assert_eq!((version(), e.pending_files()), (before + 1, 0));
+    assert_eq!(w.read(&alice(), "/workspace/f").unwrap(), b"5634");
+    w.assert_sound();
+}
+
 #[test]
 fn closing_a_file_does_not_change_the_times_that_stat_showed() {
     let w = World::new();
