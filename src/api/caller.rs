@@ -56,9 +56,17 @@ pub fn local(nexus: &Nexus, peer: &Peer, asked: &Asked) -> Result<Caller> {
         return fail(Kind::NotFound, format!("no tenant {:?}", tenant.name));
     }
     let member = trusted || user.is_some();
+    let user_id = user.as_ref().map(|u| u.id);
+    let agent = match &asked.agent {
+        Some(name) if member => engine.acting(tenant.id, user_id, name)?,
+        _ => None,
+    };
     Ok(Caller {
         tenant: member.then_some(tenant.id),
+        user_id,
         agent: asked.agent.as_deref().map(Arc::from),
+        agent_id: agent.as_ref().map(|a| a.id),
+        isolated: agent.is_some_and(|a| a.isolated),
         session: asked.session.as_deref().map(Arc::from),
         admin: trusted && asked.agent.is_none(),
         uid: user.as_ref().map_or(peer.uid, |u| u.uid),

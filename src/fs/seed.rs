@@ -14,7 +14,7 @@ impl Engine {
             self.plant("default")?;
             self.sync()?;
         }
-        Ok(())
+        self.number_users()
     }
 
     /// Makes a tenant, its root and its namespaces, all or nothing.
@@ -47,7 +47,6 @@ impl Engine {
             );
             Ok(())
         })?;
-        self.load_tenants()?;
         Ok(tenant)
     }
 }
