@@ -88,8 +88,9 @@ fn a_warm_stat_costs_no_read() {
         }
     };
     look();
-    let spent = cost(&world, look);
-    assert_eq!((spent.reads, spent.changes), (0, 0), "{spent:?}");
+    let spent = cost(&world, || (0..20).for_each(|_| look()));
+    // The daemon's own work between the counts is a read or two; a read for each of the 2,000 calls would show.
+    assert!(spent.reads + spent.changes <= 10, "{spent:?}");
 }
 
 #[test]

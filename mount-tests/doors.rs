@@ -134,6 +134,41 @@ fn two_mounts_of_one_daemon_see_each_others_changes_at_once() {
     assert_eq!(fs::read_to_string(world.path("f")).unwrap(), "48");
 }
 
+/// The kernel keeps lists of names; so it has to hear of those that it was never asked for.
+#[test]
+fn a_directory_listed_before_shows_what_other_doors_did_to_it() {
+    let world = World::new();
+    let other = world.host("other");
+    world.nexus(&["mount", other.to_str().unwrap()]).must();
+    let names = |top: &std::path::Path| {
+        let list = fs::read_dir(top.join("workspace")).unwrap();
+        let mut names: Vec<_> = list.map(|e| e.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    for n in 0..20 {
+        let tops = [world.root(), &*other];
+        let (here, there) = (tops[n % 2], tops[1 - n % 2]);
+        let before = names(there);
+        assert_eq!(names(here), before);
+        match n % 4 {
+            0 => fs::write(here.join(format!("workspace/f{n}")), "").unwrap(),
+            1 => drop(fs::create_dir(here.join(format!("workspace/d{n}")))),
+            2 => {
+                let new = format!("/workspace/new{n}");
+                world.nexus(&["write", &new, "x"]).must();
+            }
+            _ => {
+                let from = here.join("workspace").join(&before[n % before.len()]);
+                fs::rename(from, here.join(format!("workspace/moved{n}"))).unwrap();
+            }
+        }
+        let after = names(there);
+        assert_ne!(after, before, "step {n}");
+        assert_eq!(names(here), after, "step {n}");
+    }
+}
+
 #[test]
 fn tenants_never_see_each_other() {
     let world = World::new();

@@ -1,5 +1,6 @@
 //! Names: directories, renames, links.
 
+use crate::shell::sh;
 use crate::world::World;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
@@ -93,6 +94,32 @@ fn rename_refuses_to_make_a_loop_or_to_bury_files() {
     assert_eq!(dir_over_file.kind(), ErrorKind::NotADirectory);
     let file_over_dir = fs::rename(world.path("file"), world.path("full")).unwrap_err();
     assert_eq!(file_over_dir.kind(), ErrorKind::IsADirectory);
+}
+
+/// On a mount whose user is one, the kernel asks the engine and nobody else, and keeps names that it was told.
+#[test]
+fn what_lies_below_a_closed_directory_is_closed_at_once() {
+    // An agent is no superuser, whoever runs this test.
+    let world = World::with(&["--agent", "tester"]);
+    let closed = |word: &str| {
+        let refused = fs::metadata(world.path("d/e/f")).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::PermissionDenied, "{word}");
+        let refused = fs::read(world.path("d/e/f")).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::PermissionDenied, "{word}");
+    };
+    sh(&world.workspace(), "mkdir -p d/e; echo text > d/e/f");
+    for (mode, again) in [("000", "700"), ("600", "700"), ("677", "711")] {
+        assert_eq!(fs::read(world.path("d/e/f")).unwrap(), b"text\n");
+        sh(&world.workspace(), &format!("chmod {mode} d"));
+        closed(mode);
+        sh(&world.workspace(), &format!("chmod {again} d"));
+        world.nexus(&["ls", "/workspace/d/e"]).must();
+    }
+    sh(
+        &world.workspace(),
+        "cd d/e && chmod 0 . && ! cat f && chmod 700 .",
+    );
+    assert_eq!(fs::read(world.path("d/e/f")).unwrap(), b"text\n");
 }
 
 #[test]

@@ -178,6 +178,11 @@ impl Engine {
             let path = self.path_of(ino)?;
             let old = ch.node(ino)?;
             let new = applied(caller, &old, set, ch.now);
+            if closes(&old, &new)
+                && let Some(place) = self.place(ino)?
+            {
+                ch.closed(&place);
+            }
             ch.update(new)?;
             ch.record(set.kind(), ino, &path, None, &former(&old, set));
             Ok(())
@@ -260,6 +265,14 @@ fn may_set(caller: &Caller, node: &Node, set: &SetAttr) -> Result<()> {
         decide(caller, node, Right::Write)?;
     }
     Ok(())
+}
+
+/// Whether somebody could look names up in a directory before a change and may not after it.
+fn closes(old: &Node, new: &Node) -> bool {
+    const SEARCH: u32 = 0o111;
+    let taken = old.mode & SEARCH & !new.mode != 0;
+    let moved = (old.uid, old.gid) != (new.uid, new.gid) && new.mode & SEARCH != SEARCH;
+    old.is_dir() && (taken || moved)
 }
 
 fn applied(caller: &Caller, old: &Node, set: &SetAttr, now: Time) -> Node {

@@ -30,6 +30,7 @@ pub struct Change<'a> {
     new: Vec<(Ino, bool)>,
     attributes: Vec<Ino>,
     contents: Vec<Ino>,
+    closed: Vec<Event>,
 }
 
 impl Engine {
@@ -86,6 +87,7 @@ impl Engine {
             new: Vec::new(),
             attributes: Vec::new(),
             contents: Vec::new(),
+            closed: Vec::new(),
         };
         let out = f(&mut change)?;
         Ok((out, change.commit()?))
@@ -190,6 +192,14 @@ impl Change<'_> {
         let rows = sealed.rows().iter().cloned();
         self.edits.list.extend(rows.map(Edit::Blob));
         self.edits.pins.push(sealed.pinned());
+    }
+
+    /// Notes that what lies below a directory is not for all any more for whom it was.
+    pub(super) fn closed(&mut self, place: &Place) {
+        self.closed.push(Event::Closed {
+            parent: place.parent,
+            name: place.name.clone(),
+        });
     }
 
     /// Adds an edit of something that is not part of the tree.
@@ -354,16 +364,16 @@ impl Change<'_> {
         let of_tenants = self.edits.of_tenants();
         self.engine.store.commit(std::mem::take(&mut self.edits))?;
         self.engine.tenants.follow(self.tenant, &of_tenants);
-        let mut events = Vec::with_capacity(self.entries.len() + self.nodes.len());
+        let mut events = std::mem::take(&mut self.closed);
         for (place, _) in &self.entries {
             events.push(Event::Entry {
                 parent: place.parent,
                 name: place.name.clone(),
             });
         }
-        for ino in self.nodes.keys() {
-            let data = self.contents.contains(ino);
-            events.push(if data {
+        for (ino, node) in &self.nodes {
+            let lists = node.as_ref().is_some_and(|n| n.is_dir());
+            events.push(if lists || self.contents.contains(ino) {
                 Event::Data(*ino)
             } else {
                 Event::Attr(*ino)

@@ -76,7 +76,7 @@ impl Engine {
                     parent,
                     name: name.clone(),
                 },
-                super::Event::Attr(parent),
+                super::Event::Data(parent),
             ],
         );
         Ok((node, handle))

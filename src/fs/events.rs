@@ -17,9 +17,12 @@ const CONFIRM_MAX_MOUNT: Duration = Duration::from_millis(100);
 pub enum Event {
     /// A name stands for something else, or for nothing.
     Entry { parent: Ino, name: Name },
+    /// Who could walk below this directory may not any more. The kernel of who changed that keeps names below it, too.
+    Closed { parent: Ino, name: Name },
     /// Attributes of a node.
     Attr(Ino),
-    /// Attributes and bytes of a node.
+    /// Attributes of a node and the bytes of a file, or the list of a directory's names. What changes a list is told after
+    /// the names themselves: a kernel forgets a name only when no listing of the directory is under way.
     Data(Ino),
 }
 
@@ -56,19 +59,21 @@ impl Events {
         receiver
     }
 
-    /// Tells every mount of the tenant except `origin`, and returns when all have confirmed.
+    /// Tells every mount of the tenant, `origin` only what its kernel does not know, and returns when all have confirmed.
     pub(super) fn publish(&self, tenant: TenantId, origin: Option<MountId>, events: &[Event]) {
         if events.is_empty() {
             return;
         }
         let mut waits = Vec::new();
         self.subscribers.lock().retain(|s| {
-            if s.tenant != tenant || Some(s.mount) == origin {
+            let knows = |e: &&Event| Some(s.mount) == origin && !matches!(e, Event::Closed { .. });
+            let news: Vec<_> = events.iter().filter(|e| !knows(e)).cloned().collect();
+            if s.tenant != tenant || news.is_empty() {
                 return true;
             }
             let (confirm, confirmed) = sync_channel(1);
             let notice = Notice {
-                events: events.to_vec(),
+                events: news,
                 _confirm: confirm,
             };
             let told = s.queue.send(notice).is_ok();

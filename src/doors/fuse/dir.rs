@@ -18,8 +18,19 @@ impl Door {
     pub(super) fn opendir(&self, who: Sender, ino: INodeNo) -> Answer<Opened> {
         let (caller, ino) = self.node(who, ino);
         let handle = answer("opendir", self.engine.opendir(&caller, ino))?;
-        let flags = FopenFlags::empty();
-        Ok(Opened { handle, flags })
+        Ok(Opened {
+            handle,
+            flags: self.keeps_list(ino),
+        })
+    }
+
+    /// Whether the kernel may keep the names that a directory lists: where all see the same ones, and it is told of changes.
+    fn keeps_list(&self, ino: Ino) -> FopenFlags {
+        if self.callers.is_single() && !self.engine.is_computed(ino) {
+            FopenFlags::FOPEN_CACHE_DIR | FopenFlags::FOPEN_KEEP_CACHE
+        } else {
+            FopenFlags::empty()
+        }
     }
 
     /// Gives names with number and kind to `add`, until it says that the reply is full.

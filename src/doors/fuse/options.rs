@@ -47,7 +47,7 @@ impl MountOptions {
                 set.take(name, value.as_deref())?;
             }
         }
-        let kernel_decides = self.kernel_decides(set.allow_other);
+        let kernel_decides = matches!(self.identity, Identity::Os { .. });
         Ok(set.config(kernel_decides))
     }
 
@@ -63,11 +63,6 @@ impl MountOptions {
                 "mount option transport: say `auto`, `fuser` or `io_uring`",
             ),
         }
-    }
-
-    /// Whether the kernel checks modes on every walk. Not where strangers act as the mount's user: only the engine knows.
-    fn kernel_decides(&self, allow_other: bool) -> bool {
-        matches!(self.identity, Identity::Os { .. }) || !allow_other
     }
 }
 
@@ -125,6 +120,8 @@ impl Settings {
         } else {
             MountOption::RW
         });
+        // Where all are one caller, the engine's word is enough: the kernel would ask for a directory's attributes before
+        // each change in it, which is half of what an unlink(2) costs.
         if kernel_decides {
             options.push(MountOption::DefaultPermissions);
         }
@@ -212,14 +209,17 @@ mod tests {
     fn a_single_mount_is_for_its_user_alone_until_others_are_allowed() {
         let own = single(&[]).config(false).unwrap();
         assert_eq!(own.acl, SessionACL::Owner);
-        assert!(own.mount_options.contains(&MountOption::DefaultPermissions));
         let open = single(&["allow_other"]).config(false).unwrap();
         assert_eq!(open.acl, SessionACL::All);
-        assert!(
-            !open
-                .mount_options
-                .contains(&MountOption::DefaultPermissions)
-        );
+    }
+
+    #[test]
+    fn the_kernel_checks_modes_only_where_users_differ() {
+        let checks = |m: MountOptions| {
+            let options = m.config(false).unwrap().mount_options;
+            options.contains(&MountOption::DefaultPermissions)
+        };
+        assert!(checks(os()) && !checks(single(&[])));
     }
 
     #[test]
