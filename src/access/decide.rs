@@ -1,40 +1,130 @@
 //! The one judge.
+//!
+//! In order: tenant, administrator, a deny, the graph, lists and modes (semantics.md §4). Budget: no allocation, no query;
+//! what was said about the node and what lies above it is at hand as a [`Ground`].
 
+use super::domain::{self, Domain};
+use super::rights::{Right, Rights};
 use super::unix;
-use crate::core::{Caller, Kind, Result, error::fail};
+use crate::core::{Caller, Kind, PrincipalId, Result, Time, error::fail};
 use crate::meta::Node;
+use std::sync::Arc;
 
-/// What a caller wants to do with a node. On a directory, `Execute` is to look names up in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Right {
-    Read,
-    Write,
-    Execute,
+/// What a decision about one node stands on, as of one moment.
+#[derive(Debug, Clone, Default)]
+pub struct Ground {
+    /// What was said about the node itself.
+    pub own: Option<Arc<Domain>>,
+    /// The same of what lies above it, the nearest first.
+    pub above: Arc<[Arc<Domain>]>,
+    /// Whom grants may name to reach the caller: user, agent and their groups; sorted.
+    pub who: Arc<[PrincipalId]>,
+    pub now: Time,
 }
 
-/// Decides whether `caller` has `right` on `node`; fails with `Denied`, or `NotFound` across tenants.
-pub fn decide(caller: &Caller, node: &Node, right: Right) -> Result<()> {
-    same_tenant(caller, node)?;
-    if caller.admin || unix::allows(caller, node, right) {
+/// What each layer says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Standing {
+    pub admin: bool,
+    pub denied: Rights,
+    pub graph: Rights,
+    pub unix: Rights,
+}
+
+/// The layer that decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layer {
+    Admin,
+    Deny,
+    Graph,
+    Unix,
+    /// None allows it.
+    None,
+}
+
+impl Standing {
+    /// What is allowed in the end.
+    pub fn allowed(self) -> Rights {
+        if self.admin {
+            return Rights::ALL;
+        }
+        self.graph.and(self.unix).without(self.denied)
+    }
+
+    /// The first layer that has a word on this right.
+    pub fn layer(self, right: Right) -> Layer {
+        if self.admin {
+            Layer::Admin
+        } else if self.denied.has(right) {
+            Layer::Deny
+        } else if self.graph.has(right) {
+            Layer::Graph
+        } else if self.unix.has(right) {
+            Layer::Unix
+        } else {
+            Layer::None
+        }
+    }
+}
+
+/// Weighs all layers for a caller and a node of his tenant; fails with `NotFound` across tenants.
+pub fn weigh(caller: &Caller, node: &Node, ground: &Ground) -> Result<Standing> {
+    if caller.tenant != Some(node.tenant) {
+        return fail(Kind::NotFound, format!("no node {}", node.ino));
+    }
+    let own = ground.own.as_deref();
+    let list = own.and_then(|d| d.acls.access.as_ref());
+    let handed = ground.above.iter().filter_map(|d| d.acls.default.as_ref());
+    let denied = list.into_iter().chain(handed);
+    let denied = denied.fold(Rights::NONE, |sum, list| sum.and(list.denied(caller)));
+    let chain = own.into_iter().chain(ground.above.iter().map(|d| &**d));
+    let mut graph = domain::granted(chain, &ground.who, ground.now);
+    if node.is_dir() && graph.has(Right::Read) {
+        graph = graph.and(Rights::EXECUTE);
+    }
+    Ok(Standing {
+        admin: caller.admin,
+        denied,
+        graph,
+        unix: if caller.isolated {
+            Rights::NONE
+        } else {
+            unix::rights(caller, node, list)
+        },
+    })
+}
+
+/// Decides whether `caller` has `right` on `node`; fails with `Denied`, for an owner's right with `NotPermitted`, and with
+/// `NotFound` across tenants.
+pub fn decide(caller: &Caller, node: &Node, ground: &Ground, right: Right) -> Result<()> {
+    if weigh(caller, node, ground)?.allowed().has(right) {
         return Ok(());
     }
-    fail(
-        Kind::Denied,
-        format!("no {} permission on node {}", word(right), node.ino),
-    )
+    match right {
+        Right::Own => fail(
+            Kind::NotPermitted,
+            format!("node {} belongs to somebody else", node.ino),
+        ),
+        _ => fail(
+            Kind::Denied,
+            format!("no {} permission on node {}", right.word(), node.ino),
+        ),
+    }
 }
 
-/// Decides whether `caller` may take `node` out of `dir` (unlink(2): write on the directory; when it is sticky, also
-/// ownership of the directory or the node).
-pub fn decide_remove(caller: &Caller, dir: &Node, node: &Node) -> Result<()> {
-    decide(caller, dir, Right::Write)?;
-    decide(caller, dir, Right::Execute)?;
-    let sticky = dir.mode & 0o1000 != 0;
+/// Decides whether `caller` may take `node` out of `dir`: write on the directory (unlink(2)), or by a grant on the node; when
+/// the directory is sticky, also ownership of the directory or the node.
+pub fn decide_remove(caller: &Caller, dir: (&Node, &Ground), node: (&Node, &Ground)) -> Result<()> {
+    decide(caller, dir.0, dir.1, Right::Execute)?;
+    let of_node = weigh(caller, node.0, node.1)?;
+    let granted = of_node.graph.without(of_node.denied).has(Right::Write);
+    if !granted {
+        decide(caller, dir.0, dir.1, Right::Write)?;
+    }
+    let sticky = dir.0.mode & 0o1000 != 0;
     if !sticky
-        || caller.admin
-        || caller.is_root()
-        || caller.uid == dir.uid
-        || caller.uid == node.uid
+        || of_node.allowed().has(Right::Own)
+        || decide(caller, dir.0, dir.1, Right::Own).is_ok()
     {
         return Ok(());
     }
@@ -44,32 +134,21 @@ pub fn decide_remove(caller: &Caller, dir: &Node, node: &Node) -> Result<()> {
     )
 }
 
-/// Decides whether `caller` may change what only an owner may: mode, times, ownership.
-pub fn decide_own(caller: &Caller, node: &Node) -> Result<()> {
-    same_tenant(caller, node)?;
-    if caller.admin || caller.is_root() || caller.uid == node.uid {
-        return Ok(());
-    }
-    fail(
-        Kind::NotPermitted,
-        format!("node {} belongs to somebody else", node.ino),
-    )
-}
-
 /// Decides a change of owner or group (chown(2)): the superuser anything; an owner only the group, to one of his.
 pub fn decide_chown(
     caller: &Caller,
     node: &Node,
+    ground: &Ground,
     uid: Option<u32>,
     gid: Option<u32>,
 ) -> Result<()> {
-    same_tenant(caller, node)?;
-    if caller.admin || caller.is_root() {
+    let standing = weigh(caller, node, ground)?;
+    if standing.admin || caller.is_root() {
         return Ok(());
     }
     let owner_stays = uid.is_none_or(|u| u == node.uid);
     let group_is_ours = gid.is_none_or(|g| g == node.gid || caller.in_group(g));
-    if caller.uid == node.uid && owner_stays && group_is_ours {
+    if standing.allowed().has(Right::Own) && owner_stays && group_is_ours {
         return Ok(());
     }
     fail(
@@ -78,26 +157,13 @@ pub fn decide_chown(
     )
 }
 
-fn same_tenant(caller: &Caller, node: &Node) -> Result<()> {
-    if caller.tenant == Some(node.tenant) {
-        return Ok(());
-    }
-    fail(Kind::NotFound, format!("no node {}", node.ino))
-}
-
-fn word(right: Right) -> &'static str {
-    match right {
-        Right::Read => "read",
-        Right::Write => "write",
-        Right::Execute => "search or execute",
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::acl::{Acl, AclEntry, AclWho, Acls};
+    use super::super::domain::{Grant, Grantee};
     use super::*;
     use crate::blob::Content;
-    use crate::core::{Ino, Op, TenantId, Time};
+    use crate::core::{Ino, Op, TenantId};
     use crate::meta::FileKind;
 
     fn node(mode: u32, uid: u32, gid: u32) -> Node {
@@ -133,6 +199,42 @@ mod tests {
         }
     }
 
+    fn decide(caller: &Caller, node: &Node, right: Right) -> Result<()> {
+        super::decide(caller, node, &Ground::default(), right)
+    }
+
+    fn grant(who: u64, rights: Rights) -> Domain {
+        Domain {
+            grants: vec![Grant {
+                id: 1,
+                grantee: Grantee::Principal(PrincipalId(who)),
+                rights,
+                expires: None,
+            }],
+            ..Domain::default()
+        }
+    }
+
+    fn deny(uid: u32) -> Acl {
+        let mut acl = Acl::default();
+        acl.set(AclEntry {
+            who: AclWho::User(uid),
+            deny: true,
+            rights: 0,
+        })
+        .unwrap();
+        acl
+    }
+
+    fn ground(own: Option<Domain>, above: Vec<Domain>, who: u64) -> Ground {
+        Ground {
+            own: own.map(Arc::new),
+            above: above.into_iter().map(Arc::new).collect(),
+            who: Arc::from([PrincipalId(who)]),
+            now: Time(0),
+        }
+    }
+
     #[test]
     fn the_owner_is_judged_by_the_owner_bits_only() {
         let own = node(0o077, 5, 5);
@@ -154,9 +256,12 @@ mod tests {
     #[test]
     fn an_owner_gives_a_file_only_to_groups_of_his() {
         let own = node(0o600, 5, 5);
-        assert!(decide_chown(&person(5, &[7]), &own, None, Some(7)).is_ok());
-        assert!(decide_chown(&person(5, &[7]), &own, None, Some(8)).is_err());
-        assert!(decide_chown(&person(5, &[7]), &own, Some(6), None).is_err());
+        let chown = |groups: &[u32], uid, gid| {
+            decide_chown(&person(5, groups), &own, &Ground::default(), uid, gid)
+        };
+        assert!(chown(&[7], None, Some(7)).is_ok());
+        assert!(chown(&[7], None, Some(8)).is_err());
+        assert!(chown(&[7], Some(6), None).is_err());
     }
 
     /// semantics.md §2: "uid 0 has its usual UNIX privileges over what it can see"
@@ -168,5 +273,69 @@ mod tests {
         };
         assert!(decide(&agent, &node(0o600, 5, 5), Right::Read).is_err());
         assert!(decide(&person(0, &[]), &node(0o600, 5, 5), Right::Read).is_ok());
+    }
+
+    #[test]
+    fn a_deny_beats_grant_and_mode_wherever_it_comes_from() {
+        let bob = person(7, &[]);
+        let lists = |access, default| Domain {
+            acls: Acls { access, default },
+            ..grant(70, Rights::ALL)
+        };
+        let file = node(0o666, 5, 5);
+        let reads = |g: &Ground| super::decide(&bob, &file, g, Right::Read).is_ok();
+        let granted = grant(70, Rights::ALL);
+        assert!(reads(&ground(Some(granted.clone()), vec![], 70)));
+        let own = lists(Some(deny(7)), None);
+        assert!(!reads(&ground(Some(own.clone()), vec![], 70)));
+        let handed = lists(None, Some(deny(7)));
+        assert!(!reads(&ground(Some(granted), vec![handed], 70)));
+        // A directory's own list is about the directory itself.
+        assert!(reads(&ground(None, vec![own], 70)));
+        let admin = Caller { admin: true, ..bob.clone() };
+        let denied = ground(Some(lists(Some(deny(7)), None)), vec![], 70);
+        assert!(super::decide(&admin, &file, &denied, Right::Read).is_ok());
+    }
+
+    #[test]
+    fn the_graph_allows_what_modes_do_not_and_names_its_layer() {
+        let file = node(0o600, 5, 5);
+        let standing = |who| {
+            let g = ground(None, vec![grant(70, Rights::READ.and(Rights::WRITE))], who);
+            weigh(&person(7, &[]), &file, &g).unwrap()
+        };
+        assert_eq!(standing(70).layer(Right::Write), Layer::Graph);
+        assert_eq!(standing(70).layer(Right::Own), Layer::None);
+        assert_eq!(standing(71).layer(Right::Read), Layer::None);
+        let own = weigh(&person(5, &[]), &file, &Ground::default()).unwrap();
+        assert_eq!(own.layer(Right::Read), Layer::Unix);
+    }
+
+    #[test]
+    fn an_isolated_agent_has_its_own_grants_and_nothing_of_its_owner() {
+        let agent = Caller {
+            agent: Some("a".into()),
+            isolated: true,
+            ..person(5, &[])
+        };
+        let file = node(0o777, 5, 5);
+        let reads = |g: &Ground| super::decide(&agent, &file, g, Right::Read).is_ok();
+        assert!(!reads(&Ground::default()));
+        assert!(reads(&ground(Some(grant(70, Rights::READ)), vec![], 70)));
+    }
+
+    #[test]
+    fn a_file_is_taken_away_by_write_on_its_directory_or_by_a_grant_on_it() {
+        let bob = person(7, &[]);
+        let mut dir = node(0o755, 5, 5);
+        dir.kind = FileKind::Directory;
+        let file = node(0o600, 5, 5);
+        let none = Ground::default();
+        let granted = ground(Some(grant(70, Rights::WRITE)), vec![], 70);
+        assert!(decide_remove(&bob, (&dir, &none), (&file, &none)).is_err());
+        assert!(decide_remove(&bob, (&dir, &none), (&file, &granted)).is_ok());
+        dir.mode = 0o1777;
+        assert!(decide_remove(&bob, (&dir, &none), (&file, &granted)).is_err());
+        assert!(decide_remove(&person(5, &[]), (&dir, &none), (&file, &none)).is_ok());
     }
 }

@@ -1,9 +1,14 @@
 //! Who may do what. [`decide`] is the only judge; nothing else in Nexus answers that question.
 //!
-//! Today's layers are namespaces and UNIX modes; ACLs and the relationship graph join behind the same call.
+//! Three layers, one answer: UNIX modes with lists, the relationship graph, and a deny that beats both.
 
+pub mod rights;
+pub mod acl;
+pub mod domain;
+pub mod relation;
 pub mod namespace;
 mod unix;
 pub mod decide;
 
-pub use decide::{Right, decide};
+pub use decide::{Ground, Standing, decide};
+pub use rights::{Right, Rights};

@@ -1,25 +1,28 @@
-//! The UNIX layer: owner, group, mode (path_resolution(7), credentials(7)).
+//! The UNIX layer: owner, group, mode (path_resolution(7), credentials(7)), and lists where a node has one (acl(5)).
 
-use super::decide::Right;
+use super::acl::Acl;
+use super::rights::Rights;
 use crate::core::Caller;
 use crate::meta::Node;
 
-/// Whether the mode bits give `right`; the superuser passes all but execute without any x bit.
-pub(super) fn allows(caller: &Caller, node: &Node, right: Right) -> bool {
+/// The rights of a caller by mode and list; the superuser has all but execute where there is no x bit.
+pub(super) fn rights(caller: &Caller, node: &Node, list: Option<&Acl>) -> Rights {
     if caller.is_root() {
-        return right != Right::Execute || node.is_dir() || node.mode & 0o111 != 0;
+        let runs = node.is_dir() || node.mode & 0o111 != 0;
+        let all = Rights::READ.and(Rights::WRITE).and(Rights::OWN);
+        return if runs { all.and(Rights::EXECUTE) } else { all };
     }
-    let shift = if caller.uid == node.uid {
-        6
-    } else if caller.in_group(node.gid) {
-        3
+    if caller.uid == node.uid {
+        return Rights::from_bits(node.mode >> 6).and(Rights::OWN);
+    }
+    let group = node.mode >> 3;
+    if let Some(list) = list.filter(|list| list.extends()) {
+        let listed = list.allowed(caller, node.gid, group);
+        return listed.unwrap_or_else(|| Rights::from_bits(node.mode));
+    }
+    Rights::from_bits(if caller.in_group(node.gid) {
+        group
     } else {
-        0
-    };
-    let bit = match right {
-        Right::Read => 4,
-        Right::Write => 2,
-        Right::Execute => 1,
-    };
-    (node.mode >> shift) & bit != 0
+        node.mode
+    })
 }

@@ -14,6 +14,10 @@ use crate::core::{Error, Kind, Result};
 const MIGRATIONS: &[(&str, &str)] = &[
     ("V1__init", include_str!("schema/0001_init.sql")),
     ("V2__principals", include_str!("schema/0002_principals.sql")),
+    (
+        "V3__permissions",
+        include_str!("schema/0003_permissions.sql"),
+    ),
 ];
 
 /// Held while migrating on PostgreSQL, where several daemons may start at once.

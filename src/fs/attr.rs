@@ -2,9 +2,9 @@
 
 use super::commit::Change;
 use super::engine::Engine;
+use super::ground::allowed;
 use super::view::{self, Item};
-use crate::access::decide::{decide_chown, decide_own};
-use crate::access::{Right, decide};
+use crate::access::Right;
 use crate::blob::Content;
 use crate::core::{Caller, HandleId, Ino, Kind, Op, Result, TenantId, Time, error::fail};
 use crate::meta::{FileKind, Node, OpKind};
@@ -141,7 +141,7 @@ impl Engine {
         }
         rights
             .iter()
-            .try_for_each(|right| decide(caller, &node, *right))
+            .try_for_each(|right| self.may(caller, &node, *right))
     }
 
     /// Changes attributes. `handle` is the open file the change came through (ftruncate(2)).
@@ -166,7 +166,7 @@ impl Engine {
 
     fn set_owner_and_times(&self, caller: &Caller, ino: Ino, set: &SetAttr) -> Result<()> {
         let node = self.shown(ino)?;
-        may_set(caller, &node, set)?;
+        self.may_set(caller, &node, set)?;
         if self.set_transient(caller, ino, set) {
             return Ok(());
         }
@@ -187,6 +187,25 @@ impl Engine {
             ch.record(set.kind(), ino, &path, None, &former(&old, set));
             Ok(())
         })
+    }
+
+    fn may_set(&self, caller: &Caller, node: &Node, set: &SetAttr) -> Result<()> {
+        if caller.tenant != Some(node.tenant) {
+            return Err(super::engine::no_node(node.ino));
+        }
+        if set.uid.is_some() || set.gid.is_some() {
+            self.may_chown(caller, node, set.uid, set.gid)?;
+        }
+        if set.mode.is_some() {
+            self.may(caller, node, Right::Own)?;
+        }
+        let exact = |t: Option<SetTime>| matches!(t, Some(SetTime::At(_)));
+        if exact(set.atime) || exact(set.mtime) || set.atime.is_some() != set.mtime.is_some() {
+            self.may(caller, node, Right::Own)?;
+        } else if set.atime.is_some() && !allowed(self.may(caller, node, Right::Own))? {
+            self.may(caller, node, Right::Write)?;
+        }
+        Ok(())
     }
 
     /// Sets attributes of a node that is not in the tables: its own creator's touch belongs to the creation.
@@ -246,25 +265,6 @@ impl Change<'_> {
             mode & !0o4000
         }
     }
-}
-
-fn may_set(caller: &Caller, node: &Node, set: &SetAttr) -> Result<()> {
-    if caller.tenant != Some(node.tenant) {
-        return Err(super::engine::no_node(node.ino));
-    }
-    if set.uid.is_some() || set.gid.is_some() {
-        decide_chown(caller, node, set.uid, set.gid)?;
-    }
-    if set.mode.is_some() {
-        decide_own(caller, node)?;
-    }
-    let exact = |t: Option<SetTime>| matches!(t, Some(SetTime::At(_)));
-    if exact(set.atime) || exact(set.mtime) || set.atime.is_some() != set.mtime.is_some() {
-        decide_own(caller, node)?;
-    } else if set.atime.is_some() && decide_own(caller, node).is_err() {
-        decide(caller, node, Right::Write)?;
-    }
-    Ok(())
 }
 
 /// Whether somebody could look names up in a directory before a change and may not after it.
@@ -337,7 +337,7 @@ impl Engine {
         if let Some(handle) = handle {
             return self.with_writable(caller, handle, |w| w.working.truncate(size));
         }
-        decide(caller, &node, Right::Write)?;
+        self.may(caller, &node, Right::Write)?;
         self.locate(ino)?.writable(caller)?;
         let file = self.files.hold(self, ino)?;
         self.modify(caller, &file, |w| w.working.truncate(size))?;

@@ -4,7 +4,7 @@ use super::commit::Change;
 use super::engine::Engine;
 use super::handle::OpenFlags;
 use super::transient::Birth;
-use crate::access::{Right, decide};
+use crate::access::Right;
 use crate::blob::Content;
 use crate::core::{
     Caller, FsPath, HandleId, Ino, Kind, Name, Op, Result, TenantId, Time, error::fail,
@@ -218,9 +218,9 @@ impl Engine {
     pub(super) fn may_add(&self, caller: &Caller, parent: Ino) -> Result<(Arc<Node>, FsPath)> {
         let dir = self.directory(caller, parent)?;
         let at = self.locate(parent)?;
-        decide(caller, &dir, Right::Execute)?;
+        self.may(caller, &dir, Right::Execute)?;
         at.writable(caller)?;
-        decide(caller, &dir, Right::Write)?;
+        self.may(caller, &dir, Right::Write)?;
         Ok((dir, at.path))
     }
 

@@ -4,7 +4,7 @@ use super::engine::Engine;
 use super::handle::Held;
 use super::lookup::Found;
 use super::view::{self, Item};
-use crate::access::{Right, decide, namespace};
+use crate::access::{Right, namespace};
 use crate::core::{Caller, Error, HandleId, Ino, Kind, Name, Result, error::fail};
 use crate::meta::Entry;
 use parking_lot::Mutex;
@@ -40,7 +40,7 @@ impl Engine {
             return fail(Kind::NotDirectory, "not a directory");
         }
         if !view::is_view(ino) {
-            decide(caller, &node, Right::Read)?;
+            self.may(caller, &node, Right::Read)?;
             held = Some(self.files.hold(self, ino)?);
         }
         let handle = DirHandle {

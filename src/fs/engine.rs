@@ -3,6 +3,7 @@
 use super::events::Events;
 use super::handle::Files;
 use super::home::Tenants;
+use super::policy::Policy;
 use super::process::Processes;
 use super::transient::Transient;
 use super::view::{View, Views};
@@ -33,6 +34,7 @@ pub struct Engine {
     pub(super) transient: Arc<Transient>,
     pub(super) files: Files,
     pub(super) tenants: Tenants,
+    pub(super) policy: Policy,
     pub(super) events: Events,
     pub(super) views: Views,
     pub(super) processes: Processes,
@@ -59,6 +61,7 @@ impl Engine {
             files: Files::new(transient.clone()),
             transient,
             tenants: Tenants::default(),
+            policy: Policy::default(),
             events: Events::default(),
             views: Views::default(),
             processes: Processes::default(),

@@ -5,7 +5,7 @@ use super::dir::DirHandle;
 use super::engine::Engine;
 use super::transient::Transient;
 use super::view::{self, Item};
-use crate::access::{Right, decide};
+use crate::access::Right;
 use crate::blob::{Content, Working};
 use crate::core::{Caller, Error, HandleId, Ino, Kind, Result, Time, error::fail};
 use crate::meta::{FileKind, Node, OpKind};
@@ -337,15 +337,15 @@ impl Engine {
 
     fn may_open(&self, caller: &Caller, node: &Node, flags: OpenFlags) -> Result<()> {
         match flags.access {
-            Access::Execute => decide(caller, node, Right::Execute)?,
-            Access::Read | Access::ReadWrite => decide(caller, node, Right::Read)?,
+            Access::Execute => self.may(caller, node, Right::Execute)?,
+            Access::Read | Access::ReadWrite => self.may(caller, node, Right::Read)?,
             Access::Write => {}
         }
         if flags.access.writes() || flags.truncate {
             if !self.transient.is_unlinked(node.ino) {
                 self.locate(node.ino)?.writable(caller)?;
             }
-            decide(caller, node, Right::Write)?;
+            self.may(caller, node, Right::Write)?;
         }
         Ok(())
     }

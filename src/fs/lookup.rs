@@ -2,7 +2,7 @@
 
 use super::engine::Engine;
 use super::view;
-use crate::access::{Right, decide, namespace};
+use crate::access::{Right, namespace};
 use crate::core::{Caller, Error, FsPath, Ino, Kind, Name, Result, error::fail};
 use crate::meta::Node;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ impl Engine {
             return self.view_node(caller, ino);
         }
         let dir = self.directory(caller, parent)?;
-        decide(caller, &dir, Right::Execute)?;
+        self.may(caller, &dir, Right::Execute)?;
         if dir.parent == Ino(0) {
             return self.lookup_in_root(caller, &dir, name);
         }

@@ -14,6 +14,8 @@ mod transient;
 mod home;
 mod namespace;
 mod principals;
+mod policy;
+mod ground;
 mod lookup;
 mod attr;
 mod create;

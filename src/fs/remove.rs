@@ -2,7 +2,7 @@
 
 use super::commit::Change;
 use super::engine::Engine;
-use crate::access::decide::decide_remove;
+use crate::access::Right;
 use crate::core::{Caller, Error, FsPath, Ino, Kind, Name, Result, error::fail};
 use crate::meta::{Entry, Node, OpKind};
 use serde_json::json;
@@ -58,13 +58,13 @@ impl Engine {
         name: &Name,
     ) -> Result<(Arc<Entry>, Arc<Node>, FsPath)> {
         let dir = self.directory(ch.caller, parent)?;
-        crate::access::decide(ch.caller, &dir, crate::access::Right::Execute)?;
+        self.may(ch.caller, &dir, Right::Execute)?;
         let missing = || Error::new(Kind::NotFound, format!("no {name}"));
         let entry = ch.entry(parent, name)?.ok_or_else(missing)?;
         let node = ch.node(entry.ino)?;
         let at = self.locate(parent)?;
         at.writable(ch.caller)?;
-        decide_remove(ch.caller, &dir, &node)?;
+        self.may_take(ch.caller, &dir, &node)?;
         Ok((entry, node, at.path))
     }
 

@@ -2,7 +2,7 @@
 
 use super::commit::Change;
 use super::engine::Engine;
-use crate::access::{Right, decide, decide::decide_remove};
+use crate::access::Right;
 use crate::core::{Caller, FsPath, Ino, Kind, Name, Result, error::fail};
 use crate::meta::{Entry, Node, OpKind};
 use serde_json::json;
@@ -73,7 +73,7 @@ impl Engine {
         if !node.is_dir() || from == to {
             return Ok(());
         }
-        decide(ch.caller, node, Right::Write)?;
+        self.may(ch.caller, node, Right::Write)?;
         if self.is_below(to, node.ino)? {
             return fail(Kind::Invalid, "a directory cannot move below itself");
         }
@@ -112,7 +112,7 @@ impl Change<'_> {
 
     fn may_replace(&mut self, node: &Node, to: &End<'_>, victim: &Node) -> Result<()> {
         let dir = self.node(to.dir)?;
-        decide_remove(self.caller, &dir, victim)?;
+        self.engine.may_take(self.caller, &dir, victim)?;
         match (node.is_dir(), victim.is_dir()) {
             (true, false) => fail(
                 Kind::NotDirectory,
@@ -133,9 +133,9 @@ impl Change<'_> {
         paths: &(FsPath, FsPath),
     ) -> Result<()> {
         let dir_b = self.node(b.0.parent)?;
-        decide_remove(self.caller, &dir_b, b.1)?;
+        self.engine.may_take(self.caller, &dir_b, b.1)?;
         if b.1.is_dir() && a.0.parent != b.0.parent {
-            decide(self.caller, b.1, Right::Write)?;
+            self.engine.may(self.caller, b.1, Right::Write)?;
             if self.engine.is_below(a.0.parent, b.1.ino)? {
                 return fail(Kind::Invalid, "a directory cannot move below itself");
             }

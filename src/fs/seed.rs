@@ -10,6 +10,7 @@ impl Engine {
     /// Makes sure that the tenant `default` exists.
     pub(super) fn seed(&self) -> Result<()> {
         self.load_tenants()?;
+        self.load_policy()?;
         if self.tenant("default").is_err() {
             self.plant("default")?;
             self.sync()?;

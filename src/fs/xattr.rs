@@ -2,7 +2,7 @@
 
 use super::engine::Engine;
 use super::view;
-use crate::access::{Right, decide};
+use crate::access::Right;
 use crate::core::{Caller, Error, Ino, Kind, Result, error::fail};
 use crate::meta::{FileKind, Node, OpKind, Xattr};
 use serde_json::json;
@@ -29,7 +29,7 @@ impl Engine {
         if let Some(fact) = name.strip_prefix(FACTS) {
             return self.fact(caller, &node, fact)?.ok_or_else(absent);
         }
-        readable(caller, &node, name)?;
+        self.may_see(caller, &node, name)?;
         if view::is_view(ino) {
             return Err(absent());
         }
@@ -46,7 +46,8 @@ impl Engine {
         }
         let all = self.xattrs(ino)?;
         let shown = |n: &Vec<u8>| !n.starts_with(b"trusted.") || caller.is_root();
-        Ok(all.iter().map(|x| x.name.clone()).filter(shown).collect())
+        let listed = all.iter().filter(|x| !x.is_own());
+        Ok(listed.map(|x| x.name.clone()).filter(shown).collect())
     }
 
     pub fn setxattr(
@@ -150,11 +151,21 @@ impl Engine {
                 Kind::NotPermitted,
                 "user.* attributes belong on files and directories",
             ),
-            b"user" => decide(caller, &node, Right::Write),
+            b"user" => self.may(caller, &node, Right::Write),
             b"trusted" | b"security" if caller.is_root() => Ok(()),
             b"trusted" | b"security" => {
                 fail(Kind::NotPermitted, "only the superuser sets this attribute")
             }
+            _ => fail(Kind::Unsupported, "attributes of this kind are not kept"),
+        }
+    }
+
+    fn may_see(&self, caller: &Caller, node: &Node, name: &[u8]) -> Result<()> {
+        match prefix(name) {
+            b"user" => self.may(caller, node, Right::Read),
+            b"security" => Ok(()),
+            b"trusted" if caller.is_root() => Ok(()),
+            b"trusted" => fail(Kind::NoAttribute, "no such attribute"),
             _ => fail(Kind::Unsupported, "attributes of this kind are not kept"),
         }
     }
@@ -166,7 +177,7 @@ impl Engine {
         }
         let text = match fact {
             b"hash" if node.kind == FileKind::File => {
-                decide(caller, node, Right::Read)?;
+                self.may(caller, node, Right::Read)?;
                 self.blobs
                     .whole_hash(&self.node(node.ino)?.content)?
                     .to_string()
@@ -176,16 +187,6 @@ impl Engine {
             _ => return Ok(None),
         };
         Ok(Some(text.into_bytes()))
-    }
-}
-
-fn readable(caller: &Caller, node: &Node, name: &[u8]) -> Result<()> {
-    match prefix(name) {
-        b"user" => decide(caller, node, Right::Read),
-        b"security" => Ok(()),
-        b"trusted" if caller.is_root() => Ok(()),
-        b"trusted" => fail(Kind::NoAttribute, "no such attribute"),
-        _ => fail(Kind::Unsupported, "attributes of this kind are not kept"),
     }
 }
 

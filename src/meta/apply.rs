@@ -9,7 +9,7 @@ use super::edit::Edit;
 use super::log::{self, Record};
 use super::principal::rows;
 use super::tenant::{self, Head};
-use super::{Entry, Node, entry, node, xattr, xattr::Xattr};
+use super::{Entry, Node, entry, node, tuple, xattr, xattr::Xattr};
 use crate::core::{Ino, Result, TenantId, Time};
 use crate::db::Tx;
 use std::collections::BTreeMap;
@@ -59,6 +59,8 @@ pub(super) fn apply<'a>(tx: &mut dyn Tx, edits: impl Iterator<Item = &'a Edit>) 
             Edit::Key(new) => rows::put_key(tx, new)?,
             Edit::KeyGone(old) => rows::delete_key(tx, old)?,
             Edit::Uids(of, next) => rows::set_uid_next(tx, *of, *next)?,
+            Edit::Tuple(new) => tuple::put(tx, new)?,
+            Edit::TupleGone(old) => tuple::delete(tx, old.id)?,
             _ => present.take(edit),
         }
     }

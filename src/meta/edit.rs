@@ -4,6 +4,7 @@ use super::draft::Draft;
 use super::log::Record;
 use super::principal::{Key, Member, Principal, Unnumbered};
 use super::tenant::{Head, Namespace, Tenant};
+use super::tuple::Tuple;
 use super::{Entry, Node, xattr::Xattr};
 use crate::blob::{BlobRow, Pinned};
 use crate::core::{Error, Hash, Ino, Kind, Op, Result, TenantId, Time};
@@ -49,6 +50,8 @@ pub enum Edit {
     KeyGone(Arc<Key>),
     /// Every uid of the tenant from here on was never given out; what is below may have been.
     Uids(TenantId, u32),
+    Tuple(Arc<Tuple>),
+    TupleGone(Arc<Tuple>),
 }
 
 /// The edits of one change, all or nothing.
@@ -90,6 +93,16 @@ impl Edits {
             )
         };
         self.list.iter().filter(kept).cloned().collect()
+    }
+
+    /// Those that say something about nodes beyond their modes: tuples, lists, boundaries.
+    pub fn of_policy(&self) -> Vec<Edit> {
+        let says = |edit: &&Edit| match edit {
+            Edit::Tuple(_) | Edit::TupleGone(_) => true,
+            Edit::Xattr(x) | Edit::XattrEnded(x, _) => x.is_own(),
+            _ => false,
+        };
+        self.list.iter().filter(says).cloned().collect()
     }
 
     /// The payload of a journal record.

@@ -38,6 +38,10 @@ pub enum OpKind {
     GroupRemove,
     KeyCreate,
     KeyRevoke,
+    Grant,
+    Revoke,
+    SetAcl,
+    Restrict,
 }
 
 const KINDS: &[(OpKind, &str)] = &[
@@ -70,6 +74,10 @@ const KINDS: &[(OpKind, &str)] = &[
     (OpKind::GroupRemove, "group-remove"),
     (OpKind::KeyCreate, "key-create"),
     (OpKind::KeyRevoke, "key-revoke"),
+    (OpKind::Grant, "grant"),
+    (OpKind::Revoke, "revoke"),
+    (OpKind::SetAcl, "setacl"),
+    (OpKind::Restrict, "restrict"),
 ];
 
 impl OpKind {

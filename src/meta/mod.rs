@@ -8,6 +8,7 @@ pub mod entry;
 pub mod xattr;
 pub mod tenant;
 pub mod principal;
+pub mod tuple;
 pub mod log;
 mod whole;
 pub mod cache;

@@ -14,7 +14,17 @@ pub struct Xattr {
     pub began: Op,
 }
 
+/// What Nexus itself says about a node; no system call reaches names without a known prefix.
+pub const ACLS: &[u8] = b"nexus.acl";
+/// Grants from above end at a node that has it.
+pub const RESTRICTED: &[u8] = b"nexus.restricted";
+
 impl Xattr {
+    /// Whether it is one of Nexus's own, which are not shown as attributes.
+    pub fn is_own(&self) -> bool {
+        self.name.starts_with(b"nexus.")
+    }
+
     pub fn sum(&self) -> i64 {
         Summer::new("xattrs")
             .int(self.ino.0)
@@ -45,6 +55,12 @@ fn from_row(row: &Row) -> Result<Xattr> {
 pub fn list(tx: &mut dyn Tx, ino: Ino) -> Result<Vec<Xattr>> {
     let sql = "SELECT ino, name, value, began, sum FROM xattrs WHERE ino = $1 ORDER BY name";
     tx.query(sql, &[ino.into()])?.iter().map(from_row).collect()
+}
+
+/// Every attribute of this name there is.
+pub fn named(tx: &mut dyn Tx, name: &[u8]) -> Result<Vec<Xattr>> {
+    let sql = "SELECT ino, name, value, began, sum FROM xattrs WHERE name = $1 ORDER BY ino";
+    tx.query(sql, &[name.into()])?.iter().map(from_row).collect()
 }
 
 pub fn put(tx: &mut dyn Tx, xattr: &Xattr) -> Result<()> {

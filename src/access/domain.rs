@@ -1,0 +1,137 @@
+//! What was said about a node beyond its mode: grants, lists, a boundary.
+//!
+//! A node that something was said about owns a domain; every other node stands in its parent's. So a decision looks at
+//! few domains, however deep the tree is.
+
+use super::acl::Acls;
+use super::rights::Rights;
+use crate::core::{PrincipalId, Time};
+
+/// Whom a grant is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Grantee {
+    /// A user or an agent; or the members of a group.
+    Principal(PrincipalId),
+    /// Every user of the tenant.
+    Everyone,
+}
+
+/// A stored tuple on a node, as decisions need it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// The tuple's number.
+    pub id: u64,
+    pub grantee: Grantee,
+    pub rights: Rights,
+    pub expires: Option<Time>,
+}
+
+/// All that was said about one node.
+#[derive(Debug, Clone, Default)]
+pub struct Domain {
+    pub grants: Vec<Grant>,
+    pub acls: Acls,
+    /// Grants from above end here; the owner's do not.
+    pub restricted: bool,
+}
+
+impl Domain {
+    pub fn is_empty(&self) -> bool {
+        self.grants.is_empty() && self.acls.is_empty() && !self.restricted
+    }
+
+    /// What the node's own grants give to any of `who`, which is sorted.
+    fn granted(&self, who: &[PrincipalId], now: Time) -> Rights {
+        let counts = |grant: &&Grant| grant.is_for(who) && !grant.is_expired(now);
+        let counting = self.grants.iter().filter(counts);
+        counting.fold(Rights::NONE, |sum, grant| sum.and(grant.rights))
+    }
+}
+
+impl Grant {
+    pub fn is_for(&self, who: &[PrincipalId]) -> bool {
+        match self.grantee {
+            Grantee::Principal(id) => who.binary_search(&id).is_ok(),
+            Grantee::Everyone => !who.is_empty(),
+        }
+    }
+
+    /// To the second of its end it counts, and not from then on.
+    pub fn is_expired(&self, now: Time) -> bool {
+        self.expires.is_some_and(|end| end <= now)
+    }
+}
+
+/// What grants along a chain of domains, from the node upwards, give to any of `who`.
+pub fn granted<'a>(
+    chain: impl Iterator<Item = &'a Domain>,
+    who: &[PrincipalId],
+    now: Time,
+) -> Rights {
+    let mut sum = Rights::NONE;
+    let mut beyond = false;
+    for domain in chain {
+        let here = domain.granted(who, now);
+        // Behind a boundary only ownership reaches on.
+        if !beyond || here.covers(Rights::OWN) {
+            sum = sum.and(here);
+        }
+        beyond |= domain.restricted;
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOB: PrincipalId = PrincipalId(7);
+    const NOW: Time = Time(1000);
+
+    fn domain(restricted: bool, grants: &[(u64, Rights, Option<i64>)]) -> Domain {
+        let grant = |&(who, rights, end): &(u64, Rights, Option<i64>)| Grant {
+            id: 1,
+            grantee: Grantee::Principal(PrincipalId(who)),
+            rights,
+            expires: end.map(Time),
+        };
+        Domain {
+            grants: grants.iter().map(grant).collect(),
+            restricted,
+            ..Domain::default()
+        }
+    }
+
+    #[test]
+    fn grants_from_above_end_at_a_boundary_and_the_owners_do_not() {
+        let top = domain(false, &[(7, Rights::READ, None), (8, Rights::ALL, None)]);
+        let boundary = domain(true, &[(9, Rights::READ, None)]);
+        let of = |who| granted([&boundary, &top].into_iter(), &[PrincipalId(who)], NOW);
+        assert_eq!(of(7), Rights::NONE);
+        assert_eq!(of(8), Rights::ALL);
+        assert_eq!(of(9), Rights::READ);
+        assert_eq!(granted([&top].into_iter(), &[BOB], NOW), Rights::READ);
+    }
+
+    #[test]
+    fn an_expired_grant_is_no_grant_to_the_instant() {
+        let end = |at| domain(false, &[(7, Rights::WRITE, Some(at))]);
+        let of = |at| granted([&end(at)].into_iter(), &[BOB], NOW);
+        assert_eq!(of(1001), Rights::WRITE);
+        assert_eq!(of(1000), Rights::NONE);
+    }
+
+    #[test]
+    fn everyone_is_everybody_in_the_tenant_and_nobody_else() {
+        let mut all = domain(false, &[]);
+        all.grants.push(Grant {
+            id: 2,
+            grantee: Grantee::Everyone,
+            rights: Rights::READ,
+            expires: None,
+        });
+        let of = |who: &[PrincipalId]| granted([&all].into_iter(), who, NOW);
+        assert_eq!(of(&[BOB]), Rights::READ);
+        assert_eq!(of(&[]), Rights::NONE);
+    }
+}

@@ -1,0 +1,92 @@
+//! What the judge needs to know about a node, gathered: every question of the engine goes through here.
+
+use super::engine::Engine;
+use super::policy::Chain;
+use crate::access::decide::{Standing, decide_chown, decide_remove, weigh};
+use crate::access::{Ground, Right, decide};
+use crate::core::{Caller, Ino, Kind, Result};
+use crate::meta::Node;
+use std::sync::Arc;
+
+impl Engine {
+    /// Decides whether `caller` has `right` on a node (see [`decide`]).
+    pub(super) fn may(&self, caller: &Caller, node: &Node, right: Right) -> Result<()> {
+        decide(caller, node, &self.ground(caller, node)?, right)
+    }
+
+    /// What each layer says of a caller and a node.
+    pub(super) fn standing(&self, caller: &Caller, node: &Node) -> Result<Standing> {
+        weigh(caller, node, &self.ground(caller, node)?)
+    }
+
+    /// Decides whether `caller` may take `node` out of `dir`.
+    pub(super) fn may_take(&self, caller: &Caller, dir: &Node, node: &Node) -> Result<()> {
+        let grounds = (self.ground(caller, dir)?, self.ground(caller, node)?);
+        decide_remove(caller, (dir, &grounds.0), (node, &grounds.1))
+    }
+
+    /// Decides a change of owner or group.
+    pub(super) fn may_chown(
+        &self,
+        caller: &Caller,
+        node: &Node,
+        uid: Option<u32>,
+        gid: Option<u32>,
+    ) -> Result<()> {
+        decide_chown(caller, node, &self.ground(caller, node)?, uid, gid)
+    }
+
+    /// What was said about a node and what lies above it. Costs nothing where nothing was said at all.
+    pub(super) fn ground(&self, caller: &Caller, node: &Node) -> Result<Ground> {
+        if self.policy.is_empty() || caller.tenant != Some(node.tenant) {
+            return Ok(Ground::default());
+        }
+        Ok(Ground {
+            own: self.policy.domain(node.ino),
+            above: self.above(node)?,
+            who: self.reached_by(caller)?,
+            now: self.clock.now(),
+        })
+    }
+
+    fn above(&self, node: &Node) -> Result<Chain> {
+        match self.parent(node)? {
+            Some(dir) => self.chain(dir),
+            None => Ok(Arc::default()),
+        }
+    }
+
+    /// The directory that a node is in, one of them; `None` for a root and for what has no name any more.
+    pub(super) fn parent(&self, node: &Node) -> Result<Option<Ino>> {
+        if node.is_dir() {
+            return Ok(Some(node.parent).filter(|up| *up != Ino(0)));
+        }
+        if node.nlink == 0 {
+            return Ok(None);
+        }
+        Ok(self.place(node.ino)?.map(|place| place.parent))
+    }
+
+    /// Decides whether a caller may walk to a node: search every directory above it. The kernel asks for names that it keeps
+    /// no more, so what is reached by number is asked here.
+    pub(super) fn may_reach(&self, caller: &Caller, node: &Node) -> Result<()> {
+        let mut at = self.parent(node)?;
+        while let Some(dir) = at {
+            let dir = self.node(dir)?;
+            self.may(caller, &dir, Right::Execute)?;
+            at = self.parent(&dir)?;
+        }
+        Ok(())
+    }
+}
+
+/// Turns "not allowed" into yes or no and leaves what went wrong an error.
+pub(super) fn allowed(decision: Result<()>) -> Result<bool> {
+    match decision {
+        Ok(()) => Ok(true),
+        Err(e) if matches!(e.kind(), Kind::Denied | Kind::NotPermitted | Kind::NotFound) => {
+            Ok(false)
+        }
+        Err(e) => Err(e),
+    }
+}

@@ -1,0 +1,234 @@
+//! What was said about nodes beyond their modes, in memory: tuples, lists, boundaries.
+//!
+//! It follows the edits of every commit before that returns, so it is never older than they are. What it derives (chains
+//! of domains, who a caller is to grants) carries the revision it was derived from.
+
+use super::engine::Engine;
+use crate::access::acl::Acls;
+use crate::access::domain::{Domain, Grant, Grantee};
+use crate::access::relation;
+use crate::core::{Caller, Ino, PrincipalId, Result, TenantId};
+use crate::meta::tuple::{EVERYBODY, Tuple};
+use crate::meta::xattr::{self, Xattr};
+use crate::meta::{Edit, tuple};
+use parking_lot::RwLock;
+use quick_cache::sync::Cache;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// How many directories' chains, and how many callers, are remembered.
+const REMEMBERED: usize = 16_384;
+
+/// Domains along a way up, the nearest first.
+pub(super) type Chain = Arc<[Arc<Domain>]>;
+type Who = (TenantId, Option<PrincipalId>, Option<PrincipalId>, bool);
+
+pub(super) struct Policy {
+    stated: RwLock<Stated>,
+    /// Another one after each change of a domain and each move of a directory.
+    revision: AtomicU64,
+    chains: Cache<Ino, (u64, Chain)>,
+    callers: Cache<Who, (u64, Arc<[PrincipalId]>)>,
+}
+
+#[derive(Default)]
+struct Stated {
+    domains: HashMap<Ino, Arc<Domain>>,
+    tuples: BTreeMap<u64, Arc<Tuple>>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            stated: RwLock::default(),
+            revision: AtomicU64::default(),
+            chains: Cache::new(REMEMBERED),
+            callers: Cache::new(REMEMBERED),
+        }
+    }
+}
+
+impl Policy {
+    /// Follows the edits of a change that was committed.
+    pub(super) fn follow(&self, edits: &[Edit]) {
+        if edits.is_empty() {
+            return;
+        }
+        let mut stated = self.stated.write();
+        for edit in edits {
+            match edit {
+                Edit::Tuple(new) => stated.add(new.clone()),
+                Edit::TupleGone(old) => stated.remove(old),
+                Edit::Xattr(x) => stated.say(x),
+                Edit::XattrEnded(x, _) => stated.unsay(x),
+                _ => {}
+            }
+        }
+        drop(stated);
+        self.moved();
+    }
+
+    /// Notes that a directory has another parent: chains of before are old.
+    pub(super) fn moved(&self) {
+        self.revision.fetch_add(1, Ordering::Release);
+    }
+
+    /// Whether nothing was said about any node: modes decide alone.
+    pub(super) fn is_empty(&self) -> bool {
+        self.stated.read().domains.is_empty()
+    }
+
+    pub(super) fn domain(&self, ino: Ino) -> Option<Arc<Domain>> {
+        self.stated.read().domains.get(&ino).cloned()
+    }
+
+    /// Nodes that own a domain, with it.
+    pub(super) fn domains(&self) -> Vec<(Ino, Arc<Domain>)> {
+        let stated = self.stated.read();
+        stated.domains.iter().map(|(i, d)| (*i, d.clone())).collect()
+    }
+
+    pub(super) fn tuple(&self, id: u64) -> Option<Arc<Tuple>> {
+        self.stated.read().tuples.get(&id).cloned()
+    }
+
+    /// The tuples of a tenant that fit, oldest first.
+    pub(super) fn tuples(&self, of: TenantId, fits: impl Fn(&Tuple) -> bool) -> Vec<Arc<Tuple>> {
+        let stated = self.stated.read();
+        let own = stated.tuples.values().filter(|t| t.tenant == of && fits(t));
+        own.cloned().collect()
+    }
+
+    fn chain(&self, dir: Ino) -> (u64, Option<Chain>) {
+        let now = self.revision.load(Ordering::Acquire);
+        let known = self.chains.get(&dir).filter(|(then, _)| *then == now);
+        (now, known.map(|(_, chain)| chain))
+    }
+}
+
+impl Stated {
+    fn change(&mut self, ino: Ino, f: impl FnOnce(&mut Domain)) {
+        let domain = Arc::make_mut(self.domains.entry(ino).or_default());
+        f(domain);
+        if domain.is_empty() {
+            self.domains.remove(&ino);
+        }
+    }
+
+    fn add(&mut self, new: Arc<Tuple>) {
+        if let (Some(ino), Some(grant)) = (new.ino(), grant(&new)) {
+            self.change(ino, |domain| domain.grants.push(grant));
+        }
+        self.tuples.insert(new.id, new);
+    }
+
+    fn remove(&mut self, old: &Tuple) {
+        if let Some(ino) = old.ino() {
+            self.change(ino, |domain| domain.grants.retain(|g| g.id != old.id));
+        }
+        self.tuples.remove(&old.id);
+    }
+
+    fn say(&mut self, x: &Xattr) {
+        match &*x.name {
+            // What cannot be read is an empty list, which allows nobody anything; a start fails on it (`load`).
+            xattr::ACLS => {
+                let acls = Acls::decode(&x.value).unwrap_or_default();
+                self.change(x.ino, |domain| domain.acls = acls);
+            }
+            xattr::RESTRICTED => self.change(x.ino, |domain| domain.restricted = true),
+            _ => {}
+        }
+    }
+
+    fn unsay(&mut self, x: &Xattr) {
+        match &*x.name {
+            xattr::ACLS => self.change(x.ino, |domain| domain.acls = Acls::default()),
+            xattr::RESTRICTED => self.change(x.ino, |domain| domain.restricted = false),
+            _ => {}
+        }
+    }
+}
+
+/// A tuple on a file as decisions need it; `None` for one that gives nobody anything.
+fn grant(tuple: &Tuple) -> Option<Grant> {
+    let rights = relation::rights(&tuple.relation);
+    let everyone = tuple.subject_type == "user" && tuple.subject_id == EVERYBODY;
+    let grantee = if everyone {
+        Grantee::Everyone
+    } else {
+        Grantee::Principal(tuple.principal()?)
+    };
+    (!rights.is_empty()).then_some(Grant {
+        id: tuple.id,
+        grantee,
+        rights,
+        expires: tuple.expires,
+    })
+}
+
+impl Engine {
+    /// Reads everything that was said, once at the start. Fails rather than leave out what it cannot read.
+    pub(super) fn load_policy(&self) -> Result<()> {
+        let mut tx = self.store.read()?;
+        let mut said = Vec::new();
+        for tuple in tuple::all(&mut *tx)? {
+            said.push(Edit::Tuple(Arc::new(tuple)));
+        }
+        for name in [xattr::ACLS, xattr::RESTRICTED] {
+            for x in xattr::named(&mut *tx, name)? {
+                if name == xattr::ACLS {
+                    Acls::decode(&x.value)?;
+                }
+                said.push(Edit::Xattr(Arc::new(x)));
+            }
+        }
+        drop(tx);
+        self.policy.follow(&said);
+        Ok(())
+    }
+
+    /// The domains of a directory and of what lies above it.
+    pub(super) fn chain(&self, dir: Ino) -> Result<Chain> {
+        let (revision, known) = self.policy.chain(dir);
+        if let Some(chain) = known {
+            return Ok(chain);
+        }
+        let mut found = Vec::new();
+        let mut at = dir;
+        while at != Ino(0) {
+            found.extend(self.policy.domain(at));
+            at = self.node(at)?.parent;
+        }
+        let chain: Chain = found.into();
+        self.policy.chains.insert(dir, (revision, chain.clone()));
+        Ok(chain)
+    }
+
+    /// Whom grants may name to reach a caller: its agent, its user unless that agent is isolated, and their groups; sorted.
+    pub(super) fn reached_by(&self, caller: &Caller) -> Result<Arc<[PrincipalId]>> {
+        let Some(tenant) = caller.tenant else {
+            return Ok(Arc::default());
+        };
+        let key = (tenant, caller.user_id, caller.agent_id, caller.isolated);
+        let revision = self.principals_revision();
+        if let Some((then, who)) = self.policy.callers.get(&key)
+            && then == revision
+        {
+            return Ok(who);
+        }
+        let roster = self.roster(tenant)?;
+        let user = caller.user_id.filter(|_| !caller.isolated);
+        let mut all = Vec::new();
+        for id in caller.agent_id.into_iter().chain(user) {
+            all.push(id);
+            all.extend(roster.groups_of(id));
+        }
+        all.sort_unstable();
+        all.dedup();
+        let who: Arc<[PrincipalId]> = all.into();
+        self.policy.callers.insert(key, (revision, who.clone()));
+        Ok(who)
+    }
+}

@@ -1,0 +1,107 @@
+//! Relationship tuples: subject, relation, object (Zanzibar's words).
+
+use crate::core::{Ino, PrincipalId, Result, TenantId, Time};
+use crate::db::{Row, Tx};
+use serde::{Deserialize, Serialize};
+
+/// The type of objects that are nodes.
+pub const FILE: &str = "file";
+/// A subject that stands for everybody of its type.
+pub const EVERYBODY: &str = "*";
+/// The types of subjects that are principals.
+pub const PRINCIPALS: [&str; 3] = ["user", "agent", "group"];
+
+/// A stored tuple. Numbers of nodes and principals are written in decimal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tuple {
+    pub id: u64,
+    pub tenant: TenantId,
+    pub object_type: String,
+    pub object_id: String,
+    pub relation: String,
+    pub subject_type: String,
+    pub subject_id: String,
+    /// The relation that makes a userset of the subject; empty for the subject itself.
+    pub subject_relation: String,
+    pub created: Time,
+    pub expires: Option<Time>,
+}
+
+impl Tuple {
+    /// The node that it is about, if its object is one.
+    pub fn ino(&self) -> Option<Ino> {
+        let is_file = self.object_type == FILE;
+        let number = is_file.then(|| self.object_id.parse().ok()).flatten();
+        number.map(Ino)
+    }
+
+    /// The principal that it names, if its subject is one.
+    pub fn principal(&self) -> Option<PrincipalId> {
+        let is_one = PRINCIPALS.contains(&self.subject_type.as_str());
+        let number = is_one.then(|| self.subject_id.parse().ok()).flatten();
+        number.map(PrincipalId)
+    }
+
+    /// Whether it says the same of the same, whatever its number and times.
+    pub fn says_as(&self, other: &Self) -> bool {
+        let words = |t: &Self| {
+            [
+                t.object_type.clone(),
+                t.object_id.clone(),
+                t.relation.clone(),
+                t.subject_type.clone(),
+                t.subject_id.clone(),
+                t.subject_relation.clone(),
+            ]
+        };
+        self.tenant == other.tenant && words(self) == words(other)
+    }
+}
+
+fn from_row(row: &Row) -> Result<Tuple> {
+    let text = |i| row.text(i).map(str::to_owned);
+    Ok(Tuple {
+        id: row.uint(0)?,
+        tenant: TenantId(row.u32(1)?),
+        object_type: text(2)?,
+        object_id: text(3)?,
+        relation: text(4)?,
+        subject_type: text(5)?,
+        subject_id: text(6)?,
+        subject_relation: text(7)?,
+        created: Time(row.int(8)?),
+        expires: row.opt_int(9)?.map(Time),
+    })
+}
+
+/// Every tuple of every tenant.
+pub fn all(tx: &mut dyn Tx) -> Result<Vec<Tuple>> {
+    let sql = "SELECT id, tenant, object_type, object_id, relation, subject_type, subject_id, subject_relation, created, \
+               expires FROM tuples ORDER BY id";
+    tx.query(sql, &[])?.iter().map(from_row).collect()
+}
+
+pub fn put(tx: &mut dyn Tx, t: &Tuple) -> Result<()> {
+    tx.execute(
+        "INSERT INTO tuples (id, tenant, object_type, object_id, relation, subject_type, subject_id, subject_relation, \
+         created, expires) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)",
+        &[
+            t.id.into(),
+            t.tenant.into(),
+            t.object_type.as_str().into(),
+            t.object_id.as_str().into(),
+            t.relation.as_str().into(),
+            t.subject_type.as_str().into(),
+            t.subject_id.as_str().into(),
+            t.subject_relation.as_str().into(),
+            t.created.into(),
+            t.expires.into(),
+        ],
+    )?;
+    Ok(())
+}
+
+pub fn delete(tx: &mut dyn Tx, id: u64) -> Result<()> {
+    tx.execute("DELETE FROM tuples WHERE id = $1", &[id.into()])?;
+    Ok(())
+}
