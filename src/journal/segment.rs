@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 #[derive(Debug)]
 pub(super) struct Segment {
     file: File,
-    /// Written since its last sync began.
+    /// Written since its last sync began, or while it ran.
     unsynced: AtomicBool,
     /// How long the file is, in bytes.
     len: AtomicU64,
@@ -40,12 +40,14 @@ impl Segment {
 
     /// One at a time may write.
     pub(super) fn write(&self, at: u64, bytes: &[u8]) -> Result<()> {
-        self.unsynced.store(true, Ordering::Release);
         let end = at + bytes.len() as u64;
         if end > self.len.load(Ordering::Relaxed) {
             self.grow(end);
         }
-        Ok(self.file.write_all_at(bytes, at)?)
+        self.file.write_all_at(bytes, at)?;
+        // Behind the write: a sync that begins in between may miss it.
+        self.unsynced.store(true, Ordering::Release);
+        Ok(())
     }
 
     /// Makes the file longer than it has to be: a sync within its length writes no metadata, which is half of its time
@@ -113,5 +115,35 @@ impl Tail {
             released: last,
             distrusted: false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sync_that_runs_during_a_write_does_not_count_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let bytes = vec![7; 32 << 20];
+        for n in 0..100 {
+            let segment = Segment::open(&dir.path().join(n.to_string())).unwrap();
+            let written = AtomicBool::new(false);
+            let during = std::thread::scope(|s| {
+                s.spawn(|| {
+                    segment.write(0, &bytes).unwrap();
+                    written.store(true, Ordering::SeqCst);
+                });
+                while segment.file.metadata().unwrap().len() == 0 {}
+                // What a sync begins with.
+                segment.unsynced.swap(false, Ordering::SeqCst);
+                !written.load(Ordering::SeqCst)
+            });
+            if during {
+                assert!(segment.unsynced.load(Ordering::SeqCst));
+                return;
+            }
+        }
+        panic!("no sync began during a write");
     }
 }
