@@ -45,6 +45,8 @@ impl Segment {
             self.grow(end);
         }
         self.file.write_all_at(bytes, at)?;
+        // Where growing failed: else the next try would begin before what is written now.
+        self.len.fetch_max(end, Ordering::Relaxed);
         // Behind the write: a sync that begins in between may miss it.
         self.unsynced.store(true, Ordering::Release);
         Ok(())
@@ -121,6 +123,9 @@ impl Tail {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+    use nix::sys::memfd::{MFdFlags, memfd_create};
+    use std::os::fd::AsRawFd as _;
 
     #[test]
     fn a_sync_that_runs_during_a_write_does_not_count_for_it() {
@@ -145,5 +150,20 @@ mod tests {
             }
         }
         panic!("no sync began during a write");
+    }
+
+    #[test]
+    fn growing_again_after_it_failed_spares_what_was_written() {
+        let file = File::from(memfd_create("segment", MFdFlags::MFD_ALLOW_SEALING).unwrap());
+        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let segment = Segment::open(Path::new(&path)).unwrap();
+        // As on a full disk: some bytes find room, a MiB does not.
+        file.set_len(4096).unwrap();
+        fcntl(&file, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_GROW)).unwrap();
+        segment.write(0, b"first").unwrap();
+        segment.write(8, b"second").unwrap();
+        let mut first = [0; 5];
+        file.read_exact_at(&mut first, 0).unwrap();
+        assert_eq!(&first, b"first");
     }
 }
