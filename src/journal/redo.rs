@@ -51,21 +51,17 @@ impl Journal {
         })
     }
 
-    /// Visits every record after `applied`, in order, and returns the last one's number; `None` when nothing was written since
-    /// that was marked. Stops where a crash tore the journal, or
-    /// where `visit` says so; fails with [`Corrupt`](crate::core::Kind::Corrupt) where something is gone that had been synced.
-    pub fn recover(&self, applied: Lsn, visit: &mut Visit<'_>) -> Result<Option<Lsn>> {
+    /// Visits every record after `applied`, in order, and returns the last one's number. Stops where a crash tore the journal,
+    /// or where `visit` says so; fails with [`Corrupt`](crate::core::Kind::Corrupt) where something is gone that had been synced.
+    pub fn recover(&self, applied: Lsn, visit: &mut Visit<'_>) -> Result<Lsn> {
         let bytes = [
             self.segments[0].read(applied)?,
             self.segments[1].read(applied)?,
         ];
-        if applied > Lsn(0) && bytes.iter().all(Vec::is_empty) {
-            return Ok(None);
-        }
-        recover::scan([&bytes[0], &bytes[1]], applied, visit).map(Some)
+        recover::scan([&bytes[0], &bytes[1]], applied, visit)
     }
 
-    /// Begins anew after `last`. The database must have everything up to it on disk.
+    /// Begins anew after `last`, a number that no run has had before. The database must have everything up to it on disk.
     pub fn restart(&self, last: Lsn) {
         *self.tail.lock() = Tail::starting_after(last);
         self.synced.store(last.0, Ordering::Release);
@@ -175,8 +171,7 @@ mod tests {
             found.push((lsn, bytes.to_vec()));
             Ok(ControlFlow::Continue(()))
         });
-        let last = last.unwrap().unwrap_or(applied);
-        journal.restart(last.next_run());
+        journal.restart(last.unwrap().next_run());
         (journal, found)
     }
 
