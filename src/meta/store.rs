@@ -266,7 +266,7 @@ impl Shared {
         }
         let mut tx = self.db.begin()?;
         apply(&mut *tx, batch.iter().flat_map(|(_, edits)| &edits.list))?;
-        tenant::set_counter(&mut *tx, APPLIED, last.0)?;
+        tenant::raise_counter(&mut *tx, APPLIED, last.0)?;
         tx.commit()?;
         self.pending.write().applied(*last);
         Ok(())
@@ -328,7 +328,7 @@ fn recover(db: &dyn Db, blobs: &Blobs, journal: &Journal) -> Result<Lsn> {
 fn write(db: &dyn Db, edits: &[Edit], applied: Lsn) -> Result<()> {
     let mut tx = db.begin()?;
     apply(&mut *tx, edits.iter())?;
-    tenant::set_counter(&mut *tx, APPLIED, applied.0)?;
+    tenant::raise_counter(&mut *tx, APPLIED, applied.0)?;
     tx.commit()
 }
 
@@ -383,5 +383,18 @@ mod tests {
         reserve(&store, 103);
         drop(store);
         assert_eq!(reserved(&open(dir.path())), 103);
+    }
+
+    #[test]
+    fn numbers_that_were_reserved_stay_reserved() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        // Two callers may commit in another order than they counted in.
+        for batch in [&[8192, 4096][..], &[4096]] {
+            for end in batch {
+                reserve(&store, *end);
+            }
+            assert_eq!(reserved(&store), 8192);
+        }
     }
 }
