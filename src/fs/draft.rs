@@ -64,7 +64,9 @@ impl Engine {
 
     /// Tries again to make versions of the files that were kept.
     pub(super) fn retry_unsealed(&self) {
-        for handle in std::mem::take(&mut *self.files.unsealed.lock()) {
+        // Not in the loop's head: the lock would be held while one of them is kept again.
+        let kept = std::mem::take(&mut *self.files.unsealed.lock());
+        for handle in kept {
             if let Source::Stored(held) = &handle.source
                 && let Err(e) = self.settle_file(held.file.ino)
             {

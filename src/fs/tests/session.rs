@@ -228,3 +228,39 @@ fn a_file_unlinked_after_a_sync_leaves_nothing() {
     drop(tx);
     w.assert_sound();
 }
+
+/// semantics.md §5: "ENOSPC, EIO and a broken database are reported by the call that met them; what was there stays."
+#[test]
+fn a_close_that_fails_after_a_sync_keeps_what_was_synced_and_is_tried_again() {
+    let mut w = World::new();
+    let mut expected = vec![b'a'; 100_000];
+    let ino = w.write(&alice(), "/workspace/f", &expected).unwrap();
+    let e = w.engine();
+    let flags = OpenFlags::new(Access::Write);
+    let handle = e.open(&alice(), ino, flags).unwrap();
+    e.write(&alice(), handle, 3, b"synced").unwrap();
+    e.fsync(&alice(), handle).unwrap();
+    expected[3..9].copy_from_slice(b"synced");
+    // A version of this size is a file of its own, and there is no room for one.
+    let room = w.dir.path().join("cas/tmp");
+    let aside = w.dir.path().join("aside");
+    std::fs::rename(&room, &aside).unwrap();
+    assert!(e.flush(&alice(), handle).is_err());
+    assert!(e.release(&alice(), handle).is_err());
+    let state = || {
+        let version = e.getattr(&alice(), ino).unwrap().version;
+        (version, e.pending_files(), e.open_handles())
+    };
+    for _ in 0..2 {
+        assert_eq!(state(), (1, 1, 0));
+        assert!(w.read(&alice(), "/workspace/f").unwrap() == expected);
+        e.housekeep().unwrap();
+    }
+    std::fs::rename(aside, room).unwrap();
+    e.housekeep().unwrap();
+    assert_eq!(state(), (2, 0, 0));
+    w.crash();
+    assert!(w.read(&alice(), "/workspace/f").unwrap() == expected);
+    assert_eq!(w.engine().getattr(&alice(), ino).unwrap().version, 2);
+    w.assert_sound();
+}
