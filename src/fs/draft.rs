@@ -8,7 +8,7 @@ use crate::blob::Working;
 use crate::core::{Caller, Ino, Result};
 use crate::meta::draft::{self, Author, Draft};
 use crate::meta::{Edit, Edits, OpKind};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Bytes of one fsync that go into the journal; a file with more of them becomes a version instead.
@@ -101,10 +101,17 @@ impl Engine {
     /// Makes versions of what was synced before a crash and not closed.
     pub(super) fn recover_drafts(&self) -> Result<()> {
         let mut files: BTreeMap<Ino, Vec<Draft>> = BTreeMap::new();
+        let mut damaged = BTreeSet::new();
         for (ino, found) in draft::all(&mut *self.store.read()?)? {
+            let drafts = files.entry(ino).or_default();
             match found {
-                Ok(draft) => files.entry(ino).or_default().push(draft),
-                Err(e) => tracing::error!(%ino, "a file keeps its last version: {}", e.chain()),
+                // What lies behind damage was written to a file that is not there any more.
+                Ok(draft) if !damaged.contains(&ino) => drafts.push(draft),
+                Ok(_) => {}
+                Err(e) => {
+                    tracing::error!(%ino, "a file loses what was synced last: {}", e.chain());
+                    damaged.insert(ino);
+                }
             }
         }
         for (ino, drafts) in files {

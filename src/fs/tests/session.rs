@@ -264,3 +264,28 @@ fn a_close_that_fails_after_a_sync_keeps_what_was_synced_and_is_tried_again() {
     assert_eq!(w.engine().getattr(&alice(), ino).unwrap().version, 2);
     w.assert_sound();
 }
+
+#[test]
+fn a_file_is_recovered_as_it_was_before_the_first_damage_to_what_was_synced() {
+    let mut w = World::new();
+    let ino = w.write(&alice(), "/workspace/f", b"1234567").unwrap();
+    let e = w.engine();
+    let flags = OpenFlags::new(Access::Write);
+    let handle = e.open(&alice(), ino, flags).unwrap();
+    for (at, bytes) in [(0, b"a"), (1, b"b"), (2, b"c")] {
+        e.write(&alice(), handle, at, bytes).unwrap();
+        e.fsync(&alice(), handle).unwrap();
+    }
+    let second = "UPDATE drafts SET sum = sum - 1 WHERE id = (SELECT id FROM drafts ORDER BY id LIMIT 1 OFFSET 1)";
+    let mut tx = e.store().begin().unwrap();
+    assert_eq!(tx.execute(second, &[]).unwrap(), 1);
+    tx.commit().unwrap();
+    w.crash();
+    assert_eq!(w.read(&alice(), "/workspace/f").unwrap(), b"a234567");
+    let drafts = "SELECT COUNT(*) FROM drafts";
+    w.crash();
+    let mut tx = w.engine().store().read().unwrap();
+    assert_eq!(tx.query(drafts, &[]).unwrap()[0].int(0).unwrap(), 0);
+    drop(tx);
+    w.assert_sound();
+}
