@@ -45,10 +45,8 @@ impl Engine {
             writes,
         };
         writing.drafted += draft.len();
-        let mut edits = Edits::default();
-        edits.push(Edit::Draft(Arc::new(draft)));
-        edits.push(self.ids_taken());
-        self.store.commit(edits)?;
+        let edits = [Edit::Draft(Arc::new(draft)), self.ids_taken()];
+        self.store.commit(Edits::from_iter(edits))?;
         writing.working.hardened();
         Ok(())
     }
@@ -151,7 +149,5 @@ impl Engine {
 }
 
 fn done(ino: Ino) -> Edits {
-    let mut edits = Edits::default();
-    edits.push(Edit::DraftsDone(ino));
-    edits
+    Edits::from_iter([Edit::DraftsDone(ino)])
 }

@@ -10,7 +10,7 @@ use crate::blob::Blobs;
 use crate::core::{Clock, Config, Error, Ino, Kind, Name, Result, Time};
 use crate::db::Db;
 use crate::meta::cache::{Cache, Place};
-use crate::meta::{Edit, Edits, Entry, Node, Store, Xattr, tenant};
+use crate::meta::{Edit, Entry, Node, Store, Xattr, tenant};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -219,11 +219,8 @@ impl Engine {
         if atimes.is_empty() {
             return Ok(());
         }
-        let mut edits = Edits::default();
-        for (ino, atime) in atimes {
-            edits.push(Edit::Atime(ino, atime));
-        }
-        self.store.commit(edits)
+        let edits = atimes.into_iter().map(|(ino, at)| Edit::Atime(ino, at));
+        self.store.commit(edits.collect())
     }
 }
 

@@ -349,8 +349,7 @@ mod tests {
 
     /// Commits a reservation of numbers, and wakes nobody to apply it.
     fn reserve(store: &Store, end: u64) {
-        let mut edits = Edits::default();
-        edits.push(Edit::Ids(end));
+        let edits = Edits::from_iter([Edit::Ids(end)]);
         let payload = edits.encode().unwrap();
         store.shared.commit(&payload, edits).unwrap();
     }
