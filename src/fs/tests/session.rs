@@ -182,7 +182,7 @@ fn what_was_synced_survives_a_crash_and_is_no_version_before_the_file_is_closed(
     assert_eq!(e.getattr(&alice(), ino).unwrap().version, 2);
     let records = log::after(&mut *e.store().read().unwrap(), TenantId(1), before, 9).unwrap();
     assert_eq!(records.len(), 1);
-    assert_eq!(records[0].0.user.as_deref(), Some("alice"));
+    assert_eq!(records[0].0.author.user.as_deref(), Some("alice"));
     w.assert_sound();
     // Once is enough.
     w.crash();
