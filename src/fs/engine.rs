@@ -215,6 +215,8 @@ impl Engine {
     }
 
     fn write_atimes(&self) -> Result<()> {
+        // None of them is written behind a change that has set another.
+        let _turn = self.turn.lock();
         let atimes = std::mem::take(&mut *self.atimes.lock());
         if atimes.is_empty() {
             return Ok(());

@@ -1,8 +1,8 @@
 //! Write sessions: what open files do to attributes, and when it becomes a version.
 
 use super::{World, alice, close, name, person, refused, writing};
-use crate::core::{Caller, Kind, MountId, TenantId};
-use crate::fs::{Access, Allocate, Event, OpenFlags, SetAttr};
+use crate::core::{Caller, Kind, MountId, TenantId, Time};
+use crate::fs::{Access, Allocate, Event, OpenFlags, SetAttr, SetTime};
 use crate::meta::log;
 
 /// open(2): O_TRUNC truncates whatever the access mode is.
@@ -288,4 +288,20 @@ fn a_file_is_recovered_as_it_was_before_the_first_damage_to_what_was_synced() {
     assert_eq!(tx.query(drafts, &[]).unwrap()[0].int(0).unwrap(), 0);
     drop(tx);
     w.assert_sound();
+}
+
+#[test]
+fn an_access_time_that_was_set_is_not_lost_to_a_read_before_it() {
+    let mut w = World::new();
+    let ino = w.write(&alice(), "/workspace/f", b"1234").unwrap();
+    w.read(&alice(), "/workspace/f").unwrap();
+    let set = SetAttr {
+        atime: Some(SetTime::At(Time(7))),
+        ..SetAttr::default()
+    };
+    w.engine().setattr(&alice(), ino, &set, None).unwrap();
+    w.engine().housekeep().unwrap();
+    w.crash();
+    let node = w.engine().getattr(&alice(), ino).unwrap();
+    assert_eq!(node.atime, Time(7));
 }
