@@ -5,7 +5,7 @@ use crate::access::namespace::{self, Policy};
 use crate::core::{Caller, Error, FsPath, Ino, Kind, Name, Op, Result, TenantId, error::fail};
 use crate::meta::tenant::{self, GroupRule};
 use crate::meta::{Edit, Namespace, OpKind, Tenant, User};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -26,7 +26,11 @@ pub(super) struct Home {
 
 /// Every tenant, loaded once and replaced when one changes.
 #[derive(Default)]
-pub(super) struct Tenants(RwLock<HashMap<TenantId, Arc<Home>>>);
+pub(super) struct Tenants {
+    homes: RwLock<HashMap<TenantId, Arc<Home>>>,
+    /// One change of them at a time.
+    turn: Mutex<()>,
+}
 
 /// A directory's path and the namespace it lies in; `None` in the tenant's root itself.
 pub(super) struct Location {
@@ -51,7 +55,7 @@ impl Location {
 
 impl Engine {
     pub(super) fn home(&self, tenant: TenantId) -> Result<Arc<Home>> {
-        let found = self.tenants.0.read().get(&tenant).cloned();
+        let found = self.tenants.homes.read().get(&tenant).cloned();
         found.ok_or_else(|| Error::new(Kind::NotFound, format!("no tenant {}", tenant.0)))
     }
 
@@ -70,15 +74,26 @@ impl Engine {
                 }),
             );
         }
-        *self.tenants.0.write() = homes;
+        *self.tenants.homes.write() = homes;
         Ok(())
+    }
+
+    /// Runs a change of tenants, users or settings. What `f` finds of them is as it was committed, and stays so until `f`
+    /// has committed: a second user of one name would be refused by the database alone, when everybody believes in it.
+    pub(super) fn change_tenants<T>(&self, f: impl FnOnce() -> Result<T>) -> Result<T> {
+        let _turn = self.tenants.turn.lock();
+        // Whoever came before may have failed to.
+        self.load_tenants()?;
+        let out = f()?;
+        self.load_tenants()?;
+        Ok(out)
     }
 
     /// Every tenant. Asks nobody: doors show it to administrators only.
     pub fn tenants(&self) -> Vec<Tenant> {
         let mut all: Vec<_> = self
             .tenants
-            .0
+            .homes
             .read()
             .values()
             .map(|h| h.tenant.clone())
@@ -123,14 +138,24 @@ impl Engine {
     pub fn create_tenant(&self, caller: &Caller, name: &str) -> Result<Tenant> {
         admin(caller)?;
         principal(name)?;
-        if self.tenant(name).is_ok() {
-            return fail(Kind::Exists, format!("tenant {name:?} exists"));
-        }
-        self.plant(name)
+        self.change_tenants(|| {
+            if self.tenant(name).is_ok() {
+                return fail(Kind::Exists, format!("tenant {name:?} exists"));
+            }
+            self.plant(name)
+        })
     }
 
     pub(super) fn new_tenant(&self, name: &str, root: Ino) -> Tenant {
-        let id = self.tenants.0.read().keys().map(|t| t.0).max().unwrap_or(0) + 1;
+        let id = self
+            .tenants
+            .homes
+            .read()
+            .keys()
+            .map(|t| t.0)
+            .max()
+            .unwrap_or(0)
+            + 1;
         Tenant {
             id: TenantId(id),
             name: name.to_owned(),
@@ -149,48 +174,48 @@ impl Engine {
     ) -> Result<User> {
         admin(caller)?;
         principal(name)?;
-        let user = self.change(caller, |ch| {
-            let tenant = caller.tenant.unwrap_or(TenantId(0));
-            let home = self.home(tenant)?;
-            if home.users.iter().any(|u| u.name == name) {
-                return fail(Kind::Exists, format!("user {name:?} exists"));
-            }
-            let next = home
-                .users
-                .iter()
-                .map(|u| u.uid + 1)
-                .filter(|u| *u > USER_UIDS)
-                .max()
-                .unwrap_or(USER_UIDS + tenant.0 * 10_000);
-            let uid = uid.unwrap_or(next);
-            if let Some(other) = home.users.iter().find(|u| u.uid == uid) {
-                return fail(
-                    Kind::Exists,
-                    format!("uid {uid} is user {:?} already", other.name),
+        self.change_tenants(|| {
+            self.change(caller, |ch| {
+                let tenant = caller.tenant.unwrap_or(TenantId(0));
+                let home = self.home(tenant)?;
+                if home.users.iter().any(|u| u.name == name) {
+                    return fail(Kind::Exists, format!("user {name:?} exists"));
+                }
+                let next = home
+                    .users
+                    .iter()
+                    .map(|u| u.uid + 1)
+                    .filter(|u| *u > USER_UIDS)
+                    .max()
+                    .unwrap_or(USER_UIDS + tenant.0 * 10_000);
+                let uid = uid.unwrap_or(next);
+                if let Some(other) = home.users.iter().find(|u| u.uid == uid) {
+                    return fail(
+                        Kind::Exists,
+                        format!("uid {uid} is user {:?} already", other.name),
+                    );
+                }
+                let (full_name, email) = about;
+                let user = User {
+                    tenant,
+                    name: name.to_owned(),
+                    uid,
+                    gid: uid,
+                    full_name,
+                    email,
+                };
+                ch.edit(Edit::User(user.clone(), ch.now));
+                let undo = serde_json::json!({ "user": name });
+                ch.record(
+                    OpKind::User,
+                    home.tenant.root,
+                    &FsPath::default(),
+                    None,
+                    &undo,
                 );
-            }
-            let (full_name, email) = about;
-            let user = User {
-                tenant,
-                name: name.to_owned(),
-                uid,
-                gid: uid,
-                full_name,
-                email,
-            };
-            ch.edit(Edit::User(user.clone(), ch.now));
-            let undo = serde_json::json!({ "user": name });
-            ch.record(
-                OpKind::User,
-                home.tenant.root,
-                &FsPath::default(),
-                None,
-                &undo,
-            );
-            Ok(user)
-        })?;
-        self.load_tenants()?;
-        Ok(user)
+                Ok(user)
+            })
+        })
     }
 
     /// Sets what new entries of a namespace look like; administrators only.
@@ -205,24 +230,24 @@ impl Engine {
         if mask.is_some_and(|m| m > 0o777) {
             return fail(Kind::Invalid, "a mask has permission bits only: 0 to 0777");
         }
-        let set = self.change(caller, |ch| {
-            let home = self.home(caller.tenant.unwrap_or(TenantId(0)))?;
-            let found = home.namespaces.iter().find(|n| n.name == name);
-            let old = found
-                .ok_or_else(|| Error::new(Kind::NotFound, format!("no namespace {name:?}")))?;
-            let new = Namespace {
-                name: name.to_owned(),
-                mask: mask.unwrap_or(old.mask),
-                group: group.unwrap_or(old.group),
-            };
-            ch.edit(Edit::Namespace(home.tenant.id, new.clone()));
-            let undo = serde_json::json!({ "mask": old.mask, "group": old.group.name() });
-            let path = FsPath::from_names(vec![Name::new(name.as_bytes())?]);
-            ch.record(OpKind::Namespace, home.tenant.root, &path, None, &undo);
-            Ok(new)
-        })?;
-        self.load_tenants()?;
-        Ok(set)
+        self.change_tenants(|| {
+            self.change(caller, |ch| {
+                let home = self.home(caller.tenant.unwrap_or(TenantId(0)))?;
+                let found = home.namespaces.iter().find(|n| n.name == name);
+                let old = found
+                    .ok_or_else(|| Error::new(Kind::NotFound, format!("no namespace {name:?}")))?;
+                let new = Namespace {
+                    name: name.to_owned(),
+                    mask: mask.unwrap_or(old.mask),
+                    group: group.unwrap_or(old.group),
+                };
+                ch.edit(Edit::Namespace(home.tenant.id, new.clone()));
+                let undo = serde_json::json!({ "mask": old.mask, "group": old.group.name() });
+                let path = FsPath::from_names(vec![Name::new(name.as_bytes())?]);
+                ch.record(OpKind::Namespace, home.tenant.root, &path, None, &undo);
+                Ok(new)
+            })
+        })
     }
 
     /// The path of a node, by one of its names. Fails with `NotFound` for what has none.

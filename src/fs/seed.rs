@@ -11,7 +11,7 @@ impl Engine {
     pub(super) fn seed(&self) -> Result<()> {
         self.load_tenants()?;
         if self.tenant("default").is_err() {
-            self.plant("default")?;
+            self.change_tenants(|| self.plant("default"))?;
             self.sync()?;
         }
         Ok(())
@@ -47,7 +47,6 @@ impl Engine {
             );
             Ok(())
         })?;
-        self.load_tenants()?;
         Ok(tenant)
     }
 }
