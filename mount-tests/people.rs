@@ -209,6 +209,8 @@ fn a_mount_is_nobodys_once_its_user_or_agent_is_gone() {
     assert!(writes(&hers, "c") && !writes(&agents, "d"));
     world.ctl(&["agent", "create", "coder", "--owner", "alice"]);
     assert!(!writes(&agents, "e"), "another agent has the name");
+    let refused = mount(&agents, &["--agent", "coder"]).must_fail();
+    assert!(refused.contains("mounted already"), "{refused}");
     // A daemon that starts again knows for whom it made its mounts.
     world.kill();
     world.restart();
