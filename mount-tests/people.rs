@@ -4,7 +4,9 @@ use crate::shell::{Said, run, script, sh};
 use crate::world::{NEXUS, NEXUSCTL, World, needs_root};
 use serde_json::{Value, json};
 use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
+use std::process::Stdio;
 
 /// Runs a script that may say `nexus` and `nexusctl` for this store.
 fn scripted(world: &World, text: &str) -> Said {
@@ -254,10 +256,25 @@ fn a_deleted_user_of_a_multi_user_mount_may_do_nothing_from_then_on() {
     };
     as_anna("touch a").must();
     as_anna("cat a").must();
+    // A process that the mount remembers is forgotten, too.
+    let text = "exec setpriv --reuid 21001 --regid 21001 --clear-groups bash -c 'echo > l; echo went; read -r; echo > m'";
+    let mut lasting = script(&world.path("t"), text);
+    let mut lasting = lasting
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    BufReader::new(lasting.stdout.take().unwrap())
+        .read_line(&mut said)
+        .unwrap();
+    assert_eq!(said, "went\n");
     world.ctl(&["user", "delete", "anna"]);
+    lasting.stdin.take().unwrap().write_all(b"go on\n").unwrap();
+    assert!(!lasting.wait().unwrap().success());
     as_anna("touch b").must_fail();
     as_anna("cat a").must_fail();
     world.ctl(&["user", "create", "anna", "--uid", "21001"]);
     as_anna("touch c").must();
-    assert_eq!(sh(&world.path("t"), "ls | tr '\\n' ' '"), "a c ");
+    assert_eq!(sh(&world.path("t"), "ls | tr '\\n' ' '"), "a c l ");
 }
