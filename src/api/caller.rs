@@ -56,9 +56,17 @@ pub fn local(nexus: &Nexus, peer: &Peer, asked: &Asked) -> Result<Caller> {
         return fail(Kind::NotFound, format!("no tenant {:?}", tenant.name));
     }
     let member = trusted || user.is_some();
+    let user_id = user.as_ref().map(|u| u.id);
+    let agent = match &asked.agent {
+        Some(name) if member => engine.acting(tenant.id, user_id, name)?,
+        _ => None,
+    };
     Ok(Caller {
         tenant: member.then_some(tenant.id),
+        user_id,
         agent: asked.agent.as_deref().map(Arc::from),
+        agent_id: agent.as_ref().map(|a| a.id),
+        isolated: agent.is_some_and(|a| a.isolated),
         session: asked.session.as_deref().map(Arc::from),
         admin: trusted && asked.agent.is_none(),
         uid: user.as_ref().map_or(peer.uid, |u| u.uid),
@@ -146,6 +154,39 @@ mod tests {
             ..Asked::default()
         };
         assert!(!local(&nexus, &Peer::myself(), &asked).unwrap().admin);
+    }
+
+    fn acting(nexus: &Nexus, agent: &str) -> Result<Caller> {
+        let asked = Asked {
+            agent: Some(agent.into()),
+            ..Asked::default()
+        };
+        local(nexus, &Peer::myself(), &asked)
+    }
+
+    /// semantics.md §2: "An agent that exists acts for its owner alone; a name that no agent has is a label in the log and takes
+    /// rights away, never gives any."
+    #[test]
+    fn an_agent_that_exists_acts_for_its_owner_alone() {
+        let (_dir, nexus) = store();
+        let (engine, me) = (
+            &nexus.engine,
+            local(&nexus, &Peer::myself(), &Asked::default()).unwrap(),
+        );
+        engine
+            .create_user(&me, "alice", None, (None, None))
+            .unwrap();
+        let mine = engine.create_agent(&me, "mine", None, true).unwrap();
+        engine
+            .create_agent(&me, "hers", Some("alice"), false)
+            .unwrap();
+        let caller = acting(&nexus, "mine").unwrap();
+        assert_eq!(caller.agent_id, Some(mine.id));
+        assert!(caller.isolated && caller.user_id == me.user_id && me.user_id.is_some());
+        let label = acting(&nexus, "a label").unwrap();
+        assert!(label.agent_id.is_none() && !label.isolated && !label.admin);
+        let refused = acting(&nexus, "hers").unwrap_err();
+        assert_eq!(refused.kind(), Kind::NotPermitted);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::core::{Caller, Error, FsPath, Kind, Result, TenantId, Text};
 use crate::fs::Engine;
+use crate::meta::Roster;
 use crate::nexus::Nexus;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -11,6 +12,10 @@ use std::sync::Arc;
 pub struct Progress {
     pub done: u64,
 }
+
+/// The reply of a command that has nothing to tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {}
 
 /// The store, who asks, and whom to tell how far it has come.
 pub struct Context<'a> {
@@ -27,6 +32,11 @@ impl Context<'_> {
     pub fn tenant(&self) -> Result<TenantId> {
         let none = || Error::new(Kind::NotFound, "you belong to no tenant here");
         self.caller.tenant.ok_or_else(none)
+    }
+
+    /// The principals of the caller's tenant.
+    pub fn roster(&self) -> Result<Arc<Roster>> {
+        self.engine().roster(self.tenant()?)
     }
 
     /// Makes what the command did survive a power cut (semantics.md §5: an API write is durable when it returns).

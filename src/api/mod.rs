@@ -6,6 +6,9 @@ pub mod failure;
 pub mod files;
 pub mod log;
 pub mod principals;
+pub mod agents;
+pub mod groups;
+pub mod keys;
 pub mod remove;
 pub mod copy;
 pub mod store;
@@ -52,6 +55,20 @@ commands! {
     principals::TenantList,
     principals::UserCreate,
     principals::UserList,
+    principals::UserShow,
+    principals::UserDelete,
+    agents::AgentCreate,
+    agents::AgentList,
+    agents::AgentDelete,
+    groups::GroupCreate,
+    groups::GroupList,
+    groups::GroupShow,
+    groups::GroupAdd,
+    groups::GroupRemove,
+    groups::GroupDelete,
+    keys::KeyCreate,
+    keys::KeyList,
+    keys::KeyRevoke,
     principals::NamespaceSet,
     principals::NamespaceList,
     store::ShowStats,

@@ -1,10 +1,10 @@
 //! Tenants, users and the settings of namespaces.
 
 use super::Command;
-use super::context::Context;
-use crate::core::{Error, Kind, Result, error::fail};
+use super::context::{Context, Done};
+use crate::core::{Error, Kind, PrincipalId, Result, error::fail};
 use crate::meta::tenant::GroupRule;
-use crate::meta::{Namespace, Tenant, User};
+use crate::meta::{Namespace, Roster, Tenant, User};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -65,20 +65,24 @@ impl Command for TenantList {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct UserInfo {
     pub user: String,
+    pub id: u64,
     pub name: Option<String>,
     pub email: Option<String>,
     pub uid: u32,
     pub gid: u32,
+    pub created: String,
 }
 
 impl From<User> for UserInfo {
     fn from(u: User) -> Self {
         Self {
             user: u.name,
+            id: u.id.0,
             name: u.full_name,
             email: u.email,
             uid: u.uid,
             gid: u.gid,
+            created: u.created.to_string(),
         }
     }
 }
@@ -126,6 +130,66 @@ impl Command for UserList {
         Ok(Users {
             users: users.into_iter().map(Into::into).collect(),
         })
+    }
+}
+
+/// Shows one user of the tenant.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct UserShow {
+    pub user: String,
+}
+
+/// A user with what hangs on him.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct UserDetails {
+    #[serde(flatten)]
+    pub about: UserInfo,
+    /// The groups he is in, himself or through others.
+    pub groups: Vec<String>,
+    /// His agents, as far as the caller may know of them.
+    pub agents: Vec<String>,
+}
+
+impl Command for UserShow {
+    const NAME: &'static str = "user-show";
+    type Reply = UserDetails;
+
+    fn run(self, cx: &mut Context<'_>) -> Result<UserDetails> {
+        let user = cx.engine().user(cx.tenant()?, &self.user)?;
+        let roster = cx.roster()?;
+        let groups = roster.groups_of(user.id);
+        let mut groups: Vec<_> = groups.iter().map(|g| name_of(&roster, *g)).collect();
+        groups.sort();
+        let known = cx.engine().agents(cx.caller)?;
+        let own = known.iter().filter(|a| a.owner == user.id);
+        Ok(UserDetails {
+            groups,
+            agents: own.map(|a| a.name.clone()).collect(),
+            about: user.into(),
+        })
+    }
+}
+
+/// The name of a principal; of one that is gone, its number.
+pub(super) fn name_of(roster: &Roster, id: PrincipalId) -> String {
+    roster
+        .by_id(id)
+        .map_or_else(|| format!("#{}", id.0), |p| p.subject().name)
+}
+
+/// Takes a user away with his agents, and the keys, memberships and grants of all of them.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct UserDelete {
+    pub user: String,
+}
+
+impl Command for UserDelete {
+    const NAME: &'static str = "user-delete";
+    type Reply = Done;
+
+    fn run(self, cx: &mut Context<'_>) -> Result<Done> {
+        cx.engine().delete_user(cx.caller, &self.user)?;
+        cx.durable(Done {})
     }
 }
 

@@ -1,18 +1,17 @@
-//! What administrators do: tenants, users, namespaces, checks.
+//! What administrators do: tenants, namespaces, checks.
 
 use super::client::{Client, Socket};
 use super::output::{self, Bar};
 use super::place::Place;
 use crate::api::Asked;
 use crate::api::principals::{
-    NamespaceInfo, NamespaceList, NamespaceSet, TenantCreate, TenantInfo, TenantList, UserCreate,
-    UserInfo, UserList,
+    NamespaceInfo, NamespaceList, NamespaceSet, TenantCreate, TenantInfo, TenantList,
 };
 use crate::api::store::{CacheDrop, Checked, Df, Fsck, Gc, ShowStats, Verify};
 use crate::core::{Error, Kind, Result, error::fail};
 use crate::doors::control::ShutdownRequest;
 use crate::doors::daemon::Status;
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::File;
 
@@ -22,27 +21,6 @@ pub(super) enum TenantCommand {
     Create { name: String },
     /// List the tenants
     List,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum UserCommand {
-    /// Make a user of the tenant
-    Create(NewUser),
-    /// List the tenant's users
-    List,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct NewUser {
-    user: String,
-    /// The name in full
-    #[arg(long)]
-    name: Option<String>,
-    #[arg(long)]
-    email: Option<String>,
-    /// The number on multi-user mounts [default: a free one]
-    #[arg(long)]
-    uid: Option<u32>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -71,47 +49,11 @@ pub(super) fn tenant(place: &Place, command: TenantCommand) -> Result<()> {
         TenantCommand::List => {
             let all = client.call(TenantList {})?;
             let row = |t: &TenantInfo| vec![t.name.clone(), t.id.to_string(), t.gid.to_string()];
-            listed(
-                place,
+            output::listed(
+                place.json,
                 &all,
                 &["tenant", "id", "gid"],
                 all.tenants.iter().map(row),
-            )
-        }
-    }
-}
-
-pub(super) fn user(place: &Place, command: UserCommand) -> Result<()> {
-    let client = place.client()?;
-    match command {
-        UserCommand::Create(NewUser {
-            user,
-            name,
-            email,
-            uid,
-        }) => {
-            let made = client.call(UserCreate {
-                user,
-                name,
-                email,
-                uid,
-            })?;
-            output::show(
-                place.json,
-                &made,
-                format!("made user {} with uid {}", made.user, made.uid),
-            )
-        }
-        UserCommand::List => {
-            let all = client.call(UserList {})?;
-            let or = |s: &Option<String>| s.clone().unwrap_or_else(|| "-".to_owned());
-            let row =
-                |u: &UserInfo| vec![u.user.clone(), u.uid.to_string(), or(&u.name), or(&u.email)];
-            listed(
-                place,
-                &all,
-                &["user", "uid", "name", "email"],
-                all.users.iter().map(row),
             )
         }
     }
@@ -123,8 +65,8 @@ pub(super) fn namespace(place: &Place, command: NamespaceCommand) -> Result<()> 
     match command {
         NamespaceCommand::List => {
             let all = client.call(NamespaceList {})?;
-            listed(
-                place,
+            output::listed(
+                place.json,
                 &all,
                 &["namespace", "mask", "group"],
                 all.namespaces.iter().map(row),
@@ -136,19 +78,6 @@ pub(super) fn namespace(place: &Place, command: NamespaceCommand) -> Result<()> 
             output::show(place.json, &set, text)
         }
     }
-}
-
-/// Prints a reply whole for programs, and as rows for people.
-fn listed(
-    place: &Place,
-    reply: &impl serde::Serialize,
-    head: &[&str],
-    rows: impl Iterator<Item = Vec<String>>,
-) -> Result<()> {
-    if place.json {
-        return output::json(reply);
-    }
-    output::table(head, rows)
 }
 
 pub(super) fn stats(place: &Place) -> Result<()> {

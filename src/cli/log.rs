@@ -100,9 +100,10 @@ fn print(place: &Place, records: &[LogLine]) -> Result<()> {
 }
 
 fn line(r: &LogLine) -> String {
-    let path = match &r.path2 {
-        Some(to) => format!("{} -> {to}", r.path),
-        None => r.path.to_string(),
+    let path = match (&r.subject, &r.path2) {
+        (Some(subject), _) => subject.clone(),
+        (None, Some(to)) => format!("{} -> {to}", r.path),
+        (None, None) => r.path.to_string(),
     };
     let who = r.user.clone().unwrap_or_else(|| format!("uid {}", r.uid));
     let agent = r.agent.as_ref().map_or(String::new(), |a| format!("+{a}"));

@@ -14,6 +14,8 @@ mod helper;
 mod files;
 mod log;
 mod admin;
+mod principals;
+mod admin_words;
 mod status;
 mod doctor;
 mod service;

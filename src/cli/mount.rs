@@ -98,6 +98,7 @@ fn foreground(place: &Place, request: MountRequest) -> Result<()> {
         request,
         os_uid: uid,
         os_gid: gid,
+        bound: None,
     };
     serve::run(place.config()?, |daemon| {
         told(place, &daemon.mount(&standing)?)

@@ -1,5 +1,6 @@
 //! `nexus`.
 
+use super::admin_words::{self, AdminWord};
 use super::daemon::{self, DaemonArgs};
 use super::files::{self, FileCommand};
 use super::helper::{self, Helper};
@@ -40,6 +41,9 @@ enum Command {
     Log(LogArgs),
     #[command(flatten)]
     File(FileCommand),
+    /// Users, groups and API keys, in the words of the tutorials; `nexusctl` does more
+    #[command(subcommand)]
+    Admin(AdminWord),
     /// Print the version
     Version,
     /// Print a systemd unit that keeps a mount
@@ -73,6 +77,7 @@ fn run(Nexus { place, command }: Nexus) -> Result<()> {
         Command::Doctor => doctor::run(&place),
         Command::Log(args) => log::run(&place, &args),
         Command::File(command) => files::run(&place, command),
+        Command::Admin(word) => admin_words::run(&place, word),
         Command::Version => output::line(format!("nexus {VERSION}")),
         Command::Service { dir } => service::unit(&place, &dir),
         Command::Completions { shell } => service::completions(shell, Nexus::command()),

@@ -1,7 +1,8 @@
 //! `nexusctl`.
 
-use super::admin::{self, NamespaceCommand, TenantCommand, UserCommand};
+use super::admin::{self, NamespaceCommand, TenantCommand};
 use super::place::Place;
+use super::principals::{self, AgentCommand, GroupCommand, KeyCommand, UserCommand};
 use super::{exit, mount, service, status};
 use crate::core::Result;
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -32,6 +33,15 @@ enum Command {
     /// Users of a tenant
     #[command(subcommand)]
     User(UserCommand),
+    /// Agents: programs that act for a user
+    #[command(subcommand)]
+    Agent(AgentCommand),
+    /// Groups of users, agents and groups
+    #[command(subcommand)]
+    Group(GroupCommand),
+    /// API keys
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// What new entries of a namespace look like
     #[command(subcommand)]
     Namespace(NamespaceCommand),
@@ -81,7 +91,10 @@ fn run(Nexusctl { place, command }: Nexusctl) -> Result<()> {
         Command::Stats => admin::stats(&place),
         Command::Mounts => mount::mounts(&place),
         Command::Tenant(command) => admin::tenant(&place, command),
-        Command::User(command) => admin::user(&place, command),
+        Command::User(command) => principals::user(&place, command),
+        Command::Agent(command) => principals::agent(&place, command),
+        Command::Group(command) => principals::group(&place, command),
+        Command::Key(command) => principals::key(&place, command),
         Command::Namespace(command) => admin::namespace(&place, command),
         Command::Df => admin::df(&place),
         Command::Fsck => admin::fsck(&place),

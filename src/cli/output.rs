@@ -44,6 +44,32 @@ pub(super) fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) 
     Ok(())
 }
 
+/// Prints a reply whole for programs, and as rows for people.
+pub(super) fn listed(
+    json_wanted: bool,
+    reply: &impl Serialize,
+    head: &[&str],
+    rows: impl Iterator<Item = Vec<String>>,
+) -> Result<()> {
+    if json_wanted {
+        return json(reply);
+    }
+    table(head, rows)
+}
+
+/// A text, or what stands for none.
+pub(super) fn or_dash(text: Option<&str>) -> String {
+    text.unwrap_or("-").to_owned()
+}
+
+/// Names on one line, or what stands for none.
+pub(super) fn names(all: &[String]) -> String {
+    if all.is_empty() {
+        return or_dash(None);
+    }
+    all.join(", ")
+}
+
 /// Prints what has been said yes or no to.
 pub(super) fn show(json_wanted: bool, value: &impl Serialize, text: impl AsRef<str>) -> Result<()> {
     if json_wanted { json(value) } else { line(text) }

@@ -1,7 +1,7 @@
 //! Who is asking. Built by a door from what the kernel or the connection proves, never from what the
 //! caller claims.
 
-use super::ids::{MountId, TenantId};
+use super::ids::{MountId, PrincipalId, TenantId};
 use std::sync::Arc;
 
 /// The context that every call of the engine takes first.
@@ -11,8 +11,14 @@ pub struct Caller {
     pub tenant: Option<TenantId>,
     /// The user's name within the tenant; `None` for a number without a user.
     pub user: Option<Arc<str>>,
+    /// The user's number: what grants and memberships know him by.
+    pub user_id: Option<PrincipalId>,
     /// The agent that acts for the user.
     pub agent: Option<Arc<str>>,
+    /// The agent's number; `None` for a name that is a label in the log and no principal.
+    pub agent_id: Option<PrincipalId>,
+    /// Whether the agent has its own grants only, and none of its owner's rights.
+    pub isolated: bool,
     pub session: Option<Arc<str>>,
     /// Nexus administrator: sees `/system` and passes the permission check, audited.
     pub admin: bool,
@@ -36,7 +42,10 @@ impl Caller {
         Self {
             tenant: Some(tenant),
             user: None,
+            user_id: None,
             agent: None,
+            agent_id: None,
+            isolated: false,
             session: None,
             admin: true,
             uid: 0,

@@ -13,6 +13,6 @@ pub use caller::Caller;
 pub use clock::{Clock, Time};
 pub use config::Config;
 pub use error::{Error, Kind, Result};
-pub use ids::{HandleId, Hash, Ino, MountId, Op, TenantId};
+pub use ids::{HandleId, Hash, Ino, KeyId, MountId, Op, PrincipalId, TenantId};
 pub use path::{FsPath, Name};
 pub use text::Text;

@@ -11,7 +11,10 @@ use super::{postgres, sqlite};
 use crate::core::{Error, Kind, Result};
 
 /// Every migration, oldest first: `V<number>__<name>` and the text of `schema/NNNN_<name>.sql`.
-const MIGRATIONS: &[(&str, &str)] = &[("V1__init", include_str!("schema/0001_init.sql"))];
+const MIGRATIONS: &[(&str, &str)] = &[
+    ("V1__init", include_str!("schema/0001_init.sql")),
+    ("V2__principals", include_str!("schema/0002_principals.sql")),
+];
 
 /// Held while migrating on PostgreSQL, where several daemons may start at once.
 const ADVISORY_LOCK: &str = "SELECT pg_advisory_lock(7593021)";

@@ -63,6 +63,13 @@ impl Row {
         }
     }
 
+    pub fn opt_int(&self, i: usize) -> Result<Option<i64>> {
+        match self.at(i)? {
+            Value::Null => Ok(None),
+            _ => self.int(i).map(Some),
+        }
+    }
+
     pub fn text(&self, i: usize) -> Result<&str> {
         match self.at(i)? {
             Value::Text(s) => Ok(s),
@@ -150,6 +157,18 @@ impl From<crate::core::Op> for Param<'_> {
 impl From<crate::core::TenantId> for Param<'_> {
     fn from(t: crate::core::TenantId) -> Self {
         t.0.into()
+    }
+}
+
+impl From<crate::core::PrincipalId> for Param<'_> {
+    fn from(p: crate::core::PrincipalId) -> Self {
+        p.0.into()
+    }
+}
+
+impl From<crate::core::KeyId> for Param<'_> {
+    fn from(k: crate::core::KeyId) -> Self {
+        k.0.into()
     }
 }
 

@@ -26,6 +26,9 @@ pub struct LogLine {
     /// Where a rename, an exchange or a hard link went.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path2: Option<Text>,
+    /// Whom an operation on principals was about: `user:alice`, `group:developers`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
     pub tenant: String,
     pub user: Option<String>,
     pub agent: Option<String>,
@@ -171,6 +174,7 @@ impl Reader<'_> {
             kind: r.kind.name().to_owned(),
             path: Text(r.path.clone()),
             path2: r.path2.clone().map(Text),
+            subject: r.subject(),
             tenant: self.name.clone(),
             user: r.author.user.clone(),
             agent: r.author.agent.clone(),
@@ -194,6 +198,7 @@ mod tests {
             kind: "write".into(),
             path: "/workspace/a".into(),
             path2: None,
+            subject: None,
             tenant: "default".into(),
             user: Some("ann".into()),
             agent: None,

@@ -56,6 +56,7 @@ impl Engine {
         f: impl FnOnce(&mut Change<'_>) -> Result<T>,
     ) -> Result<T> {
         let _turn = self.turn.lock();
+        self.tenants.vacant(new)?;
         let caller = Caller::engine(new.id);
         let (out, _) = self.change_from(&caller, new.id, Head::default(), |ch| {
             ch.edits.push(Edit::Tenant(new.clone(), ch.now));
@@ -354,7 +355,9 @@ impl Change<'_> {
         }
         self.edits.push(Edit::Head(self.tenant, self.head));
         self.edits.push(self.engine.ids_taken());
+        let of_tenants = self.edits.of_tenants();
         self.engine.store.commit(std::mem::take(&mut self.edits))?;
+        self.engine.tenants.follow(self.tenant, &of_tenants);
         let mut events = std::mem::take(&mut self.closed);
         for (place, _) in &self.entries {
             events.push(Event::Entry {

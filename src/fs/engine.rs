@@ -2,7 +2,7 @@
 
 use super::events::Events;
 use super::handle::Files;
-use super::namespace::Tenants;
+use super::home::Tenants;
 use super::process::Processes;
 use super::transient::Transient;
 use super::view::{View, Views};

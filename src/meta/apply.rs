@@ -7,6 +7,7 @@
 use super::draft::{self, Draft};
 use super::edit::Edit;
 use super::log::{self, Record};
+use super::principal::rows;
 use super::tenant::{self, Head};
 use super::{Entry, Node, entry, node, xattr, xattr::Xattr};
 use crate::core::{Ino, Result, TenantId, Time};
@@ -49,8 +50,15 @@ pub(super) fn apply<'a>(tx: &mut dyn Tx, edits: impl Iterator<Item = &'a Edit>) 
             Edit::Blob(row) => row.store(tx)?,
             Edit::Log(record, hash) => log::append(tx, record, hash)?,
             Edit::Tenant(new, at) => tenant::insert_tenant(tx, new, *at)?,
-            Edit::User(new, at) => tenant::insert_user(tx, new, *at)?,
             Edit::Namespace(of, new) => tenant::put_namespace(tx, *of, new)?,
+            Edit::User(new, at) => rows::put_unnumbered(tx, new, *at)?,
+            Edit::Principal(new) => rows::put(tx, new)?,
+            Edit::PrincipalGone(old) => rows::delete(tx, old)?,
+            Edit::Member(new) => rows::put_member(tx, new)?,
+            Edit::MemberGone(old) => rows::delete_member(tx, old)?,
+            Edit::Key(new) => rows::put_key(tx, new)?,
+            Edit::KeyGone(old) => rows::delete_key(tx, old)?,
+            Edit::Uids(of, next) => rows::set_uid_next(tx, *of, *next)?,
             _ => present.take(edit),
         }
     }

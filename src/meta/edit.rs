@@ -2,7 +2,8 @@
 
 use super::draft::Draft;
 use super::log::Record;
-use super::tenant::{Head, Namespace, Tenant, User};
+use super::principal::{Key, Member, Principal, Unnumbered};
+use super::tenant::{Head, Namespace, Tenant};
 use super::{Entry, Node, xattr::Xattr};
 use crate::blob::{BlobRow, Pinned};
 use crate::core::{Error, Hash, Ino, Kind, Op, Result, TenantId, Time};
@@ -32,12 +33,22 @@ pub enum Edit {
     /// Every number below this has been given out or reserved.
     Ids(u64),
     Tenant(Tenant, Time),
-    User(User, Time),
+    /// As the first version made users: numbered at the next start.
+    User(Unnumbered, Time),
     Namespace(TenantId, Namespace),
     /// Bytes of a file that is being written.
     Draft(Arc<Draft>),
     /// The file's drafts are part of a version now, or of nothing.
     DraftsDone(Ino),
+    /// A user, agent or group, new or changed.
+    Principal(Principal),
+    PrincipalGone(Principal),
+    Member(Member),
+    MemberGone(Member),
+    Key(Arc<Key>),
+    KeyGone(Arc<Key>),
+    /// Every uid of the tenant from here on was never given out; what is below may have been.
+    Uids(TenantId, u32),
 }
 
 /// The edits of one change, all or nothing.
@@ -69,6 +80,25 @@ impl Edits {
             _ => None,
         };
         self.list.iter().filter_map(file).collect()
+    }
+
+    /// Those whose state the engine keeps whole in memory: tenants, their settings and their principals.
+    pub fn of_tenants(&self) -> Vec<Edit> {
+        let kept = |edit: &&Edit| {
+            matches!(
+                edit,
+                Edit::Tenant(..)
+                    | Edit::Namespace(..)
+                    | Edit::Principal(_)
+                    | Edit::PrincipalGone(_)
+                    | Edit::Member(_)
+                    | Edit::MemberGone(_)
+                    | Edit::Key(_)
+                    | Edit::KeyGone(_)
+                    | Edit::Uids(..)
+            )
+        };
+        self.list.iter().filter(kept).cloned().collect()
     }
 
     /// The payload of a journal record.

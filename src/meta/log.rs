@@ -26,10 +26,21 @@ pub enum OpKind {
     SetXattr,
     RemoveXattr,
     Namespace,
+    /// A user of the first version, which had no numbers; also: such a user gets one.
     User,
+    UserCreate,
+    UserDelete,
+    AgentCreate,
+    AgentDelete,
+    GroupCreate,
+    GroupDelete,
+    GroupAdd,
+    GroupRemove,
+    KeyCreate,
+    KeyRevoke,
 }
 
-const KINDS: [(OpKind, &str); 19] = [
+const KINDS: &[(OpKind, &str)] = &[
     (OpKind::Init, "init"),
     (OpKind::Create, "create"),
     (OpKind::Write, "write"),
@@ -49,6 +60,16 @@ const KINDS: [(OpKind, &str); 19] = [
     (OpKind::RemoveXattr, "removexattr"),
     (OpKind::Namespace, "namespace"),
     (OpKind::User, "user"),
+    (OpKind::UserCreate, "user-create"),
+    (OpKind::UserDelete, "user-delete"),
+    (OpKind::AgentCreate, "agent-create"),
+    (OpKind::AgentDelete, "agent-delete"),
+    (OpKind::GroupCreate, "group-create"),
+    (OpKind::GroupDelete, "group-delete"),
+    (OpKind::GroupAdd, "group-add"),
+    (OpKind::GroupRemove, "group-remove"),
+    (OpKind::KeyCreate, "key-create"),
+    (OpKind::KeyRevoke, "key-revoke"),
 ];
 
 impl OpKind {
@@ -121,6 +142,15 @@ impl Record {
             .bytes(self.undo.as_bytes())
             .int(self.state.cast_unsigned())
             .hash()
+    }
+
+    /// Whom an operation on principals was about, as in `user:alice`.
+    pub fn subject(&self) -> Option<String> {
+        if self.path != b"/" {
+            return None;
+        }
+        let undo: serde_json::Value = serde_json::from_str(&self.undo).ok()?;
+        Some(undo.get("subject")?.as_str()?.to_owned())
     }
 
     pub fn path_text(&self) -> String {

@@ -7,11 +7,13 @@ pub mod node;
 pub mod entry;
 pub mod xattr;
 pub mod tenant;
+pub mod principal;
 pub mod log;
 mod whole;
 pub mod cache;
 pub mod draft;
 pub mod edit;
+pub mod roster;
 mod apply;
 mod pending;
 pub mod store;
@@ -21,8 +23,10 @@ pub use edit::{Edit, Edits};
 pub use entry::Entry;
 pub use log::{OpKind, Record};
 pub use node::{FileKind, Node};
+pub use principal::{Agent, Group, Key, Member, Principal, Subject, SubjectKind, User};
+pub use roster::Roster;
 pub use store::Store;
-pub use tenant::{Namespace, Tenant, User};
+pub use tenant::{Namespace, Tenant};
 pub use xattr::Xattr;
 
 /// A page of rows for a check: the key of each, and the row or what is wrong with it.

@@ -1,4 +1,4 @@
-//! Tenants, their users and the policies of their namespaces.
+//! Tenants and the policies of their namespaces.
 
 use crate::core::{Error, Hash, Ino, Kind, Op, Result, TenantId, Time};
 use crate::db::{Row, Tx};
@@ -20,17 +20,6 @@ pub struct Head {
     pub op: Op,
     pub hash: Hash,
     pub state: i64,
-}
-
-/// A person of a tenant.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct User {
-    pub tenant: TenantId,
-    pub name: String,
-    pub uid: u32,
-    pub gid: u32,
-    pub full_name: Option<String>,
-    pub email: Option<String>,
 }
 
 /// How new entries of a namespace get their group.
@@ -129,41 +118,6 @@ pub fn set_head(tx: &mut dyn Tx, tenant: TenantId, head: &Head) -> Result<()> {
             (&head.hash).into(),
             head.state.into(),
             tenant.into(),
-        ],
-    )?;
-    Ok(())
-}
-
-fn user_from(row: &Row) -> Result<User> {
-    Ok(User {
-        tenant: TenantId(row.u32(0)?),
-        name: row.text(1)?.to_owned(),
-        uid: row.u32(2)?,
-        gid: row.u32(3)?,
-        full_name: row.opt_text(4)?.map(str::to_owned),
-        email: row.opt_text(5)?.map(str::to_owned),
-    })
-}
-
-pub fn users(tx: &mut dyn Tx, tenant: TenantId) -> Result<Vec<User>> {
-    let sql = "SELECT tenant, name, uid, gid, full_name, email FROM users WHERE tenant = $1 ORDER BY name";
-    tx.query(sql, &[tenant.into()])?
-        .iter()
-        .map(user_from)
-        .collect()
-}
-
-pub fn insert_user(tx: &mut dyn Tx, u: &User, now: Time) -> Result<()> {
-    tx.execute(
-        "INSERT INTO users (tenant, name, uid, gid, full_name, email, created) VALUES ($1,$2,$3,$4,$5,$6,$7)",
-        &[
-            u.tenant.into(),
-            u.name.as_str().into(),
-            u.uid.into(),
-            u.gid.into(),
-            u.full_name.as_deref().into(),
-            u.email.as_deref().into(),
-            now.into(),
         ],
     )?;
     Ok(())

@@ -77,6 +77,7 @@ pub(super) async fn mount(
             request,
             os_uid: peer.uid,
             os_gid: peer.gid,
+            bound: None,
         })
     });
     reply(&mounted.await?)

@@ -8,4 +8,6 @@ mod request;
 pub use keep::housekeep;
 pub use mounting::{Daemon, Unmounted};
 pub use remembered::forget;
-pub use request::{IdentityKind, MountInfo, MountRequest, Mounts, Pending, Standing, Status};
+pub use request::{
+    Bound, IdentityKind, MountInfo, MountRequest, Mounts, Pending, Standing, Status,
+};

@@ -1,10 +1,11 @@
 //! The daemon's mounts: made, shown, taken away.
 
 use super::remembered;
-use super::request::{MountInfo, Pending, Standing, Status};
+use super::request::{Bound, MountInfo, Pending, Standing, Status, bind};
 use crate::core::{Error, Kind, MountId, Result, Text, Time, error::fail};
 use crate::doors::fuse::{self, Mounted};
 use crate::facts::VERSION;
+use crate::fs::Engine;
 use crate::nexus::Nexus;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -51,23 +52,27 @@ impl Daemon {
     pub fn mount(&self, standing: &Standing) -> Result<MountInfo> {
         let dir = standing.dir();
         self.may_mount(&dir)?;
+        let engine = &self.nexus.engine;
+        let options = standing.options(engine)?;
+        let standing = Standing {
+            bound: bound(engine, &options.identity)?,
+            ..standing.clone()
+        };
         let mut mounts = self.mounts.lock();
         if let Some(live) = mounts.get(&dir).filter(|l| l.mounted.is_alive()) {
-            if live.standing == *standing {
+            if live.standing == standing {
                 return Ok(self.info(live));
             }
             let message = format!("{} is mounted already, with other options", dir.display());
             return fail(Kind::Exists, message);
         }
-        let engine = &self.nexus.engine;
         let id = MountId(self.next.fetch_add(1, Ordering::Relaxed));
-        let mounted = fuse::mount(engine.clone(), id, standing.options(engine)?)?;
         let live = Live {
-            mounted,
-            standing: standing.clone(),
+            mounted: fuse::mount(engine.clone(), id, options)?,
+            standing,
             since: engine.clock().now(),
         };
-        remembered::remember(&*self.nexus.db, standing)?;
+        remembered::remember(&*self.nexus.db, &live.standing)?;
         let info = self.info(&live);
         mounts.insert(dir, live);
         Ok(info)
@@ -226,5 +231,14 @@ impl Daemon {
             Err(e) if e.kind() == Kind::Unavailable => Ok(()),
             other => other.map_err(|e: Error| e.context("closing")),
         }
+    }
+}
+
+fn bound(engine: &Engine, identity: &fuse::Identity) -> Result<Option<Bound>> {
+    match identity {
+        fuse::Identity::Single { user, agent, .. } => {
+            bind(engine, user, agent.as_deref()).map(Some)
+        }
+        fuse::Identity::Os { .. } => Ok(None),
     }
 }

@@ -1,6 +1,6 @@
 //! What the daemon is asked, and what it tells.
 
-use crate::core::{Kind, Result, TenantId, Text, error::fail};
+use crate::core::{Kind, PrincipalId, Result, TenantId, Text, error::fail};
 use crate::doors::fuse::{Identity, MountOptions};
 use crate::fs::Engine;
 use crate::meta::User;
@@ -45,6 +45,17 @@ pub struct Standing {
     pub request: MountRequest,
     pub os_uid: u32,
     pub os_gid: u32,
+    /// Whom it was made for: nobody who comes later under the same name.
+    #[serde(default)]
+    pub bound: Option<Bound>,
+}
+
+/// The principals behind a mount with a single identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bound {
+    pub user: PrincipalId,
+    /// `None` for an agent that is a label in the log only.
+    pub agent: Option<PrincipalId>,
 }
 
 impl Standing {
@@ -82,14 +93,33 @@ impl Standing {
             IdentityKind::Single if request.root_admin => {
                 fail(Kind::Invalid, "--root-admin goes with --identity os")
             }
-            IdentityKind::Single => Ok(Identity::Single {
-                user: self.user(engine, tenant)?,
-                agent: request.agent.clone(),
-                session: request.session.clone(),
-                os_uid: self.os_uid,
-                os_gid: self.os_gid,
-            }),
+            IdentityKind::Single => {
+                let user = self.user(engine, tenant)?;
+                self.holds_for(engine, &user)?;
+                Ok(Identity::Single {
+                    user,
+                    agent: request.agent.clone(),
+                    session: request.session.clone(),
+                    os_uid: self.os_uid,
+                    os_gid: self.os_gid,
+                })
+            }
         }
+    }
+
+    /// Fails when it was made for others than those who have the names now.
+    fn holds_for(&self, engine: &Engine, user: &User) -> Result<()> {
+        let Some(bound) = self.bound else {
+            return Ok(());
+        };
+        let now = bind(engine, user, self.request.agent.as_deref())?;
+        if now.user == bound.user && (bound.agent.is_none() || now.agent == bound.agent) {
+            return Ok(());
+        }
+        fail(
+            Kind::NotFound,
+            "the user or the agent that the mount was made for is gone",
+        )
     }
 
     fn user(&self, engine: &Engine, tenant: TenantId) -> Result<User> {
@@ -110,6 +140,18 @@ impl Standing {
             ),
         }
     }
+}
+
+/// The principals of a user and the agent of this name.
+pub(super) fn bind(engine: &Engine, user: &User, agent: Option<&str>) -> Result<Bound> {
+    let agent = match agent {
+        Some(name) => engine.acting(user.tenant, Some(user.id), name)?,
+        None => None,
+    };
+    Ok(Bound {
+        user: user.id,
+        agent: agent.map(|a| a.id),
+    })
 }
 
 fn split(option: &str) -> (String, Option<String>) {

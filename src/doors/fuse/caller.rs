@@ -1,6 +1,7 @@
 //! Who asks: from the numbers that the kernel puts on a request to the engine's caller.
 
 use super::answer::Sender;
+use super::single::Single;
 use crate::core::{Caller, Error, Kind, MountId, Result, TenantId, Time};
 use crate::fs::Engine;
 use crate::meta::User;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 
 /// How many processes are remembered with their groups.
 const PROCESSES_MAX: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
-/// How long a process is remembered, in nanoseconds: setgroups(2) and a new user hold after that.
+/// How long a process is remembered, in nanoseconds: setgroups(2) holds after that.
 const REMEMBERED: i64 = 1_000_000_000;
 
 /// Whom the processes on a mount act as (semantics.md §2).
@@ -42,12 +43,12 @@ pub(super) struct Callers {
 }
 
 enum Who {
-    Single(Caller),
-    Os {
-        root_admin: bool,
-        seen: Mutex<LruCache<Sender, (Time, Caller)>>,
-    },
+    Single(Single),
+    Os { root_admin: bool, seen: Mutex<Seen> },
 }
+
+/// Processes with when they were looked at, the principals' revision then, and who they were.
+type Seen = LruCache<Sender, (Time, u64, Caller)>;
 
 impl Callers {
     pub(super) fn new(
@@ -66,20 +67,26 @@ impl Callers {
                 session,
                 os_uid,
                 os_gid,
-            } => Who::Single(Caller {
-                tenant: Some(tenant),
-                user: Some(user.name.as_str().into()),
-                agent: agent.as_deref().map(Into::into),
-                session: session.as_deref().map(Into::into),
-                admin: false,
-                uid: user.uid,
-                gid: user.gid,
-                groups: single_groups(tenant_gid, (*os_uid, *os_gid)),
-                pid: 0,
-                comm: None,
-                mount: Some(mount),
-                umask: 0,
-            }),
+            } => Who::Single(Single::new(
+                &engine,
+                &Caller {
+                    tenant: Some(tenant),
+                    user: Some(user.name.as_str().into()),
+                    user_id: Some(user.id),
+                    agent: agent.as_deref().map(Into::into),
+                    agent_id: None,
+                    isolated: false,
+                    session: session.as_deref().map(Into::into),
+                    admin: false,
+                    uid: user.uid,
+                    gid: user.gid,
+                    groups: single_groups(tenant_gid, (*os_uid, *os_gid)),
+                    pid: 0,
+                    comm: None,
+                    mount: Some(mount),
+                    umask: 0,
+                },
+            )?),
             Identity::Os { root_admin } => Who::Os {
                 root_admin: *root_admin,
                 seen: Mutex::new(LruCache::new(PROCESSES_MAX)),
@@ -101,9 +108,9 @@ impl Callers {
 
     pub(super) fn of(&self, who: Sender) -> Caller {
         match &self.who {
-            Who::Single(caller) => Caller {
+            Who::Single(single) => Caller {
                 pid: who.pid,
-                ..caller.clone()
+                ..single.caller(&self.engine)
             },
             Who::Os { root_admin, seen } => self.remembered(who, *root_admin, seen),
         }
@@ -117,20 +124,17 @@ impl Callers {
         }
     }
 
-    fn remembered(
-        &self,
-        process: Sender,
-        root_admin: bool,
-        seen: &Mutex<LruCache<Sender, (Time, Caller)>>,
-    ) -> Caller {
+    fn remembered(&self, process: Sender, root_admin: bool, seen: &Mutex<Seen>) -> Caller {
         let now = self.engine.clock().now();
-        if let Some((at, caller)) = seen.lock().get(&process)
+        let revision = self.engine.principals_revision();
+        if let Some((at, then, caller)) = seen.lock().get(&process)
+            && *then == revision
             && (0..REMEMBERED).contains(&(now.0 - at.0))
         {
             return caller.clone();
         }
         let caller = self.os_caller(process, root_admin);
-        seen.lock().put(process, (now, caller.clone()));
+        seen.lock().put(process, (now, revision, caller.clone()));
         caller
     }
 
@@ -148,8 +152,11 @@ impl Callers {
         }
         Caller {
             tenant: (is_root || user.is_some()).then_some(self.tenant),
+            user_id: user.as_ref().map(|u| u.id),
             user: user.map(|u| u.name.into()),
             agent: None,
+            agent_id: None,
+            isolated: false,
             session: None,
             admin: is_root && root_admin,
             uid: process.uid,

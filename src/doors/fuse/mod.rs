@@ -6,6 +6,7 @@
 mod errno;
 mod numbers;
 mod answer;
+mod single;
 mod caller;
 mod open;
 mod door;

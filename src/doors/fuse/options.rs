@@ -144,6 +144,8 @@ mod tests {
 
     fn single(extra: &[&str]) -> MountOptions {
         let user = User {
+            id: crate::core::PrincipalId(20),
+            created: crate::core::Time(0),
             tenant: TenantId(1),
             name: "alice".to_owned(),
             uid: 1_000_001,

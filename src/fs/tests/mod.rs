@@ -7,6 +7,9 @@ mod model;
 mod threads;
 mod session;
 mod walk;
+mod principals;
+mod keys;
+mod rows;
 
 use super::{Access, Engine, OpenFlags, SetMode};
 use crate::core::{Caller, Clock, Config, FsPath, HandleId, Ino, Kind, Name, Result, TenantId};

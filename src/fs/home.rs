@@ -1,0 +1,144 @@
+//! What is asked about tenants on hot paths, in memory: their settings and their principals.
+//!
+//! It follows the edits of every commit before that returns, in the same order: nobody sees an older state after a change.
+
+use super::engine::Engine;
+use crate::core::{Error, Kind, Result, TenantId, error::fail};
+use crate::meta::{Edit, Namespace, Roster, Tenant, User, tenant};
+use parking_lot::RwLock;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A tenant with everything that is asked about it.
+#[derive(Debug, Clone)]
+pub(super) struct Home {
+    pub tenant: Tenant,
+    pub namespaces: Vec<Namespace>,
+    pub roster: Arc<Roster>,
+}
+
+/// Every tenant.
+#[derive(Default)]
+pub(super) struct Tenants {
+    homes: RwLock<BTreeMap<TenantId, Arc<Home>>>,
+    /// Grows whenever any principal changes.
+    revision: AtomicU64,
+}
+
+impl Tenants {
+    /// Fails when the name or the number of a new tenant is taken.
+    pub(super) fn vacant(&self, new: &Tenant) -> Result<()> {
+        let taken = |home: &Arc<Home>| home.tenant.name == new.name || home.tenant.id == new.id;
+        if self.homes.read().values().any(taken) {
+            return fail(Kind::Exists, format!("tenant {:?} exists", new.name));
+        }
+        Ok(())
+    }
+
+    /// Follows the edits of a change of `of` that was committed.
+    pub(super) fn follow(&self, of: TenantId, edits: &[Edit]) {
+        if edits.is_empty() {
+            return;
+        }
+        let mut homes = self.homes.write();
+        for edit in edits {
+            if let Edit::Tenant(new, _) = edit {
+                homes.insert(new.id, Arc::new(Home::new(new.clone())));
+            } else if let Some(home) = homes.get_mut(&of) {
+                Arc::make_mut(home).follow(edit);
+            }
+        }
+        self.revision.fetch_add(1, Ordering::Release);
+    }
+}
+
+impl Home {
+    fn new(tenant: Tenant) -> Self {
+        Self {
+            tenant,
+            namespaces: Vec::new(),
+            roster: Arc::default(),
+        }
+    }
+
+    fn follow(&mut self, edit: &Edit) {
+        if let Edit::Namespace(_, new) = edit {
+            self.namespaces.retain(|n| n.name != new.name);
+            self.namespaces.push(new.clone());
+            self.namespaces.sort_by(|a, b| a.name.cmp(&b.name));
+        } else {
+            Arc::make_mut(&mut self.roster).follow(edit);
+        }
+    }
+}
+
+impl Engine {
+    pub(super) fn home(&self, tenant: TenantId) -> Result<Arc<Home>> {
+        let found = self.tenants.homes.read().get(&tenant).cloned();
+        found.ok_or_else(|| Error::new(Kind::NotFound, format!("no tenant {}", tenant.0)))
+    }
+
+    pub(super) fn load_tenants(&self) -> Result<()> {
+        let mut tx = self.store.read()?;
+        let mut homes = BTreeMap::new();
+        for tenant in tenant::tenants(&mut *tx)? {
+            let home = Home {
+                namespaces: tenant::namespaces(&mut *tx, tenant.id)?,
+                roster: Arc::new(Roster::load(&mut *tx, tenant.id)?),
+                tenant,
+            };
+            homes.insert(home.tenant.id, Arc::new(home));
+        }
+        *self.tenants.homes.write() = homes;
+        Ok(())
+    }
+
+    /// Every tenant, by number. Asks nobody: doors show it to administrators only.
+    pub fn tenants(&self) -> Vec<Tenant> {
+        let homes = self.tenants.homes.read();
+        homes.values().map(|h| h.tenant.clone()).collect()
+    }
+
+    pub fn tenant(&self, name: &str) -> Result<Tenant> {
+        let found = self.tenants().into_iter().find(|t| t.name == name);
+        found.ok_or_else(|| Error::new(Kind::NotFound, format!("no tenant {name:?}")))
+    }
+
+    /// All principals of a tenant, their memberships and keys, as they are now.
+    pub fn roster(&self, tenant: TenantId) -> Result<Arc<Roster>> {
+        Ok(self.home(tenant)?.roster.clone())
+    }
+
+    /// A number that is another one after every change of any principal: what was derived from rosters before is old then.
+    pub fn principals_revision(&self) -> u64 {
+        self.tenants.revision.load(Ordering::Acquire)
+    }
+
+    /// The users of a tenant, by name.
+    pub fn users(&self, tenant: TenantId) -> Result<Vec<User>> {
+        let home = self.home(tenant)?;
+        let mut all: Vec<User> = home.roster.users().map(|u| (**u).clone()).collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(all)
+    }
+
+    pub fn user(&self, tenant: TenantId, name: &str) -> Result<User> {
+        let found = self.home(tenant)?.roster.user(name).cloned();
+        found
+            .map(Arc::unwrap_or_clone)
+            .ok_or_else(|| Error::new(Kind::NotFound, format!("no user {name:?}")))
+    }
+
+    pub fn user_of_uid(&self, tenant: TenantId, uid: u32) -> Option<User> {
+        let home = self.home(tenant).ok()?;
+        home.roster
+            .user_of_uid(uid)
+            .cloned()
+            .map(Arc::unwrap_or_clone)
+    }
+
+    pub fn namespaces(&self, tenant: TenantId) -> Result<Vec<Namespace>> {
+        Ok(self.home(tenant)?.namespaces.clone())
+    }
+}

@@ -1,0 +1,94 @@
+//! Agents: programs that act for a user.
+
+use super::name::check_principal;
+use super::rights::{is_master, master};
+use super::user::{no_principal, vacant};
+use crate::core::{Caller, Error, Kind, PrincipalId, Result, TenantId, error::fail};
+use crate::fs::Engine;
+use crate::meta::{Agent, Edit, OpKind, Principal, SubjectKind};
+use serde_json::json;
+use std::sync::Arc;
+
+impl Engine {
+    /// Makes an agent of `owner`, else of the caller's own user. `isolated`: with its own grants only.
+    pub fn create_agent(
+        &self,
+        caller: &Caller,
+        name: &str,
+        owner: Option<&str>,
+        isolated: bool,
+    ) -> Result<Arc<Agent>> {
+        check_principal(name)?;
+        self.change(caller, |ch| {
+            let home = self.own_home(caller)?;
+            let owner = match owner {
+                Some(user) => home.roster.user(user).map(|u| u.id),
+                None => caller.user_id,
+            };
+            let owner =
+                owner.ok_or_else(|| Error::new(Kind::NotFound, "no such user to own it"))?;
+            master(caller, owner)?;
+            vacant(&home.roster, SubjectKind::Agent, name)?;
+            let agent = Arc::new(Agent {
+                id: self.next_principal(),
+                tenant: home.tenant.id,
+                name: name.to_owned(),
+                owner,
+                isolated,
+                created: ch.now,
+            });
+            let made = Principal::Agent(agent.clone());
+            ch.edit(Edit::Principal(made.clone()));
+            let undo = json!({ "subject": made.subject().to_string(), "id": agent.id });
+            ch.record_of(&home, OpKind::AgentCreate, &undo);
+            Ok(agent)
+        })
+    }
+
+    /// Takes an agent away with its keys, memberships and grants.
+    pub fn delete_agent(&self, caller: &Caller, name: &str) -> Result<()> {
+        self.change(caller, |ch| {
+            let home = self.own_home(caller)?;
+            let agent = home.roster.agent(name);
+            let agent = agent.filter(|a| may_see(caller, a));
+            let agent = agent.ok_or_else(|| no_principal(SubjectKind::Agent, name))?;
+            master(caller, agent.owner)?;
+            ch.take_away(
+                &home,
+                OpKind::AgentDelete,
+                &[Principal::Agent(agent.clone())],
+            );
+            Ok(())
+        })
+    }
+
+    /// The agents that the caller may know of: all for an administrator, for others their own.
+    pub fn agents(&self, caller: &Caller) -> Result<Vec<Arc<Agent>>> {
+        let home = self.own_home(caller)?;
+        let known = home.roster.agents().filter(|a| may_see(caller, a));
+        let mut all: Vec<_> = known.cloned().collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(all)
+    }
+
+    /// The agent of this name that acts for a user; `None` when it is a label and no principal. Another user's is refused.
+    pub fn acting(
+        &self,
+        tenant: TenantId,
+        user: Option<PrincipalId>,
+        name: &str,
+    ) -> Result<Option<Arc<Agent>>> {
+        match self.home(tenant)?.roster.agent(name) {
+            None => Ok(None),
+            Some(agent) if Some(agent.owner) == user => Ok(Some(agent.clone())),
+            Some(_) => fail(
+                Kind::NotPermitted,
+                format!("agent {name:?} belongs to another user"),
+            ),
+        }
+    }
+}
+
+fn may_see(caller: &Caller, agent: &Agent) -> bool {
+    is_master(caller, agent.owner) || caller.user_id == Some(agent.owner)
+}

@@ -1,0 +1,15 @@
+//! Who is who in a tenant: users, agents, groups, and the keys that prove them. Every change is one logged operation.
+
+mod name;
+mod rights;
+mod user;
+mod agent;
+mod group;
+mod key;
+mod remove;
+mod confirm;
+mod check;
+
+pub(super) use check::scan_principals;
+pub use key::Holder;
+pub(super) use name::check_name;

@@ -1,0 +1,61 @@
+//! What goes with a principal: its keys, its memberships, its grants.
+
+use crate::core::PrincipalId;
+use crate::fs::commit::Change;
+use crate::fs::home::Home;
+use crate::meta::{Edit, Key, Member, OpKind, Principal, Roster};
+use serde_json::json;
+use std::sync::Arc;
+
+impl Change<'_> {
+    /// Takes principals away with everything that refers to them, as one operation that holds all it takes to bring them back.
+    /// The first is the one it was asked for.
+    pub(super) fn take_away(&mut self, home: &Home, kind: OpKind, going: &[Principal]) {
+        let ids: Vec<_> = going.iter().map(Principal::id).collect();
+        let keys = keys_of(&home.roster, &ids);
+        let members = memberships_of(home, &ids);
+        for key in &keys {
+            self.edit(Edit::KeyGone(key.clone()));
+        }
+        for member in &members {
+            self.edit(Edit::MemberGone(*member));
+        }
+        let grants = self.drop_grants_of(home, &ids);
+        for old in going {
+            self.edit(Edit::PrincipalGone(old.clone()));
+        }
+        let undo = json!({
+            "subject": going.first().map(|p| p.subject().to_string()),
+            "principals": going,
+            "keys": keys,
+            "members": members,
+            "grants": grants,
+        });
+        self.record_of(home, kind, &undo);
+    }
+
+    /// The one place where grants end with their subject: ends the relationship tuples of principals that go, and gives
+    /// what it takes to bring them back. There are no tuples yet.
+    #[allow(clippy::unused_self, reason = "tuples end with edits of this change")]
+    fn drop_grants_of(&mut self, _home: &Home, _going: &[PrincipalId]) -> serde_json::Value {
+        json!([])
+    }
+}
+
+fn keys_of(roster: &Roster, going: &[PrincipalId]) -> Vec<Arc<Key>> {
+    let keys = roster.keys().filter(|k| going.contains(&k.of));
+    keys.cloned().collect()
+}
+
+/// The memberships on either side, each once.
+fn memberships_of(home: &Home, going: &[PrincipalId]) -> Vec<Member> {
+    let goes = |(group, member): &(PrincipalId, PrincipalId)| {
+        going.contains(group) || going.contains(member)
+    };
+    let row = |(group, member)| Member {
+        tenant: home.tenant.id,
+        group,
+        member,
+    };
+    home.roster.memberships().filter(goes).map(row).collect()
+}

@@ -1,0 +1,257 @@
+//! All principals of a tenant in memory: who is who, who is in which group, whose key a key is.
+//!
+//! It is read from the rows once and then follows the edits of every commit, so it is never older than they are.
+
+use super::edit::Edit;
+use super::principal::{Agent, Group, Key, Member, Principal, Subject, SubjectKind, User, rows};
+use crate::core::{Hash, KeyId, PrincipalId, Result, TenantId};
+use crate::db::Tx;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+#[derive(Debug, Clone, Default)]
+pub struct Roster {
+    all: BTreeMap<PrincipalId, Principal>,
+    names: HashMap<Subject, PrincipalId>,
+    uids: HashMap<u32, PrincipalId>,
+    /// A group and who is in it.
+    members: BTreeSet<(PrincipalId, PrincipalId)>,
+    /// A member and the group it is in.
+    groups: BTreeSet<(PrincipalId, PrincipalId)>,
+    keys: BTreeMap<KeyId, Arc<Key>>,
+    hashes: HashMap<Hash, KeyId>,
+    uid_next: u32,
+}
+
+impl Roster {
+    pub fn load(tx: &mut dyn Tx, tenant: TenantId) -> Result<Self> {
+        let mut roster = Self {
+            uid_next: rows::uid_next(tx, tenant)?,
+            ..Self::default()
+        };
+        for principal in rows::principals(tx, tenant)? {
+            roster.add(principal);
+        }
+        for member in rows::members(tx, tenant)? {
+            roster.join(&member);
+        }
+        for key in rows::keys(tx, tenant)? {
+            roster.add_key(Arc::new(key));
+        }
+        Ok(roster)
+    }
+
+    /// Follows an edit that was committed.
+    pub fn follow(&mut self, edit: &Edit) {
+        match edit {
+            Edit::Principal(new) => self.add(new.clone()),
+            Edit::PrincipalGone(old) => self.remove(old),
+            Edit::Member(new) => self.join(new),
+            Edit::MemberGone(old) => self.leave(old),
+            Edit::Key(new) => self.add_key(new.clone()),
+            Edit::KeyGone(old) => {
+                self.keys.remove(&old.id);
+                self.hashes.remove(&old.hash);
+            }
+            Edit::Uids(_, next) => self.uid_next = *next,
+            _ => {}
+        }
+    }
+
+    fn add(&mut self, new: Principal) {
+        self.names.insert(new.subject(), new.id());
+        if let Principal::User(user) = &new {
+            self.uids.insert(user.uid, user.id);
+        }
+        self.all.insert(new.id(), new);
+    }
+
+    fn remove(&mut self, old: &Principal) {
+        self.names.remove(&old.subject());
+        if let Principal::User(user) = old {
+            self.uids.remove(&user.uid);
+        }
+        self.all.remove(&old.id());
+    }
+
+    fn join(&mut self, new: &Member) {
+        self.members.insert((new.group, new.member));
+        self.groups.insert((new.member, new.group));
+    }
+
+    fn leave(&mut self, old: &Member) {
+        self.members.remove(&(old.group, old.member));
+        self.groups.remove(&(old.member, old.group));
+    }
+
+    fn add_key(&mut self, new: Arc<Key>) {
+        self.hashes.insert(new.hash, new.id);
+        self.keys.insert(new.id, new);
+    }
+
+    pub fn by_id(&self, id: PrincipalId) -> Option<&Principal> {
+        self.all.get(&id)
+    }
+
+    pub fn named(&self, subject: &Subject) -> Option<&Principal> {
+        self.by_id(*self.names.get(subject)?)
+    }
+
+    /// Every principal, in the order of their numbers: the oldest first.
+    pub fn all(&self) -> impl Iterator<Item = &Principal> {
+        self.all.values()
+    }
+
+    pub fn users(&self) -> impl Iterator<Item = &Arc<User>> {
+        self.all().filter_map(|p| match p {
+            Principal::User(user) => Some(user),
+            Principal::Agent(_) | Principal::Group(_) => None,
+        })
+    }
+
+    pub fn agents(&self) -> impl Iterator<Item = &Arc<Agent>> {
+        self.all().filter_map(|p| match p {
+            Principal::Agent(agent) => Some(agent),
+            Principal::User(_) | Principal::Group(_) => None,
+        })
+    }
+
+    pub fn groups(&self) -> impl Iterator<Item = &Arc<Group>> {
+        self.all().filter_map(|p| match p {
+            Principal::Group(group) => Some(group),
+            Principal::User(_) | Principal::Agent(_) => None,
+        })
+    }
+
+    pub fn user(&self, name: &str) -> Option<&Arc<User>> {
+        match self.named(&Subject::new(SubjectKind::User, name))? {
+            Principal::User(user) => Some(user),
+            Principal::Agent(_) | Principal::Group(_) => None,
+        }
+    }
+
+    pub fn agent(&self, name: &str) -> Option<&Arc<Agent>> {
+        match self.named(&Subject::new(SubjectKind::Agent, name))? {
+            Principal::Agent(agent) => Some(agent),
+            Principal::User(_) | Principal::Group(_) => None,
+        }
+    }
+
+    pub fn group(&self, name: &str) -> Option<&Arc<Group>> {
+        match self.named(&Subject::new(SubjectKind::Group, name))? {
+            Principal::Group(group) => Some(group),
+            Principal::User(_) | Principal::Agent(_) => None,
+        }
+    }
+
+    pub fn user_of_uid(&self, uid: u32) -> Option<&Arc<User>> {
+        match self.by_id(*self.uids.get(&uid)?)? {
+            Principal::User(user) => Some(user),
+            Principal::Agent(_) | Principal::Group(_) => None,
+        }
+    }
+
+    /// The lowest uid that was never given out by itself; 0 before the first.
+    pub fn uid_next(&self) -> u32 {
+        self.uid_next
+    }
+
+    /// Who is in a group, itself and not through another.
+    pub fn members_of(&self, group: PrincipalId) -> impl Iterator<Item = PrincipalId> {
+        second_of(&self.members, group)
+    }
+
+    /// The groups that a principal is in, itself and not through another.
+    pub fn direct_groups(&self, of: PrincipalId) -> impl Iterator<Item = PrincipalId> {
+        second_of(&self.groups, of)
+    }
+
+    /// Every group that a principal is in, itself or through others: each is entered once, so a ring of groups ends.
+    pub fn groups_of(&self, of: PrincipalId) -> BTreeSet<PrincipalId> {
+        let mut found = BTreeSet::new();
+        let mut next = vec![of];
+        while let Some(at) = next.pop() {
+            let new = self.direct_groups(at).filter(|group| found.insert(*group));
+            next.extend(new);
+        }
+        found
+    }
+
+    /// Every membership: pairs of a group and a member.
+    pub fn memberships(&self) -> impl Iterator<Item = (PrincipalId, PrincipalId)> {
+        self.members.iter().copied()
+    }
+
+    pub fn keys(&self) -> impl Iterator<Item = &Arc<Key>> {
+        self.keys.values()
+    }
+
+    pub fn key(&self, id: KeyId) -> Option<&Arc<Key>> {
+        self.keys.get(&id)
+    }
+
+    pub fn key_of_hash(&self, hash: &Hash) -> Option<&Arc<Key>> {
+        self.keys.get(self.hashes.get(hash)?)
+    }
+}
+
+/// The second of all pairs that begin with `first`.
+fn second_of(
+    pairs: &BTreeSet<(PrincipalId, PrincipalId)>,
+    first: PrincipalId,
+) -> impl Iterator<Item = PrincipalId> {
+    let all = (first, PrincipalId(0))..=(first, PrincipalId(u64::MAX));
+    pairs.range(all).map(|(_, second)| *second)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn roster(pairs: &[(u64, u64)]) -> Roster {
+        let mut roster = Roster::default();
+        for (group, member) in pairs {
+            roster.follow(&Edit::Member(Member {
+                tenant: TenantId(1),
+                group: PrincipalId(*group),
+                member: PrincipalId(*member),
+            }));
+        }
+        roster
+    }
+
+    fn groups(roster: &Roster, of: u64) -> Vec<u64> {
+        let found = roster.groups_of(PrincipalId(of));
+        found.into_iter().map(|p| p.0).collect()
+    }
+
+    #[test]
+    fn a_member_of_a_group_in_a_group_is_in_both() {
+        let roster = roster(&[(10, 1), (11, 10), (12, 11), (13, 2)]);
+        assert_eq!(groups(&roster, 1), [10, 11, 12]);
+        assert_eq!(groups(&roster, 11), [12]);
+        assert_eq!(groups(&roster, 12), [] as [u64; 0]);
+    }
+
+    #[test]
+    fn a_ring_of_groups_ends() {
+        let mut pairs: Vec<_> = (0..10_000)
+            .map(|n| (100 + (n + 1) % 10_000, 100 + n))
+            .collect();
+        pairs.push((100, 1));
+        let roster = roster(&pairs);
+        assert_eq!(groups(&roster, 1).len(), 10_000);
+    }
+
+    #[test]
+    fn who_leaves_a_group_is_in_it_no_more() {
+        let mut roster = roster(&[(10, 1), (10, 2)]);
+        roster.follow(&Edit::MemberGone(Member {
+            tenant: TenantId(1),
+            group: PrincipalId(10),
+            member: PrincipalId(1),
+        }));
+        assert_eq!(groups(&roster, 1), [] as [u64; 0]);
+        assert_eq!(roster.members_of(PrincipalId(10)).count(), 1);
+    }
+}
