@@ -18,6 +18,7 @@ mod world;
 mod posix;
 mod tools;
 mod doors;
+mod people;
 mod crash;
 mod model;
 mod powercut;

@@ -156,6 +156,39 @@ mod tests {
         assert!(!local(&nexus, &Peer::myself(), &asked).unwrap().admin);
     }
 
+    fn acting(nexus: &Nexus, agent: &str) -> Result<Caller> {
+        let asked = Asked {
+            agent: Some(agent.into()),
+            ..Asked::default()
+        };
+        local(nexus, &Peer::myself(), &asked)
+    }
+
+    /// semantics.md §2: "An agent that exists acts for its owner alone; a name that no agent has is a label in the log and takes
+    /// rights away, never gives any."
+    #[test]
+    fn an_agent_that_exists_acts_for_its_owner_alone() {
+        let (_dir, nexus) = store();
+        let (engine, me) = (
+            &nexus.engine,
+            local(&nexus, &Peer::myself(), &Asked::default()).unwrap(),
+        );
+        engine
+            .create_user(&me, "alice", None, (None, None))
+            .unwrap();
+        let mine = engine.create_agent(&me, "mine", None, true).unwrap();
+        engine
+            .create_agent(&me, "hers", Some("alice"), false)
+            .unwrap();
+        let caller = acting(&nexus, "mine").unwrap();
+        assert_eq!(caller.agent_id, Some(mine.id));
+        assert!(caller.isolated && caller.user_id == me.user_id && me.user_id.is_some());
+        let label = acting(&nexus, "a label").unwrap();
+        assert!(label.agent_id.is_none() && !label.isolated && !label.admin);
+        let refused = acting(&nexus, "hers").unwrap_err();
+        assert_eq!(refused.kind(), Kind::NotPermitted);
+    }
+
     #[test]
     fn a_stranger_belongs_to_no_tenant_and_learns_of_none() {
         let (_dir, nexus) = store();

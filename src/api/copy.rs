@@ -143,7 +143,8 @@ fn onto(cx: &Context<'_>, job: &Job, source: HandleId) -> Result<()> {
         source,
         target,
         job.node.is_file() && engine.is_computed(job.node.ino),
-    );
+    )
+    .and_then(|()| engine.flush(cx.caller, target));
     let released = engine.release(cx.caller, target);
     copied.and(released)
 }
@@ -167,5 +168,47 @@ fn content(cx: &Context<'_>, source: HandleId, target: HandleId, computed: bool)
             return Ok(());
         }
         done += taken;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::{Caller, Config, TenantId};
+    use crate::nexus::Nexus;
+
+    #[test]
+    fn a_copy_onto_a_file_that_somebody_else_writes_survives_a_crash() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || Nexus::open(Config::new(dir.path())).unwrap();
+        let caller = Caller::engine(TenantId(1));
+        let path = |p: &str| FsPath::parse(p.as_bytes()).unwrap();
+        let nexus = open();
+        let e = &nexus.engine;
+        let create = |p: &str| {
+            let path = path(p);
+            let (parent, name) = e.resolve_parent(&caller, &path).unwrap();
+            let flags = OpenFlags::new(Access::Write);
+            e.create(&caller, parent, name, 0o644, flags).unwrap().1
+        };
+        let from = create("/workspace/from");
+        e.write(&caller, from, 0, b"copied").unwrap();
+        e.flush(&caller, from).unwrap();
+        create("/workspace/to");
+        let copy = Copy {
+            from: Text(b"/workspace/from".to_vec()),
+            to: Text(b"/workspace/to".to_vec()),
+            recursive: false,
+        };
+        let mut cx = Context {
+            nexus: &nexus,
+            caller: &caller,
+            tell: &mut |_| (),
+        };
+        copy.run(&mut cx).unwrap();
+        drop(nexus);
+        let e = &open().engine;
+        let node = e.resolve(&caller, &path("/workspace/to")).unwrap();
+        assert_eq!(node.size, 6);
     }
 }

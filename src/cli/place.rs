@@ -18,7 +18,7 @@ pub(super) struct Place {
     /// Whose tree [default: default]
     #[arg(long, global = true, env = "NEXUS_TENANT", value_name = "NAME")]
     pub(super) tenant: Option<String>,
-    /// The agent that acts, for the log
+    /// The agent that acts: one of yours, or a name for the log
     #[arg(long, global = true, env = "NEXUS_AGENT", value_name = "NAME")]
     pub(super) agent: Option<String>,
     /// The session it acts in, for the log

@@ -20,7 +20,7 @@ mod migrate;
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
-mod server;
+pub(crate) mod server;
 
 pub use counters::Counters;
 pub use postgres::Postgres;

@@ -8,13 +8,13 @@ use tempfile::TempDir;
 const SETTINGS: &str = "-c fsync=off -c listen_addresses='' -c shared_buffers=16MB";
 
 /// A running server; stopped on drop, even when the test panics.
-pub(super) struct Server {
+pub(crate) struct Server {
     dir: TempDir,
     bin: PathBuf,
 }
 
 impl Server {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let dir = tempfile::Builder::new()
             .prefix("nexus-pg-")
             .tempdir()
@@ -41,7 +41,7 @@ impl Server {
     }
 
     /// Makes a database and answers where it is.
-    pub(super) fn database(&self, name: &str) -> String {
+    pub(crate) fn database(&self, name: &str) -> String {
         let socket = self.dir.path().display().to_string();
         let status = Command::new(self.bin.join("createdb"))
             .args(["-h", &socket, "-U", "postgres", name])

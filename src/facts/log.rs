@@ -149,7 +149,7 @@ impl Reader<'_> {
     }
 
     fn may_see(&mut self, record: &Record) -> bool {
-        if self.caller.admin || record.uid == self.caller.uid {
+        if self.caller.admin || record.author.uid == self.caller.uid {
             return true;
         }
         let paths = std::iter::once(&record.path).chain(record.path2.as_ref());
@@ -176,12 +176,12 @@ impl Reader<'_> {
             path2: r.path2.clone().map(Text),
             subject: r.subject(),
             tenant: self.name.clone(),
-            user: r.user.clone(),
-            agent: r.agent.clone(),
-            session: r.session.clone(),
-            uid: r.uid,
-            pid: r.pid,
-            command: r.comm.clone(),
+            user: r.author.user.clone(),
+            agent: r.author.agent.clone(),
+            session: r.author.session.clone(),
+            uid: r.author.uid,
+            pid: r.author.pid,
+            command: r.author.comm.clone(),
         }
     }
 }

@@ -235,9 +235,13 @@ impl Engine {
             atime: now,
             ..old.clone()
         };
-        if !self.transient.update(node.ino, seen) && self.cache.refresh(node, Arc::new(seen(node)))
-        {
-            self.atimes.lock().insert(node.ino, now);
+        if self.transient.update(node.ino, seen) {
+            return;
+        }
+        // Held before: a change that is published meanwhile takes away what is noted here.
+        let mut atimes = self.atimes.lock();
+        if self.cache.refresh(node, Arc::new(seen(node))) {
+            atimes.insert(node.ino, now);
         }
     }
 

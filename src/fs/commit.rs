@@ -327,7 +327,6 @@ impl Change<'_> {
         path2: Option<&FsPath>,
         undo: &serde_json::Value,
     ) {
-        let author = self.engine.author(who);
         let record = Record {
             tenant: self.tenant,
             op: self.op(),
@@ -336,12 +335,7 @@ impl Change<'_> {
             ino,
             path: path.to_bytes(),
             path2: path2.map(FsPath::to_bytes),
-            user: author.user,
-            agent: author.agent,
-            session: author.session,
-            uid: author.uid,
-            pid: author.pid,
-            comm: author.comm,
+            author: self.engine.author(who),
             undo: undo.to_string(),
             state: self.head.state,
         };

@@ -6,9 +6,10 @@ use super::engine::Engine;
 use super::handle::{Handle, OpenFile, Source, Writing};
 use crate::blob::Working;
 use crate::core::{Caller, Ino, Result};
-use crate::meta::draft::{self, Author, Draft};
+use crate::meta::draft::{self, Draft};
+use crate::meta::log::Author;
 use crate::meta::{Edit, Edits, OpKind};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Bytes of one fsync that go into the journal; a file with more of them becomes a version instead.
@@ -45,10 +46,8 @@ impl Engine {
             writes,
         };
         writing.drafted += draft.len();
-        let mut edits = Edits::default();
-        edits.push(Edit::Draft(Arc::new(draft)));
-        edits.push(self.ids_taken());
-        self.store.commit(edits)?;
+        let edits = [Edit::Draft(Arc::new(draft)), self.ids_taken()];
+        self.store.commit(Edits::from_iter(edits))?;
         writing.working.hardened();
         Ok(())
     }
@@ -64,7 +63,9 @@ impl Engine {
 
     /// Tries again to make versions of the files that were kept.
     pub(super) fn retry_unsealed(&self) {
-        for handle in std::mem::take(&mut *self.files.unsealed.lock()) {
+        // Not in the loop's head: the lock would be held while one of them is kept again.
+        let kept = std::mem::take(&mut *self.files.unsealed.lock());
+        for handle in kept {
             if let Source::Stored(held) = &handle.source
                 && let Err(e) = self.settle_file(held.file.ino)
             {
@@ -99,10 +100,17 @@ impl Engine {
     /// Makes versions of what was synced before a crash and not closed.
     pub(super) fn recover_drafts(&self) -> Result<()> {
         let mut files: BTreeMap<Ino, Vec<Draft>> = BTreeMap::new();
+        let mut damaged = BTreeSet::new();
         for (ino, found) in draft::all(&mut *self.store.read()?)? {
+            let drafts = files.entry(ino).or_default();
             match found {
-                Ok(draft) => files.entry(ino).or_default().push(draft),
-                Err(e) => tracing::error!(%ino, "a file keeps its last version: {}", e.chain()),
+                // What lies behind damage was written to a file that is not there any more.
+                Ok(draft) if !damaged.contains(&ino) => drafts.push(draft),
+                Ok(_) => {}
+                Err(e) => {
+                    tracing::error!(%ino, "a file loses what was synced last: {}", e.chain());
+                    damaged.insert(ino);
+                }
             }
         }
         for (ino, drafts) in files {
@@ -142,7 +150,5 @@ impl Engine {
 }
 
 fn done(ino: Ino) -> Edits {
-    let mut edits = Edits::default();
-    edits.push(Edit::DraftsDone(ino));
-    edits
+    Edits::from_iter([Edit::DraftsDone(ino)])
 }

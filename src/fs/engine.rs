@@ -11,7 +11,7 @@ use crate::blob::Blobs;
 use crate::core::{Clock, Config, Error, Ino, Kind, Name, Result, Time};
 use crate::db::Db;
 use crate::meta::cache::{Cache, Place};
-use crate::meta::{Edit, Edits, Entry, Node, Store, Xattr, tenant};
+use crate::meta::{Edit, Entry, Node, Store, Xattr, tenant};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -218,15 +218,14 @@ impl Engine {
     }
 
     fn write_atimes(&self) -> Result<()> {
+        // None of them is written behind a change that has set another.
+        let _turn = self.turn.lock();
         let atimes = std::mem::take(&mut *self.atimes.lock());
         if atimes.is_empty() {
             return Ok(());
         }
-        let mut edits = Edits::default();
-        for (ino, atime) in atimes {
-            edits.push(Edit::Atime(ino, atime));
-        }
-        self.store.commit(edits)
+        let edits = atimes.into_iter().map(|(ino, at)| Edit::Atime(ino, at));
+        self.store.commit(edits.collect())
     }
 }
 

@@ -75,6 +75,7 @@ impl Engine {
         unlinked: Vec<Arc<Node>>,
         births: &[Ino],
     ) {
+        let rows: Vec<Ino> = delta.nodes.iter().map(|(ino, _)| *ino).collect();
         self.files.guarded(|open| {
             for node in unlinked {
                 if open(node.ino) {
@@ -83,6 +84,12 @@ impl Engine {
             }
             self.cache.publish(delta);
         });
+        // These rows say themselves when they were read last.
+        let mut atimes = self.atimes.lock();
+        for ino in rows {
+            atimes.remove(&ino);
+        }
+        drop(atimes);
         for ino in births {
             self.transient.born(*ino);
         }

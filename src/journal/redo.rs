@@ -51,21 +51,17 @@ impl Journal {
         })
     }
 
-    /// Visits every record after `applied`, in order, and returns the last one's number; `None` when nothing was written since
-    /// that was marked. Stops where a crash tore the journal, or
-    /// where `visit` says so; fails with [`Corrupt`](crate::core::Kind::Corrupt) where something is gone that had been synced.
-    pub fn recover(&self, applied: Lsn, visit: &mut Visit<'_>) -> Result<Option<Lsn>> {
+    /// Visits every record after `applied`, in order, and returns the last one's number. Stops where a crash tore the journal,
+    /// or where `visit` says so; fails with [`Corrupt`](crate::core::Kind::Corrupt) where something is gone that had been synced.
+    pub fn recover(&self, applied: Lsn, visit: &mut Visit<'_>) -> Result<Lsn> {
         let bytes = [
             self.segments[0].read(applied)?,
             self.segments[1].read(applied)?,
         ];
-        if applied > Lsn(0) && bytes.iter().all(Vec::is_empty) {
-            return Ok(None);
-        }
-        recover::scan([&bytes[0], &bytes[1]], applied, visit).map(Some)
+        recover::scan([&bytes[0], &bytes[1]], applied, visit)
     }
 
-    /// Begins anew after `last`. The database must have everything up to it on disk.
+    /// Begins anew after `last`, a number that no run has had before. The database must have everything up to it on disk.
     pub fn restart(&self, last: Lsn) {
         *self.tail.lock() = Tail::starting_after(last);
         self.synced.store(last.0, Ordering::Release);
@@ -119,13 +115,20 @@ impl Journal {
         let outcome = self.group.wait(ticket, |past| {
             self.syncs.fetch_add(1, Ordering::Relaxed);
             let last = match past {
-                Past::Sound => self.sync_segments()?,
-                Past::Failed => settle()?,
+                Past::Sound if self.is_trusted() => self.sync_segments()?,
+                Past::Sound | Past::Failed => settle()?,
             };
             self.synced.fetch_max(last.0, Ordering::AcqRel);
             Ok(())
         });
         outcome.map_err(|e| e.context("cannot sync the journal"))
+    }
+
+    /// Whether no record lies where a sync failed, but those that the database has on disk. One that was on its way while
+    /// [`Journal::sync`] settled may.
+    fn is_trusted(&self) -> bool {
+        let tail = self.tail.lock();
+        !tail.distrusted || tail.released >= tail.last
     }
 
     fn sync_segments(&self) -> Result<Lsn> {
@@ -175,8 +178,7 @@ mod tests {
             found.push((lsn, bytes.to_vec()));
             Ok(ControlFlow::Continue(()))
         });
-        let last = last.unwrap().unwrap_or(applied);
-        journal.restart(last.next_run());
+        journal.restart(last.unwrap().next_run());
         (journal, found)
     }
 
@@ -227,6 +229,27 @@ mod tests {
         drop(journal);
         let (_, found) = open(dir.path(), lsns[2]);
         assert_eq!(found.len(), 5, "those that were not released");
+    }
+
+    #[test]
+    fn a_record_that_a_failed_sync_may_have_lost_is_not_synced_by_the_next_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let (journal, _) = open(dir.path(), Lsn(0));
+        let first = append(&journal, b"in the database");
+        let second = append(&journal, b"not yet");
+        // A sync failed; the next one settled what it knew of while the second was on its way.
+        journal.tail.lock().distrusted = true;
+        journal.release(first);
+        let settled = std::cell::Cell::new(0);
+        let settle = || {
+            settled.set(settled.get() + 1);
+            journal.release(second);
+            Ok(second)
+        };
+        journal.sync(settle).unwrap();
+        assert_eq!(settled.get(), 1);
+        journal.sync(settle).unwrap();
+        assert_eq!(settled.get(), 1, "the database has it");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 #[derive(Debug)]
 pub(super) struct Segment {
     file: File,
-    /// Written since its last sync began.
+    /// Written since its last sync began, or while it ran.
     unsynced: AtomicBool,
     /// How long the file is, in bytes.
     len: AtomicU64,
@@ -40,12 +40,16 @@ impl Segment {
 
     /// One at a time may write.
     pub(super) fn write(&self, at: u64, bytes: &[u8]) -> Result<()> {
-        self.unsynced.store(true, Ordering::Release);
         let end = at + bytes.len() as u64;
         if end > self.len.load(Ordering::Relaxed) {
             self.grow(end);
         }
-        Ok(self.file.write_all_at(bytes, at)?)
+        self.file.write_all_at(bytes, at)?;
+        // Where growing failed: else the next try would begin before what is written now.
+        self.len.fetch_max(end, Ordering::Relaxed);
+        // Behind the write: a sync that begins in between may miss it.
+        self.unsynced.store(true, Ordering::Release);
+        Ok(())
     }
 
     /// Makes the file longer than it has to be: a sync within its length writes no metadata, which is half of its time
@@ -113,5 +117,53 @@ impl Tail {
             released: last,
             distrusted: false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+    use nix::sys::memfd::{MFdFlags, memfd_create};
+    use std::os::fd::AsRawFd as _;
+
+    #[test]
+    fn a_sync_that_runs_during_a_write_does_not_count_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let bytes = vec![7; 32 << 20];
+        for n in 0..100 {
+            let segment = Segment::open(&dir.path().join(n.to_string())).unwrap();
+            let written = AtomicBool::new(false);
+            let during = std::thread::scope(|s| {
+                s.spawn(|| {
+                    segment.write(0, &bytes).unwrap();
+                    written.store(true, Ordering::SeqCst);
+                });
+                while segment.file.metadata().unwrap().len() == 0 {}
+                // What a sync begins with.
+                segment.unsynced.swap(false, Ordering::SeqCst);
+                !written.load(Ordering::SeqCst)
+            });
+            if during {
+                assert!(segment.unsynced.load(Ordering::SeqCst));
+                return;
+            }
+        }
+        panic!("no sync began during a write");
+    }
+
+    #[test]
+    fn growing_again_after_it_failed_spares_what_was_written() {
+        let file = File::from(memfd_create("segment", MFdFlags::MFD_ALLOW_SEALING).unwrap());
+        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let segment = Segment::open(Path::new(&path)).unwrap();
+        // As on a full disk: some bytes find room, a MiB does not.
+        file.set_len(4096).unwrap();
+        fcntl(&file, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_GROW)).unwrap();
+        segment.write(0, b"first").unwrap();
+        segment.write(8, b"second").unwrap();
+        let mut first = [0; 5];
+        file.read_exact_at(&mut first, 0).unwrap();
+        assert_eq!(&first, b"first");
     }
 }

@@ -97,7 +97,7 @@ impl<'a> Present<'a> {
             Edit::Atime(ino, at) => {
                 self.atimes.insert(*ino, *at);
             }
-            Edit::Ids(end) => self.ids = Some(*end),
+            Edit::Ids(end) => self.ids = self.ids.max(Some(*end)),
             Edit::Draft(new) => self.drafts.entry(new.ino).or_default().new.push(new),
             Edit::DraftsDone(ino) => {
                 let done = Drafts {
@@ -142,7 +142,7 @@ impl<'a> Present<'a> {
             tenant::set_head(tx, of, head)?;
         }
         match self.ids {
-            Some(end) => tenant::set_counter(tx, "id", end),
+            Some(end) => tenant::raise_counter(tx, "id", end),
             None => Ok(()),
         }
     }

@@ -3,22 +3,12 @@
 //! A file that is open for writing becomes a version when it is closed. Until then what was synced is kept as the writes
 //! themselves; after a crash they are written again over the last version, in the name of who wrote them.
 
+use super::log::Author;
 use super::sum::Summer;
 use crate::core::{Error, Ino, Kind, Result, TenantId, Time};
 use crate::db::{Row, Tx};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-
-/// Who wrote, as the log will name them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Author {
-    pub user: Option<String>,
-    pub agent: Option<String>,
-    pub session: Option<String>,
-    pub uid: u32,
-    pub pid: u32,
-    pub comm: String,
-}
 
 /// What one fsync(2) made durable of one file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -62,6 +62,15 @@ pub struct Edits {
     pub pins: Vec<Arc<Pinned>>,
 }
 
+impl FromIterator<Edit> for Edits {
+    fn from_iter<I: IntoIterator<Item = Edit>>(edits: I) -> Self {
+        Self {
+            list: edits.into_iter().collect(),
+            pins: Vec::new(),
+        }
+    }
+}
+
 impl Edits {
     pub fn push(&mut self, edit: Edit) {
         self.list.push(edit);
@@ -112,16 +121,13 @@ impl Edits {
     }
 
     pub fn decode(payload: &[u8]) -> Result<Self> {
-        let list = postcard::from_bytes(payload).map_err(|e| {
+        let list: Vec<Edit> = postcard::from_bytes(payload).map_err(|e| {
             Error::new(
                 Kind::Corrupt,
                 "the journal holds a change that this version cannot read",
             )
             .caused_by(e)
         })?;
-        Ok(Self {
-            list,
-            pins: Vec::new(),
-        })
+        Ok(Self::from_iter(list))
     }
 }

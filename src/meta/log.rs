@@ -99,6 +99,17 @@ impl OpKind {
     }
 }
 
+/// Who did something, as the log names them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Author {
+    pub user: Option<String>,
+    pub agent: Option<String>,
+    pub session: Option<String>,
+    pub uid: u32,
+    pub pid: u32,
+    pub comm: String,
+}
+
 /// One record: what was done, by whom, and what reverses it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
@@ -110,12 +121,7 @@ pub struct Record {
     pub path: Vec<u8>,
     /// Where a rename, an exchange or a hard link went.
     pub path2: Option<Vec<u8>>,
-    pub user: Option<String>,
-    pub agent: Option<String>,
-    pub session: Option<String>,
-    pub uid: u32,
-    pub pid: u32,
-    pub comm: String,
+    pub author: Author,
     /// JSON. With the past rows that this operation ended, all it takes to reverse it.
     pub undo: String,
     /// The sum over the tenant's present rows after the operation.
@@ -135,12 +141,12 @@ impl Record {
             .bytes(&self.path)
             .int(u64::from(self.path2.is_some()))
             .bytes(self.path2.as_deref().unwrap_or_default())
-            .text(self.user.as_deref())
-            .text(self.agent.as_deref())
-            .text(self.session.as_deref())
-            .int(self.uid.into())
-            .int(self.pid.into())
-            .bytes(self.comm.as_bytes())
+            .text(self.author.user.as_deref())
+            .text(self.author.agent.as_deref())
+            .text(self.author.session.as_deref())
+            .int(self.author.uid.into())
+            .int(self.author.pid.into())
+            .bytes(self.author.comm.as_bytes())
             .bytes(self.undo.as_bytes())
             .int(self.state.cast_unsigned())
             .hash()
@@ -172,12 +178,12 @@ pub fn append(tx: &mut dyn Tx, r: &Record, hash: &Hash) -> Result<()> {
             r.ino.into(),
             r.path.as_slice().into(),
             r.path2.as_deref().into(),
-            r.user.as_deref().into(),
-            r.agent.as_deref().into(),
-            r.session.as_deref().into(),
-            r.uid.into(),
-            r.pid.into(),
-            r.comm.as_str().into(),
+            r.author.user.as_deref().into(),
+            r.author.agent.as_deref().into(),
+            r.author.session.as_deref().into(),
+            r.author.uid.into(),
+            r.author.pid.into(),
+            r.author.comm.as_str().into(),
             r.undo.as_str().into(),
             r.state.into(),
             hash.into(),
@@ -196,12 +202,14 @@ fn from_row(row: &Row) -> Result<(Record, Hash)> {
         ino: Ino(row.uint(4)?),
         path: row.bytes(5)?.to_vec(),
         path2: row.opt_bytes(6)?.map(<[u8]>::to_vec),
-        user: owned(row.opt_text(7)?),
-        agent: owned(row.opt_text(8)?),
-        session: owned(row.opt_text(9)?),
-        uid: row.u32(10)?,
-        pid: row.u32(11)?,
-        comm: row.text(12)?.to_owned(),
+        author: Author {
+            user: owned(row.opt_text(7)?),
+            agent: owned(row.opt_text(8)?),
+            session: owned(row.opt_text(9)?),
+            uid: row.u32(10)?,
+            pid: row.u32(11)?,
+            comm: row.text(12)?.to_owned(),
+        },
         undo: row.text(13)?.to_owned(),
         state: row.int(14)?,
     };
@@ -246,4 +254,45 @@ pub fn concerns(record: &Record, path: &FsPath) -> bool {
             || (p.starts_with(&prefix) && matches!(p.get(prefix.len()), None | Some(b'/')))
     };
     under(&record.path) || record.path2.as_deref().is_some_and(under)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A journal of an earlier version may have to be read: postcard writes fields one after the other, nested or not.
+    #[test]
+    fn a_record_is_written_down_field_by_field() {
+        let owned = |s: &str| Some(s.to_owned());
+        let author = Author {
+            user: owned("alice"),
+            agent: None,
+            session: owned("s"),
+            uid: 1001,
+            pid: 7,
+            comm: "vi".to_owned(),
+        };
+        let record = Record {
+            tenant: TenantId(1),
+            op: Op(300),
+            time: Time(-5),
+            kind: OpKind::Rename,
+            ino: Ino(17),
+            path: b"/f".to_vec(),
+            path2: Some(b"/g".to_vec()),
+            author,
+            undo: "{}".to_owned(),
+            state: -9,
+        };
+        let fields = (
+            (1_u32, 300_u64, -5_i64, OpKind::Rename, 17_u64, &b"/f"[..]),
+            (Some(&b"/g"[..]), Some("alice"), None::<&str>, Some("s")),
+            (1001_u32, 7_u32, "vi", "{}", -9_i64),
+        );
+        let bytes = |written: postcard::Result<Vec<u8>>| written.unwrap();
+        assert_eq!(
+            bytes(postcard::to_stdvec(&record)),
+            bytes(postcard::to_stdvec(&fields))
+        );
+    }
 }

@@ -56,7 +56,8 @@ pub(super) struct Pending {
     names: HashMap<Ino, HashMap<Place, Newest<Entry>>>,
     xattrs: HashMap<Ino, HashMap<Vec<u8>, Newest<Xattr>>>,
     heads: HashMap<TenantId, (Lsn, Head)>,
-    queue: VecDeque<(Lsn, Arc<Edits>)>,
+    /// Changes with their weights, oldest first.
+    queue: VecDeque<(Lsn, usize, Arc<Edits>)>,
     weight: usize,
     newest: Lsn,
     /// The newest change that the database has.
@@ -120,11 +121,13 @@ impl Pending {
     }
 
     pub(super) fn add(&mut self, lsn: Lsn, edits: Arc<Edits>) {
+        let mut sum = 0;
         for edit in &edits.list {
-            self.weight += weight(edit);
+            sum += weight(edit);
             self.note(lsn, edit);
         }
-        self.queue.push_back((lsn, edits));
+        self.weight += sum;
+        self.queue.push_back((lsn, sum, edits));
         self.newest = lsn;
     }
 
@@ -178,26 +181,31 @@ impl Pending {
 
     /// Whether anything waits that is no newer than `lsn`.
     pub(super) fn oldest_is_upto(&self, lsn: Lsn) -> bool {
-        self.queue.front().is_some_and(|(oldest, _)| *oldest <= lsn)
+        self.queue
+            .front()
+            .is_some_and(|(oldest, ..)| *oldest <= lsn)
     }
 
     /// The oldest changes, up to `most` bytes of them, at least one.
     pub(super) fn oldest(&self, most: usize) -> Vec<(Lsn, Arc<Edits>)> {
         let mut sum = 0;
-        let fits = |(_, edits): &&(Lsn, Arc<Edits>)| {
+        let fits = |(_, weight, _): &&(Lsn, usize, Arc<Edits>)| {
             let before = sum;
-            sum += edits.list.iter().map(weight).sum::<usize>();
+            sum += weight;
             before < most
         };
-        self.queue.iter().take_while(fits).cloned().collect()
+        let fitting = self.queue.iter().take_while(fits);
+        fitting
+            .map(|(lsn, _, edits)| (*lsn, edits.clone()))
+            .collect()
     }
 
     /// Forgets what the database has now.
     pub(super) fn applied(&mut self, upto: Lsn) {
         self.applied = self.applied.max(upto);
-        while let Some((_, edits)) = self.queue.pop_front_if(|(lsn, _)| *lsn <= upto) {
+        while let Some((_, weight, edits)) = self.queue.pop_front_if(|(lsn, ..)| *lsn <= upto) {
+            self.weight -= weight;
             for edit in &edits.list {
-                self.weight -= weight(edit);
                 self.forget(upto, edit);
             }
         }

@@ -156,9 +156,11 @@ pub fn counter(tx: &mut dyn Tx, name: &str) -> Result<u64> {
     rows.first().map_or(Ok(0), |row| row.uint(0))
 }
 
-pub fn set_counter(tx: &mut dyn Tx, name: &str, value: u64) -> Result<()> {
+/// Raises a counter; one that is higher already stays.
+pub fn raise_counter(tx: &mut dyn Tx, name: &str, value: u64) -> Result<()> {
     tx.execute(
-        "INSERT INTO counters (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        "INSERT INTO counters (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value \
+         WHERE counters.value < excluded.value",
         &[name.into(), value.into()],
     )?;
     Ok(())

@@ -52,21 +52,21 @@ impl Daemon {
     pub fn mount(&self, standing: &Standing) -> Result<MountInfo> {
         let dir = standing.dir();
         self.may_mount(&dir)?;
-        let mut mounts = self.mounts.lock();
-        if let Some(live) = mounts.get(&dir).filter(|l| l.mounted.is_alive()) {
-            if live.standing.answers(standing) {
-                return Ok(self.info(live));
-            }
-            let message = format!("{} is mounted already, with other options", dir.display());
-            return fail(Kind::Exists, message);
-        }
         let engine = &self.nexus.engine;
-        let id = MountId(self.next.fetch_add(1, Ordering::Relaxed));
         let options = standing.options(engine)?;
         let standing = Standing {
             bound: bound(engine, &options.identity)?,
             ..standing.clone()
         };
+        let mut mounts = self.mounts.lock();
+        if let Some(live) = mounts.get(&dir).filter(|l| l.mounted.is_alive()) {
+            if live.standing == standing {
+                return Ok(self.info(live));
+            }
+            let message = format!("{} is mounted already, with other options", dir.display());
+            return fail(Kind::Exists, message);
+        }
+        let id = MountId(self.next.fetch_add(1, Ordering::Relaxed));
         let live = Live {
             mounted: fuse::mount(engine.clone(), id, options)?,
             standing,

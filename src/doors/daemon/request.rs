@@ -59,11 +59,6 @@ pub struct Bound {
 }
 
 impl Standing {
-    /// Whether this is what the other one asks for.
-    pub(super) fn answers(&self, asked: &Self) -> bool {
-        self.request == asked.request && (self.os_uid, self.os_gid) == (asked.os_uid, asked.os_gid)
-    }
-
     pub fn dir(&self) -> PathBuf {
         PathBuf::from(OsString::from_vec(self.request.dir.0.clone()))
     }

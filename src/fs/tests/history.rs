@@ -59,10 +59,9 @@ fn every_change_is_one_record_with_a_name_on_it() {
             OpKind::Unlink
         ]
     );
-    assert!(
-        log.iter()
-            .all(|r| r.user.as_deref() == Some("alice") && r.uid == 1001 && r.comm == "test")
-    );
+    assert!(log.iter().all(|r| r.author.user.as_deref() == Some("alice")
+        && r.author.uid == 1001
+        && r.author.comm == "test"));
     assert_eq!(log[3].path2.as_deref(), Some(&b"/workspace/g"[..]));
     w.assert_sound();
 }

@@ -9,6 +9,7 @@ mod session;
 mod walk;
 mod principals;
 mod keys;
+mod rows;
 
 use super::{Access, Engine, OpenFlags, SetMode};
 use crate::core::{Caller, Clock, Config, FsPath, HandleId, Ino, Kind, Name, Result, TenantId};

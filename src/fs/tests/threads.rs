@@ -180,3 +180,30 @@ fn a_listing_beside_the_thread_that_applies_shows_what_was_closed() {
     });
     w.assert_sound();
 }
+
+#[test]
+fn users_and_tenants_made_at_once_are_made_once() {
+    let w = World::new();
+    let admin = Caller::engine(TenantId(1));
+    for n in 0..20 {
+        let (user, tenant) = (format!("user-{n}"), format!("tenant-{n}"));
+        let made: Vec<bool> = std::thread::scope(|s| {
+            let make = |_| {
+                s.spawn(|| {
+                    let user = w.engine().create_user(&admin, &user, None, (None, None));
+                    let tenant = w.engine().create_tenant(&admin, &tenant);
+                    [user.is_ok(), tenant.is_ok()]
+                })
+            };
+            let threads: Vec<_> = (0..4).map(make).collect();
+            threads
+                .into_iter()
+                .flat_map(|t| t.join().unwrap())
+                .collect()
+        });
+        assert_eq!(made.iter().filter(|made| **made).count(), 2);
+    }
+    // All of it can be applied.
+    w.engine().store().settle().unwrap();
+    w.assert_sound();
+}

@@ -3,7 +3,7 @@
 use super::{Agent, Group, Key, Member, Principal, Unnumbered, User};
 use crate::core::{Error, Hash, KeyId, Kind, PrincipalId, Result, TenantId, Time};
 use crate::db::{Row, Tx};
-use crate::meta::tenant::{counter, set_counter};
+use crate::meta::tenant::{counter, raise_counter};
 use std::sync::Arc;
 
 const USER: &str = "SELECT id, tenant, name, uid, gid, full_name, email, created FROM users";
@@ -218,9 +218,117 @@ pub fn uid_next(tx: &mut dyn Tx, tenant: TenantId) -> Result<u32> {
 }
 
 pub fn set_uid_next(tx: &mut dyn Tx, tenant: TenantId, next: u32) -> Result<()> {
-    set_counter(tx, &uids_of(tenant), next.into())
+    raise_counter(tx, &uids_of(tenant), next.into())
 }
 
 fn uids_of(tenant: TenantId) -> String {
     format!("uid/{}", tenant.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::{Db, Postgres, Sqlite, server::Server};
+    use crate::meta::{Roster, tenant};
+
+    const TENANT: TenantId = TenantId(1);
+
+    fn change(db: &dyn Db, work: impl FnOnce(&mut dyn Tx) -> Result<()>) {
+        let mut tx = db.begin().unwrap();
+        work(&mut *tx).unwrap();
+        tx.commit().unwrap();
+    }
+
+    /// A user, her agent, a group, a membership and a key, with everything that may be left out in and left out.
+    fn people() -> (Vec<Principal>, Member, Key) {
+        let user = User {
+            id: PrincipalId(20),
+            tenant: TENANT,
+            name: "ann".into(),
+            uid: 1001,
+            gid: 1002,
+            full_name: Some("Ann Ä.".into()),
+            email: None,
+            created: Time(5),
+        };
+        let agent = Agent {
+            id: PrincipalId(21),
+            tenant: TENANT,
+            name: "coder".into(),
+            owner: user.id,
+            isolated: true,
+            created: Time(6),
+        };
+        let group = Group {
+            id: PrincipalId(22),
+            tenant: TENANT,
+            name: "ann".into(),
+            description: Some("one".into()),
+            created: Time(7),
+        };
+        let member = Member {
+            tenant: TENANT,
+            group: group.id,
+            member: agent.id,
+        };
+        let key = Key {
+            id: KeyId(23),
+            tenant: TENANT,
+            of: agent.id,
+            hash: Hash::of(b"key"),
+            description: None,
+            created: Time(8),
+            expires: Some(Time(i64::MAX)),
+        };
+        let all = vec![
+            Principal::User(user.into()),
+            Principal::Agent(agent.into()),
+            Principal::Group(group.into()),
+        ];
+        (all, member, key)
+    }
+
+    fn rows_come_back_and_go(db: &dyn Db) {
+        db.migrate().unwrap();
+        let (all, member, key) = people();
+        change(db, |tx| {
+            let home = tenant::Tenant {
+                id: TENANT,
+                name: "default".into(),
+                gid: 1,
+                root: crate::core::Ino(16),
+            };
+            tenant::insert_tenant(tx, &home, Time(1))?;
+            all.iter().try_for_each(|p| put(tx, p))?;
+            put_member(tx, &member)?;
+            put_key(tx, &key)?;
+            set_uid_next(tx, TENANT, 1002)
+        });
+        let roster = Roster::load(&mut *db.read().unwrap(), TENANT).unwrap();
+        assert!(roster.all().eq(&all));
+        assert!(roster.memberships().eq([(member.group, member.member)]));
+        assert_eq!(**roster.key_of_hash(&key.hash).unwrap(), key);
+        assert_eq!(roster.uid_next(), 1002);
+        let sql =
+            "SELECT entity_type, parent_type, parent_id FROM entity_registry WHERE created_at = $1";
+        let agent = db.read().unwrap().query(sql, &[Time(6).into()]).unwrap();
+        let found = |n| agent[0].text(n).unwrap();
+        assert_eq!([found(0), found(1), found(2)], ["agent", "user", "ann"]);
+        change(db, |tx| {
+            delete_member(tx, &member)?;
+            delete_key(tx, &key)?;
+            all.iter().try_for_each(|p| delete(tx, p))
+        });
+        let roster = Roster::load(&mut *db.read().unwrap(), TENANT).unwrap();
+        assert_eq!(roster.all().count() + roster.keys().count(), 0);
+        assert_eq!(roster.memberships().count(), 0);
+    }
+
+    #[test]
+    fn principals_come_back_from_both_databases_as_they_went_in() {
+        let dir = tempfile::tempdir().unwrap();
+        rows_come_back_and_go(&Sqlite::open(&dir.path().join("nexus.db")).unwrap());
+        let server = Server::start();
+        rows_come_back_and_go(&Postgres::connect(&server.database("principals")).unwrap());
+    }
 }
