@@ -31,6 +31,8 @@ pub struct Change<'a> {
     attributes: Vec<Ino>,
     contents: Vec<Ino>,
     closed: Vec<Event>,
+    /// Whether a directory has another parent.
+    pub(super) relocated: bool,
 }
 
 impl Engine {
@@ -88,6 +90,7 @@ impl Engine {
             attributes: Vec::new(),
             contents: Vec::new(),
             closed: Vec::new(),
+            relocated: false,
         };
         let out = f(&mut change)?;
         Ok((out, change.commit()?))
@@ -216,6 +219,7 @@ impl Change<'_> {
         for x in self.engine.xattrs(old.ino)?.iter() {
             self.end_xattr(x);
         }
+        self.drop_grants_on(old.ino);
         self.unlinked.push(Arc::new(Node {
             nlink: 0,
             ctime: self.now,
@@ -382,6 +386,9 @@ impl Change<'_> {
             attributes: self.attributes,
         };
         self.engine.publish(delta, self.unlinked, &self.births);
+        if self.relocated {
+            self.engine.policy.moved();
+        }
         self.engine.events.log_grew(self.tenant, self.head.op);
         Ok(events)
     }

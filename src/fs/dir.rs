@@ -40,7 +40,8 @@ impl Engine {
             return fail(Kind::NotDirectory, "not a directory");
         }
         if !view::is_view(ino) {
-            self.may(caller, &node, Right::Read)?;
+            self.may_reach(caller, &node)?;
+            self.sight(caller, &node, Right::Read)?;
             held = Some(self.files.hold(self, ino)?);
         }
         let handle = DirHandle {
@@ -116,10 +117,26 @@ impl Engine {
         found.ok_or_else(|| Error::new(Kind::BadHandle, format!("no open directory {}", id.0)))
     }
 
+    /// Entries behind `after` that the caller may see; none at the end. A page of which all is hidden is passed over.
     fn page(&self, caller: &Caller, dir: Ino, after: u64) -> Result<VecDeque<DirEntry>> {
         if view::is_view(dir) {
             return self.view_page(caller, dir, after);
         }
+        let mut at = after;
+        loop {
+            let mut page = self.whole_page(dir, at)?;
+            let Some(last) = page.last() else {
+                return Ok(VecDeque::new());
+            };
+            at = last.cookie;
+            self.hide(caller, dir, &mut page)?;
+            if !page.is_empty() {
+                return Ok(page.into());
+            }
+        }
+    }
+
+    fn whole_page(&self, dir: Ino, after: u64) -> Result<Vec<DirEntry>> {
         let mut page = self.stored_page(dir, after)?;
         let end = page.last().map_or(u64::MAX, |e| e.cookie);
         let full = page.len() == PAGE as usize;
@@ -131,12 +148,28 @@ impl Engine {
         }
         page.sort_by_key(|e| e.cookie);
         page.dedup_by_key(|e| e.cookie);
-        if self.transient.node(dir).is_none() && self.node(dir)?.parent == Ino(0) {
-            page.retain(|e| {
-                namespace::named(e.name.as_bytes()).is_some_and(|p| p.visible_to(caller))
-            });
+        Ok(page)
+    }
+
+    /// Leaves out what the caller may not see. A removed directory that is still open has nothing left to hide.
+    fn hide(&self, caller: &Caller, dir: Ino, page: &mut Vec<DirEntry>) -> Result<()> {
+        let node = self.node(dir)?;
+        if node.parent == Ino(0) && node.nlink > 0 {
+            let named = |e: &DirEntry| namespace::named(e.name.as_bytes());
+            page.retain(|e| named(e).is_some_and(|p| p.visible_to(caller)));
         }
-        Ok(page.into())
+        if self.policy.is_empty() || node.nlink == 0 {
+            return Ok(());
+        }
+        let sight = self.sight(caller, &node, Right::Read)?;
+        let mut kept = Vec::with_capacity(page.len());
+        for entry in page.drain(..) {
+            if self.sees(caller, &sight, &entry.node)? {
+                kept.push(entry);
+            }
+        }
+        *page = kept;
+        Ok(())
     }
 
     fn stored_page(&self, dir: Ino, after: u64) -> Result<Vec<DirEntry>> {

@@ -66,18 +66,6 @@ impl Engine {
         }
         Ok(self.place(node.ino)?.map(|place| place.parent))
     }
-
-    /// Decides whether a caller may walk to a node: search every directory above it. The kernel asks for names that it keeps
-    /// no more, so what is reached by number is asked here.
-    pub(super) fn may_reach(&self, caller: &Caller, node: &Node) -> Result<()> {
-        let mut at = self.parent(node)?;
-        while let Some(dir) = at {
-            let dir = self.node(dir)?;
-            self.may(caller, &dir, Right::Execute)?;
-            at = self.parent(&dir)?;
-        }
-        Ok(())
-    }
 }
 
 /// Turns "not allowed" into yes or no and leaves what went wrong an error.

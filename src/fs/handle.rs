@@ -336,6 +336,7 @@ impl Engine {
     }
 
     fn may_open(&self, caller: &Caller, node: &Node, flags: OpenFlags) -> Result<()> {
+        self.may_reach(caller, node)?;
         match flags.access {
             Access::Execute => self.may(caller, node, Right::Execute)?,
             Access::Read | Access::ReadWrite => self.may(caller, node, Right::Read)?,

@@ -21,25 +21,25 @@ impl Engine {
             return self.view_node(caller, ino);
         }
         let dir = self.directory(caller, parent)?;
-        self.may(caller, &dir, Right::Execute)?;
-        if dir.parent == Ino(0) {
-            return self.lookup_in_root(caller, &dir, name);
+        let sight = self.sight(caller, &dir, Right::Execute)?;
+        let found = if dir.parent == Ino(0) {
+            if let Some(ino) = self.views.root(name) {
+                return self.view_node(caller, ino);
+            }
+            let known = namespace::named(name.as_bytes());
+            let hidden = known.is_none_or(|p| !p.visible_to(caller));
+            self.child(parent, name)?.filter(|_| !hidden)
+        } else {
+            self.child(parent, name)?
+        };
+        let Some(ino) = found else {
+            return missing(name);
+        };
+        let node = self.shown(ino)?;
+        if self.sees(caller, &sight, &node)? {
+            return Ok(node);
         }
-        match self.child(parent, name)? {
-            Some(ino) => self.shown(ino),
-            None => missing(name),
-        }
-    }
-
-    fn lookup_in_root(&self, caller: &Caller, root: &Node, name: &Name) -> Result<Found> {
-        if let Some(ino) = self.views.root(name) {
-            return self.view_node(caller, ino);
-        }
-        let hidden = namespace::named(name.as_bytes()).is_none_or(|p| !p.visible_to(caller));
-        match self.child(root.ino, name)? {
-            Some(ino) if !hidden => self.shown(ino),
-            _ => missing(name),
-        }
+        missing(name)
     }
 
     /// The root that a caller's paths start from.

@@ -4,10 +4,11 @@
 //! of domains, who a caller is to grants) carries the revision it was derived from.
 
 use super::engine::Engine;
+use super::visible::Ways;
 use crate::access::acl::Acls;
 use crate::access::domain::{Domain, Grant, Grantee};
 use crate::access::relation;
-use crate::core::{Caller, Ino, PrincipalId, Result, TenantId};
+use crate::core::{Caller, Ino, PrincipalId, Result, TenantId, Time};
 use crate::meta::tuple::{EVERYBODY, Tuple};
 use crate::meta::xattr::{self, Xattr};
 use crate::meta::{Edit, tuple};
@@ -20,6 +21,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// How many directories' chains, and how many callers, are remembered.
 const REMEMBERED: usize = 16_384;
 
+/// How many callers' ways are remembered; one may be long.
+const WAYS: usize = 256;
+
+type Revisions = (u64, u64);
 /// Domains along a way up, the nearest first.
 pub(super) type Chain = Arc<[Arc<Domain>]>;
 type Who = (TenantId, Option<PrincipalId>, Option<PrincipalId>, bool);
@@ -30,6 +35,8 @@ pub(super) struct Policy {
     revision: AtomicU64,
     chains: Cache<Ino, (u64, Chain)>,
     callers: Cache<Who, (u64, Arc<[PrincipalId]>)>,
+    /// Ways by whom they are for, with the revisions of policy and principals.
+    ways: Cache<Arc<[PrincipalId]>, (Revisions, Arc<Ways>)>,
 }
 
 #[derive(Default)]
@@ -45,6 +52,7 @@ impl Default for Policy {
             revision: AtomicU64::default(),
             chains: Cache::new(REMEMBERED),
             callers: Cache::new(REMEMBERED),
+            ways: Cache::new(WAYS),
         }
     }
 }
@@ -100,8 +108,26 @@ impl Policy {
         own.cloned().collect()
     }
 
+    pub(super) fn revision(&self) -> u64 {
+        self.revision.load(Ordering::Acquire)
+    }
+
+    pub(super) fn known_ways(
+        &self,
+        who: &Arc<[PrincipalId]>,
+        at: Revisions,
+        now: Time,
+    ) -> Option<Arc<Ways>> {
+        let (then, ways) = self.ways.get(who)?;
+        (then == at && ways.hold_at(now)).then_some(ways)
+    }
+
+    pub(super) fn keep_ways(&self, who: Arc<[PrincipalId]>, at: Revisions, ways: Arc<Ways>) {
+        self.ways.insert(who, (at, ways));
+    }
+
     fn chain(&self, dir: Ino) -> (u64, Option<Chain>) {
-        let now = self.revision.load(Ordering::Acquire);
+        let now = self.revision();
         let known = self.chains.get(&dir).filter(|(then, _)| *then == now);
         (now, known.map(|(_, chain)| chain))
     }

@@ -164,6 +164,7 @@ impl Change<'_> {
         if node.is_dir() && from != to {
             new.parent = to;
             links = 1;
+            self.relocated = true;
         }
         self.touch(new)?;
         self.touch_dir(from, -links, self.now)?;

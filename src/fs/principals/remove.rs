@@ -3,6 +3,7 @@
 use crate::core::PrincipalId;
 use crate::fs::commit::Change;
 use crate::fs::home::Home;
+use crate::meta::tuple::Tuple;
 use crate::meta::{Edit, Key, Member, OpKind, Principal, Roster};
 use serde_json::json;
 use std::sync::Arc;
@@ -34,11 +35,14 @@ impl Change<'_> {
         self.record_of(home, kind, &undo);
     }
 
-    /// The one place where grants end with their subject: ends the relationship tuples of principals that go, and gives
-    /// what it takes to bring them back. There are no tuples yet.
-    #[allow(clippy::unused_self, reason = "tuples end with edits of this change")]
-    fn drop_grants_of(&mut self, _home: &Home, _going: &[PrincipalId]) -> serde_json::Value {
-        json!([])
+    /// The one place where grants end with their subject: gives the tuples of principals that go.
+    fn drop_grants_of(&mut self, home: &Home, going: &[PrincipalId]) -> Vec<Arc<Tuple>> {
+        let goes = |t: &Tuple| t.principal().is_some_and(|p| going.contains(&p));
+        let tuples = self.engine.policy.tuples(home.tenant.id, goes);
+        for tuple in &tuples {
+            self.edit(Edit::TupleGone(tuple.clone()));
+        }
+        tuples
     }
 }
 

@@ -1,0 +1,218 @@
+//! Grants: relationship tuples on nodes, who may make them, and boundaries.
+
+use super::commit::Change;
+use super::engine::Engine;
+use super::ground::allowed;
+use crate::access::domain::{self, Domain};
+use crate::access::{Right, Rights, relation};
+use crate::core::{Caller, Error, Ino, Kind, PrincipalId, Result, Time, error::fail};
+use crate::meta::tuple::{EVERYBODY, FILE, Tuple};
+use crate::meta::{Edit, Node, OpKind, Roster, Subject, SubjectKind, Xattr, xattr};
+use serde_json::json;
+use std::sync::Arc;
+
+/// Whom a grant is to reach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum To {
+    /// A user, an agent, or the members of a group.
+    One(Subject),
+    /// Every user of the tenant.
+    Everyone,
+}
+
+impl Engine {
+    /// Gives somebody a role on a node, until `expires` if that is said. Takes ownership of the node, and nobody gives
+    /// more than he has. Said again it only sets the end anew.
+    pub fn grant(
+        &self,
+        caller: &Caller,
+        ino: Ino,
+        role: &str,
+        to: &To,
+        expires: Option<Time>,
+    ) -> Result<Arc<Tuple>> {
+        let role = relation::role(role)?;
+        if expires.is_some_and(|end| end <= self.clock.now()) {
+            return fail(Kind::Invalid, "the grant would have ended already");
+        }
+        self.change(caller, |ch| {
+            ch.birth(ino, None)?;
+            let node = self.may_rule(caller, ino)?;
+            self.covers(caller, &node, relation::rights(role))?;
+            let (kind, id) = named(&*self.roster(node.tenant)?, to)?;
+            let new = Tuple {
+                id: self.next_id(),
+                tenant: node.tenant,
+                object_type: FILE.to_owned(),
+                object_id: ino.to_string(),
+                relation: role.to_owned(),
+                subject_type: kind,
+                subject_id: id,
+                subject_relation: String::new(),
+                created: ch.now,
+                expires,
+            };
+            ch.add_tuple(new, &node)
+        })
+    }
+
+    /// Takes a grant back. Takes ownership of the node, or to be the one who was granted it.
+    pub fn revoke(&self, caller: &Caller, id: u64) -> Result<Arc<Tuple>> {
+        self.change(caller, |ch| {
+            let missing = || Error::new(Kind::NotFound, format!("no relationship tuple {id}"));
+            let tuple = self.policy.tuple(id).filter(|t| Some(t.tenant) == caller.tenant);
+            let tuple = tuple.ok_or_else(missing)?;
+            let node = self.node(tuple.ino().ok_or_else(missing)?)?;
+            let own = tuple.principal().is_some() && tuple.principal() == caller.user_id;
+            if !own {
+                self.may_rule(caller, node.ino).map_err(|e| match e.kind() {
+                    Kind::NotFound => missing(),
+                    _ => e,
+                })?;
+            }
+            let path = self.path_of(node.ino)?;
+            ch.edit(Edit::TupleGone(tuple.clone()));
+            ch.forget_below(&node)?;
+            ch.record(OpKind::Revoke, node.ino, &path, None, &json!({ "tuple": tuple }));
+            Ok(tuple)
+        })
+    }
+
+    /// Makes a boundary of a node, or takes it away: grants from above end there, the owner's do not. Takes ownership.
+    pub fn restrict(&self, caller: &Caller, ino: Ino, on: bool) -> Result<()> {
+        self.change(caller, |ch| {
+            ch.birth(ino, None)?;
+            let node = self.may_rule(caller, ino)?;
+            let all = self.xattrs(ino)?;
+            let old = all.iter().find(|x| x.name == xattr::RESTRICTED);
+            match (old, on) {
+                (None, true) => ch.add_xattr(Xattr {
+                    ino,
+                    name: xattr::RESTRICTED.to_vec(),
+                    value: b"1".to_vec(),
+                    began: ch.op(),
+                }),
+                (Some(old), false) => ch.end_xattr(old),
+                _ => return Ok(()),
+            }
+            ch.forget_below(&node)?;
+            let path = self.path_of(ino)?;
+            ch.record(OpKind::Restrict, ino, &path, None, &json!({ "restricted": !on }));
+            Ok(())
+        })
+    }
+
+    /// The tuples that a caller may know of: all for an administrator, for others those on nodes of theirs and those that
+    /// name them.
+    pub fn grants(&self, caller: &Caller, fits: impl Fn(&Tuple) -> bool) -> Result<Vec<Arc<Tuple>>> {
+        let Some(tenant) = caller.tenant else {
+            return Ok(Vec::new());
+        };
+        let mut all = self.policy.tuples(tenant, fits);
+        if !caller.admin {
+            let who = self.reached_by(caller)?;
+            let mut known = Vec::with_capacity(all.len());
+            for tuple in all {
+                let named = tuple.principal().is_some_and(|p| who.binary_search(&p).is_ok());
+                if named || self.rules(caller, &tuple)? {
+                    known.push(tuple);
+                }
+            }
+            all = known;
+        }
+        Ok(all)
+    }
+
+    /// What the graph alone gives a subject on a node, expired grants and what a boundary ends left out.
+    pub fn graph_rights(&self, ino: Ino, who: &[PrincipalId]) -> Result<Rights> {
+        let node = self.node(ino)?;
+        let own = self.policy.domain(ino);
+        let above = match self.parent(&node)? {
+            Some(dir) => self.chain(dir)?,
+            None => Arc::default(),
+        };
+        let chain = own.iter().chain(above.iter()).map(|d| &**d);
+        Ok(domain::granted(chain, who, self.clock.now()))
+    }
+
+    fn rules(&self, caller: &Caller, tuple: &Tuple) -> Result<bool> {
+        let Some(node) = tuple.ino().map(|ino| self.node(ino)).transpose()? else {
+            return Ok(false);
+        };
+        allowed(self.may(caller, &node, Right::Own))
+    }
+
+    /// A node whose grants the caller may change: he owns it. What he may not see is not found.
+    pub(super) fn may_rule(&self, caller: &Caller, ino: Ino) -> Result<Arc<Node>> {
+        let node = self.getattr(caller, ino)?;
+        self.may_reach(caller, &node)?;
+        self.locate(ino)?.writable(caller)?;
+        self.may(caller, &node, Right::Own)?;
+        Ok(node)
+    }
+
+    fn covers(&self, caller: &Caller, node: &Node, given: Rights) -> Result<()> {
+        let own = self.standing(caller, node)?.allowed();
+        // An owner by mode may give all of it, whatever bits he has set for himself.
+        if own.has(Right::Own) || own.covers(given) {
+            return Ok(());
+        }
+        fail(Kind::NotPermitted, "nobody gives more than he has")
+    }
+}
+
+impl Change<'_> {
+    fn add_tuple(&mut self, new: Tuple, node: &Node) -> Result<Arc<Tuple>> {
+        let twins = self.engine.policy.tuples(new.tenant, |t| t.says_as(&new));
+        let path = self.engine.path_of(node.ino)?;
+        if let [twin] = &*twins
+            && twin.expires == new.expires
+        {
+            return Ok(twin.clone());
+        }
+        for twin in &twins {
+            self.edit(Edit::TupleGone(twin.clone()));
+        }
+        let new = Arc::new(new);
+        self.edit(Edit::Tuple(new.clone()));
+        self.forget_below(node)?;
+        let undo = json!({ "tuple": new, "replaced": twins });
+        self.record(OpKind::Grant, node.ino, &path, None, &undo);
+        Ok(new)
+    }
+
+    /// Every kernel forgets a node's name and what lies below, and the names that lead to it: who sees them has changed.
+    pub(super) fn forget_below(&mut self, node: &Node) -> Result<()> {
+        let mut at = node.ino;
+        while let Some(place) = self.engine.place(at)? {
+            self.closed(&place);
+            at = place.parent;
+        }
+        Ok(())
+    }
+
+    /// Takes away what was granted on a node that goes.
+    pub(super) fn drop_grants_on(&mut self, ino: Ino) {
+        let Some(domain) = self.engine.policy.domain(ino) else {
+            return;
+        };
+        for tuple in self.tuples_of(&domain) {
+            self.edit(Edit::TupleGone(tuple));
+        }
+    }
+
+    fn tuples_of(&self, domain: &Domain) -> Vec<Arc<Tuple>> {
+        let ids = domain.grants.iter().map(|g| g.id);
+        ids.filter_map(|id| self.engine.policy.tuple(id)).collect()
+    }
+}
+
+/// A subject as tuples name it; fails with `NotFound` for one the tenant does not have.
+fn named(roster: &Roster, to: &To) -> Result<(String, String)> {
+    let To::One(subject) = to else {
+        return Ok((SubjectKind::User.to_string(), EVERYBODY.to_owned()));
+    };
+    let missing = || Error::new(Kind::NotFound, format!("no {} {:?}", subject.kind, subject.name));
+    let found = roster.named(subject).ok_or_else(missing)?;
+    Ok((subject.kind.to_string(), found.id().0.to_string()))
+}

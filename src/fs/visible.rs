@@ -1,0 +1,144 @@
+//! What a caller may see: what is hidden does not exist for him, in lookups and listings alike (semantics.md §3).
+//!
+//! Where nothing was said beyond modes, names are visible as POSIX has it: to whoever may search the directory. Where
+//! something was said, a name is visible to whom it gives any right, and so is the way to it.
+
+use super::engine::Engine;
+use super::ground::allowed;
+use crate::access::Right;
+use crate::core::{Caller, Ino, Result, Time};
+use crate::meta::Node;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// The directories that lead to something granted, to one caller.
+#[derive(Debug, Default)]
+pub(super) struct Ways {
+    dirs: HashSet<Ino>,
+    /// When the first of the grants ends: then some lead nowhere.
+    until: Option<Time>,
+}
+
+impl Ways {
+    pub(super) fn hold_at(&self, now: Time) -> bool {
+        self.until.is_none_or(|end| now < end)
+    }
+}
+
+/// How a caller looks at a directory.
+pub(super) enum Sight {
+    /// He has the right that was asked for; what lies in it may still be hidden where something was said.
+    Whole { said: bool },
+    /// He has not, and sees the ways to what he was granted.
+    Ways(Arc<Ways>),
+}
+
+impl Engine {
+    /// How a caller looks at a directory with `right` (search or read); fails with `Denied` when he has neither that nor a
+    /// way through it.
+    pub(super) fn sight(&self, caller: &Caller, dir: &Node, right: Right) -> Result<Sight> {
+        let said = !self.policy.is_empty();
+        let decision = self.may(caller, dir, right);
+        if decision.is_ok() {
+            return Ok(Sight::Whole { said });
+        }
+        if said && allowed(decision).is_ok_and(|yes| !yes) {
+            let ways = self.ways(caller)?;
+            if ways.dirs.contains(&dir.ino) {
+                return Ok(Sight::Ways(ways));
+            }
+        }
+        self.may(caller, dir, right)?;
+        Ok(Sight::Whole { said })
+    }
+
+    /// Whether a caller who looks at a directory so sees a node in it.
+    pub(super) fn sees(&self, caller: &Caller, sight: &Sight, node: &Node) -> Result<bool> {
+        match sight {
+            Sight::Whole { said: false } => Ok(true),
+            Sight::Whole { said: true } => {
+                if caller.admin || !self.is_spoken_of(node)? {
+                    return Ok(true);
+                }
+                let any = self.standing(caller, node)?.allowed();
+                Ok(!any.is_empty() || self.ways(caller)?.dirs.contains(&node.ino))
+            }
+            Sight::Ways(ways) => {
+                let standing = self.standing(caller, node)?;
+                let granted = standing.graph.without(standing.denied);
+                Ok(!granted.is_empty() || ways.dirs.contains(&node.ino))
+            }
+        }
+    }
+
+    /// Whether something was said about a node or what lies above it.
+    pub(super) fn is_spoken_of(&self, node: &Node) -> Result<bool> {
+        if self.policy.is_empty() {
+            return Ok(false);
+        }
+        if self.policy.domain(node.ino).is_some() {
+            return Ok(true);
+        }
+        Ok(match self.parent(node)? {
+            Some(dir) => !self.chain(dir)?.is_empty(),
+            None => false,
+        })
+    }
+
+    /// Whether all users of a tenant find the same under a directory's names, so that a kernel may keep them for all.
+    pub fn looks_alike(&self, dir: Ino, child: Option<Ino>) -> Result<bool> {
+        const ALL_SEARCH: u32 = 0o111;
+        if self.policy.is_empty() {
+            return Ok(self.node(dir)?.mode & ALL_SEARCH == ALL_SEARCH);
+        }
+        let Some(child) = child else { return Ok(false) };
+        let open = self.node(dir)?.mode & ALL_SEARCH == ALL_SEARCH;
+        Ok(open && self.chain(dir)?.is_empty() && self.policy.domain(child).is_none())
+    }
+
+    /// Fails with `Denied` unless a caller may walk to a node: each directory above it can be searched, or leads to what he
+    /// was granted. Kernels ask for a name once; what is reached by number is asked here.
+    pub(super) fn may_reach(&self, caller: &Caller, node: &Node) -> Result<()> {
+        let mut at = self.parent(node)?;
+        while let Some(up) = at {
+            let dir = self.node(up)?;
+            self.sight(caller, &dir, Right::Execute)?;
+            at = self.parent(&dir)?;
+        }
+        Ok(())
+    }
+
+    /// The directories that lead to something granted to the caller.
+    fn ways(&self, caller: &Caller) -> Result<Arc<Ways>> {
+        let now = self.clock.now();
+        let key = (self.policy.revision(), self.principals_revision());
+        let who = self.reached_by(caller)?;
+        if let Some(known) = self.policy.known_ways(&who, key, now) {
+            return Ok(known);
+        }
+        let mut ways = Ways::default();
+        for (ino, domain) in self.policy.domains() {
+            let counting = domain.grants.iter().filter(|g| g.is_for(&who) && !g.is_expired(now));
+            let ends: Vec<_> = counting.map(|g| g.expires).collect();
+            if !ends.is_empty() {
+                let first = ends.into_iter().flatten().chain(ways.until).min();
+                ways.until = first;
+                self.add_way(ino, &mut ways.dirs)?;
+            }
+        }
+        let ways = Arc::new(ways);
+        self.policy.keep_ways(who, key, ways.clone());
+        Ok(ways)
+    }
+
+    fn add_way(&self, to: Ino, dirs: &mut HashSet<Ino>) -> Result<()> {
+        let mut at = self.parent(&*self.node(to)?)?;
+        while let Some(up) = at {
+            if !dirs.insert(up) {
+                return Ok(());
+            }
+            at = self.parent(&*self.node(up)?)?;
+        }
+        Ok(())
+    }
+}
