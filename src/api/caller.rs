@@ -61,7 +61,7 @@ pub fn local(nexus: &Nexus, peer: &Peer, asked: &Asked) -> Result<Caller> {
         Some(name) if member => engine.acting(tenant.id, user_id, name)?,
         _ => None,
     };
-    Ok(Caller {
+    Ok(engine.confirm(&Caller {
         tenant: member.then_some(tenant.id),
         user_id,
         agent: asked.agent.as_deref().map(Arc::from),
@@ -81,7 +81,7 @@ pub fn local(nexus: &Nexus, peer: &Peer, asked: &Asked) -> Result<Caller> {
         comm: None,
         mount: None,
         umask: asked.umask.unwrap_or(UMASK) & 0o777,
-    })
+    }))
 }
 
 fn is_trusted(engine: &Engine, uid: u32) -> Result<bool> {

@@ -56,6 +56,22 @@ pub struct Group {
     pub created: Time,
 }
 
+/// Group numbers of Nexus's groups start here, and there are as many: above what an operating system gives out.
+const GIDS: u32 = 1 << 30;
+
+impl Group {
+    /// The number that files, lists and `ls -l` know the group by; never another group's while numbers last.
+    pub fn gid(&self) -> u32 {
+        let number = self.id.0 % u64::from(GIDS);
+        GIDS + u32::try_from(number).unwrap_or_default()
+    }
+
+    /// Whether a group number is one of those, and not the operating system's.
+    pub fn has_gid(gid: u32) -> bool {
+        (GIDS..GIDS * 2).contains(&gid)
+    }
+}
+
 /// Whoever can be granted something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

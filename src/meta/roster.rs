@@ -177,6 +177,20 @@ impl Roster {
         found
     }
 
+    /// The numbers that files know those groups by.
+    pub fn gids_of(&self, of: PrincipalId) -> impl Iterator<Item = u32> {
+        let groups = self.groups_of(of).into_iter();
+        groups.filter_map(|id| match self.by_id(id)? {
+            Principal::Group(group) => Some(group.gid()),
+            Principal::User(_) | Principal::Agent(_) => None,
+        })
+    }
+
+    /// The group that files know by a number.
+    pub fn group_of_gid(&self, gid: u32) -> Option<&Arc<Group>> {
+        self.groups().find(|g| g.gid() == gid)
+    }
+
     /// Every membership: pairs of a group and a member.
     pub fn memberships(&self) -> impl Iterator<Item = (PrincipalId, PrincipalId)> {
         self.members.iter().copied()

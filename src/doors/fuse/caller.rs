@@ -150,7 +150,7 @@ impl Callers {
         if user.is_some() {
             groups.push(self.tenant_gid);
         }
-        Caller {
+        self.engine.confirm(&Caller {
             tenant: (is_root || user.is_some()).then_some(self.tenant),
             user_id: user.as_ref().map(|u| u.id),
             user: user.map(|u| u.name.into()),
@@ -166,7 +166,7 @@ impl Callers {
             comm: None,
             mount: Some(self.mount),
             umask: 0,
-        }
+        })
     }
 }
 

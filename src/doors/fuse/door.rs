@@ -55,10 +55,13 @@ impl Door {
     }
 
     /// How long the kernel may keep a name. It keeps it for all users of a mount alike, so a name that some may not see
-    /// is not kept where several users are.
+    /// or reach is not kept where several users are.
     pub(super) fn entry_ttl(&self, parent: Ino, name: &[u8], node: &Node) -> Duration {
         let for_some = namespace::named(name).is_some_and(|p| p.admin_only);
         if for_some && parent == self.numbers.root() && !self.callers.is_single() {
+            return Duration::ZERO;
+        }
+        if self.engine.is_computed(parent) || !self.is_same_for_all(parent, Some(node.ino)) {
             return Duration::ZERO;
         }
         self.ttl(node.ino)
@@ -68,6 +71,12 @@ impl Door {
     pub(super) fn keeps_absence(&self, parent: Ino) -> bool {
         !self.engine.is_computed(parent)
             && (self.callers.is_single() || parent != self.numbers.root())
+            && self.is_same_for_all(parent, None)
+    }
+
+    /// Whether all who come through this mount find the same under a name.
+    fn is_same_for_all(&self, parent: Ino, child: Option<Ino>) -> bool {
+        self.callers.is_single() || self.engine.looks_alike(parent, child).unwrap_or(false)
     }
 
     /// Who asks, and the node that the request is about.

@@ -45,7 +45,7 @@ impl Door {
             let (kind, mode) = (open::node_kind(mode)?, mode & 0o7777);
             self.engine.mknod(&c, dir, &n, kind, mode, rdev)
         });
-        self.made("mknod", new)
+        self.made("mknod", (parent, child), new)
     }
 
     pub(super) fn mkdir(
@@ -57,7 +57,7 @@ impl Door {
     ) -> Answer<Entry> {
         let place = self.place(who, parent, child);
         let new = place.and_then(|(c, dir, n)| self.engine.mkdir(&c, dir, &n, mode & 0o7777));
-        self.made("mkdir", new)
+        self.made("mkdir", (parent, child), new)
     }
 
     pub(super) fn symlink(
@@ -70,7 +70,7 @@ impl Door {
         let target = target.as_bytes();
         let place = self.place(who, parent, child);
         let new = place.and_then(|(c, dir, n)| self.engine.symlink(&c, dir, &n, target));
-        self.made("symlink", new)
+        self.made("symlink", (parent, child), new)
     }
 
     pub(super) fn link(
@@ -82,7 +82,7 @@ impl Door {
     ) -> Answer<Entry> {
         let (place, ino) = (self.place(who, new_parent, child), self.numbers.ino(ino));
         let new = place.and_then(|(c, dir, n)| self.engine.link(&c, ino, dir, &n));
-        self.made("link", new)
+        self.made("link", (new_parent, child), new)
     }
 
     pub(super) fn create(
@@ -99,7 +99,10 @@ impl Door {
         let (node, handle) = answer("create", new)?;
         // Even a handle that only reads is flushed: the new file enters the tables at its close(2).
         let flags = FopenFlags::FOPEN_KEEP_CACHE;
-        Ok((self.entry(&node), Opened { handle, flags }))
+        Ok((
+            self.entry((parent, child), &node),
+            Opened { handle, flags },
+        ))
     }
 
     pub(super) fn unlink(&self, who: Sender, parent: INodeNo, child: &OsStr) -> Answer<()> {
@@ -132,15 +135,21 @@ impl Door {
     }
 
     /// Answers a call that made a name.
-    fn made(&self, call: &'static str, made: Result<Arc<Node>>) -> Answer<Entry> {
-        Ok(self.entry(&*answer(call, made)?))
+    fn made(
+        &self,
+        call: &'static str,
+        place: (INodeNo, &OsStr),
+        made: Result<Arc<Node>>,
+    ) -> Answer<Entry> {
+        Ok(self.entry(place, &*answer(call, made)?))
     }
 
-    fn entry(&self, node: &Node) -> Entry {
+    fn entry(&self, (parent, child): (INodeNo, &OsStr), node: &Node) -> Entry {
+        let parent = self.numbers.ino(parent);
         Entry {
             attr: self.numbers.attr(node),
             attr_ttl: self.attr_ttl(node),
-            name_ttl: self.ttl(node.ino),
+            name_ttl: self.entry_ttl(parent, child.as_bytes(), node),
         }
     }
 }

@@ -47,8 +47,7 @@ impl MountOptions {
                 set.take(name, value.as_deref())?;
             }
         }
-        let kernel_decides = matches!(self.identity, Identity::Os { .. });
-        Ok(set.config(kernel_decides))
+        Ok(set.config())
     }
 
     /// Which way requests are to come; the last one said counts.
@@ -103,7 +102,7 @@ impl Settings {
         Ok(())
     }
 
-    fn config(self, kernel_decides: bool) -> Config {
+    fn config(self) -> Config {
         let mut options = self.plain;
         // `Subtype` reaches fusermount3 only; as a plain option the kernel takes it too and shows `fuse.nexus`.
         options.extend([
@@ -120,11 +119,8 @@ impl Settings {
         } else {
             MountOption::RW
         });
-        // Where all are one caller, the engine's word is enough: the kernel would ask for a directory's attributes before
-        // each change in it, which is half of what an unlink(2) costs.
-        if kernel_decides {
-            options.push(MountOption::DefaultPermissions);
-        }
+        // Without `default_permissions`: a mode is one of three layers, which the engine weighs. The kernel would also ask for
+        // a directory's attributes before each change in it, half of what an unlink(2) costs.
         let mut config = Config::default();
         config.mount_options = options;
         config.acl = if self.allow_other {
@@ -214,12 +210,11 @@ mod tests {
     }
 
     #[test]
-    fn the_kernel_checks_modes_only_where_users_differ() {
-        let checks = |m: MountOptions| {
-            let options = m.config(false).unwrap().mount_options;
-            options.contains(&MountOption::DefaultPermissions)
-        };
-        assert!(checks(os()) && !checks(single(&[])));
+    fn the_engine_decides_and_no_kernel() {
+        for options in [single(&[]), single(&["allow_other"]), os()] {
+            let options = options.config(false).unwrap().mount_options;
+            assert!(!options.contains(&MountOption::DefaultPermissions));
+        }
     }
 
     #[test]

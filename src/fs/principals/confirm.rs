@@ -2,11 +2,11 @@
 
 use crate::core::Caller;
 use crate::fs::Engine;
-use crate::meta::{Principal, Roster};
+use crate::meta::{Group, Principal, Roster};
 
 impl Engine {
     /// The same caller as the principals are now: nobody once its user or its agent is gone, whoever has the name since; and
-    /// an agent that was a label becomes the principal that its user has made of it.
+    /// an agent that was a label becomes the principal that its user has made of it. Among the groups are those of the tenant.
     pub fn confirm(&self, was: &Caller) -> Caller {
         let Some(tenant) = was.tenant else {
             return was.clone();
@@ -14,7 +14,7 @@ impl Engine {
         let roster = self.roster(tenant).unwrap_or_default();
         match was.user_id {
             Some(user) if roster.by_id(user).is_none() => nobody(was),
-            Some(_) => with_agent(was, &roster),
+            Some(_) => with_groups(with_agent(was, &roster), &roster),
             None => was.clone(),
         }
     }
@@ -34,6 +34,19 @@ fn with_agent(was: &Caller, roster: &Roster) -> Caller {
         agent_id: Some(agent.id),
         isolated: agent.isolated,
         ..was.clone()
+    }
+}
+
+fn with_groups(caller: Caller, roster: &Roster) -> Caller {
+    let others = caller.groups.iter().copied();
+    let mut groups: Vec<u32> = others.filter(|gid| !Group::has_gid(*gid)).collect();
+    let user = caller.user_id.filter(|_| !caller.isolated);
+    for id in caller.agent_id.into_iter().chain(user) {
+        groups.extend(roster.gids_of(id));
+    }
+    Caller {
+        groups: groups.into(),
+        ..caller
     }
 }
 
