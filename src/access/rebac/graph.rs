@@ -1,0 +1,271 @@
+//! The part of the graph that a question can depend on.
+//!
+//! Vertices are relations of objects; each is explored once, nearest first, so neither cycles nor diamonds cost more
+//! than their size. What would take a step too many becomes [`Formula::Cut`].
+//!
+//! Promise: which vertices are explored depends on the tuples and the limits, never on the order they are visited in
+//! or on who asks.
+
+use super::answer::{Cut, Limits};
+use super::facts::{Facts, Key};
+use super::name::Relation;
+use super::names::Subj;
+use super::schema::{RelationDef, Rewrite, Ttu};
+use std::collections::HashMap;
+use std::ops::Bound;
+
+/// How a vertex follows from others.
+#[derive(Debug)]
+pub(super) enum Formula<'a> {
+    /// Nobody.
+    Never,
+    /// Not looked at: a limit stands before it.
+    Cut,
+    /// The object of the vertex.
+    Itself,
+    /// Whom a tuple of the vertex names.
+    Direct,
+    Step(Step<'a>),
+    Any(Vec<Formula<'a>>),
+    All(Vec<Formula<'a>>),
+    But(Box<Formula<'a>>, Box<Formula<'a>>),
+    Not(Box<Formula<'a>>),
+}
+
+/// A way to another vertex.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Step<'a> {
+    pub(super) to: usize,
+    /// The relation and subject of the stored tuple that was followed, if one was.
+    pub(super) by: Option<(&'a Relation, Subj)>,
+}
+
+#[derive(Debug)]
+pub(super) struct Vertex<'a> {
+    pub(super) key: Key<'a>,
+    pub(super) def: &'a RelationDef,
+    /// `None` until explored.
+    pub(super) formula: Option<Formula<'a>>,
+    /// The vertices that depend on this one.
+    pub(super) dependents: Vec<usize>,
+    /// Whether the object itself can have the relation.
+    pub(super) is_itself: bool,
+    hops: usize,
+}
+
+/// What has been explored so far.
+#[derive(Debug)]
+pub(super) struct Graph<'a> {
+    pub(super) vertices: Vec<Vertex<'a>>,
+    /// The first limit that stood in the way.
+    pub(super) cut: Option<Cut>,
+    /// Whether anything is negated.
+    pub(super) negates: bool,
+    /// Whether a subject can be let in that no tuple names.
+    pub(super) opens: bool,
+    index: HashMap<Key<'a>, usize>,
+    /// Vertices to explore, by their distance from the question.
+    layers: Vec<Vec<usize>>,
+    layer: usize,
+    read: usize,
+    limits: Limits,
+}
+
+impl<'a> Graph<'a> {
+    /// A graph whose first vertex is the question's.
+    pub(super) fn new(key: Key<'a>, def: &'a RelationDef, limits: Limits) -> Self {
+        let mut graph = Self {
+            vertices: Vec::new(),
+            cut: None,
+            negates: false,
+            opens: false,
+            index: HashMap::new(),
+            layers: vec![Vec::new(); limits.hops + 1],
+            layer: 0,
+            read: 0,
+            limits,
+        };
+        graph.reach(key, def, 0);
+        graph
+    }
+
+    /// Explores everything.
+    pub(super) fn explore(&mut self, facts: &Facts<'a>) {
+        while self.is_pending() {
+            self.explore_layer(facts);
+        }
+    }
+
+    /// Whether there is something left to explore.
+    pub(super) fn is_pending(&self) -> bool {
+        let rest = self.layers.iter().skip(self.layer);
+        rest.flatten().next().is_some()
+    }
+
+    /// Explores what is one hop further away than what is explored.
+    pub(super) fn explore_layer(&mut self, facts: &Facts<'a>) {
+        while let Some(at) = self.layers.get_mut(self.layer).and_then(Vec::pop) {
+            self.explore_vertex(facts, at);
+        }
+        self.layer += 1;
+    }
+
+    fn explore_vertex(&mut self, facts: &Facts<'a>, at: usize) {
+        if self.vertices[at].formula.is_none() {
+            let def = self.vertices[at].def;
+            let formula = self.formula(facts, at, &def.rewrite);
+            self.vertices[at].formula = Some(formula);
+        }
+    }
+
+    fn formula(&mut self, facts: &Facts<'a>, at: usize, rewrite: &'a Rewrite) -> Formula<'a> {
+        match rewrite {
+            Rewrite::This => self.stored(facts, at),
+            Rewrite::Computed(relation) => self.computed(facts, at, relation.as_str()),
+            Rewrite::Ttu(ttu) => self
+                .follow(facts, at, ttu)
+                .map_or(Formula::Cut, Formula::Any),
+            Rewrite::TtuAll(ttu) => match self.follow(facts, at, ttu) {
+                None => Formula::Cut,
+                Some(all) if all.is_empty() => Formula::Never,
+                Some(all) => Formula::All(all),
+            },
+            Rewrite::Union(all) => Formula::Any(self.formulas(facts, at, all)),
+            Rewrite::Intersection(all) => Formula::All(self.formulas(facts, at, all)),
+            Rewrite::Exclusion { base, subtract } => {
+                self.negates = true;
+                let base = self.formula(facts, at, base);
+                Formula::But(base.into(), self.formula(facts, at, subtract).into())
+            }
+            Rewrite::Nil => Formula::Never,
+            Rewrite::Itself => {
+                self.vertices[at].is_itself = true;
+                Formula::Itself
+            }
+            Rewrite::Not(part) => {
+                self.negates = true;
+                self.opens = true;
+                Formula::Not(self.formula(facts, at, part).into())
+            }
+        }
+    }
+
+    fn formulas(&mut self, facts: &Facts<'a>, at: usize, all: &'a [Rewrite]) -> Vec<Formula<'a>> {
+        let each = all.iter().map(|part| self.formula(facts, at, part));
+        each.collect()
+    }
+
+    /// Whom the tuples of the vertex name, and whoever the usersets among them stand for.
+    fn stored(&mut self, facts: &Facts<'a>, at: usize) -> Formula<'a> {
+        let Vertex { key, def, .. } = self.vertices[at];
+        let Some(hops) = self.hop(at, def) else {
+            let nobody = facts.subjects(key, def, Bound::Unbounded).next().is_none();
+            return if nobody {
+                Formula::Never
+            } else {
+                self.cut(Cut::Hops)
+            };
+        };
+        let mut any = vec![Formula::Direct];
+        for subject in facts.subjects(key, def, Bound::Included(Subj::FIRST_SET)) {
+            let Subj::Set(object, relation) = subject else {
+                continue;
+            };
+            let relation = facts.relation_name(relation).map(Relation::as_str);
+            if let Some((to, def)) = relation.and_then(|r| facts.key(object, r)) {
+                any.push(self.step(at, to, def, hops, Some((key.relation, subject))));
+            }
+        }
+        Formula::Any(any)
+    }
+
+    fn computed(&mut self, facts: &Facts<'a>, at: usize, relation: &str) -> Formula<'a> {
+        let Vertex { key, hops, .. } = self.vertices[at];
+        match facts.key(key.object, relation) {
+            Some((to, def)) => self.step(at, to, def, hops, None),
+            None => Formula::Never,
+        }
+    }
+
+    /// The relation `computed` of every object that the tupleset names; `None` when a limit stands before it.
+    fn follow(&mut self, facts: &Facts<'a>, at: usize, ttu: &'a Ttu) -> Option<Vec<Formula<'a>>> {
+        let object = self.vertices[at].key.object;
+        let (key, def) = facts.key(object, ttu.tupleset.as_str())?;
+        let mut objects = facts.subjects(key, def, Bound::Unbounded).peekable();
+        let Some(hops) = self.hop(at, def) else {
+            objects.peek()?;
+            self.cut(Cut::Hops);
+            return None;
+        };
+        let mut all = Vec::new();
+        for subject in objects {
+            let Subj::One(object) = subject else {
+                continue;
+            };
+            all.push(match facts.key(object, ttu.computed.as_str()) {
+                Some((to, def)) => self.step(at, to, def, hops, Some((key.relation, subject))),
+                None => Formula::Never,
+            });
+        }
+        Some(all)
+    }
+
+    /// The distance after following a tuple of a relation from a vertex; `None` when that is too far.
+    fn hop(&self, at: usize, def: &RelationDef) -> Option<usize> {
+        let hops = self.vertices[at].hops + usize::from(!def.free);
+        (hops <= self.limits.hops).then_some(hops)
+    }
+
+    fn step(
+        &mut self,
+        from: usize,
+        to: Key<'a>,
+        def: &'a RelationDef,
+        hops: usize,
+        by: Option<(&'a Relation, Subj)>,
+    ) -> Formula<'a> {
+        self.read += usize::from(by.is_some());
+        if self.read > self.limits.tuples {
+            return self.cut(Cut::Work);
+        }
+        let Some(to) = self.reach(to, def, hops) else {
+            return self.cut(Cut::Work);
+        };
+        self.vertices[to].dependents.push(from);
+        Formula::Step(Step { to, by })
+    }
+
+    /// Finds or makes a vertex that is at most so many hops away; `None` when there are too many.
+    fn reach(&mut self, key: Key<'a>, def: &'a RelationDef, hops: usize) -> Option<usize> {
+        let at = match self.index.get(&key) {
+            Some(&at) => at,
+            None if self.vertices.len() >= self.limits.vertices => return None,
+            None => self.add(key, def),
+        };
+        let vertex = &mut self.vertices[at];
+        if hops < vertex.hops {
+            vertex.hops = hops;
+            self.layers[hops].push(at);
+        }
+        Some(at)
+    }
+
+    fn add(&mut self, key: Key<'a>, def: &'a RelationDef) -> usize {
+        let at = self.vertices.len();
+        self.index.insert(key, at);
+        self.vertices.push(Vertex {
+            key,
+            def,
+            formula: None,
+            dependents: Vec::new(),
+            is_itself: false,
+            hops: usize::MAX,
+        });
+        at
+    }
+
+    fn cut(&mut self, why: Cut) -> Formula<'a> {
+        self.cut.get_or_insert(why);
+        Formula::Cut
+    }
+}
