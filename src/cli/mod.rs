@@ -14,6 +14,7 @@ mod helper;
 mod files;
 mod log;
 mod admin;
+mod rebac;
 mod status;
 mod doctor;
 mod service;

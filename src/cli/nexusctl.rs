@@ -2,6 +2,7 @@
 
 use super::admin::{self, NamespaceCommand, TenantCommand, UserCommand};
 use super::place::Place;
+use super::rebac::{self, RebacCommand};
 use super::{exit, mount, service, status};
 use crate::core::Result;
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -35,6 +36,9 @@ enum Command {
     /// What new entries of a namespace look like
     #[command(subcommand)]
     Namespace(NamespaceCommand),
+    /// Relationship graphs
+    #[command(subcommand)]
+    Rebac(RebacCommand),
     /// Show what the files would take, and what the store takes
     Df,
     /// Check that the rows make a tree, and the one the log tells of
@@ -83,6 +87,7 @@ fn run(Nexusctl { place, command }: Nexusctl) -> Result<()> {
         Command::Tenant(command) => admin::tenant(&place, command),
         Command::User(command) => admin::user(&place, command),
         Command::Namespace(command) => admin::namespace(&place, command),
+        Command::Rebac(command) => rebac::run(&place, command),
         Command::Df => admin::df(&place),
         Command::Fsck => admin::fsck(&place),
         Command::Verify => admin::verify(&place),

@@ -20,6 +20,7 @@ mod explain;
 mod subjects;
 mod objects;
 mod document;
+pub mod conformance;
 
 pub use answer::{
     Answer, CANDIDATES_MAX, Cut, HOPS_MAX, Limits, Listing, TUPLES_MAX, VERTICES_MAX, Verdict,

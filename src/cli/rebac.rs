@@ -1,0 +1,73 @@
+//! What is done with relationship graphs on the command line.
+
+use super::output;
+use super::place::Place;
+use crate::access::rebac::Format;
+use crate::access::rebac::conformance::{Report, Tally};
+use crate::core::{Clock, Error, Kind, Result, error::fail};
+use clap::Subcommand;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum RebacCommand {
+    /// Run policy tests, in JSON or YAML; needs no store and no daemon
+    Test {
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+}
+
+pub(super) fn run(place: &Place, command: RebacCommand) -> Result<()> {
+    match command {
+        RebacCommand::Test { files } => test(place, &files),
+    }
+}
+
+fn test(place: &Place, files: &[PathBuf]) -> Result<()> {
+    let mut report = Report::default();
+    for file in files {
+        add(&mut report, file).map_err(|e| e.context(file.display()))?;
+    }
+    if place.json {
+        output::json(&report)?;
+    } else {
+        tell(&report)?;
+    }
+    if report.is_clean() {
+        return Ok(());
+    }
+    let Tally { failed, .. } = report.cases;
+    fail(Kind::Invalid, format!("{failed} policy tests failed"))
+}
+
+fn add(report: &mut Report, file: &Path) -> Result<()> {
+    let text = fs::read_to_string(file).map_err(Error::from)?;
+    report.run(&text, Format::of(file), Clock::System.now())
+}
+
+fn tell(report: &Report) -> Result<()> {
+    let row = |(feature, tally): (&String, &Tally)| {
+        let counts = [tally.passed, tally.failed, tally.skipped];
+        let counts = counts.iter().map(usize::to_string);
+        [feature.clone()].into_iter().chain(counts).collect()
+    };
+    let head = ["feature", "passed", "failed", "skipped"];
+    output::table(&head, report.features.iter().map(row))?;
+    for skip in &report.skipped {
+        output::line(format!("skipped {}: needs {}", skip.case, skip.feature))?;
+    }
+    for failure in &report.failures {
+        let (case, step) = (&failure.case, failure.step);
+        output::line(format!("failed {case}, step {step}: {}", failure.message))?;
+    }
+    let Tally {
+        passed,
+        failed,
+        skipped,
+    } = report.cases;
+    output::line(format!(
+        "{passed} passed, {failed} failed, {skipped} skipped; {} answers as expected",
+        report.assertions
+    ))
+}
