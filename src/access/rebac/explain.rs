@@ -54,7 +54,7 @@ impl<'a> Evaluator<'a> {
     ) -> Result<Explanation> {
         let place = self.place(object, relation)?;
         let asked = self.asked(subject)?;
-        let decision = self.decide(place, asked);
+        let decision = self.decide_fully(place, asked);
         let mut trace = Trace::new(self, &decision);
         let gap = match decision.answer.verdict {
             Verdict::Yes => {
@@ -222,5 +222,88 @@ impl fmt::Display for Explanation {
             None => {}
         }
         self.chain.iter().try_for_each(|t| write!(f, "\n  {t}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{World, p, tuple};
+    use super::*;
+    use serde_json::json;
+
+    fn world(tuples: &[&str]) -> World {
+        let users = json!([{"type": "user"}, {"type": "group", "relation": "member"}]);
+        let stored = json!({"rewrite": {"this": true}, "types": users});
+        let inherit = json!({"union": [{"this": true}, {"ttu": {"tupleset": "parent", "computed": "reader"}}]});
+        World::new(
+            json!({"user": {}, "group": {"relations": {"member": stored}}, "doc": {"relations": {
+                "banned": stored, "cleared": stored,
+                "parent": {"rewrite": {"this": true}, "types": [{"type": "doc"}]},
+                "reader": {"rewrite": inherit, "types": users},
+                "viewer": {"rewrite": {"exclusion": {"base": {"computed": "reader"}, "subtract": {"computed": "banned"}}}},
+                "insider": {"rewrite": {"intersection": [{"computed": "viewer"}, {"computed": "cleared"}]}},
+            }}}),
+            tuples,
+        )
+    }
+
+    fn explain(world: &World, question: &str) -> Explanation {
+        let asked = tuple(question);
+        let mut evaluator = world.at(0);
+        evaluator
+            .explain(&asked.object, &asked.relation, &asked.subject)
+            .unwrap()
+    }
+
+    const TUPLES: [&str; 5] = [
+        "doc:p parent doc:1",
+        "group:g#member reader doc:p",
+        "user:a member group:g",
+        "user:b member group:g",
+        "user:b banned doc:1",
+    ];
+
+    #[test]
+    fn a_yes_names_the_tuples_from_the_object_to_the_subject() {
+        let why = explain(&world(&TUPLES), "user:a viewer doc:1");
+        let expected = TUPLES[..3].iter().map(|t| tuple(t)).collect::<Vec<_>>();
+        assert_eq!((why.chain.clone(), why.gap.clone()), (expected, None));
+        let told = "yes\n  doc:p is parent of doc:1\n  group:g#member is reader of doc:p\n  user:a is member of group:g";
+        assert_eq!(why.to_string(), told);
+    }
+
+    #[test]
+    fn a_no_by_exclusion_names_what_excludes() {
+        let why = explain(&world(&TUPLES), "user:b insider doc:1");
+        assert_eq!(why.chain, [tuple("user:b banned doc:1")]);
+        let (object, relation) = (p("doc:1"), p("viewer"));
+        assert_eq!(why.gap, Some(Gap::Excluded { object, relation }));
+    }
+
+    #[test]
+    fn a_no_names_the_first_thing_that_is_missing() {
+        let missing = |question| match explain(&world(&TUPLES), question).gap {
+            Some(Gap::Missing { object, relation }) => format!("{relation} of {object}"),
+            gap => panic!("{gap:?}"),
+        };
+        assert_eq!(missing("user:a insider doc:1"), "cleared of doc:1");
+        assert_eq!(missing("user:c viewer doc:1"), "reader of doc:1");
+        assert_eq!(missing("user:a reader doc:2"), "reader of doc:2");
+    }
+
+    #[test]
+    fn a_proof_through_a_ring_has_an_end_and_no_tuple_twice() {
+        let ring = [
+            "group:b#member member group:a",
+            "group:a#member member group:b",
+            "group:c#member member group:b",
+            "user:u member group:c",
+        ];
+        let why = explain(
+            &World::of_groups(ring.iter().map(|t| tuple(t))),
+            "user:u member group:a",
+        );
+        let expected = [ring[0], ring[2], ring[3]].map(tuple);
+        assert_eq!(why.chain, expected);
     }
 }

@@ -21,6 +21,10 @@ mod subjects;
 mod objects;
 mod document;
 pub mod conformance;
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod props;
 
 pub use answer::{
     Answer, CANDIDATES_MAX, Cut, HOPS_MAX, Limits, Listing, TUPLES_MAX, VERTICES_MAX, Verdict,

@@ -95,15 +95,20 @@ impl<'a> Evaluator<'a> {
     /// Subjects that may have the relation although no tuple of the graph names them: the wildcard, which also stands
     /// for everybody unnamed, and, where a negation lets everybody in, whoever is known.
     fn unnamed(&mut self, graph: &Graph<'a>, filter: &SubjectFilter) -> Vec<Subj> {
-        if filter.relation.is_some() {
-            return Vec::new();
+        let known = graph.opens.then(|| self.facts.objects_of(&filter.kind));
+        let known: Vec<_> = known.into_iter().flatten().collect();
+        match &filter.relation {
+            None => {
+                let wildcard = self.facts.subject(&Subject::Wildcard(filter.kind.clone()));
+                let known = known.into_iter().map(Subj::One);
+                known.chain([wildcard]).collect()
+            }
+            Some(relation) => {
+                let relation = self.facts.relation(relation);
+                let known = known.into_iter();
+                known.map(|o| Subj::Set(o, relation)).collect()
+            }
         }
-        let wildcard = Subject::Wildcard(filter.kind.clone());
-        let mut all = vec![self.facts.subject(&wildcard)];
-        if graph.opens {
-            all.extend(self.facts.objects_of(&filter.kind).map(Subj::One));
-        }
-        all
     }
 
     /// The subjects that tuples of the graph name, and the objects of the graph.
