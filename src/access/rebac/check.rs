@@ -248,7 +248,7 @@ mod tests {
         let stored = json!({"rewrite": {"this": true}, "types": users});
         let member = json!({"rewrite": {"this": true}, "types": [{"type": "user"}, {"type": "group", "relation": "member"}]});
         World::new(
-            json!({"user": {}, "group": {"relations": {"member": member}}, "doc": {"relations": {
+            &json!({"user": {}, "group": {"relations": {"member": member}}, "doc": {"relations": {
                 "allowed": stored, "banned": stored, "pardoned": stored,
                 "parent": {"rewrite": {"this": true}, "types": [{"type": "doc"}], "free": true},
                 "viewer": {"rewrite": viewer, "types": users},
@@ -307,7 +307,10 @@ mod tests {
             "banned": {"rewrite": {"this": true}, "types": [{"type": "doc", "relation": "viewer"}]},
             "viewer": {"rewrite": but(&json!({"this": true}), &computed("banned")), "types": [{"type": "user"}]},
         }}});
-        let world = World::new(types, &["user:a viewer doc:1", "doc:1#viewer banned doc:1"]);
+        let world = World::new(
+            &types,
+            &["user:a viewer doc:1", "doc:1#viewer banned doc:1"],
+        );
         let answer = world.asks("user:a viewer doc:1");
         assert_eq!(
             (answer.verdict, answer.cut),

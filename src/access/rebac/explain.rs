@@ -44,7 +44,7 @@ pub enum Gap {
     },
 }
 
-impl<'a> Evaluator<'a> {
+impl Evaluator<'_> {
     /// Answers a check and says why.
     pub fn explain(
         &mut self,
@@ -236,7 +236,7 @@ mod tests {
         let stored = json!({"rewrite": {"this": true}, "types": users});
         let inherit = json!({"union": [{"this": true}, {"ttu": {"tupleset": "parent", "computed": "reader"}}]});
         World::new(
-            json!({"user": {}, "group": {"relations": {"member": stored}}, "doc": {"relations": {
+            &json!({"user": {}, "group": {"relations": {"member": stored}}, "doc": {"relations": {
                 "banned": stored, "cleared": stored,
                 "parent": {"rewrite": {"this": true}, "types": [{"type": "doc"}]},
                 "reader": {"rewrite": inherit, "types": users},

@@ -6,7 +6,7 @@
 use super::name::{Relation, TypeName};
 use super::names::{Names, Obj, Rel, Subj};
 use super::schema::{RelationDef, Schema};
-use super::store::{Rows, Store};
+use super::store::{Expiry, Rows, Store};
 use super::tuple::{ObjectRef, Subject, Tuple};
 use crate::core::{Result, Time};
 use std::ops::Bound;
@@ -45,7 +45,8 @@ impl<'a> Facts<'a> {
         let object = self.object(&tuple.object);
         let relation = self.relation(&tuple.relation);
         let subject = self.subject(&tuple.subject);
-        self.extra.insert(object, relation, subject, tuple.expires);
+        let expires = tuple.expires.into();
+        self.extra.insert(object, relation, subject, expires);
         Ok(())
     }
 
@@ -132,7 +133,7 @@ impl<'a> Facts<'a> {
         let found = rows
             .iter()
             .filter_map(|rows| rows.get(key.object, relation, subject));
-        found.into_iter().any(|expires| self.lasts(expires)) && self.allows(def, subject)
+        found.into_iter().any(|expires| expires.lasts_at(self.now)) && self.allows(def, subject)
     }
 
     /// The subjects that counting tuples name, from `first` on.
@@ -148,7 +149,7 @@ impl<'a> Facts<'a> {
             stored.chain(self.extra.subjects(key.object, r, first))
         });
         let counting =
-            move |&(s, expires): &(Subj, Option<Time>)| self.lasts(expires) && self.allows(def, s);
+            move |&(s, expires): &(Subj, Expiry)| expires.lasts_at(self.now) && self.allows(def, s);
         rows.filter(counting).map(|(s, _)| s)
     }
 
@@ -172,16 +173,10 @@ impl<'a> Facts<'a> {
     pub(super) fn expiry(&self, key: Key<'_>, subject: Subj) -> Option<Time> {
         let relation = self.relation_id(key.relation)?;
         let rows = [&self.store.rows, &self.extra];
-        let mut found = rows
+        let found = rows
             .iter()
-            .filter_map(|rows| rows.get(key.object, relation, subject))
-            .collect::<Vec<_>>();
-        found.sort_by_key(|expires| expires.map_or(Time(i64::MAX), |t| t));
-        found.pop().flatten()
-    }
-
-    fn lasts(&self, expires: Option<Time>) -> bool {
-        expires.is_none_or(|expires| expires > self.now)
+            .filter_map(|rows| rows.get(key.object, relation, subject));
+        found.max()?.time()
     }
 
     fn allows(&self, def: &RelationDef, subject: Subj) -> bool {

@@ -25,7 +25,7 @@ pub(super) fn tuple(text: &str) -> Tuple {
 }
 
 impl World {
-    pub(super) fn new(types: Value, tuples: &[&str]) -> Self {
+    pub(super) fn new(types: &Value, tuples: &[&str]) -> Self {
         let schema = serde_json::from_value(serde_json::json!({ "types": types })).unwrap();
         Self::of(schema, tuples.iter().map(|text| tuple(text)))
     }

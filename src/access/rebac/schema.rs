@@ -243,7 +243,7 @@ impl fmt::Display for Allowed {
 struct Form {
     types: BTreeMap<TypeName, TypeDef>,
     #[serde(default)]
-    conditions: BTreeMap<String, serde::de::IgnoredAny>,
+    conditions: serde_json::Map<String, serde_json::Value>,
 }
 
 impl TryFrom<Form> for Schema {
@@ -325,9 +325,9 @@ mod truth {
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<(), D::Error> {
-        match bool::deserialize(from)? {
-            true => Ok(()),
-            false => Err(D::Error::custom("only true can stand here")),
+        if bool::deserialize(from)? {
+            return Ok(());
         }
+        Err(D::Error::custom("only true can stand here"))
     }
 }

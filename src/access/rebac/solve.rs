@@ -100,12 +100,12 @@ impl Solution {
         while !waiting.is_empty() {
             round += 1;
             let own = View::all(&ranks);
-            let rises = |&at: &usize| {
+            let follows = |&at: &usize| {
                 let formula = graph.vertices[at].formula.as_ref();
                 let holds = |f| self.holds(f, at, own, View::all(opposite), cut);
                 ranks[at] == 0 && (self.matches[at].vertex || formula.map_or(cut, holds))
             };
-            let risen: Vec<usize> = waiting.iter().copied().filter(rises).collect();
+            let risen: Vec<usize> = waiting.iter().copied().filter(follows).collect();
             for &at in &risen {
                 ranks[at] = round;
             }

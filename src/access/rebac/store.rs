@@ -15,10 +15,39 @@ pub struct Store {
     pub(super) rows: Rows,
 }
 
+/// When a tuple stops to count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Expiry {
+    At(Time),
+    Never,
+}
+
+impl Expiry {
+    pub(super) fn lasts_at(self, now: Time) -> bool {
+        match self {
+            Self::At(time) => time > now,
+            Self::Never => true,
+        }
+    }
+
+    pub(super) fn time(self) -> Option<Time> {
+        match self {
+            Self::At(time) => Some(time),
+            Self::Never => None,
+        }
+    }
+}
+
+impl From<Option<Time>> for Expiry {
+    fn from(expires: Option<Time>) -> Self {
+        expires.map_or(Self::Never, Self::At)
+    }
+}
+
 /// Tuples in numbers, indexed both ways.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Rows {
-    forward: HashMap<(Obj, Rel), BTreeMap<Subj, Option<Time>>>,
+    forward: HashMap<(Obj, Rel), BTreeMap<Subj, Expiry>>,
     reverse: HashMap<Subj, BTreeSet<(Obj, Rel)>>,
 }
 
@@ -30,7 +59,8 @@ impl Store {
     /// Stores a tuple, or another expiry of one; says whether that changed anything.
     pub fn insert(&mut self, tuple: &Tuple) -> bool {
         let (object, relation, subject) = add(&mut self.names, tuple);
-        self.rows.insert(object, relation, subject, tuple.expires)
+        self.rows
+            .insert(object, relation, subject, tuple.expires.into())
     }
 
     /// Removes a tuple, whatever its expiry; says whether it was there.
@@ -72,12 +102,12 @@ impl Store {
     pub fn tuples(&self) -> impl Iterator<Item = Tuple> {
         let rows = self.rows.forward.iter();
         rows.flat_map(move |(&(object, relation), subjects)| {
-            let named = move |(&s, &e): (&Subj, &Option<Time>)| self.tuple(object, relation, s, e);
+            let named = move |(&s, &e): (&Subj, &Expiry)| self.tuple(object, relation, s, e);
             subjects.iter().filter_map(named)
         })
     }
 
-    fn tuple(&self, o: Obj, r: Rel, s: Subj, expires: Option<Time>) -> Option<Tuple> {
+    fn tuple(&self, o: Obj, r: Rel, s: Subj, expires: Expiry) -> Option<Tuple> {
         Some(Tuple {
             object: self.names.object_of(o)?.clone(),
             relation: self.names.relation_of(r)?.clone(),
@@ -89,7 +119,7 @@ impl Store {
                 ),
                 Subj::All(kind) => Subject::Wildcard(self.names.kind_of(kind)?.clone()),
             },
-            expires,
+            expires: expires.time(),
         })
     }
 }
@@ -107,7 +137,7 @@ fn add(names: &mut Names, tuple: &Tuple) -> (Obj, Rel, Subj) {
 }
 
 impl Rows {
-    pub(super) fn insert(&mut self, o: Obj, r: Rel, s: Subj, expires: Option<Time>) -> bool {
+    pub(super) fn insert(&mut self, o: Obj, r: Rel, s: Subj, expires: Expiry) -> bool {
         self.reverse.entry(s).or_default().insert((o, r));
         let row = self.forward.entry((o, r)).or_default();
         row.insert(s, expires) != Some(expires)
@@ -131,7 +161,7 @@ impl Rows {
     }
 
     /// The expiry of a tuple, if it is here.
-    pub(super) fn get(&self, o: Obj, r: Rel, s: Subj) -> Option<Option<Time>> {
+    pub(super) fn get(&self, o: Obj, r: Rel, s: Subj) -> Option<Expiry> {
         self.forward.get(&(o, r))?.get(&s).copied()
     }
 
@@ -141,7 +171,7 @@ impl Rows {
         o: Obj,
         r: Rel,
         first: Bound<Subj>,
-    ) -> impl Iterator<Item = (Subj, Option<Time>)> {
+    ) -> impl Iterator<Item = (Subj, Expiry)> {
         let row = self.forward.get(&(o, r)).into_iter();
         row.flat_map(move |row| row.range((first, Bound::Unbounded)).map(|(&s, &e)| (s, e)))
     }

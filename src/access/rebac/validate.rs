@@ -47,7 +47,7 @@ struct Place<'a> {
     name: &'a Relation,
 }
 
-impl<'a> Place<'a> {
+impl Place<'_> {
     fn relation(self, def: &RelationDef) -> Result<()> {
         limit(nesting(&def.rewrite), NESTING_MAX, "levels of rewrites")?;
         limit(operands(&def.rewrite), OPERANDS_MAX, "rewrites")?;

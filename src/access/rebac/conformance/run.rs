@@ -165,11 +165,9 @@ fn read<T: DeserializeOwned>(value: Value) -> Result<T> {
     serde_json::from_value(value).map_err(invalid)
 }
 
-fn in_words<T: ToString>(listing: Listing<T>) -> Listing<String> {
-    Listing {
-        found: listing.found.iter().map(T::to_string).collect(),
-        cut: listing.cut,
-    }
+fn in_words<T: ToString>(Listing { found, cut }: Listing<T>) -> Listing<String> {
+    let found = found.into_iter().map(|t| t.to_string()).collect();
+    Listing { found, cut }
 }
 
 fn unexpected<T>(expected: &str, got: &str) -> Result<T> {
