@@ -34,6 +34,10 @@ fn test(place: &Place, files: &[PathBuf]) -> Result<()> {
     } else {
         tell(&report)?;
     }
+    ended(&report)
+}
+
+fn ended(report: &Report) -> Result<()> {
     if report.is_clean() {
         return Ok(());
     }
@@ -70,4 +74,28 @@ fn tell(report: &Report) -> Result<()> {
         "{passed} passed, {failed} failed, {skipped} skipped; {} answers as expected",
         report.assertions
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+
+    const CASE: &str = "[{id: one, steps: [{op: schema, types: {t: {relations: {r: {rewrite: {nil: true}}}}}}, \
+        {op: check, object: t:1, relation: r, subject: t:2, expect: EXPECT}]}]";
+
+    fn outcome(expect: &str) -> Result<()> {
+        let mut file = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
+        file.write_all(CASE.replace("EXPECT", expect).as_bytes())
+            .unwrap();
+        let mut report = Report::default();
+        add(&mut report, file.path())?;
+        ended(&report)
+    }
+
+    #[test]
+    fn a_policy_test_that_fails_fails_the_command() {
+        assert!(outcome("false").is_ok());
+        assert_eq!(outcome("true").unwrap_err().kind(), Kind::Invalid);
+    }
 }

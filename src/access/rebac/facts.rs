@@ -4,7 +4,7 @@
 //! Promise: a tuple that has expired, or that the configuration does not admit today, is seen by nobody above.
 
 use super::name::{Relation, TypeName};
-use super::names::{Names, Obj, Rel, Subj};
+use super::names::{Names, Obj, Rel, Subj, Typ};
 use super::schema::{RelationDef, Schema};
 use super::store::{Expiry, Rows, Store};
 use super::tuple::{ObjectRef, Subject, Tuple};
@@ -83,16 +83,18 @@ impl<'a> Facts<'a> {
         stored.or_else(|| self.own.relation_of(id))
     }
 
+    fn kind_name(&self, id: Typ) -> Option<&TypeName> {
+        let stored = self.store.names.kind_of(id);
+        stored.or_else(|| self.own.kind_of(id))
+    }
+
     pub(super) fn subject_name(&self, id: Subj) -> Option<Subject> {
         Some(match id {
             Subj::One(o) => Subject::Object(self.object_name(o)?.clone()),
             Subj::Set(o, r) => {
                 Subject::Userset(self.object_name(o)?.clone(), self.relation_name(r)?.clone())
             }
-            Subj::All(kind) => {
-                let stored = self.store.names.kind_of(kind);
-                Subject::Wildcard(stored.or_else(|| self.own.kind_of(kind))?.clone())
-            }
+            Subj::All(kind) => Subject::Wildcard(self.kind_name(kind)?.clone()),
         })
     }
 
@@ -180,6 +182,14 @@ impl<'a> Facts<'a> {
     }
 
     fn allows(&self, def: &RelationDef, subject: Subj) -> bool {
-        self.subject_name(subject).is_some_and(|s| def.allows(&s))
+        let kind = |object| self.object_name(object).map(|o| &o.kind);
+        let allowed = match subject {
+            Subj::One(object) => kind(object).map(|kind| def.allows_object(kind)),
+            Subj::Set(object, relation) => kind(object)
+                .zip(self.relation_name(relation))
+                .map(|(kind, relation)| def.allows_userset(kind, relation)),
+            Subj::All(kind) => self.kind_name(kind).map(|kind| def.allows_wildcard(kind)),
+        };
+        allowed.unwrap_or(false)
     }
 }

@@ -168,6 +168,9 @@ impl<'a> Graph<'a> {
         };
         let mut any = vec![Formula::Direct];
         for subject in facts.subjects(key, def, Bound::Included(Subj::FIRST_SET)) {
+            if self.read > self.limits.tuples {
+                break;
+            }
             let Subj::Set(object, relation) = subject else {
                 continue;
             };
@@ -199,6 +202,9 @@ impl<'a> Graph<'a> {
         };
         let mut all = Vec::new();
         for subject in objects {
+            if self.read > self.limits.tuples {
+                break;
+            }
             let Subj::One(object) = subject else {
                 continue;
             };

@@ -113,7 +113,7 @@ impl Schema {
         self.types.get(kind)?.relations.get_key_value(name)
     }
 
-    /// Whether the configuration knows everything that a subject names.
+    /// Refuses a subject that names what the configuration does not know.
     pub fn knows(&self, subject: &Subject) -> Result<()> {
         match subject {
             Subject::Object(object) => self.kind(&object.kind).map(drop),

@@ -8,6 +8,9 @@ use serde_json::{Map, Value};
 /// Features that a case can require and that are not here: such a case is skipped.
 const UNSUPPORTED: [&str; 1] = ["condition"];
 
+/// Keys of a step that are for people.
+const COMMENTS: [&str; 6] = ["comment", "description", "id", "name", "note", "origin"];
+
 /// Keys of a step that belong to the question rather than to the operation.
 const CIRCUMSTANCES: [&str; 5] = ["context", "contextual_tuples", "depth", "now", "error"];
 
@@ -111,8 +114,9 @@ impl Case {
     }
 }
 
-/// Reads a step and what comes with it. A key that nothing reads is a mistake, not a comment.
+/// Reads a step and what comes with it. Any other key is a mistake.
 pub(super) fn step(mut step: Map<String, Value>) -> Result<(Step, Circumstances)> {
+    step.retain(|key, _| !COMMENTS.contains(&key.as_str()));
     let mut with = Map::new();
     for key in CIRCUMSTANCES {
         with.extend(step.remove_entry(key));

@@ -111,9 +111,7 @@ impl World {
     fn delete(&mut self, tuples: Vec<Value>) -> Result<()> {
         let tuples: Vec<Tuple> = tuples.into_iter().map(read).collect::<Result<_>>()?;
         for tuple in &tuples {
-            if !self.store.delete(tuple) {
-                return fail(Kind::NotFound, format!("not stored: {tuple}"));
-            }
+            self.store.delete(tuple);
         }
         Ok(())
     }
