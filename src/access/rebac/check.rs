@@ -220,6 +220,66 @@ mod tests {
         );
     }
 
+    #[test]
+    fn what_was_not_looked_at_under_an_exclusion_is_no_reason_to_allow() {
+        let viewer = but(&computed("allowed"), &computed("banned"));
+        let tuples = [
+            "user:u allowed doc:1",
+            "group:a#member banned doc:1",
+            "group:b#member banned doc:1",
+            "user:u member group:b",
+        ];
+        let world = docs(&viewer, &tuples);
+        let ask_within = |tuples, vertices| {
+            let limits = Limits {
+                tuples,
+                vertices,
+                ..Limits::default()
+            };
+            ask(&mut world.within(limits), "user:u viewer doc:1").verdict
+        };
+        assert_eq!(ask_within(2, 5), Verdict::No);
+        for (tuples, vertices) in [(0, 5), (1, 5), (2, 4), (2, 3), (2, 1)] {
+            assert_eq!(ask_within(tuples, vertices), Verdict::Unknown);
+        }
+    }
+
+    /// The way by a tuple is seen first, and the way without one is the shorter.
+    #[test]
+    fn the_shortest_way_to_a_relation_counts() {
+        let docs = json!([{"type": "user"}, {"type": "doc", "relation": "far"}]);
+        let either = json!({"union": [{"this": true}, {"computed": "near"}]});
+        let doc = json!({"relations": {
+            "viewer": {"rewrite": either, "types": docs},
+            "near": {"rewrite": {"computed": "far"}},
+            "far": {"rewrite": {"this": true}, "types": docs},
+        }});
+        let tuples = ["doc:1#far viewer doc:1", "user:u far doc:1"];
+        let world = World::new(&json!({"user": {}, "doc": doc}), &tuples);
+        let near = Limits {
+            hops: 1,
+            ..Limits::default()
+        };
+        assert!(ask(&mut world.within(near), "user:u viewer doc:1").allows());
+    }
+
+    #[test]
+    fn where_nothing_is_left_to_follow_the_last_hop_gives_a_no() {
+        let up = json!({"union": [{"this": true}, {"ttu": {"tupleset": "above", "computed": "viewer"}}]});
+        let doc = json!({"relations": {
+            "above": {"rewrite": {"this": true}, "types": [{"type": "doc"}]},
+            "viewer": {"rewrite": up, "types": [{"type": "user"}]},
+        }});
+        let way = (1..=HOPS_MAX).map(|i| tuple(&format!("doc:{i} above doc:{}", i - 1)));
+        let mut world = World::new(&json!({"user": {}, "doc": doc}), &[]);
+        for tuple in way {
+            world.store.insert(&tuple);
+        }
+        assert_eq!(world.verdict("user:a viewer doc:0"), Verdict::No);
+        world.store.insert(&tuple("doc:11 above doc:10"));
+        assert_eq!(world.verdict("user:a viewer doc:0"), Verdict::Unknown);
+    }
+
     /// What a long way could not settle, a short way to the same group does, in whatever order they are stored.
     #[test]
     fn a_group_that_one_way_reaches_too_late_counts_by_another() {

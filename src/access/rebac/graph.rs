@@ -3,8 +3,8 @@
 //! Vertices are relations of objects; each is explored once, nearest first, so neither cycles nor diamonds cost more
 //! than their size. What would take a step too many becomes [`Formula::Cut`].
 //!
-//! Promise: which vertices are explored depends on the tuples and the limits, never on the order they are visited in
-//! or on who asks.
+//! Promise: what is cut depends on the tuples and the limits, never on who asks; and wherever something was not looked
+//! at, a cut stands in its place.
 
 use super::answer::{Cut, Limits};
 use super::facts::{Facts, Key};
@@ -74,13 +74,16 @@ pub(super) struct Graph<'a> {
 impl<'a> Graph<'a> {
     /// A graph whose first vertex is the question's.
     pub(super) fn new(key: Key<'a>, def: &'a RelationDef, limits: Limits) -> Self {
+        // No way is longer than there may be vertices, whatever depth was asked for.
+        let hops = limits.hops.min(limits.vertices);
+        let limits = Limits { hops, ..limits };
         let mut graph = Self {
             vertices: Vec::new(),
             cut: None,
             negates: false,
             opens: false,
             index: HashMap::new(),
-            layers: vec![Vec::new(); limits.hops + 1],
+            layers: vec![Vec::new(); hops + 1],
             layer: 0,
             read: 0,
             limits,
@@ -122,13 +125,10 @@ impl<'a> Graph<'a> {
         match rewrite {
             Rewrite::This => self.stored(facts, at),
             Rewrite::Computed(relation) => self.computed(facts, at, relation.as_str()),
-            Rewrite::Ttu(ttu) => self
-                .follow(facts, at, ttu)
-                .map_or(Formula::Cut, Formula::Any),
+            Rewrite::Ttu(ttu) => Formula::Any(self.follow(facts, at, ttu)),
             Rewrite::TtuAll(ttu) => match self.follow(facts, at, ttu) {
-                None => Formula::Cut,
-                Some(all) if all.is_empty() => Formula::Never,
-                Some(all) => Formula::All(all),
+                all if all.is_empty() => Formula::Never,
+                all => Formula::All(all),
             },
             Rewrite::Union(all) => Formula::Any(self.formulas(facts, at, all)),
             Rewrite::Intersection(all) => Formula::All(self.formulas(facts, at, all)),
@@ -168,7 +168,8 @@ impl<'a> Graph<'a> {
         };
         let mut any = vec![Formula::Direct];
         for subject in facts.subjects(key, def, Bound::Included(Subj::FIRST_SET)) {
-            if self.read > self.limits.tuples {
+            if self.read >= self.limits.tuples {
+                any.push(self.cut(Cut::Work));
                 break;
             }
             let Subj::Set(object, relation) = subject else {
@@ -190,19 +191,21 @@ impl<'a> Graph<'a> {
         }
     }
 
-    /// The relation `computed` of every object that the tupleset names; `None` when a limit stands before it.
-    fn follow(&mut self, facts: &Facts<'a>, at: usize, ttu: &'a Ttu) -> Option<Vec<Formula<'a>>> {
+    /// The relation `computed` of every object that the tupleset names.
+    fn follow(&mut self, facts: &Facts<'a>, at: usize, ttu: &'a Ttu) -> Vec<Formula<'a>> {
         let object = self.vertices[at].key.object;
-        let (key, def) = facts.key(object, ttu.tupleset.as_str())?;
-        let mut objects = facts.subjects(key, def, Bound::Unbounded).peekable();
+        let Some((key, def)) = facts.key(object, ttu.tupleset.as_str()) else {
+            return Vec::new();
+        };
+        let mut objects = facts.subjects(key, def, Bound::Unbounded);
         let Some(hops) = self.hop(at, def) else {
-            objects.peek()?;
-            self.cut(Cut::Hops);
-            return None;
+            let cut = objects.next().map(|_| self.cut(Cut::Hops));
+            return cut.into_iter().collect();
         };
         let mut all = Vec::new();
         for subject in objects {
-            if self.read > self.limits.tuples {
+            if self.read >= self.limits.tuples {
+                all.push(self.cut(Cut::Work));
                 break;
             }
             let Subj::One(object) = subject else {
@@ -213,7 +216,7 @@ impl<'a> Graph<'a> {
                 None => Formula::Never,
             });
         }
-        Some(all)
+        all
     }
 
     /// The distance after following a tuple of a relation from a vertex; `None` when that is too far.
@@ -231,9 +234,6 @@ impl<'a> Graph<'a> {
         by: Option<(&'a Relation, Subj)>,
     ) -> Formula<'a> {
         self.read += usize::from(by.is_some());
-        if self.read > self.limits.tuples {
-            return self.cut(Cut::Work);
-        }
         let Some(to) = self.reach(to, def, hops) else {
             return self.cut(Cut::Work);
         };

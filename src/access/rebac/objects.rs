@@ -3,7 +3,7 @@
 //! Promise: the walk may reach too much, never too little; `check` alone decides what is listed.
 
 use super::answer::{Cut, Listing, Verdict};
-use super::check::Evaluator;
+use super::check::{Decision, Evaluator};
 use super::facts::Key;
 use super::name::{Relation, TypeName};
 use super::names::{Obj, Subj};
@@ -25,11 +25,17 @@ impl<'a> Evaluator<'a> {
         let asked = self.asked(subject)?;
         let (candidates, mut cut) = self.reached_from(asked, kind);
         let mut found = BTreeSet::new();
+        let mut work = 0;
         for object in candidates {
+            if work >= self.limits.work {
+                cut = Some(Cut::Work);
+                break;
+            }
             let Some(place) = self.facts.key(object, relation.as_str()) else {
                 continue;
             };
-            let answer = self.decide(place, asked).answer;
+            let Decision { graph, answer, .. } = self.decide(place, asked);
+            work += graph.vertices.len();
             cut = cut.or(answer.cut);
             if answer.verdict == Verdict::Yes {
                 found.extend(self.facts.object_name(object).cloned());
