@@ -2,7 +2,7 @@
 
 use super::{Answer, Evaluator, Limits, Schema, Store, Tuple, Verdict};
 use crate::core::Time;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A configuration and its tuples.
 pub(super) struct World {
@@ -26,7 +26,7 @@ pub(super) fn tuple(text: &str) -> Tuple {
 
 impl World {
     pub(super) fn new(types: &Value, tuples: &[&str]) -> Self {
-        let schema = serde_json::from_value(serde_json::json!({ "types": types })).unwrap();
+        let schema = serde_json::from_value(json!({ "types": types })).unwrap();
         Self::of(schema, tuples.iter().map(|text| tuple(text)))
     }
 
@@ -41,7 +41,7 @@ impl World {
 
     /// Groups in groups: one type of people, groups of people and groups, and tuples.
     pub(super) fn of_groups(tuples: impl IntoIterator<Item = Tuple>) -> Self {
-        let types = serde_json::json!({"types": {"user": {}, "group": {"relations": {"member": {
+        let types = json!({"types": {"user": {}, "group": {"relations": {"member": {
             "rewrite": {"this": true}, "types": [{"type": "user"}, {"type": "group", "relation": "member"}]}}}}});
         Self::of(serde_json::from_value(types).unwrap(), tuples)
     }
@@ -72,4 +72,27 @@ pub(super) fn ask(evaluator: &mut Evaluator<'_>, question: &str) -> Answer {
         ..
     } = tuple(question);
     evaluator.check(&object, &relation, &subject).unwrap()
+}
+
+/// Documents whose `viewer` is to be tried, beside relations to build it from.
+pub(super) fn docs(viewer: &Value, tuples: &[&str]) -> World {
+    let users = json!([{"type": "user"}, {"type": "user", "wildcard": true}, {"type": "group", "relation": "member"}]);
+    let stored = json!({"rewrite": {"this": true}, "types": users});
+    let member = json!({"rewrite": {"this": true}, "types": [{"type": "user"}, {"type": "group", "relation": "member"}]});
+    World::new(
+        &json!({"user": {}, "group": {"relations": {"member": member}}, "doc": {"relations": {
+            "allowed": stored, "banned": stored, "pardoned": stored,
+            "parent": {"rewrite": {"this": true}, "types": [{"type": "doc"}], "free": true},
+            "viewer": {"rewrite": viewer, "types": users},
+        }}}),
+        tuples,
+    )
+}
+
+pub(super) fn but(base: &Value, subtract: &Value) -> Value {
+    json!({"exclusion": {"base": base, "subtract": subtract}})
+}
+
+pub(super) fn computed(relation: &str) -> Value {
+    json!({ "computed": relation })
 }

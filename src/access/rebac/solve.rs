@@ -183,3 +183,78 @@ fn dependents(graph: &Graph<'_>, risen: &[usize]) -> Vec<usize> {
     all.dedup();
     all
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Limits;
+    use super::super::fixture::{World, ask, but, computed, docs};
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_was_not_looked_at_under_an_exclusion_is_no_reason_to_allow() {
+        let viewer = but(&computed("allowed"), &computed("banned"));
+        let tuples = [
+            "user:u allowed doc:1",
+            "group:a#member banned doc:1",
+            "group:b#member banned doc:1",
+            "user:u member group:b",
+        ];
+        let world = docs(&viewer, &tuples);
+        let ask_within = |tuples, vertices| {
+            let limits = Limits {
+                vertices,
+                tuples,
+                ..Limits::default()
+            };
+            ask(&mut world.within(limits), "user:u viewer doc:1").verdict
+        };
+        assert_eq!(ask_within(2, 5), Verdict::No);
+        for (tuples, vertices) in [(0, 5), (1, 5), (2, 4), (2, 3), (2, 1)] {
+            assert_eq!(ask_within(tuples, vertices), Verdict::Unknown);
+        }
+    }
+
+    #[test]
+    fn unknown_under_an_exclusion_is_unknown_and_so_under_two() {
+        let mut tuples: Vec<String> = (1..=11)
+            .map(|i| format!("group:{i}#member member group:{}", i - 1))
+            .collect();
+        tuples.extend([
+            "user:u allowed doc:1".into(),
+            "group:0#member banned doc:1".into(),
+            "user:u pardoned doc:1".into(),
+        ]);
+        let tuples: Vec<&str> = tuples.iter().map(String::as_str).collect();
+        let once = but(&computed("allowed"), &computed("banned"));
+        let world = docs(&once, &tuples);
+        assert_eq!(world.asks("user:u viewer doc:1").verdict, Verdict::Unknown);
+        let twice = but(
+            &computed("allowed"),
+            &but(&computed("pardoned"), &computed("banned")),
+        );
+        assert_eq!(
+            docs(&twice, &tuples).verdict("user:u viewer doc:1"),
+            Verdict::Unknown
+        );
+        assert_eq!(world.verdict("user:v viewer doc:1"), Verdict::No);
+    }
+
+    #[test]
+    fn tuples_that_negate_what_they_say_leave_it_unknown() {
+        let types = json!({"user": {}, "doc": {"relations": {
+            "banned": {"rewrite": {"this": true}, "types": [{"type": "doc", "relation": "viewer"}]},
+            "viewer": {"rewrite": but(&json!({"this": true}), &computed("banned")), "types": [{"type": "user"}]},
+        }}});
+        let world = World::new(
+            &types,
+            &["user:a viewer doc:1", "doc:1#viewer banned doc:1"],
+        );
+        let answer = world.asks("user:a viewer doc:1");
+        assert_eq!(
+            (answer.verdict, answer.cut),
+            (Verdict::Unknown, Some(Cut::Paradox))
+        );
+        assert_eq!(world.verdict("user:b viewer doc:1"), Verdict::No);
+    }
+}
