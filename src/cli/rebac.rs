@@ -41,8 +41,11 @@ fn ended(report: &Report) -> Result<()> {
     if report.is_clean() {
         return Ok(());
     }
-    let Tally { failed, .. } = report.cases;
-    fail(Kind::Invalid, format!("{failed} policy tests failed"))
+    let Tally { passed, failed, .. } = report.cases;
+    fail(
+        Kind::Invalid,
+        format!("{failed} of {} policy tests failed", passed + failed),
+    )
 }
 
 fn add(report: &mut Report, file: &Path) -> Result<()> {
