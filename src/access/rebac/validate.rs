@@ -3,15 +3,16 @@
 use super::name::{Relation, TypeName};
 use super::schema::{Allowed, RelationDef, Rewrite, Schema, Ttu};
 use crate::core::{Error, Kind, Result, error::fail};
+use std::collections::HashMap;
 
 /// The most types a configuration may have.
 const TYPES_MAX: usize = 1_000;
 /// The most relations a type may have.
-const RELATIONS_MAX: usize = 1_000;
+const RELATIONS_MAX: usize = 200;
 /// How deep a rewrite may be nested.
 const NESTING_MAX: usize = 16;
 /// The most operands all rewrites of one relation may have together.
-const OPERANDS_MAX: usize = 1_000;
+const OPERANDS_MAX: usize = 200;
 
 /// Validates a configuration; the first fault is told with its type and relation.
 pub(super) fn schema(schema: &Schema) -> Result<()> {
@@ -47,7 +48,7 @@ struct Place<'a> {
     name: &'a Relation,
 }
 
-impl Place<'_> {
+impl<'a> Place<'a> {
     fn relation(self, def: &RelationDef) -> Result<()> {
         limit(nesting(&def.rewrite), NESTING_MAX, "levels of rewrites")?;
         limit(operands(&def.rewrite), OPERANDS_MAX, "rewrites")?;
@@ -55,7 +56,7 @@ impl Place<'_> {
         for allowed in def.types.iter().flatten() {
             self.allowed(allowed)?;
         }
-        self.not_subtracted_from_itself()
+        self.not_subtracted_from_itself(def)
     }
 
     fn rewrite(self, rewrite: &Rewrite) -> Result<()> {
@@ -106,28 +107,55 @@ impl Place<'_> {
 
     /// Refuses a relation that depends on its own negation through computed relations of the same object: such a
     /// definition has no answer. Dependence through stored tuples is for the evaluator, which answers *unknown*.
-    fn not_subtracted_from_itself(self) -> Result<()> {
-        let mut seen = Vec::new();
-        let mut waiting = vec![(self.name, false, vec![self.name])];
-        while let Some((name, negated, path)) = waiting.pop() {
-            let Some((_, def)) = self.schema.find(self.kind, name.as_str()) else {
-                continue;
-            };
-            for (next, flips) in computed(&def.rewrite, false) {
-                let negated = negated || flips;
-                let path = [&path[..], &[next]].concat();
-                if negated && next == self.name {
-                    let words: Vec<&str> = path.iter().map(|r| r.as_str()).collect();
-                    return invalid(format!("it excludes itself: {}", words.join(" \u{2192} ")));
-                }
-                if !seen.contains(&(next, negated)) {
-                    seen.push((next, negated));
-                    waiting.push((next, negated, path));
-                }
+    fn not_subtracted_from_itself(self, def: &RelationDef) -> Result<()> {
+        let names = computed(&def.rewrite, false);
+        let negated = names.into_iter().filter(|(_, negated)| *negated);
+        for (name, _) in negated {
+            if let Some(way) = self.way_back_from(name) {
+                let words: Vec<&str> = way.iter().map(|r| r.as_str()).collect();
+                return invalid(format!("it excludes itself: {}", words.join(" \u{2192} ")));
             }
         }
         Ok(())
     }
+
+    /// The relations through which one computes the relation that is being looked at, which ends and starts the way.
+    fn way_back_from(self, first: &Relation) -> Option<Vec<&'a Relation>> {
+        let (first, _) = self.schema.find(self.kind, first.as_str())?;
+        let mut came_from = HashMap::from([(first, self.name)]);
+        let mut waiting = vec![first];
+        while let Some(name) = waiting.pop() {
+            if name == self.name {
+                return Some(way(&came_from, name));
+            }
+            let (_, def) = self.schema.find(self.kind, name.as_str())?;
+            for (next, _) in computed(&def.rewrite, false) {
+                came_from.entry(next).or_insert_with(|| {
+                    waiting.push(next);
+                    name
+                });
+            }
+        }
+        None
+    }
+}
+
+/// The way that ends where it started.
+fn way<'a>(
+    came_from: &HashMap<&'a Relation, &'a Relation>,
+    end: &'a Relation,
+) -> Vec<&'a Relation> {
+    let mut way = vec![end];
+    let mut at = end;
+    while let Some(&before) = came_from.get(at) {
+        way.push(before);
+        if before == end {
+            break;
+        }
+        at = before;
+    }
+    way.reverse();
+    way
 }
 
 /// The computed relations that a rewrite names, and whether under a negation.
@@ -225,6 +253,10 @@ mod tests {
         refused(
             &json!({"a": {"rewrite": {"not": {"not": {"computed": "a"}}}}}),
             "excludes itself",
+        );
+        refused(
+            &json!({"a": but("b"), "b": {"rewrite": {"computed": "c"}}, "c": {"rewrite": {"union": [{"computed": "b"}, {"computed": "a"}]}}}),
+            "a \u{2192} b \u{2192} c \u{2192} a",
         );
         assert_eq!(fault(&json!({"a": but("b"), "b": stored()})), "");
     }
