@@ -5,5 +5,6 @@
 pub mod namespace;
 mod unix;
 pub mod decide;
+pub mod rebac;
 
 pub use decide::{Right, decide};
