@@ -9,6 +9,7 @@ pub mod relation;
 pub mod namespace;
 mod unix;
 pub mod decide;
+pub mod rebac;
 
 pub use decide::{Ground, Standing, decide};
 pub use rights::{Right, Rights};

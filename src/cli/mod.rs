@@ -16,6 +16,7 @@ mod log;
 mod admin;
 mod principals;
 mod admin_words;
+mod rebac;
 mod status;
 mod doctor;
 mod service;

@@ -3,6 +3,7 @@
 use super::admin::{self, NamespaceCommand, TenantCommand};
 use super::place::Place;
 use super::principals::{self, AgentCommand, GroupCommand, KeyCommand, UserCommand};
+use super::rebac::{self, RebacCommand};
 use super::{exit, mount, service, status};
 use crate::core::Result;
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -45,6 +46,9 @@ enum Command {
     /// What new entries of a namespace look like
     #[command(subcommand)]
     Namespace(NamespaceCommand),
+    /// Relationship graphs
+    #[command(subcommand)]
+    Rebac(RebacCommand),
     /// Show what the files would take, and what the store takes
     Df,
     /// Check that the rows make a tree, and the one the log tells of
@@ -96,6 +100,7 @@ fn run(Nexusctl { place, command }: Nexusctl) -> Result<()> {
         Command::Group(command) => principals::group(&place, command),
         Command::Key(command) => principals::key(&place, command),
         Command::Namespace(command) => admin::namespace(&place, command),
+        Command::Rebac(command) => rebac::run(&place, command),
         Command::Df => admin::df(&place),
         Command::Fsck => admin::fsck(&place),
         Command::Verify => admin::verify(&place),
