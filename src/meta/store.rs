@@ -105,7 +105,10 @@ impl Store {
 
     fn rouse(&self, hurry: bool) {
         let mut applier = self.applier.lock();
-        if applier.as_ref().is_none_or(|thread| thread.is_finished()) {
+        if applier
+            .as_ref()
+            .is_none_or(std::thread::JoinHandle::is_finished)
+        {
             let shared = self.shared.clone();
             match thread::spawn("nexus-apply", move || shared.run()) {
                 Ok(thread) => *applier = Some(thread),
