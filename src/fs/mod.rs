@@ -18,6 +18,7 @@ mod policy;
 mod ground;
 mod visible;
 mod grant;
+mod acl;
 mod lookup;
 mod attr;
 mod create;
@@ -36,6 +37,7 @@ pub mod verify;
 #[cfg(test)]
 mod tests;
 
+pub use acl::AclOf;
 pub use attr::{SetAttr, SetTime, StatFs};
 pub use dir::DirEntry;
 pub use engine::Engine;
