@@ -102,9 +102,20 @@ impl Blobs {
         Ok(sealer.finish(content))
     }
 
-    /// Brings the files of all sealed blobs to the disk. Whoever makes rows durable that name blobs calls it first.
+    /// Brings the files of all blobs to the disk.
     pub fn sync(&self) -> Result<()> {
         self.cas.sync()
+    }
+
+    /// Notes that a record is about to name these blobs.
+    pub fn name(&self, hashes: &[Hash]) {
+        self.cas.unsynced.name(hashes);
+    }
+
+    /// Brings the files of all blobs that records name to the disk. Whoever makes records or rows durable calls it first; what
+    /// somebody writes that is named by nothing yet is not waited for.
+    pub fn sync_named(&self) -> Result<()> {
+        self.cas.sync_named()
     }
 
     /// Says whether each of these blobs is a file with the bytes that its name promises: after a power cut, one that was
