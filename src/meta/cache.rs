@@ -109,17 +109,21 @@ impl Cache {
         }
     }
 
-    /// Fills a page of a directory at once.
+    /// Fills a page of a directory at once. What is known stays: it is no older.
     pub fn fill_page(&self, began: u64, page: &[(Arc<Entry>, Arc<Node>)]) {
         let gate = self.published.lock();
         if *gate == began {
             for (entry, node) in page {
-                self.nodes.insert(node.ino, Some(node.clone()));
+                if !matches!(self.nodes.get(&node.ino), Some(Some(_))) {
+                    self.nodes.insert(node.ino, Some(node.clone()));
+                }
                 let place = Place {
                     parent: entry.parent,
                     name: entry.name.clone(),
                 };
-                self.know(place, Some(entry.clone()));
+                if !matches!(self.entries.get(&place), Some(Some(_))) {
+                    self.know(place, Some(entry.clone()));
+                }
             }
         }
     }
