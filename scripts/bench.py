@@ -73,14 +73,14 @@ def main():
     parser.add_argument("--quick", action="store_true", help="small sizes, one round")
     parser.add_argument("--rounds", type=int)
     names = ", ".join(s.__name__ for s in STAGES)
-    parser.add_argument("--only", nargs="+", default=[], help=f"of {names}, startup, million")
+    parser.add_argument("--only", nargs="+", default=[], help=f"of {names}, startup, million; without it all but {', '.join(bench_scale.ON_REQUEST)}")
     parser.add_argument("--soak", type=float, metavar="MINUTES", help="workloads over and over, and what the daemon uses")
     parser.add_argument("--instructions", action="store_true", help="of the engine's calls, counted by callgrind")
     parser.add_argument("--nexus", type=Path, help="a directory on a mount that is there already")
     asked = parser.parse_args()
     size = Quick if asked.quick else Full
     rounds = asked.rounds or size.rounds
-    wanted = lambda name: not asked.only or name in asked.only
+    wanted = lambda name: name in asked.only or not asked.only and name not in bench_scale.ON_REQUEST
     asked.dir.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix="nexus-bench-", dir=asked.dir.resolve()))
     figures = {}
@@ -99,7 +99,7 @@ def main():
                             figures.setdefault((name, unit), {}).setdefault(place.name, []).append(value)
         if wanted("startup") and not asked.nexus:
             startup(work, figures, rounds)
-        if "million" in asked.only:
+        if wanted("million") and not asked.nexus:
             bench_scale.million(work, figures, size)
     finally:
         shutil.rmtree(work, ignore_errors=True)

@@ -118,6 +118,16 @@ impl Blobs {
         self.cas.sync_named()
     }
 
+    /// Brings what is left over to the disk, while no large file is being written, so that it keeps no descriptors: chunks that
+    /// were stored beside a write and that no record came to name. Called every second or so.
+    pub fn tend(&self) -> Result<()> {
+        let streamed = Arc::strong_count(&self.streams) > 1;
+        if streamed || self.cas.unsynced.is_empty() {
+            return Ok(());
+        }
+        self.cas.sync()
+    }
+
     /// Says whether each of these blobs is a file with the bytes that its name promises: after a power cut, one that was
     /// not synced may be gone, short or empty. Reads all of them, and the next [`Blobs::sync`] syncs them, for whoever wrote
     /// them may have died before; not for blobs that are rows.

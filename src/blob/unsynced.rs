@@ -86,6 +86,10 @@ impl Unsynced {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.lock().files.is_empty()
+    }
+
     pub(super) fn is_full(&self) -> bool {
         self.waiting.lock().files.len() >= WAITING_MAX
     }

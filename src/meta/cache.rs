@@ -165,8 +165,11 @@ impl Cache {
             if node.is_none() {
                 self.xattrs.remove(&ino);
                 self.whole.forget(ino);
+                // Not kept as gone: its number is never given again, and what lives would have to make room.
+                self.nodes.remove(&ino);
+            } else {
+                self.nodes.insert(ino, node);
             }
-            self.nodes.insert(ino, node);
         }
         for ino in delta.attributes {
             self.xattrs.remove(&ino);
