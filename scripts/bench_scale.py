@@ -1,7 +1,7 @@
 """What must not grow with the store, and what must not wait for others; see scripts/bench.
 
 `growth` and `beside` are stages like the others. `million` concerns Nexus alone: its tree is made by the engine without a
-kernel (scripts/engine.rs), a minute instead of a quarter of an hour, and is the same rows and blobs.
+kernel (scripts/engine.rs), which takes a minute or two, and is the same rows and blobs.
 """
 
 import os
