@@ -1,5 +1,6 @@
 //! `nexus`.
 
+use super::acl::{self, GetFacl, SetFacl};
 use super::admin_words::{self, AdminWord};
 use super::daemon::{self, DaemonArgs};
 use super::files::{self, FileCommand};
@@ -41,6 +42,10 @@ enum Command {
     Log(LogArgs),
     #[command(flatten)]
     File(FileCommand),
+    /// Set an entry of a file's access control list
+    Setfacl(SetFacl),
+    /// Show a file's access control list
+    Getfacl(GetFacl),
     /// Users, groups and API keys, in the words of the tutorials; `nexusctl` does more
     #[command(subcommand)]
     Admin(AdminWord),
@@ -77,6 +82,8 @@ fn run(Nexus { place, command }: Nexus) -> Result<()> {
         Command::Doctor => doctor::run(&place),
         Command::Log(args) => log::run(&place, &args),
         Command::File(command) => files::run(&place, command),
+        Command::Setfacl(args) => acl::set(&place, args),
+        Command::Getfacl(args) => acl::get(&place, args),
         Command::Admin(word) => admin_words::run(&place, word),
         Command::Version => output::line(format!("nexus {VERSION}")),
         Command::Service { dir } => service::unit(&place, &dir),
