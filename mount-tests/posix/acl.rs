@@ -105,3 +105,16 @@ fn a_deny_beats_whatever_allows() {
     assert_eq!(fs::read_to_string(dir.join("d/f")).unwrap(), "open\n");
     world.is_sound();
 }
+
+/// Kernels forget what they know of a directory whose list changes, and not that somebody works in it.
+#[test]
+fn whoever_works_in_a_directory_stays_there_when_its_list_changes() {
+    let world = World::new();
+    let said = sh(
+        &world.workspace(),
+        "mkdir -p a/b; cd a/b; /bin/pwd; setfacl -m u:21001:rx . ..; setfacl -dm u:21001:rx ..; /bin/pwd; chmod 700 ..; /bin/pwd",
+    );
+    let place = world.path("a/b");
+    let lines: Vec<_> = said.lines().collect();
+    assert_eq!(lines, [place.to_str().unwrap(); 3]);
+}

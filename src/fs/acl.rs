@@ -1,5 +1,6 @@
 //! Access control lists of nodes: read, set, handed on to what is made in a directory (acl(5)).
 
+use super::attr::closes;
 use super::commit::Change;
 use super::engine::Engine;
 use super::view;
@@ -181,19 +182,30 @@ impl Change<'_> {
         let old = all.iter().find(|x| x.name == xattr::ACLS);
         let was = old.map(|x| Acls::decode(&x.value)).transpose()?;
         let undo = json!({ "acls": was, "mode": format!("{:o}", node.mode) });
-        if let Some(old) = old {
-            self.end_xattr(old);
+        let same = was.unwrap_or_default() == *acls;
+        let mode = mode.unwrap_or(node.mode);
+        // Tools that copy a file set the list that its mode is anyway.
+        if same && mode == node.mode {
+            return Ok(());
         }
-        if !acls.is_empty() {
-            self.give_acls(ino, acls)?;
+        if !same {
+            if let Some(old) = old {
+                self.end_xattr(old);
+            }
+            if !acls.is_empty() {
+                self.give_acls(ino, acls)?;
+            }
         }
-        let now = self.now;
-        self.update(Node {
-            mode: mode.unwrap_or(node.mode),
-            ctime: now,
-            ..(*self.node(ino)?).clone()
-        })?;
-        self.forget_below(node)?;
+        let was = self.node(ino)?;
+        let new = Node {
+            mode,
+            ctime: self.now,
+            ..(*was).clone()
+        };
+        if !same || closes(&was, &new) {
+            self.forget_below(node)?;
+        }
+        self.update(new)?;
         let path = self.engine.path_of(ino)?;
         self.record(OpKind::SetAcl, ino, &path, None, &undo);
         Ok(())

@@ -61,7 +61,9 @@ impl Door {
         if for_some && parent == self.numbers.root() && !self.callers.is_single() {
             return Duration::ZERO;
         }
-        if self.engine.is_computed(parent) || !self.is_same_for_all(parent, Some(node.ino)) {
+        let stays = || self.engine.lasts(parent, node.ino).unwrap_or(false);
+        let computed = self.engine.is_computed(parent);
+        if computed || !self.is_same_for_all(parent, Some(node.ino)) || !stays() {
             return Duration::ZERO;
         }
         self.ttl(node.ino)
