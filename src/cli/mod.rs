@@ -17,6 +17,7 @@ mod admin;
 mod principals;
 mod admin_words;
 mod rebac;
+mod run;
 mod acl;
 mod status;
 mod doctor;

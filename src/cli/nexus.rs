@@ -8,6 +8,7 @@ use super::helper::{self, Helper};
 use super::log::{self, LogArgs};
 use super::mount::{self, MountArgs, UmountArgs};
 use super::place::Place;
+use super::run::{self as as_agent, Inside, RunArgs};
 use super::{doctor, exit, nexusctl, output, service, status};
 use crate::core::Result;
 use crate::facts::VERSION;
@@ -38,6 +39,10 @@ enum Command {
     Status,
     /// Check what a mount needs, and say how to cure what is wrong
     Doctor,
+    /// Run a command, and all that it starts, as an agent or in a session
+    Run(RunArgs),
+    #[command(hide = true)]
+    Inside(Inside),
     /// Show who changed what
     Log(LogArgs),
     #[command(flatten)]
@@ -80,6 +85,8 @@ fn run(Nexus { place, command }: Nexus) -> Result<()> {
         Command::Mounts => mount::mounts(&place),
         Command::Status => status::run(&place),
         Command::Doctor => doctor::run(&place),
+        Command::Run(args) => as_agent::run(&place, args),
+        Command::Inside(args) => as_agent::enter(&args),
         Command::Log(args) => log::run(&place, &args),
         Command::File(command) => files::run(&place, command),
         Command::Setfacl(args) => acl::set(&place, args),
