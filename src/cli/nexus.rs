@@ -3,9 +3,11 @@
 use super::admin_words::{self, AdminWord};
 use super::daemon::{self, DaemonArgs};
 use super::files::{self, FileCommand};
+use super::grants::{self, GrantCommand};
 use super::helper::{self, Helper};
 use super::log::{self, LogArgs};
 use super::mount::{self, MountArgs, UmountArgs};
+use super::owners::{self, OwnerCommand};
 use super::place::Place;
 use super::{doctor, exit, nexusctl, output, service, status};
 use crate::core::Result;
@@ -41,6 +43,11 @@ enum Command {
     Log(LogArgs),
     #[command(flatten)]
     File(FileCommand),
+    #[command(flatten)]
+    Owner(OwnerCommand),
+    /// Share files and directories: relationships between users, agents, groups and paths
+    #[command(subcommand)]
+    Rebac(GrantCommand),
     /// Users, groups and API keys, in the words of the tutorials; `nexusctl` does more
     #[command(subcommand)]
     Admin(AdminWord),
@@ -77,6 +84,8 @@ fn run(Nexus { place, command }: Nexus) -> Result<()> {
         Command::Doctor => doctor::run(&place),
         Command::Log(args) => log::run(&place, &args),
         Command::File(command) => files::run(&place, command),
+        Command::Owner(command) => owners::run(&place, command),
+        Command::Rebac(command) => grants::run(&place, command),
         Command::Admin(word) => admin_words::run(&place, word),
         Command::Version => output::line(format!("nexus {VERSION}")),
         Command::Service { dir } => service::unit(&place, &dir),

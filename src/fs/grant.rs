@@ -3,21 +3,43 @@
 use super::commit::Change;
 use super::engine::Engine;
 use super::ground::allowed;
+use super::policy;
 use crate::access::domain::{self, Domain};
 use crate::access::{Right, Rights, relation};
 use crate::core::{Caller, Error, Ino, Kind, PrincipalId, Result, Time, error::fail};
 use crate::meta::tuple::{EVERYBODY, FILE, Tuple};
 use crate::meta::{Edit, Node, OpKind, Roster, Subject, SubjectKind, Xattr, xattr};
 use serde_json::json;
+use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 /// Whom a grant is to reach.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum To {
     /// A user, an agent, or the members of a group.
     One(Subject),
     /// Every user of the tenant.
     Everyone,
+}
+
+impl fmt::Display for To {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::One(subject) => subject.fmt(f),
+            Self::Everyone => write!(f, "{}:{EVERYBODY}", SubjectKind::User),
+        }
+    }
+}
+
+impl FromStr for To {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let one: Subject = text.parse()?;
+        let all = Subject::new(SubjectKind::User, EVERYBODY);
+        Ok(if one == all { Self::Everyone } else { Self::One(one) })
+    }
 }
 
 impl Engine {
@@ -65,10 +87,8 @@ impl Engine {
             let node = self.node(tuple.ino().ok_or_else(missing)?)?;
             let own = tuple.principal().is_some() && tuple.principal() == caller.user_id;
             if !own {
-                self.may_rule(caller, node.ino).map_err(|e| match e.kind() {
-                    Kind::NotFound => missing(),
-                    _ => e,
-                })?;
+                self.path_for(caller, node.ino)?.ok_or_else(missing)?;
+                self.may_rule(caller, node.ino)?;
             }
             let path = self.path_of(node.ino)?;
             ch.edit(Edit::TupleGone(tuple.clone()));
@@ -113,7 +133,7 @@ impl Engine {
             let who = self.reached_by(caller)?;
             let mut known = Vec::with_capacity(all.len());
             for tuple in all {
-                let named = tuple.principal().is_some_and(|p| who.binary_search(&p).is_ok());
+                let named = policy::names(&tuple, &who);
                 if named || self.rules(caller, &tuple)? {
                     known.push(tuple);
                 }

@@ -194,6 +194,11 @@ fn grant(tuple: &Tuple) -> Option<Grant> {
     })
 }
 
+/// Whether a tuple on a file gives something to any of `who`, which is sorted, or will until it ends.
+pub(super) fn names(tuple: &Tuple, who: &[PrincipalId]) -> bool {
+    grant(tuple).is_some_and(|grant| grant.is_for(who))
+}
+
 impl Engine {
     /// Reads everything that was said, once at the start. Fails rather than leave out what it cannot read.
     pub(super) fn load_policy(&self) -> Result<()> {
