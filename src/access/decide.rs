@@ -292,7 +292,10 @@ mod tests {
         assert!(!reads(&ground(Some(granted), vec![handed], 70)));
         // A directory's own list is about the directory itself.
         assert!(reads(&ground(None, vec![own], 70)));
-        let admin = Caller { admin: true, ..bob.clone() };
+        let admin = Caller {
+            admin: true,
+            ..bob.clone()
+        };
         let denied = ground(Some(lists(Some(deny(7)), None)), vec![], 70);
         assert!(super::decide(&admin, &file, &denied, Right::Read).is_ok());
     }

@@ -51,7 +51,15 @@ mod tests {
 
     #[test]
     fn what_is_neither_is_refused_with_examples() {
-        for words in ["", "soon", "90", "-", "99999y", "2030-01-31", "2030-01-31T12:00:00"] {
+        for words in [
+            "",
+            "soon",
+            "90",
+            "-",
+            "99999y",
+            "2030-01-31",
+            "2030-01-31T12:00:00",
+        ] {
             let refused = expiry(Time(0), words).unwrap_err();
             assert_eq!(refused.kind(), Kind::Invalid);
             assert!(refused.message().contains("90d"), "{words}");

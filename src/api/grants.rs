@@ -76,9 +76,13 @@ impl Command for RebacGrant {
         let now = cx.engine().clock().now();
         let expires = self.expires.as_deref().map(|words| expiry(now, words));
         let (path, node) = found_at(cx, &self.path)?;
-        let given = cx
-            .engine()
-            .grant(cx.caller, node.ino, &self.relation, &to, expires.transpose()?);
+        let given = cx.engine().grant(
+            cx.caller,
+            node.ino,
+            &self.relation,
+            &to,
+            expires.transpose()?,
+        );
         let tuple = given.map_err(|e| e.context(&path))?;
         cx.durable(TupleInfo::of(&tuple, &path, &*cx.roster()?, now))
     }
@@ -131,7 +135,12 @@ fn said(cx: &Context<'_>, subject: &str, relation: &str, path: &Text) -> Result<
         t.ino() == Some(node.ino) && t.relation == role && to.to_string() == subject_of(t, &roster)
     };
     let all = cx.engine().grants(cx.caller, fits)?;
-    let missing = || Error::new(Kind::NotFound, format!("{path}: no grant of {role} to {to}"));
+    let missing = || {
+        Error::new(
+            Kind::NotFound,
+            format!("{path}: no grant of {role} to {to}"),
+        )
+    };
     all.first().map(|t| t.id).ok_or_else(missing)
 }
 
@@ -166,22 +175,22 @@ impl Command for RebacList {
         let role = self.relation.as_deref().map(relation::role).transpose()?;
         let at = self.path.as_ref().map(|path| found_at(cx, path));
         let at = at.transpose()?.map(|(_, node)| node.ino);
-        let fits = |t: &Tuple| is_wanted(at, t.ino()) && is_wanted(role, Some(t.relation.as_str()));
+        let fits = |t: &Tuple| (at.is_none() || at == t.ino()) && is_wanted(role, &t.relation);
         let mut tuples = Vec::new();
         for tuple in cx.engine().grants(cx.caller, fits)? {
             tuples.extend(TupleInfo::shown(cx, &tuple)?);
         }
         tuples.retain(|t| {
-            is_wanted(self.subject_type.as_deref(), Some(&t.subject_type))
-                && is_wanted(self.subject_id.as_deref(), Some(&t.subject_id))
+            is_wanted(self.subject_type.as_deref(), &t.subject_type)
+                && is_wanted(self.subject_id.as_deref(), &t.subject_id)
         });
         Ok(Tuples { tuples })
     }
 }
 
-/// Whether a value is the wanted one, if one is wanted.
-fn is_wanted<T: PartialEq>(wanted: Option<T>, is: Option<T>) -> bool {
-    wanted.is_none() || wanted == is
+/// Whether a text is the wanted one, if one is wanted.
+fn is_wanted(wanted: Option<&str>, is: &str) -> bool {
+    wanted.is_none_or(|w| w == is)
 }
 
 /// Makes a boundary of a directory: grants from above end there, the owner's do not. For owners and administrators.

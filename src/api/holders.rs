@@ -89,7 +89,10 @@ impl Command for RebacObjects {
     fn run(self, cx: &mut Context<'_>) -> Result<Objects> {
         let role = relation::role(&self.relation)?;
         let mut objects = Vec::new();
-        for ino in cx.engine().granted_on(cx.caller, role, &self.subject.parse()?)? {
+        for ino in cx
+            .engine()
+            .granted_on(cx.caller, role, &self.subject.parse()?)?
+        {
             let path = cx.engine().path_for(cx.caller, ino)?;
             objects.extend(path.map(|path| Text(path.to_bytes())));
         }
@@ -207,7 +210,10 @@ fn in_the_way(cx: &Context<'_>, why: &Explanation, obstacle: Obstacle) -> Result
 fn by_mode(cx: &Context<'_>, why: &Explanation) -> Result<String> {
     let attr = Attr::of(cx, &why.node)?;
     let (mode, owner) = (attr.mode & 0o7777, attr.owner);
-    Ok(format!("mode {mode:04o} of owner {owner} (gid {})", attr.gid))
+    Ok(format!(
+        "mode {mode:04o} of owner {owner} (gid {})",
+        attr.gid
+    ))
 }
 
 /// A path, as far as the caller may see it.

@@ -20,7 +20,14 @@ impl Command for Chmod {
 
     fn run(self, cx: &mut Context<'_>) -> Result<Done> {
         let mode = Some(mode(&self.mode)?);
-        set(cx, &self.path, &SetAttr { mode, ..SetAttr::default() })
+        set(
+            cx,
+            &self.path,
+            &SetAttr {
+                mode,
+                ..SetAttr::default()
+            },
+        )
     }
 }
 
@@ -38,7 +45,14 @@ impl Command for Chown {
     fn run(self, cx: &mut Context<'_>) -> Result<Done> {
         let user = cx.roster()?.user(&self.owner).map(|user| user.uid);
         let uid = Some(user.map_or_else(|| number("user", &self.owner), Ok)?);
-        set(cx, &self.path, &SetAttr { uid, ..SetAttr::default() })
+        set(
+            cx,
+            &self.path,
+            &SetAttr {
+                uid,
+                ..SetAttr::default()
+            },
+        )
     }
 }
 
@@ -56,7 +70,14 @@ impl Command for Chgrp {
     fn run(self, cx: &mut Context<'_>) -> Result<Done> {
         let group = cx.roster()?.group(&self.group).map(|group| group.gid());
         let gid = Some(group.map_or_else(|| number("group", &self.group), Ok)?);
-        set(cx, &self.path, &SetAttr { gid, ..SetAttr::default() })
+        set(
+            cx,
+            &self.path,
+            &SetAttr {
+                gid,
+                ..SetAttr::default()
+            },
+        )
     }
 }
 

@@ -188,7 +188,11 @@ fn row(t: &TupleInfo) -> Vec<String> {
         format!("{}:{}", t.subject_type, t.subject_id),
         t.relation.clone(),
         format!("{}:{}", t.object_type, t.object_id),
-        if t.expired { format!("{expires} (ended)") } else { expires },
+        if t.expired {
+            format!("{expires} (ended)")
+        } else {
+            expires
+        },
     ]
 }
 
@@ -214,7 +218,11 @@ fn check(place: &Place, sentence: Sentence) -> Result<()> {
             (client.call(GroupCheck { group, member })?, question)
         }
     };
-    let words = if answer.granted { "✓ GRANTED" } else { "✗ DENIED" };
+    let words = if answer.granted {
+        "✓ GRANTED"
+    } else {
+        "✗ DENIED"
+    };
     output::show(place.json, &answer, words)?;
     if answer.granted {
         return Ok(());

@@ -85,7 +85,11 @@ pub(super) fn run(place: &Place, command: OwnerCommand) -> Result<()> {
 }
 
 fn explained(why: &Because) -> String {
-    let (sign, may) = if why.allowed { ("✓", "may") } else { ("✗", "may not") };
+    let (sign, may) = if why.allowed {
+        ("✓", "may")
+    } else {
+        ("✗", "may not")
+    };
     let op = match why.op {
         Wish::Read => "read",
         Wish::Write => "write",

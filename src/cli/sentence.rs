@@ -48,9 +48,10 @@ pub(super) enum Meaning {
 
 impl Sentence {
     pub(super) fn meaning(self) -> Result<Meaning> {
-        let mut words = self.words.into_iter();
-        let mut next = || words.next().unwrap_or_default();
-        let (kind, name) = (text(&next())?, text(&next())?);
+        let [kind, name, rest @ ..] = self.words.as_slice() else {
+            return fail(Kind::Invalid, "who has it? say a subject and an object");
+        };
+        let (kind, name) = (text(kind)?, text(name)?);
         if !["user", "agent", "group"].contains(&kind.as_str()) {
             return fail(
                 Kind::Invalid,
@@ -58,7 +59,7 @@ impl Sentence {
             );
         }
         let subject = format!("{kind}:{name}");
-        let (relation, object, id) = object(words.collect(), self.relation)?;
+        let (relation, object, id) = object(rest, self.relation)?;
         if object == "file" {
             return Ok(Meaning::Role {
                 subject,
@@ -77,7 +78,7 @@ impl Sentence {
 impl Phrase {
     /// The relation and the path.
     pub(super) fn meaning(self) -> Result<(String, OsString)> {
-        let (relation, object, id) = object(self.words, self.relation)?;
+        let (relation, object, id) = object(&self.words, self.relation)?;
         if object == "file" {
             return Ok((relation, id));
         }
@@ -86,8 +87,8 @@ impl Phrase {
 }
 
 /// Takes `[RELATION] OBJECT_TYPE OBJECT` apart.
-fn object(words: Vec<OsString>, option: Option<String>) -> Result<(String, String, OsString)> {
-    match (words.as_slice(), option) {
+fn object(words: &[OsString], option: Option<String>) -> Result<(String, String, OsString)> {
+    match (words, option) {
         ([kind, id], Some(relation)) => Ok((relation, text(kind)?, id.clone())),
         ([relation, kind, id], None) => Ok((text(relation)?, text(kind)?, id.clone())),
         (_, Some(relation)) => fail(
@@ -104,7 +105,9 @@ fn object(words: Vec<OsString>, option: Option<String>) -> Result<(String, Strin
 fn unknown<T>(relation: &str, object: &str) -> Result<T> {
     fail(
         Kind::Invalid,
-        format!("nothing has relation {relation:?} to a {object:?}: say a role on a `file`, or `member-of group`"),
+        format!(
+            "nothing has relation {relation:?} to a {object:?}: say a role on a `file`, or `member-of group`"
+        ),
     )
 }
 

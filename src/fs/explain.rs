@@ -88,7 +88,10 @@ impl Engine {
                 (owner, Some(agent))
             }
             Principal::Group(_) => {
-                return fail(Kind::Invalid, "a group does nothing itself: say a user or agent:NAME");
+                return fail(
+                    Kind::Invalid,
+                    "a group does nothing itself: say a user or agent:NAME",
+                );
             }
         };
         let is_asker = match agent {
@@ -170,8 +173,13 @@ fn denying(line: &Line, who: &Caller, ino: Ino, right: Right) -> Option<Ino> {
     let refuses = |(at, domain): &&(Ino, Arc<Domain>)| {
         // A directory's own list is about itself; what it hands on is about what lies below.
         let acls = &domain.acls;
-        let list = if *at == ino { &acls.access } else { &acls.default };
-        list.as_ref().is_some_and(|list| list.denied(who).has(right))
+        let list = if *at == ino {
+            &acls.access
+        } else {
+            &acls.default
+        };
+        list.as_ref()
+            .is_some_and(|list| list.denied(who).has(right))
     };
     line.iter().find(refuses).map(|(at, _)| *at)
 }

@@ -38,7 +38,11 @@ impl FromStr for To {
     fn from_str(text: &str) -> Result<Self> {
         let one: Subject = text.parse()?;
         let all = Subject::new(SubjectKind::User, EVERYBODY);
-        Ok(if one == all { Self::Everyone } else { Self::One(one) })
+        Ok(if one == all {
+            Self::Everyone
+        } else {
+            Self::One(one)
+        })
     }
 }
 
@@ -82,7 +86,10 @@ impl Engine {
     pub fn revoke(&self, caller: &Caller, id: u64) -> Result<Arc<Tuple>> {
         self.change(caller, |ch| {
             let missing = || Error::new(Kind::NotFound, format!("no relationship tuple {id}"));
-            let tuple = self.policy.tuple(id).filter(|t| Some(t.tenant) == caller.tenant);
+            let tuple = self
+                .policy
+                .tuple(id)
+                .filter(|t| Some(t.tenant) == caller.tenant);
             let tuple = tuple.ok_or_else(missing)?;
             let node = self.node(tuple.ino().ok_or_else(missing)?)?;
             let own = tuple.principal().is_some() && tuple.principal() == caller.user_id;
@@ -93,7 +100,13 @@ impl Engine {
             let path = self.path_of(node.ino)?;
             ch.edit(Edit::TupleGone(tuple.clone()));
             ch.forget_below(&node)?;
-            ch.record(OpKind::Revoke, node.ino, &path, None, &json!({ "tuple": tuple }));
+            ch.record(
+                OpKind::Revoke,
+                node.ino,
+                &path,
+                None,
+                &json!({ "tuple": tuple }),
+            );
             Ok(tuple)
         })
     }
@@ -117,14 +130,24 @@ impl Engine {
             }
             ch.forget_below(&node)?;
             let path = self.path_of(ino)?;
-            ch.record(OpKind::Restrict, ino, &path, None, &json!({ "restricted": !on }));
+            ch.record(
+                OpKind::Restrict,
+                ino,
+                &path,
+                None,
+                &json!({ "restricted": !on }),
+            );
             Ok(())
         })
     }
 
     /// The tuples that a caller may know of: all for an administrator, for others those on nodes of theirs and those that
     /// name them.
-    pub fn grants(&self, caller: &Caller, fits: impl Fn(&Tuple) -> bool) -> Result<Vec<Arc<Tuple>>> {
+    pub fn grants(
+        &self,
+        caller: &Caller,
+        fits: impl Fn(&Tuple) -> bool,
+    ) -> Result<Vec<Arc<Tuple>>> {
         let Some(tenant) = caller.tenant else {
             return Ok(Vec::new());
         };
@@ -232,7 +255,12 @@ fn named(roster: &Roster, to: &To) -> Result<(String, String)> {
     let To::One(subject) = to else {
         return Ok((SubjectKind::User.to_string(), EVERYBODY.to_owned()));
     };
-    let missing = || Error::new(Kind::NotFound, format!("no {} {:?}", subject.kind, subject.name));
+    let missing = || {
+        Error::new(
+            Kind::NotFound,
+            format!("no {} {:?}", subject.kind, subject.name),
+        )
+    };
     let found = roster.named(subject).ok_or_else(missing)?;
     Ok((subject.kind.to_string(), found.id().0.to_string()))
 }

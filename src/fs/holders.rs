@@ -49,7 +49,10 @@ impl Engine {
         let base = if everyone { Rights::NONE } else { open };
         let mut all: Vec<To> = reachable(&roster, &named)
             .into_iter()
-            .filter(|id| base.and(sum(&named, &with_groups(&roster, *id))).covers(wanted))
+            .filter(|id| {
+                base.and(sum(&named, &with_groups(&roster, *id)))
+                    .covers(wanted)
+            })
             .filter_map(|id| Some(To::One(roster.by_id(id)?.subject())))
             .collect();
         all.extend(everyone.then_some(To::Everyone));
@@ -130,7 +133,12 @@ impl Engine {
 
 /// A principal by its name; fails with `NotFound` for one the tenant does not have.
 pub(super) fn found<'r>(roster: &'r Roster, subject: &Subject) -> Result<&'r Principal> {
-    let missing = || Error::new(Kind::NotFound, format!("no {} {:?}", subject.kind, subject.name));
+    let missing = || {
+        Error::new(
+            Kind::NotFound,
+            format!("no {} {:?}", subject.kind, subject.name),
+        )
+    };
     roster.named(subject).ok_or_else(missing)
 }
 

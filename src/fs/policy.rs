@@ -94,7 +94,11 @@ impl Policy {
     /// Nodes that own a domain, with it.
     pub(super) fn domains(&self) -> Vec<(Ino, Arc<Domain>)> {
         let stated = self.stated.read();
-        stated.domains.iter().map(|(i, d)| (*i, d.clone())).collect()
+        stated
+            .domains
+            .iter()
+            .map(|(i, d)| (*i, d.clone()))
+            .collect()
     }
 
     pub(super) fn tuple(&self, id: u64) -> Option<Arc<Tuple>> {

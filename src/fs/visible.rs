@@ -118,7 +118,10 @@ impl Engine {
         }
         let mut ways = Ways::default();
         for (ino, domain) in self.policy.domains() {
-            let counting = domain.grants.iter().filter(|g| g.is_for(&who) && !g.is_expired(now));
+            let counting = domain
+                .grants
+                .iter()
+                .filter(|g| g.is_for(&who) && !g.is_expired(now));
             let ends: Vec<_> = counting.map(|g| g.expires).collect();
             if !ends.is_empty() {
                 let first = ends.into_iter().flatten().chain(ways.until).min();

@@ -1,0 +1,256 @@
+//! What grants hold and what they do not, on the mount.
+
+use super::*;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, ChildStdout};
+
+/// A process of a user that opens `project/plan` whenever it is told to.
+struct Reader {
+    child: Child,
+    out: BufReader<ChildStdout>,
+}
+
+impl Reader {
+    fn new(world: &World, uid: u32) -> Self {
+        let text =
+            "while read -r _; do if cat project/plan >&2; then echo yes; else echo no; fi; done";
+        let mut command = as_user(world, uid, text);
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        Self { child, out }
+    }
+
+    fn reads(&mut self) -> bool {
+        self.child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+        let mut line = String::new();
+        self.out.read_line(&mut line).unwrap();
+        line == "yes\n"
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        self.child.wait().ok();
+    }
+}
+
+#[test]
+fn a_grant_holds_below_a_directory_and_for_files_to_come() {
+    let Some(world) = village() else { return };
+    said(&world, BOB, "cat project/plan").must_fail();
+    let made = said(
+        &world,
+        ALICE,
+        "nexus rebac grant user bob file /workspace/project --relation can_write",
+    )
+    .must();
+    assert!(
+        made.starts_with("✓ Created relationship tuple\n  Tuple ID: "),
+        "{made}"
+    );
+    said(
+        &world,
+        BOB,
+        "cat project/plan project/deep/f; echo more >> project/plan",
+    )
+    .must();
+    said(
+        &world,
+        ALICE,
+        "umask 077; mkdir project/later; echo new > project/later/g",
+    )
+    .must();
+    said(
+        &world,
+        BOB,
+        "cat project/later/g; rm project/later/g; echo his > project/h",
+    )
+    .must();
+    // His own file in her directory is hers to read as far as its mode says so, and his to do anything with.
+    said(
+        &world,
+        BOB,
+        "chmod 600 project/h; mv project/h project/i; rm project/i",
+    )
+    .must();
+    said(&world, BOB, "chmod 777 project/plan").must_fail();
+    said(&world, CAROL, "cat project/plan").must_fail();
+    assert_eq!(sees(&world, CAROL, "."), "");
+    assert_eq!(sees(&world, BOB, "."), "project");
+    world.is_sound();
+}
+
+#[test]
+fn a_revoke_holds_for_the_next_system_call() {
+    let Some(world) = village() else { return };
+    world.ctl(&["group", "create", "staff"]);
+    ask(&world, "rebac create user bob member-of group staff");
+    let mut bob = Reader::new(&world, BOB);
+    let mut carol = Reader::new(&world, CAROL);
+    for _ in 0..3 {
+        assert!(!bob.reads());
+        let given = ask(
+            &world,
+            "rebac grant user bob file /workspace/project --relation can_read",
+        );
+        assert!(bob.reads() && !carol.reads());
+        said(
+            &world,
+            ALICE,
+            "nexus rebac revoke user bob viewer-of file /workspace/project",
+        )
+        .must();
+        assert!(!bob.reads());
+        exits(&world, &format!("rebac delete {}", given["tuple_id"]), 2);
+        let given = ask(
+            &world,
+            "rebac create group staff can_read file /workspace/project/plan --expires 7d",
+        );
+        assert!(bob.reads() && !carol.reads());
+        world.ctl(&["group", "remove", "staff", "bob"]);
+        assert!(!bob.reads());
+        world.ctl(&["group", "add", "staff", "bob"]);
+        assert!(bob.reads());
+        ask(&world, &format!("rebac delete {}", given["tuple_id"]));
+        assert!(!bob.reads());
+    }
+}
+
+#[test]
+fn ls_shows_only_the_way_to_a_deep_grant() {
+    let Some(world) = village() else { return };
+    said(
+        &world,
+        ALICE,
+        "umask 077; mkdir -p a/b/c a/b/no a/none; echo y > a/b/c/f; touch a/x",
+    )
+    .must();
+    said(&world, BOB, "ls a").must_fail();
+    ask(
+        &world,
+        "rebac grant user bob file /workspace/a/b/c --relation can_read",
+    );
+    for (dir, shown) in [("a", "b"), ("a/b", "c"), ("a/b/c", "f")] {
+        assert_eq!(sees(&world, BOB, dir), shown);
+    }
+    said(
+        &world,
+        BOB,
+        "cat a/b/c/f; ! cat a/x; ! ls a/none; ! touch a/b/c/g",
+    )
+    .must();
+    let hidden = said(&world, BOB, "stat a/none").must_fail();
+    assert!(hidden.contains("No such file"), "{hidden}");
+    // By every door: what is hidden on the mount is not found at the command line.
+    let hidden = said(&world, BOB, "nexus info /workspace/a/none");
+    assert_eq!(hidden.status.code(), Some(2), "{hidden:?}");
+    let listed = said(&world, BOB, "nexus ls /workspace/a").must();
+    assert_eq!(listed, "b\n");
+    said(&world, CAROL, "ls a").must_fail();
+}
+
+#[test]
+fn a_boundary_ends_what_comes_from_above_but_not_the_owners() {
+    let Some(world) = village() else { return };
+    ask(
+        &world,
+        "rebac grant user bob file /workspace/project --relation can_write",
+    );
+    ask(
+        &world,
+        "rebac grant user carol file /workspace/project --relation owner",
+    );
+    said(&world, BOB, "cat project/deep/f").must();
+    said(&world, BOB, "nexus rebac restrict /workspace/project/deep").must_fail();
+    said(
+        &world,
+        ALICE,
+        "nexus rebac restrict /workspace/project/deep",
+    )
+    .must();
+    said(&world, BOB, "! cat project/deep/f; cat project/plan").must();
+    said(&world, CAROL, "cat project/deep/f").must();
+    said(&world, ALICE, "cat project/deep/f").must();
+    assert_eq!(sees(&world, BOB, "project"), "plan");
+    ask(
+        &world,
+        "rebac grant user bob file /workspace/project/deep --relation can_read",
+    );
+    said(&world, BOB, "cat project/deep/f; ! touch project/deep/g").must();
+    said(
+        &world,
+        CAROL,
+        "nexus rebac unrestrict /workspace/project/deep",
+    )
+    .must();
+    said(&world, BOB, "touch project/deep/g").must();
+    world.is_sound();
+}
+
+#[test]
+fn grants_end_with_their_subject_and_with_their_file() {
+    let Some(world) = village() else { return };
+    let count = || {
+        ask(&world, "rebac list")["tuples"]
+            .as_array()
+            .unwrap()
+            .len()
+    };
+    ask(
+        &world,
+        "rebac grant user bob file /workspace/project --relation can_write",
+    );
+    ask(
+        &world,
+        "rebac grant user bob file /workspace/project/plan --relation owner",
+    );
+    ask(
+        &world,
+        "rebac grant user carol file /workspace/project/plan --relation can_read",
+    );
+    said(&world, CAROL, "cat project/plan").must();
+    // What is made under the same name is another file.
+    said(
+        &world,
+        ALICE,
+        "umask 077; rm project/plan; echo secret > project/plan",
+    )
+    .must();
+    said(&world, CAROL, "cat project/plan").must_fail();
+    assert_eq!(count(), 1);
+    said(&world, BOB, "cat project/plan").must();
+    // Who is made under the same name is another user.
+    world.ctl(&["user", "delete", "bob"]);
+    assert_eq!(count(), 0);
+    world.ctl(&["user", "create", "bob", "--uid", &BOB.to_string()]);
+    said(&world, BOB, "cat project/plan").must_fail();
+    exits(
+        &world,
+        "rebac check user bob can_read file /workspace/project",
+        3,
+    );
+    world.is_sound();
+}
+
+#[test]
+fn a_grant_follows_a_rename() {
+    let Some(world) = village() else { return };
+    ask(
+        &world,
+        "rebac grant user bob file /workspace/project/deep --relation can_read",
+    );
+    said(
+        &world,
+        ALICE,
+        "umask 077; mv project/deep moved; mkdir project/deep",
+    )
+    .must();
+    said(&world, BOB, "cat moved/f; ! ls project/deep").must();
+    let listed = ask(&world, "rebac list");
+    assert_eq!(listed["tuples"][0]["object_id"], "/workspace/moved");
+    world.kill();
+    world.restart();
+    said(&world, BOB, "cat moved/f").must();
+}
