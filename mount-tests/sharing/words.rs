@@ -233,3 +233,60 @@ fn modes_owners_and_groups_are_set_at_the_command_line() {
     exits(&world, "chmod 0640 /workspace/project/none", 2);
     world.is_sound();
 }
+
+#[test]
+fn the_log_says_to_whom_something_was_granted() {
+    let world = World::new();
+    world.ctl(&["user", "create", "bob"]);
+    fs::write(world.path("f"), "x").unwrap();
+    let given = ask(
+        &world,
+        "rebac grant user bob file /workspace/f --relation can_read",
+    );
+    ask(&world, &format!("rebac delete {}", given["tuple_id"]));
+    let log = world.log(&[]);
+    for kind in ["grant", "revoke"] {
+        let record = log.iter().find(|r| r["kind"] == kind).unwrap();
+        assert_eq!(
+            (&record["path"], &record["subject"]),
+            (&json!("/workspace/f"), &json!("user:bob"))
+        );
+    }
+    let said = world.nexus(&["log"]).must();
+    assert!(said.contains("/workspace/f: user:bob  "), "{said}");
+}
+
+#[test]
+fn without_a_daemon_the_same_is_said_and_answered() {
+    let world = World::unmounted(&[]);
+    world.ctl(&["user", "create", "bob"]);
+    world.nexus(&["write", "-p", "/workspace/a/f", "x"]).must();
+    ask(
+        &world,
+        "rebac grant user bob file /workspace/a --relation can_read",
+    );
+    exits(
+        &world,
+        "rebac check user bob can_read file /workspace/a/f",
+        0,
+    );
+    exits(
+        &world,
+        "rebac revoke user bob can_write file /workspace/a",
+        2,
+    );
+    exits(
+        &world,
+        "rebac revoke user bob can_read file /workspace/a",
+        0,
+    );
+    exits(
+        &world,
+        "rebac check user bob can_read file /workspace/a/f",
+        3,
+    );
+    // What is computed belongs to nobody.
+    exits(&world, "rebac grant user bob can_read file /.nexus", 1);
+    exits(&world, "rebac check user bob can_read file /.nexus", 1);
+    world.is_sound();
+}

@@ -4,6 +4,7 @@ use super::commit::Change;
 use super::engine::Engine;
 use super::ground::allowed;
 use super::policy;
+use super::view;
 use crate::access::domain::{self, Domain};
 use crate::access::{Right, Rights, relation};
 use crate::core::{Caller, Error, Ino, Kind, PrincipalId, Result, Time, error::fail};
@@ -92,8 +93,13 @@ impl Engine {
                 .filter(|t| Some(t.tenant) == caller.tenant);
             let tuple = tuple.ok_or_else(missing)?;
             let node = self.node(tuple.ino().ok_or_else(missing)?)?;
-            let own = tuple.principal().is_some() && tuple.principal() == caller.user_id;
-            if !own {
+            // An isolated agent has nothing of its owner's, not even to give up.
+            let himself = if caller.isolated {
+                caller.agent_id
+            } else {
+                caller.user_id
+            };
+            if himself.is_none() || tuple.principal() != himself {
                 self.path_for(caller, node.ino)?.ok_or_else(missing)?;
                 self.may_rule(caller, node.ino)?;
             }
@@ -105,7 +111,7 @@ impl Engine {
                 node.ino,
                 &path,
                 None,
-                &json!({ "tuple": tuple }),
+                &json!({ "tuple": tuple, "subject": self.subject_of(&tuple)? }),
             );
             Ok(tuple)
         })
@@ -178,6 +184,14 @@ impl Engine {
         Ok(domain::granted(chain, who, self.clock.now()))
     }
 
+    /// Whom a tuple is about, for the log.
+    fn subject_of(&self, tuple: &Tuple) -> Result<String> {
+        let roster = self.roster(tuple.tenant)?;
+        let found = tuple.principal().and_then(|id| roster.by_id(id));
+        let to = found.map_or(To::Everyone, |one| To::One(one.subject()));
+        Ok(to.to_string())
+    }
+
     fn rules(&self, caller: &Caller, tuple: &Tuple) -> Result<bool> {
         let Some(node) = tuple.ino().map(|ino| self.node(ino)).transpose()? else {
             return Ok(false);
@@ -187,6 +201,9 @@ impl Engine {
 
     /// A node whose grants the caller may change: he owns it. What he may not see is not found.
     pub(super) fn may_rule(&self, caller: &Caller, ino: Ino) -> Result<Arc<Node>> {
+        if view::is_view(ino) {
+            return fail(Kind::ReadOnly, "this is computed and cannot be changed");
+        }
         let node = self.getattr(caller, ino)?;
         self.may_reach(caller, &node)?;
         self.locate(ino)?.writable(caller)?;
@@ -219,7 +236,8 @@ impl Change<'_> {
         let new = Arc::new(new);
         self.edit(Edit::Tuple(new.clone()));
         self.forget_below(node)?;
-        let undo = json!({ "tuple": new, "replaced": twins });
+        let subject = self.engine.subject_of(&new)?;
+        let undo = json!({ "tuple": new, "replaced": twins, "subject": subject });
         self.record(OpKind::Grant, node.ino, &path, None, &undo);
         Ok(new)
     }

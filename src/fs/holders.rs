@@ -4,6 +4,7 @@ use super::engine::{Engine, no_node};
 use super::grant::To;
 use super::ground::allowed;
 use super::policy;
+use super::view;
 use crate::access::domain::{self, ANYBODY, Domain, Grant, Grantee};
 use crate::access::{Right, Rights, relation};
 use crate::core::{Caller, Error, FsPath, Ino, Kind, PrincipalId, Result, error::fail};
@@ -100,6 +101,12 @@ impl Engine {
         ino: Ino,
         about: Option<PrincipalId>,
     ) -> Result<Arc<Node>> {
+        if view::is_view(ino) {
+            return fail(
+                Kind::Unsupported,
+                "this is computed, and nothing is granted on it",
+            );
+        }
         let node = self.getattr(caller, ino)?;
         self.path_for(caller, ino)?.ok_or_else(|| no_node(ino))?;
         let who = self.reached_by(caller)?;

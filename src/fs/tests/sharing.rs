@@ -250,3 +250,22 @@ fn what_is_explained_is_what_is_decided() {
     assert!(read(&w));
     w.assert_sound();
 }
+
+#[test]
+fn an_isolated_agent_gives_up_its_own_grants_and_not_its_owners() {
+    let (w, alice, bob) = village();
+    let e = w.engine();
+    let coder = e.create_agent(&bob, "helper", None, true).unwrap();
+    let agent = Caller {
+        agent: Some("helper".into()),
+        agent_id: Some(coder.id),
+        isolated: true,
+        ..bob.clone()
+    };
+    let owners = give(&w, &alice, DIRS[1], "can_read", "user:bob");
+    let own = give(&w, &alice, DIRS[1], "can_read", "agent:helper");
+    refused(e.revoke(&agent, owners), Kind::NotPermitted);
+    e.revoke(&agent, own).unwrap();
+    refused(e.revoke(&agent, owners), Kind::NotFound);
+    e.revoke(&bob, owners).unwrap();
+}
