@@ -9,15 +9,11 @@ const MEMBER_OF: [&str; 3] = ["member-of", "member_of", "member"];
 
 #[derive(Debug, Args)]
 pub(super) struct Sentence {
-    /// As in `user bob can_write file /workspace/a`, or `user bob file /workspace/a --relation can_write`; subjects are
-    /// `user`, `agent` or `group` with a name, and `user '*'` is everybody
-    #[arg(
-        required = true,
-        num_args = 4..=5,
-        value_name = "SUBJECT_TYPE SUBJECT [RELATION] OBJECT_TYPE OBJECT"
-    )]
+    /// SUBJECT_TYPE SUBJECT [RELATION] OBJECT_TYPE OBJECT, as in `user bob can_write file /workspace/a`. Subjects are
+    /// `user`, `agent` or `group` with a name; `user '*'` is everybody
+    #[arg(required = true, num_args = 1.., value_name = "WORD")]
     words: Vec<OsString>,
-    /// owner, can_write, can_read or can_execute
+    /// owner, can_write, can_read or can_execute, where the words do not say it
     #[arg(long)]
     relation: Option<String>,
 }
@@ -25,10 +21,10 @@ pub(super) struct Sentence {
 /// A relation to a file: `can_read file /workspace/a`, or with `--relation`.
 #[derive(Debug, Args)]
 pub(super) struct Phrase {
-    /// As in `owner-of file /workspace/a`, or `file /workspace/a --relation owner-of`
-    #[arg(required = true, num_args = 2..=3, value_name = "[RELATION] OBJECT_TYPE OBJECT")]
+    /// [RELATION] OBJECT_TYPE OBJECT, as in `owner-of file /workspace/a`
+    #[arg(required = true, num_args = 1.., value_name = "WORD")]
     words: Vec<OsString>,
-    /// owner, can_write, can_read or can_execute
+    /// owner, can_write, can_read or can_execute, where the words do not say it
     #[arg(long)]
     relation: Option<String>,
 }
@@ -49,7 +45,7 @@ pub(super) enum Meaning {
 impl Sentence {
     pub(super) fn meaning(self) -> Result<Meaning> {
         let [kind, name, rest @ ..] = self.words.as_slice() else {
-            return fail(Kind::Invalid, "who has it? say a subject and an object");
+            return unclear();
         };
         let (kind, name) = (text(kind)?, text(name)?);
         if !["user", "agent", "group"].contains(&kind.as_str()) {
@@ -91,15 +87,19 @@ fn object(words: &[OsString], option: Option<String>) -> Result<(String, String,
     match (words, option) {
         ([kind, id], Some(relation)) => Ok((relation, text(kind)?, id.clone())),
         ([relation, kind, id], None) => Ok((text(relation)?, text(kind)?, id.clone())),
-        (_, Some(relation)) => fail(
+        ([_, _, _], Some(relation)) => fail(
             Kind::Invalid,
             format!("the relation is said twice: as a word, and with --relation {relation}"),
         ),
-        (_, None) => fail(
-            Kind::Invalid,
-            "which relation? say it before the object, or with --relation",
-        ),
+        _ => unclear(),
     }
+}
+
+fn unclear<T>() -> Result<T> {
+    fail(
+        Kind::Invalid,
+        "say it as in `user bob can_write file /workspace/a`, or with --relation can_write in place of that word",
+    )
 }
 
 fn unknown<T>(relation: &str, object: &str) -> Result<T> {
@@ -161,6 +161,9 @@ mod tests {
     fn what_makes_no_sense_is_refused() {
         for (line, relation) in [
             ("user bob file /p", None),
+            ("user", None),
+            ("user bob /p", Some("can_read")),
+            ("user bob can_read file /p /q", None),
             ("user bob can_write file /p", Some("can_read")),
             ("robot bob can_write file /p", None),
             ("user bob can_write group developers", None),
