@@ -10,6 +10,9 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
+/// `no COMMAND…` in a script ends it unless the command fails; `! COMMAND` would not.
+const NO: &str = r#"no() { if "$@"; then echo "succeeded: $*" >&2; exit 9; fi; }"#;
+
 const ALICE: u32 = 21_001;
 const BOB: u32 = 21_002;
 const CAROL: u32 = 21_003;
@@ -42,7 +45,7 @@ fn village() -> Option<World> {
 fn as_user(world: &World, uid: u32, text: &str) -> Command {
     let mut command = Command::new("setpriv");
     let id = uid.to_string();
-    let text = format!("PATH={}:$PATH; {text}", world.host("bin").display());
+    let text = format!("PATH={}:$PATH; {NO}; {text}", world.host("bin").display());
     command.args(["--reuid", &id, "--regid", &id, "--clear-groups"]);
     command
         .args(["bash", "-ec", &text])

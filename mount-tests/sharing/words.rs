@@ -74,6 +74,8 @@ fn the_tutorials_questions_are_answered_in_its_words() {
     assert_eq!(said(&world, CAROL, "nexus rebac list").must(), "");
 }
 
+/// semantics.md §4: "Everybody is told why he may do something or may not, and about others whoever owns it; nothing is named
+/// that the asker may not see."
 #[test]
 fn why_tells_what_decided_to_whom_it_concerns() {
     let Some(world) = village() else { return };
@@ -126,6 +128,8 @@ fn why_tells_what_decided_to_whom_it_concerns() {
     assert_eq!(hidden, Some(2), "what one may not see is not found");
 }
 
+/// semantics.md §4: "Changing grants takes ownership, and nobody gives more than he has. Grants never cross tenants. An expired
+/// grant is no grant."
 #[test]
 fn what_may_not_be_granted_is_refused_with_its_exit_code() {
     let Some(world) = village() else { return };
@@ -133,6 +137,8 @@ fn what_may_not_be_granted_is_refused_with_its_exit_code() {
         &world,
         "rebac grant user bob file /workspace/project --relation can_write",
     );
+    world.ctl(&["tenant", "create", "acme"]);
+    world.ctl(&["user", "create", "dave", "--tenant", "acme"]);
     let before = world.log(&[]).len();
     for (wrong, code) in [
         ("user bob file /workspace/none --relation can_read", 2),
@@ -155,6 +161,8 @@ fn what_may_not_be_granted_is_refused_with_its_exit_code() {
             1,
         ),
         ("user bob member-of group none", 2),
+        ("user dave can_read file /workspace/project", 2),
+        ("user bob can_read file /workspace/project --tenant acme", 2),
     ] {
         exits(&world, &format!("rebac grant {wrong}"), code);
     }

@@ -193,7 +193,9 @@ fn because(cx: &Context<'_>, why: &Explanation, by: Option<&TupleInfo>) -> Resul
             "tuple {} gives {}:{} {} on {}",
             t.tuple_id, t.subject_type, t.subject_id, t.relation, t.object_id
         ),
-        (Layer::Graph, None) => "a grant gives it".to_owned(),
+        (Layer::Graph, None) => {
+            "it is the way to a grant further down, and shows that alone".to_owned()
+        }
         (Layer::Unix | Layer::Deny | Layer::None, _) => by_mode(cx, why)?,
     })
 }

@@ -14,9 +14,9 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub struct Explanation {
     pub allowed: bool,
-    /// The layer that decided.
+    /// The layer that decided; `None` too where it does not come to the node's layers.
     pub layer: Layer,
-    /// The grant that gave it, where the graph decided.
+    /// The grant that gave it, where the graph decided; `None` where it is the way to one further down.
     pub by: Option<Arc<Tuple>>,
     /// What is in the way, where it is not allowed.
     pub obstacle: Option<Obstacle>,
@@ -61,12 +61,14 @@ impl Engine {
         if let Some(dir) = self.stopped_at(&who, &node)? {
             (why.allowed, why.layer) = (false, Layer::None);
             why.obstacle = Some(Obstacle::Way(dir));
+        } else if !why.allowed && self.leads_on(&who, &node, right)? {
+            (why.allowed, why.layer) = (true, Layer::Graph);
         } else if !why.allowed {
             let deny = || Obstacle::Deny(denying(&line, &who, node.ino, right).unwrap_or(node.ino));
             let denied = why.layer == Layer::Deny;
             why.obstacle = Some(if denied { deny() } else { Obstacle::Nothing });
         } else if matches!(right, Right::Write | Right::Own) && !self.is_writable(&who, ino)? {
-            why.allowed = false;
+            (why.allowed, why.layer) = (false, Layer::None);
             why.obstacle = Some(Obstacle::ReadOnly);
         }
         if why.allowed && why.layer == Layer::Graph {
@@ -138,6 +140,12 @@ impl Engine {
             at = self.parent(&dir)?;
         }
         Ok(stop)
+    }
+
+    /// Whether a directory may be passed, and what leads on in it seen, on the way to something granted.
+    fn leads_on(&self, who: &Caller, node: &Node, right: Right) -> Result<bool> {
+        let looks = node.is_dir() && matches!(right, Right::Read | Right::Execute);
+        Ok(looks && allowed(self.sight(who, node, right).map(drop))?)
     }
 
     fn is_writable(&self, who: &Caller, ino: Ino) -> Result<bool> {

@@ -269,3 +269,23 @@ fn an_isolated_agent_gives_up_its_own_grants_and_not_its_owners() {
     refused(e.revoke(&agent, owners), Kind::NotFound);
     e.revoke(&bob, owners).unwrap();
 }
+
+#[test]
+fn a_directory_on_the_way_to_a_grant_can_be_entered_and_listed_and_no_more() {
+    let (w, alice, bob) = village();
+    let (e, top) = (w.engine(), at(&w, DIRS[0]));
+    refused(e.access(&bob, top, &[Right::Execute]), Kind::Denied);
+    give(&w, &alice, DIRS[1], "can_read", "user:bob");
+    e.access(&bob, top, &[Right::Execute, Right::Read]).unwrap();
+    refused(e.access(&bob, top, &[Right::Write]), Kind::Denied);
+    assert_eq!(
+        why(&w, &bob, "bob", DIRS[0], Right::Read),
+        (true, Layer::Graph)
+    );
+    assert_eq!(
+        why(&w, &bob, "bob", DIRS[0], Right::Write),
+        (false, Layer::None)
+    );
+    let sub = at(&w, DIRS[1]);
+    e.access(&bob, sub, &[Right::Execute, Right::Read]).unwrap();
+}
