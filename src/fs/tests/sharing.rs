@@ -2,9 +2,11 @@
 
 use super::principals::{TENANT, boss, make, populate, subject};
 use super::*;
+use crate::access::acl::{Acl, AclEntry, AclWho, Acls};
 use crate::access::{Layer, Right};
-use crate::core::Time;
+use crate::core::{Op, Time};
 use crate::fs::{Obstacle, To};
+use crate::meta::{OpKind, Xattr, xattr};
 use std::time::Duration;
 
 const NEVER: Option<Time> = None;
@@ -288,4 +290,74 @@ fn a_directory_on_the_way_to_a_grant_can_be_entered_and_listed_and_no_more() {
     );
     let sub = at(&w, DIRS[1]);
     e.access(&bob, sub, &[Right::Execute, Right::Read]).unwrap();
+}
+
+#[test]
+fn an_explanation_says_which_list_denies() {
+    let (w, alice, bob) = village();
+    let (e, [top, sub, f]) = (w.engine(), DIRS);
+    give(&w, &alice, top, "can_write", "user:bob");
+    let deny = Acl {
+        entries: vec![AclEntry {
+            who: AclWho::User(bob.uid),
+            deny: true,
+            rights: 2,
+        }],
+        ..Acl::default()
+    };
+    let lists = Acls {
+        access: None,
+        default: Some(deny),
+    };
+    let handed = Xattr {
+        ino: at(&w, sub),
+        name: xattr::ACLS.to_vec(),
+        value: lists.encode().unwrap(),
+        began: Op(0),
+    };
+    let set = e.change(&alice, |ch| {
+        ch.add_xattr(Xattr {
+            began: ch.op(),
+            ..handed
+        });
+        let undo = serde_json::json!({});
+        ch.record(OpKind::SetXattr, at(&w, sub), &path(sub), None, &undo);
+        Ok(())
+    });
+    set.unwrap();
+    assert_eq!(why(&w, &bob, "bob", f, Right::Read), (true, Layer::Graph));
+    // A directory's handed-down list is about what lies below it.
+    assert_eq!(
+        why(&w, &bob, "bob", sub, Right::Write),
+        (true, Layer::Graph)
+    );
+    let found = e
+        .explain(&bob, &subject("bob"), at(&w, f), Right::Write)
+        .unwrap();
+    assert_eq!((found.allowed, found.layer), (false, Layer::Deny));
+    assert_eq!(found.obstacle, Some(Obstacle::Deny(at(&w, sub))));
+    assert!(e.holds(&bob, at(&w, f), "can_write", &to("bob")).unwrap());
+}
+
+#[test]
+fn another_tenant_knows_of_no_grant_and_gives_none() {
+    let (w, alice, _) = village();
+    let e = w.engine();
+    let id = give(&w, &alice, DIRS[0], "can_read", "user:*");
+    let acme = e.create_tenant(&boss(), "acme").unwrap().id;
+    let theirs = Caller::engine(acme);
+    e.create_user(&theirs, "bob", None, (None, None)).unwrap();
+    let top = at(&w, DIRS[0]);
+    assert_eq!(e.grants(&theirs, |_| true).unwrap(), []);
+    refused(e.revoke(&theirs, id), Kind::NotFound);
+    refused(e.restrict(&theirs, top, true), Kind::NotFound);
+    refused(
+        e.grant(&theirs, top, "owner", &to("bob"), NEVER),
+        Kind::NotFound,
+    );
+    refused(
+        e.holds(&theirs, top, "can_read", &to("bob")),
+        Kind::NotFound,
+    );
+    refused(e.expand(&theirs, top, "can_read"), Kind::NotFound);
 }
