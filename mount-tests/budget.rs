@@ -32,6 +32,8 @@ struct Cost {
 /// Counts what some work costs, less what counting itself costs.
 fn cost(world: &World, work: impl FnOnce()) -> Cost {
     let stats = || world.ctl(&["stats"]);
+    // Else what came before is applied meanwhile, and asking costs a read more afterwards: the head of the log waits no longer.
+    while number(&stats(), "waiting") > 0 {}
     let (before, again) = (stats(), stats());
     work();
     let after = stats();

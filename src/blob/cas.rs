@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 #[derive(Debug)]
 pub(super) struct Cas {
-    dir: PathBuf,
+    pub(super) dir: PathBuf,
     /// The directory, open from the start: errors of the disk since then are told through it.
     pub(super) root: File,
     next: AtomicU64,
@@ -46,9 +46,7 @@ impl Cas {
         if self.unsynced.is_full() {
             self.sync()?;
         }
-        let path = self.path(hash);
-        self.unsynced.add_dir(&self.dir);
-        self.unsynced.add(*hash, File::open(&path)?, path.parent());
+        self.unsynced.add(*hash, File::open(self.path(hash))?);
         Ok(true)
     }
 
@@ -87,7 +85,7 @@ impl Cas {
             Some(file) => file,
             None => self.place(&to, bytes).map_err(in_hand)?,
         };
-        self.unsynced.add(*hash, file, to.parent());
+        self.unsynced.add(*hash, file);
         Ok(())
     }
 
@@ -110,7 +108,7 @@ impl Cas {
         match (std::fs::rename(from, to), to.parent()) {
             (Err(e), Some(parent)) if e.kind() == ErrorKind::NotFound => {
                 make_dir(parent)?;
-                self.unsynced.add_dir(&self.dir);
+                self.unsynced.made_dir();
                 Ok(std::fs::rename(from, to)?)
             }
             (moved, _) => Ok(moved?),

@@ -102,8 +102,29 @@ impl Blobs {
         Ok(sealer.finish(content))
     }
 
-    /// Brings the files of all sealed blobs to the disk. Whoever makes rows durable that name blobs calls it first.
+    /// Brings the files of all blobs to the disk.
     pub fn sync(&self) -> Result<()> {
+        self.cas.sync()
+    }
+
+    /// Notes that a record is about to name these blobs.
+    pub fn name(&self, hashes: &[Hash]) {
+        self.cas.unsynced.name(hashes);
+    }
+
+    /// Brings the files of all blobs that records name to the disk. Whoever makes records or rows durable calls it first; what
+    /// somebody writes that is named by nothing yet is not waited for.
+    pub fn sync_named(&self) -> Result<()> {
+        self.cas.sync_named()
+    }
+
+    /// Brings what is left over to the disk, while no large file is being written, so that it keeps no descriptors: chunks that
+    /// were stored beside a write and that no record came to name. Called every second or so.
+    pub fn tend(&self) -> Result<()> {
+        let streamed = Arc::strong_count(&self.streams) > 1;
+        if streamed || self.cas.unsynced.is_empty() {
+            return Ok(());
+        }
         self.cas.sync()
     }
 

@@ -289,6 +289,22 @@ mod tests {
     }
 
     #[test]
+    fn chunks_that_nothing_came_to_name_keep_no_descriptors() {
+        let store = Store::new();
+        let mut working = Working::default();
+        append(&store, &mut working, &noise(20 << 20, 5));
+        store.tend().unwrap();
+        assert!(
+            !store.cas.unsynced.is_empty(),
+            "they are still being written"
+        );
+        working.end_stream();
+        drop(working);
+        store.tend().unwrap();
+        assert!(store.cas.unsynced.is_empty());
+    }
+
+    #[test]
     fn more_files_than_streams_are_written_all_the_same() {
         let store = Store::new();
         let mut open: Vec<_> = (0..=STREAMS_MAX).map(|_| Working::default()).collect();

@@ -4,15 +4,16 @@ use super::error::{Kind, Result, fail};
 use serde::{Deserialize, Serialize};
 use std::borrow::Borrow;
 use std::fmt;
+use std::sync::Arc;
 
 /// The longest name, in bytes (NAME_MAX of Linux).
 pub const NAME_MAX: usize = 255;
 /// The longest path, in bytes (PATH_MAX of Linux, without its final NUL).
 pub const PATH_MAX: usize = 4095;
 
-/// One component of a path: 1 to 255 bytes, no `/`, no NUL, neither `.` nor `..`.
+/// One component of a path: 1 to 255 bytes, no `/`, no NUL, neither `.` nor `..`. Copies share the bytes: caches hold four of each.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Name(Box<[u8]>);
+pub struct Name(Arc<[u8]>);
 
 impl Name {
     pub fn new(bytes: &[u8]) -> Result<Self> {

@@ -1,7 +1,7 @@
 //! The daemon's life: open the store, bring mounts back, answer, leave everything in order.
 
 use crate::api;
-use crate::core::{Config, Error, Kind, Result};
+use crate::core::{Config, Error, Kind, Result, thread};
 use crate::doors::control;
 use crate::doors::daemon::{Daemon, housekeep};
 use crate::nexus::Nexus;
@@ -23,6 +23,7 @@ pub fn run(config: Config, ready: impl FnOnce(&Daemon) -> Result<()>) -> Result<
     // Nothing that the daemon makes on the host is anybody else's business.
     umask(Mode::from_bits_truncate(0o077));
     raise_open_files();
+    thread::answer_soon();
     let socket = config.socket();
     let nexus = Nexus::open(config)?;
     first_user(&nexus)?;
@@ -53,9 +54,7 @@ fn live(
     let server = runtime.spawn(control::serve(listener, daemon.clone()));
     let (_end, ended) = channel();
     let house = Arc::downgrade(daemon);
-    std::thread::Builder::new()
-        .name("housekeeping".into())
-        .spawn(move || housekeep(&house, &ended))?;
+    thread::spawn("housekeeping", move || housekeep(&house, &ended))?;
     ready(daemon)?;
     notify(NotifyState::Ready);
     tracing::info!(pid = std::process::id(), "ready");

@@ -205,6 +205,7 @@ impl Engine {
         let old = Time(self.clock.now().0 - 1_000_000_000);
         self.retry_unsealed();
         self.settle_births(Some(old))?;
+        self.blobs.tend()?;
         self.write_atimes()
     }
 

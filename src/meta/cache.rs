@@ -109,17 +109,21 @@ impl Cache {
         }
     }
 
-    /// Fills a page of a directory at once.
+    /// Fills a page of a directory at once. What is known stays: it is no older.
     pub fn fill_page(&self, began: u64, page: &[(Arc<Entry>, Arc<Node>)]) {
         let gate = self.published.lock();
         if *gate == began {
             for (entry, node) in page {
-                self.nodes.insert(node.ino, Some(node.clone()));
+                if !matches!(self.nodes.get(&node.ino), Some(Some(_))) {
+                    self.nodes.insert(node.ino, Some(node.clone()));
+                }
                 let place = Place {
                     parent: entry.parent,
                     name: entry.name.clone(),
                 };
-                self.know(place, Some(entry.clone()));
+                if !matches!(self.entries.get(&place), Some(Some(_))) {
+                    self.know(place, Some(entry.clone()));
+                }
             }
         }
     }
@@ -161,8 +165,11 @@ impl Cache {
             if node.is_none() {
                 self.xattrs.remove(&ino);
                 self.whole.forget(ino);
+                // Not kept as gone: its number is never given again, and what lives would have to make room.
+                self.nodes.remove(&ino);
+            } else {
+                self.nodes.insert(ino, node);
             }
-            self.nodes.insert(ino, node);
         }
         for ino in delta.attributes {
             self.xattrs.remove(&ino);

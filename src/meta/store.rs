@@ -125,7 +125,7 @@ impl Store {
     /// Makes everything committed so far survive a power cut. Callers that wait at the same time share one sync.
     pub fn sync(&self) -> Result<()> {
         // First: a record that is durable may name them.
-        self.shared.blobs.sync()?;
+        self.shared.blobs.sync_named()?;
         self.shared.journal.sync(|| self.shared.empty_journal())
     }
 
@@ -238,6 +238,8 @@ impl Shared {
         if self.pending.read().weight() > WAITING_MAX {
             self.apply_batch()?;
         }
+        // Before anybody can sync the record.
+        self.blobs.name(&edits.files());
         let lsn = loop {
             match self.journal.append(payload)? {
                 Some(lsn) => break lsn,
@@ -265,7 +267,7 @@ impl Shared {
             return Ok(());
         };
         if batch.iter().any(|(_, edits)| !edits.files().is_empty()) {
-            self.blobs.sync()?;
+            self.blobs.sync_named()?;
         }
         let mut tx = self.db.begin()?;
         apply(&mut *tx, batch.iter().flat_map(|(_, edits)| &edits.list))?;

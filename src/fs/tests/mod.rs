@@ -161,6 +161,13 @@ fn attributes_keep_bytes_and_refuse_what_xattr_7_refuses() {
         e.getxattr(&alice(), ino, b"user.nexus.hash").unwrap(),
         hash.as_bytes()
     );
+    // ENOTSUP, so that `ls -l` asks once a filesystem and not once a file; what root has set is there all the same.
+    let label = b"security.selinux";
+    refused(e.getxattr(&alice(), ino, label), Kind::Unsupported);
+    let root = person("root", 0);
+    e.setxattr(&root, ino, label, b"l", SetMode::Any).unwrap();
+    assert_eq!(e.getxattr(&alice(), ino, label).unwrap(), b"l");
+    e.removexattr(&root, ino, label).unwrap();
     e.removexattr(&alice(), ino, b"user.k").unwrap();
     refused(e.getxattr(&alice(), ino, b"user.k"), Kind::NoAttribute);
     w.assert_sound();
