@@ -302,3 +302,58 @@ fn an_isolated_agent_is_confined_to_what_it_was_granted() {
     );
     world.is_sound();
 }
+
+/// semantics.md §4: "A revoke holds for the next system call."
+#[test]
+fn a_kernel_that_keeps_names_forgets_them_when_grants_change() {
+    let world = World::new();
+    let dir = world.host("agent");
+    world.ctl(&["user", "create", "alice"]);
+    world.ctl(&["agent", "create", "coder", "--owner", "alice", "--isolated"]);
+    let mount = [
+        "mount",
+        dir.to_str().unwrap(),
+        "--user",
+        "alice",
+        "--agent",
+        "coder",
+    ];
+    world.nexus(&mount).must();
+    world
+        .nexus(&["write", "-p", "/workspace/p/q/f", "x"])
+        .must();
+    let file = dir.join("workspace/p/q/f");
+    let sees = || fs::metadata(&file).is_ok();
+    for granted in [
+        "/workspace/p/q/f",
+        "/workspace/p/q",
+        "/workspace/p",
+        "/workspace",
+    ] {
+        assert!(!sees());
+        let given = ask(
+            &world,
+            &format!("rebac grant agent coder can_read file {granted}"),
+        );
+        assert!(sees() && sees(), "{granted}");
+        ask(&world, &format!("rebac delete {}", given["tuple_id"]));
+        assert!(!sees(), "{granted}");
+        ask(
+            &world,
+            &format!("rebac grant agent coder can_read file {granted}"),
+        );
+        assert!(sees());
+        // Through a boundary nothing passes, and by it nothing is kept.
+        if granted != "/workspace/p/q/f" {
+            ask(&world, "rebac restrict /workspace/p/q/f");
+            assert!(!sees(), "{granted}");
+            ask(&world, "rebac unrestrict /workspace/p/q/f");
+            assert!(sees());
+        }
+        ask(
+            &world,
+            &format!("rebac revoke agent coder can_read file {granted}"),
+        );
+    }
+    assert!(!sees());
+}
