@@ -355,5 +355,20 @@ fn a_kernel_that_keeps_names_forgets_them_when_grants_change() {
             &format!("rebac revoke agent coder can_read file {granted}"),
         );
     }
+    for group in ["staff", "all"] {
+        world.ctl(&["group", "create", group]);
+    }
+    world.ctl(&["group", "add", "all", "group:staff"]);
+    ask(&world, "rebac grant group all can_read file /workspace/p/q");
+    for _ in 0..2 {
+        assert!(!sees());
+        world.ctl(&["group", "add", "staff", "agent:coder"]);
+        assert!(sees());
+        world.ctl(&["group", "remove", "staff", "agent:coder"]);
+    }
+    assert!(!sees());
+    world.ctl(&["group", "add", "staff", "agent:coder"]);
+    assert!(sees());
+    world.ctl(&["group", "delete", "staff"]);
     assert!(!sees());
 }

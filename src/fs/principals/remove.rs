@@ -1,6 +1,6 @@
 //! What goes with a principal: its keys, its memberships, its grants.
 
-use crate::core::PrincipalId;
+use crate::core::{PrincipalId, Result};
 use crate::fs::commit::Change;
 use crate::fs::home::Home;
 use crate::meta::tuple::Tuple;
@@ -11,7 +11,12 @@ use std::sync::Arc;
 impl Change<'_> {
     /// Takes principals away with everything that refers to them, as one operation that holds all it takes to bring them back.
     /// The first is the one it was asked for.
-    pub(super) fn take_away(&mut self, home: &Home, kind: OpKind, going: &[Principal]) {
+    pub(super) fn take_away(
+        &mut self,
+        home: &Home,
+        kind: OpKind,
+        going: &[Principal],
+    ) -> Result<()> {
         let ids: Vec<_> = going.iter().map(Principal::id).collect();
         let keys = keys_of(&home.roster, &ids);
         let members = memberships_of(home, &ids);
@@ -32,7 +37,9 @@ impl Change<'_> {
             "members": members,
             "grants": grants,
         });
+        self.forget_all(home)?;
         self.record_of(home, kind, &undo);
+        Ok(())
     }
 
     /// The one place where grants end with their subject: gives the tuples of principals that go.
