@@ -64,7 +64,9 @@ impl Door {
         if self.engine.is_computed(parent) || !self.is_same_for_all(parent, Some(node.ino)) {
             return Duration::ZERO;
         }
-        self.ttl(node.ino)
+        // What is seen by a grant is not seen any more when that ends, of which nobody is told.
+        let end = self.engine.next_end().unwrap_or(EXACT);
+        self.ttl(node.ino).min(end)
     }
 
     /// Whether the kernel may remember that a name does not exist.
