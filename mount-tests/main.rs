@@ -20,6 +20,7 @@ mod tools;
 mod agents;
 mod doors;
 mod people;
+mod sharing;
 mod crash;
 mod model;
 mod powercut;

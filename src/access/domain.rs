@@ -7,6 +7,9 @@ use super::acl::Acls;
 use super::rights::Rights;
 use crate::core::{PrincipalId, Time};
 
+/// Somebody of whom no grant speaks by number: what he has, everyone has.
+pub const ANYBODY: PrincipalId = PrincipalId(0);
+
 /// Whom a grant is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Grantee {
@@ -39,13 +42,6 @@ impl Domain {
     pub fn is_empty(&self) -> bool {
         self.grants.is_empty() && self.acls.is_empty() && !self.restricted
     }
-
-    /// What the node's own grants give to any of `who`, which is sorted.
-    fn granted(&self, who: &[PrincipalId], now: Time) -> Rights {
-        let counts = |grant: &&Grant| grant.is_for(who) && !grant.is_expired(now);
-        let counting = self.grants.iter().filter(counts);
-        counting.fold(Rights::NONE, |sum, grant| sum.and(grant.rights))
-    }
 }
 
 impl Grant {
@@ -62,23 +58,29 @@ impl Grant {
     }
 }
 
-/// What grants along a chain of domains, from the node upwards, give to any of `who`.
+/// The grants along a chain of domains, from a node upwards, that count at the node: those that have not ended, and behind a
+/// boundary only ownership.
+pub fn counting<'a>(
+    chain: impl Iterator<Item = &'a Domain>,
+    now: Time,
+) -> impl Iterator<Item = &'a Grant> {
+    let mut beyond = false;
+    chain.flat_map(move |domain| {
+        let reaches = if beyond { Rights::OWN } else { Rights::NONE };
+        beyond |= domain.restricted;
+        let counts = move |g: &&Grant| g.rights.covers(reaches) && !g.is_expired(now);
+        domain.grants.iter().filter(counts)
+    })
+}
+
+/// What grants along a chain of domains, from the node upwards, give to any of `who`, which is sorted.
 pub fn granted<'a>(
     chain: impl Iterator<Item = &'a Domain>,
     who: &[PrincipalId],
     now: Time,
 ) -> Rights {
-    let mut sum = Rights::NONE;
-    let mut beyond = false;
-    for domain in chain {
-        let here = domain.granted(who, now);
-        // Behind a boundary only ownership reaches on.
-        if !beyond || here.covers(Rights::OWN) {
-            sum = sum.and(here);
-        }
-        beyond |= domain.restricted;
-    }
-    sum
+    let all = counting(chain, now).filter(|grant| grant.is_for(who));
+    all.fold(Rights::NONE, |sum, grant| sum.and(grant.rights))
 }
 
 #[cfg(test)]
@@ -132,6 +134,7 @@ mod tests {
         });
         let of = |who: &[PrincipalId]| granted([&all].into_iter(), who, NOW);
         assert_eq!(of(&[BOB]), Rights::READ);
+        assert_eq!(of(&[ANYBODY]), Rights::READ);
         assert_eq!(of(&[]), Rights::NONE);
     }
 }

@@ -1,7 +1,7 @@
 //! What a command runs in.
 
 use crate::core::{Caller, Error, FsPath, Kind, Result, TenantId, Text};
-use crate::fs::Engine;
+use crate::fs::{Engine, Found};
 use crate::meta::Roster;
 use crate::nexus::Nexus;
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,12 @@ pub struct Progress {
 /// The reply of a command that has nothing to tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Done {}
+
+/// The answer to a yes-or-no question about a relationship.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Granted {
+    pub granted: bool,
+}
 
 /// The store, who asks, and whom to tell how far it has come.
 pub struct Context<'a> {
@@ -43,6 +49,13 @@ impl Context<'_> {
     pub fn durable<T>(&self, done: T) -> Result<T> {
         self.engine().sync().map(|()| done)
     }
+}
+
+/// Parses a path of a request and finds what is there; a link at its end is followed.
+pub fn found_at(cx: &Context<'_>, text: &Text) -> Result<(FsPath, Found)> {
+    let path = path_of(text)?;
+    let found = cx.engine().resolve(cx.caller, &path)?;
+    Ok((path, found))
 }
 
 /// Parses a path of a request.

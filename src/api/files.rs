@@ -33,7 +33,7 @@ impl Attr {
         self.kind == kind_name(FileKind::Directory)
     }
 
-    fn of(cx: &Context<'_>, node: &Node) -> Result<Self> {
+    pub(super) fn of(cx: &Context<'_>, node: &Node) -> Result<Self> {
         let target = match node.kind {
             FileKind::Symlink => Some(Text(cx.engine().readlink(cx.caller, node.ino)?.to_vec())),
             _ => None,

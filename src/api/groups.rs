@@ -1,7 +1,7 @@
 //! Groups: users, agents and other groups under one name.
 
 use super::Command;
-use super::context::{Context, Done};
+use super::context::{Context, Done, Granted};
 use crate::core::{Error, Kind, Result};
 use crate::meta::{Group, Roster};
 use serde::{Deserialize, Serialize};
@@ -90,6 +90,29 @@ impl Command for GroupShow {
         let missing = || Error::new(Kind::NotFound, format!("no group {:?}", self.group));
         let group = roster.group(&self.group).ok_or_else(missing)?;
         Ok(GroupInfo::of(group, &roster))
+    }
+}
+
+/// Tells whether somebody is in a group, himself or through other groups.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct GroupCheck {
+    pub group: String,
+    pub member: String,
+}
+
+impl Command for GroupCheck {
+    const NAME: &'static str = "group-check";
+    type Reply = Granted;
+
+    fn run(self, cx: &mut Context<'_>) -> Result<Granted> {
+        let roster = cx.roster()?;
+        let missing = |what: String| Error::new(Kind::NotFound, format!("no {what}"));
+        let group = roster.group(&self.group);
+        let group = group.ok_or_else(|| missing(format!("group {:?}", self.group)))?;
+        let member = roster.named(&self.member.parse()?);
+        let member = member.ok_or_else(|| missing(self.member))?;
+        let granted = roster.groups_of(member.id()).contains(&group.id);
+        Ok(Granted { granted })
     }
 }
 

@@ -2,10 +2,9 @@
 
 use super::Command;
 use super::context::{Context, Done};
-use crate::core::{Error, KeyId, Kind, Result, Time};
+use super::expiry::expiry;
+use crate::core::{KeyId, Result, Time};
 use crate::meta::{Key, Subject};
-use jiff::tz::TimeZone;
-use jiff::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -38,7 +37,7 @@ pub struct KeyCreate {
     pub of: String,
     #[serde(default)]
     pub description: Option<String>,
-    /// How long it is good for: `90d`, `12h`, `1y`; otherwise until it is revoked.
+    /// How long it is good for (`90d`, `12h`, `1y`), or the time when it ends; otherwise until it is revoked.
     #[serde(default)]
     pub expires: Option<String>,
 }
@@ -58,7 +57,7 @@ impl Command for KeyCreate {
     fn run(self, cx: &mut Context<'_>) -> Result<NewKey> {
         let of: Subject = self.of.parse()?;
         let now = cx.engine().clock().now();
-        let expires = self.expires.as_deref().map(|span| after(now, span));
+        let expires = self.expires.as_deref().map(|words| expiry(now, words));
         let description = self.description.as_deref();
         let (made, key) =
             cx.engine()
@@ -109,43 +108,5 @@ impl Command for KeyRevoke {
     fn run(self, cx: &mut Context<'_>) -> Result<Done> {
         cx.engine().revoke_key(cx.caller, KeyId(self.id))?;
         cx.durable(Done {})
-    }
-}
-
-/// The time that lies a span of words after another.
-fn after(now: Time, words: &str) -> Result<Time> {
-    let wrong = |e: jiff::Error| {
-        Error::new(
-            Kind::Invalid,
-            format!("expiry {words:?}: say how long from now, as in 90d, 12h or 1y"),
-        )
-        .caused_by(e)
-    };
-    let span: Span = words.parse().map_err(wrong)?;
-    let now = Timestamp::from_nanosecond(i128::from(now.0)).map_err(wrong)?;
-    let end = now.to_zoned(TimeZone::UTC).checked_add(span);
-    Ok(Time::from_system(end.map_err(wrong)?.timestamp().into()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const DAY: i64 = 86_400_000_000_000;
-
-    #[test]
-    fn an_expiry_is_a_span_from_now() {
-        assert_eq!(after(Time(5), "90d").unwrap(), Time(5 + 90 * DAY));
-        assert_eq!(after(Time(0), "36h").unwrap(), Time(DAY + DAY / 2));
-        assert_eq!(after(Time(0), "1y").unwrap(), Time(365 * DAY));
-    }
-
-    #[test]
-    fn what_is_no_span_is_refused_with_an_example() {
-        for words in ["", "soon", "90", "-", "99999y"] {
-            let refused = after(Time(0), words).unwrap_err();
-            assert_eq!(refused.kind(), Kind::Invalid);
-            assert!(refused.message().contains("90d"), "{words}");
-        }
     }
 }

@@ -10,6 +10,10 @@ pub mod principals;
 pub mod agents;
 pub mod groups;
 pub mod keys;
+mod expiry;
+pub mod grants;
+pub mod holders;
+pub mod owners;
 pub mod remove;
 pub mod copy;
 pub mod store;
@@ -64,12 +68,25 @@ commands! {
     groups::GroupCreate,
     groups::GroupList,
     groups::GroupShow,
+    groups::GroupCheck,
     groups::GroupAdd,
     groups::GroupRemove,
     groups::GroupDelete,
     keys::KeyCreate,
     keys::KeyList,
     keys::KeyRevoke,
+    grants::RebacGrant,
+    grants::RebacRevoke,
+    grants::RebacList,
+    grants::RebacRestrict,
+    grants::RebacUnrestrict,
+    holders::RebacCheck,
+    holders::RebacExpand,
+    holders::RebacObjects,
+    holders::Why,
+    owners::Chmod,
+    owners::Chown,
+    owners::Chgrp,
     principals::NamespaceSet,
     principals::NamespaceList,
     acls::AclGet,

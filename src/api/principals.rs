@@ -245,7 +245,8 @@ impl Command for NamespaceSet {
     }
 }
 
-fn octal(text: &str) -> Result<u32> {
+/// Reads a mode: `0o640`, `0640`, `640`.
+pub(super) fn octal(text: &str) -> Result<u32> {
     let digits = text.strip_prefix("0o").unwrap_or(text);
     u32::from_str_radix(digits, 8).map_err(|e| {
         Error::new(

@@ -101,7 +101,8 @@ fn print(place: &Place, records: &[LogLine]) -> Result<()> {
 
 fn line(r: &LogLine) -> String {
     let path = match (&r.subject, &r.path2) {
-        (Some(subject), _) => subject.clone(),
+        (Some(subject), _) if r.path == Text::from("/") => subject.clone(),
+        (Some(subject), _) => format!("{}: {subject}", r.path),
         (None, Some(to)) => format!("{} -> {to}", r.path),
         (None, None) => r.path.to_string(),
     };

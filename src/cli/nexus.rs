@@ -4,9 +4,11 @@ use super::acl::{self, GetFacl, SetFacl};
 use super::admin_words::{self, AdminWord};
 use super::daemon::{self, DaemonArgs};
 use super::files::{self, FileCommand};
+use super::grants::{self, GrantCommand};
 use super::helper::{self, Helper};
 use super::log::{self, LogArgs};
 use super::mount::{self, MountArgs, UmountArgs};
+use super::owners::{self, OwnerCommand};
 use super::place::Place;
 use super::run::{self as as_agent, Inside, RunArgs};
 use super::{doctor, exit, nexusctl, output, service, status};
@@ -51,6 +53,11 @@ enum Command {
     Setfacl(SetFacl),
     /// Show a file's access control list
     Getfacl(GetFacl),
+    #[command(flatten)]
+    Owner(OwnerCommand),
+    /// Share files and directories: relationships between users, agents, groups and paths
+    #[command(subcommand)]
+    Rebac(GrantCommand),
     /// Users, groups and API keys, in the words of the tutorials; `nexusctl` does more
     #[command(subcommand)]
     Admin(AdminWord),
@@ -91,6 +98,8 @@ fn run(Nexus { place, command }: Nexus) -> Result<()> {
         Command::File(command) => files::run(&place, command),
         Command::Setfacl(args) => acl::set(&place, args),
         Command::Getfacl(args) => acl::get(&place, args),
+        Command::Owner(command) => owners::run(&place, command),
+        Command::Rebac(command) => grants::run(&place, command),
         Command::Admin(word) => admin_words::run(&place, word),
         Command::Version => output::line(format!("nexus {VERSION}")),
         Command::Service { dir } => service::unit(&place, &dir),

@@ -46,7 +46,7 @@ enum Command {
     /// What new entries of a namespace look like
     #[command(subcommand)]
     Namespace(NamespaceCommand),
-    /// Relationship graphs
+    /// Relationships: grants, what follows from them, and policy tests
     #[command(subcommand)]
     Rebac(RebacCommand),
     /// Show what the files would take, and what the store takes

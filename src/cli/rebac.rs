@@ -1,5 +1,6 @@
-//! What is done with relationship graphs on the command line.
+//! `nexusctl rebac`: the words of `nexus rebac`, and policy tests.
 
+use super::grants::{self, GrantCommand};
 use super::output;
 use super::place::Place;
 use crate::access::rebac::Format;
@@ -16,11 +17,14 @@ pub(super) enum RebacCommand {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    #[command(flatten)]
+    Grant(GrantCommand),
 }
 
 pub(super) fn run(place: &Place, command: RebacCommand) -> Result<()> {
     match command {
         RebacCommand::Test { files } => test(place, &files),
+        RebacCommand::Grant(command) => grants::run(place, command),
     }
 }
 

@@ -139,9 +139,13 @@ impl Engine {
             }
             return Ok(());
         }
-        rights
-            .iter()
-            .try_for_each(|right| self.may(caller, &node, *right))
+        rights.iter().try_for_each(|right| match right {
+            // Who may pass through a directory to what he was granted may enter and list it (chdir(2) asks here).
+            Right::Read | Right::Execute if node.is_dir() => {
+                self.sight(caller, &node, *right).map(drop)
+            }
+            _ => self.may(caller, &node, *right),
+        })
     }
 
     /// Changes attributes. `handle` is the open file the change came through (ftruncate(2)).

@@ -3,24 +3,52 @@
 use super::commit::Change;
 use super::engine::Engine;
 use super::ground::allowed;
+use super::home::Home;
+use super::policy;
+use super::view;
 use crate::access::domain::{self, Domain};
 use crate::access::namespace::NAMESPACES;
 use crate::access::{Right, Rights, relation};
 use crate::core::{Caller, Error, Ino, Kind, Name, PrincipalId, Result, Time, error::fail};
 use crate::meta::cache::Place;
 use crate::meta::tuple::{EVERYBODY, FILE, Tuple};
-use crate::meta::{Edit, Node, OpKind, Roster, Subject, SubjectKind, Tenant, Xattr, xattr};
+use crate::meta::{Edit, Node, OpKind, Roster, Subject, SubjectKind, Xattr, xattr};
 use serde_json::json;
 use std::collections::HashSet;
+use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 /// Whom a grant is to reach.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum To {
     /// A user, an agent, or the members of a group.
     One(Subject),
     /// Every user of the tenant.
     Everyone,
+}
+
+impl fmt::Display for To {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::One(subject) => subject.fmt(f),
+            Self::Everyone => write!(f, "{}:{EVERYBODY}", SubjectKind::User),
+        }
+    }
+}
+
+impl FromStr for To {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let one: Subject = text.parse()?;
+        let all = Subject::new(SubjectKind::User, EVERYBODY);
+        Ok(if one == all {
+            Self::Everyone
+        } else {
+            Self::One(one)
+        })
+    }
 }
 
 impl Engine {
@@ -69,13 +97,15 @@ impl Engine {
                 .filter(|t| Some(t.tenant) == caller.tenant);
             let tuple = tuple.ok_or_else(missing)?;
             let node = self.node(tuple.ino().ok_or_else(missing)?)?;
-            let own = tuple.principal().is_some() && tuple.principal() == caller.user_id;
-            if !own {
-                self.may_rule(caller, node.ino)
-                    .map_err(|e| match e.kind() {
-                        Kind::NotFound => missing(),
-                        _ => e,
-                    })?;
+            // An isolated agent has nothing of its owner's, not even to give up.
+            let himself = if caller.isolated {
+                caller.agent_id
+            } else {
+                caller.user_id
+            };
+            if himself.is_none() || tuple.principal() != himself {
+                self.path_for(caller, node.ino)?.ok_or_else(missing)?;
+                self.may_rule(caller, node.ino)?;
             }
             let path = self.path_of(node.ino)?;
             ch.edit(Edit::TupleGone(tuple.clone()));
@@ -85,7 +115,7 @@ impl Engine {
                 node.ino,
                 &path,
                 None,
-                &json!({ "tuple": tuple }),
+                &json!({ "tuple": tuple, "subject": self.subject_of(&tuple)? }),
             );
             Ok(tuple)
         })
@@ -136,9 +166,7 @@ impl Engine {
             let who = self.reached_by(caller)?;
             let mut known = Vec::with_capacity(all.len());
             for tuple in all {
-                let named = tuple
-                    .principal()
-                    .is_some_and(|p| who.binary_search(&p).is_ok());
+                let named = policy::names(&tuple, &who);
                 if named || self.rules(caller, &tuple)? {
                     known.push(tuple);
                 }
@@ -160,6 +188,14 @@ impl Engine {
         Ok(domain::granted(chain, who, self.clock.now()))
     }
 
+    /// Whom a tuple is about, for the log.
+    fn subject_of(&self, tuple: &Tuple) -> Result<String> {
+        let roster = self.roster(tuple.tenant)?;
+        let found = tuple.principal().and_then(|id| roster.by_id(id));
+        let to = found.map_or(To::Everyone, |one| To::One(one.subject()));
+        Ok(to.to_string())
+    }
+
     fn rules(&self, caller: &Caller, tuple: &Tuple) -> Result<bool> {
         let Some(node) = tuple.ino().map(|ino| self.node(ino)).transpose()? else {
             return Ok(false);
@@ -169,6 +205,9 @@ impl Engine {
 
     /// A node whose grants the caller may change: he owns it. What he may not see is not found.
     pub(super) fn may_rule(&self, caller: &Caller, ino: Ino) -> Result<Arc<Node>> {
+        if view::is_view(ino) {
+            return fail(Kind::ReadOnly, "this is computed and cannot be changed");
+        }
         let node = self.getattr(caller, ino)?;
         self.may_reach(caller, &node)?;
         self.locate(ino)?.writable(caller)?;
@@ -201,7 +240,8 @@ impl Change<'_> {
         let new = Arc::new(new);
         self.edit(Edit::Tuple(new.clone()));
         self.forget_below(node)?;
-        let undo = json!({ "tuple": new, "replaced": twins });
+        let subject = self.engine.subject_of(&new)?;
+        let undo = json!({ "tuple": new, "replaced": twins, "subject": subject });
         self.record(OpKind::Grant, node.ino, &path, None, &undo);
         Ok(new)
     }
@@ -218,11 +258,12 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// The same for the whole tenant: who belongs to whom has changed.
-    pub(super) fn forget_all(&mut self, tenant: &Tenant) -> Result<()> {
+    /// The same for the whole tenant: who belongs to whom has changed, and with it rights by groups in modes, lists and
+    /// grants alike.
+    pub(super) fn forget_all(&mut self, home: &Home) -> Result<()> {
         for policy in &NAMESPACES {
             self.closed(&Place {
-                parent: tenant.root,
+                parent: home.tenant.root,
                 name: Name::new(policy.name.as_bytes())?,
             });
         }

@@ -152,9 +152,10 @@ impl Record {
             .hash()
     }
 
-    /// Whom an operation on principals was about, as in `user:alice`.
+    /// Whom an operation on principals or their grants was about, as in `user:alice`.
     pub fn subject(&self) -> Option<String> {
-        if self.path != b"/" {
+        let grants = matches!(self.kind, OpKind::Grant | OpKind::Revoke);
+        if self.path != b"/" && !grants {
             return None;
         }
         let undo: serde_json::Value = serde_json::from_str(&self.undo).ok()?;

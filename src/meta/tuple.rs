@@ -42,6 +42,11 @@ impl Tuple {
         number.map(PrincipalId)
     }
 
+    /// To the instant of its end it holds, and not from then on.
+    pub fn is_expired(&self, now: Time) -> bool {
+        self.expires.is_some_and(|end| end <= now)
+    }
+
     /// Whether it says the same of the same, whatever its number and times.
     pub fn says_as(&self, other: &Self) -> bool {
         let words = |t: &Self| {

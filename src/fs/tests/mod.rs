@@ -9,6 +9,7 @@ mod session;
 mod walk;
 mod principals;
 mod keys;
+mod sharing;
 mod rows;
 
 use super::{Access, Engine, OpenFlags, SetMode};

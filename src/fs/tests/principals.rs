@@ -1,7 +1,8 @@
 //! Users, agents and groups: made, nested, taken away, and made again.
 
 use super::*;
-use crate::core::Op;
+use crate::core::{MountId, Op};
+use crate::fs::Event;
 use crate::meta::{OpKind, Record, Roster, Subject, log};
 
 pub(super) const TENANT: TenantId = TenantId(1);
@@ -349,4 +350,36 @@ fn a_remembered_caller_is_nobody_once_its_user_or_agent_is_gone() {
     make(&w, "alice");
     let gone = e.confirm(&alice);
     assert_eq!((gone.tenant, gone.user_id), (None, None));
+}
+
+#[test]
+fn kernels_forget_all_names_when_groups_change_or_principals_go() {
+    let w = World::new();
+    populate(&w);
+    let e = w.engine();
+    let notices = e.events().subscribe(TENANT, MountId(1));
+    let (tell, told) = std::sync::mpsc::channel();
+    // A notice is confirmed when it is dropped, and a change waits for that.
+    std::thread::spawn(move || notices.iter().try_for_each(|n| tell.send(n.events.clone())));
+    let workspace = Event::Closed {
+        parent: e.root(&boss()).unwrap(),
+        name: name("workspace"),
+    };
+    let forgotten = || told.try_iter().flatten().any(|event| event == workspace);
+    e.add_member(&boss(), "developers", &subject("bob"))
+        .unwrap();
+    assert!(forgotten());
+    e.remove_member(&boss(), "developers", &subject("bob"))
+        .unwrap();
+    assert!(forgotten());
+    e.create_agent(&boss(), "label", Some("bob"), true).unwrap();
+    assert!(forgotten());
+    e.create_user(&boss(), "dave", None, (None, None)).unwrap();
+    assert!(!forgotten(), "nobody's rights are others");
+    e.delete_agent(&boss(), "label").unwrap();
+    assert!(forgotten());
+    e.delete_group(&boss(), "developers").unwrap();
+    assert!(forgotten());
+    e.delete_user(&boss(), "bob").unwrap();
+    assert!(forgotten());
 }

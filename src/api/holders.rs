@@ -1,0 +1,225 @@
+//! Questions about permissions: has he, who has, what has he, and why.
+
+use super::Command;
+use super::context::{Context, Granted, found_at};
+use super::files::Attr;
+use super::grants::TupleInfo;
+use crate::access::{Layer, Right, relation};
+use crate::core::{Ino, Result, Text};
+use crate::fs::{Explanation, Obstacle, To};
+use crate::meta::{Subject, SubjectKind};
+use serde::{Deserialize, Serialize};
+
+/// Tells whether grants alone give somebody a role on a path, himself or through groups; modes and lists are `why`'s.
+/// Anybody may ask about himself and his groups, owners and administrators about anybody.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RebacCheck {
+    pub subject: String,
+    pub relation: String,
+    pub path: Text,
+}
+
+impl Command for RebacCheck {
+    const NAME: &'static str = "rebac-check";
+    type Reply = Granted;
+
+    fn run(self, cx: &mut Context<'_>) -> Result<Granted> {
+        let (path, node) = found_at(cx, &self.path)?;
+        let (engine, to) = (cx.engine(), self.subject.parse()?);
+        let granted = engine.holds(cx.caller, node.ino, &self.relation, &to);
+        Ok(Granted {
+            granted: granted.map_err(|e| e.context(path))?,
+        })
+    }
+}
+
+/// Tells who has a role on a path by grants: users, agents and groups; with `leaves` no groups. For owners and administrators.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RebacExpand {
+    pub relation: String,
+    pub path: Text,
+    #[serde(default)]
+    pub leaves: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Subjects {
+    /// Type and name of each; `["user", "*"]` is everybody.
+    pub subjects: Vec<(String, String)>,
+}
+
+impl Command for RebacExpand {
+    const NAME: &'static str = "rebac-expand";
+    type Reply = Subjects;
+
+    fn run(self, cx: &mut Context<'_>) -> Result<Subjects> {
+        let (path, node) = found_at(cx, &self.path)?;
+        let found = cx.engine().expand(cx.caller, node.ino, &self.relation);
+        let mut found = found.map_err(|e| e.context(path))?;
+        let is_group = |to: &To| matches!(to, To::One(s) if s.kind == SubjectKind::Group);
+        found.retain(|to| !(self.leaves && is_group(to)));
+        let pair = |to: &To| {
+            let text = to.to_string();
+            let pair = text.split_once(':').unwrap_or_default();
+            (pair.0.to_owned(), pair.1.to_owned())
+        };
+        Ok(Subjects {
+            subjects: found.iter().map(pair).collect(),
+        })
+    }
+}
+
+/// Tells on which paths a grant for somebody or his groups gives a role: what lies below those is his, too. Of others than
+/// the caller as far as the grants are on what is the caller's; of anybody for an administrator.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RebacObjects {
+    pub subject: String,
+    pub relation: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Objects {
+    pub objects: Vec<Text>,
+}
+
+impl Command for RebacObjects {
+    const NAME: &'static str = "rebac-objects";
+    type Reply = Objects;
+
+    fn run(self, cx: &mut Context<'_>) -> Result<Objects> {
+        let role = relation::role(&self.relation)?;
+        let mut objects = Vec::new();
+        for ino in cx
+            .engine()
+            .granted_on(cx.caller, role, &self.subject.parse()?)?
+        {
+            let path = cx.engine().path_for(cx.caller, ino)?;
+            objects.extend(path.map(|path| Text(path.to_bytes())));
+        }
+        objects.sort();
+        Ok(Objects { objects })
+    }
+}
+
+/// What somebody may want to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Wish {
+    Read,
+    Write,
+    Execute,
+    /// What only an owner may: change the mode, grant.
+    Own,
+}
+
+impl From<Wish> for Right {
+    fn from(wish: Wish) -> Self {
+        match wish {
+            Wish::Read => Self::Read,
+            Wish::Write => Self::Write,
+            Wish::Execute => Self::Execute,
+            Wish::Own => Self::Own,
+        }
+    }
+}
+
+/// Explains why a user (`bob`) or an agent (`agent:coder`) may do something to a path, or may not. Anybody may ask about
+/// himself, owners and administrators about anybody.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Why {
+    pub subject: String,
+    pub op: Wish,
+    pub path: Text,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Because {
+    /// `user:bob`.
+    pub subject: String,
+    pub op: Wish,
+    pub path: Text,
+    pub allowed: bool,
+    /// Which layer decided: `admin`, `deny`, `graph`, `unix` (mode or list), or `none`.
+    pub layer: String,
+    /// The grant that gave it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<TupleInfo>,
+    /// The same for people.
+    pub because: String,
+}
+
+impl Command for Why {
+    const NAME: &'static str = "why";
+    type Reply = Because;
+
+    fn run(self, cx: &mut Context<'_>) -> Result<Because> {
+        let (path, node) = found_at(cx, &self.path)?;
+        let subject: Subject = self.subject.parse()?;
+        let why = cx
+            .engine()
+            .explain(cx.caller, &subject, node.ino, self.op.into());
+        let why = why.map_err(|e| e.context(&path))?;
+        let by = why.by.as_ref().map(|tuple| TupleInfo::shown(cx, tuple));
+        let by = by.transpose()?.flatten();
+        Ok(Because {
+            subject: subject.to_string(),
+            op: self.op,
+            path: Text(path.to_bytes()),
+            allowed: why.allowed,
+            layer: layer_name(why.layer).to_owned(),
+            because: because(cx, &why, by.as_ref())?,
+            by,
+        })
+    }
+}
+
+fn layer_name(layer: Layer) -> &'static str {
+    match layer {
+        Layer::Admin => "admin",
+        Layer::Deny => "deny",
+        Layer::Graph => "graph",
+        Layer::Unix => "unix",
+        Layer::None => "none",
+    }
+}
+
+fn because(cx: &Context<'_>, why: &Explanation, by: Option<&TupleInfo>) -> Result<String> {
+    if let Some(obstacle) = why.obstacle {
+        return in_the_way(cx, why, obstacle);
+    }
+    Ok(match (why.layer, by) {
+        (Layer::Admin, _) => "an administrator may do everything".to_owned(),
+        (Layer::Graph, Some(t)) => format!(
+            "tuple {} gives {}:{} {} on {}",
+            t.tuple_id, t.subject_type, t.subject_id, t.relation, t.object_id
+        ),
+        (Layer::Graph, None) => {
+            "it is the way to a grant further down, and shows that alone".to_owned()
+        }
+        (Layer::Unix | Layer::Deny | Layer::None, _) => by_mode(cx, why)?,
+    })
+}
+
+fn in_the_way(cx: &Context<'_>, why: &Explanation, obstacle: Obstacle) -> Result<String> {
+    Ok(match obstacle {
+        Obstacle::Way(dir) => format!("it takes a right to search {}", shown(cx, dir)?),
+        Obstacle::Deny(at) => format!("an entry in the list of {} denies it", shown(cx, at)?),
+        Obstacle::ReadOnly => "the namespace is read-only".to_owned(),
+        Obstacle::Nothing => format!("no grant gives it, and neither does {}", by_mode(cx, why)?),
+    })
+}
+
+fn by_mode(cx: &Context<'_>, why: &Explanation) -> Result<String> {
+    let attr = Attr::of(cx, &why.node)?;
+    let (mode, owner) = (attr.mode & 0o7777, attr.owner);
+    Ok(format!(
+        "mode {mode:04o} of owner {owner} (gid {})",
+        attr.gid
+    ))
+}
+
+/// A path, as far as the caller may see it.
+fn shown(cx: &Context<'_>, ino: Ino) -> Result<String> {
+    let path = cx.engine().path_for(cx.caller, ino)?;
+    Ok(path.map_or_else(|| "a directory above".to_owned(), |p| p.to_string()))
+}

@@ -1,0 +1,193 @@
+//! Why somebody may do something to a node, or may not.
+
+use super::engine::Engine;
+use super::ground::allowed;
+use super::holders::{Line, found};
+use crate::access::domain::{self, Domain, Grant};
+use crate::access::{Layer, Right, Rights};
+use crate::core::{Caller, Ino, Kind, Result, error::fail};
+use crate::meta::tuple::Tuple;
+use crate::meta::{Node, Principal, Roster, Subject, User};
+use std::sync::Arc;
+
+/// The answer of the judge with what it stands on. Names nothing that the asker may not see.
+#[derive(Debug, Clone)]
+pub struct Explanation {
+    pub allowed: bool,
+    /// The layer that decided; `None` too where it does not come to the node's layers.
+    pub layer: Layer,
+    /// The grant that gave it, where the graph decided; `None` where it is the way to one further down.
+    pub by: Option<Arc<Tuple>>,
+    /// What is in the way, where it is not allowed.
+    pub obstacle: Option<Obstacle>,
+    pub node: Arc<Node>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Obstacle {
+    /// A directory on the way, or above it, that he may not search.
+    Way(Ino),
+    /// An entry of this node's list refuses it, whatever else allows it.
+    Deny(Ino),
+    /// The namespace is not to be changed.
+    ReadOnly,
+    /// No grant, list or mode gives it.
+    Nothing,
+}
+
+impl Engine {
+    /// Explains whether a user or an agent has a right on a node. Anybody may ask about himself; about others it takes
+    /// ownership of the node.
+    pub fn explain(
+        &self,
+        caller: &Caller,
+        subject: &Subject,
+        ino: Ino,
+        right: Right,
+    ) -> Result<Explanation> {
+        let roster = self.roster_of(caller)?;
+        let about = found(&roster, subject)?;
+        let node = self.may_ask(caller, ino, Some(about.id()))?;
+        let who = self.acting_as(caller, &roster, about)?;
+        let standing = self.standing(&who, &node)?;
+        let line = self.line(&node)?;
+        let mut why = Explanation {
+            allowed: standing.allowed().has(right),
+            layer: standing.layer(right),
+            by: None,
+            obstacle: None,
+            node: node.clone(),
+        };
+        if let Some(dir) = self.stopped_at(&who, &node)? {
+            (why.allowed, why.layer) = (false, Layer::None);
+            why.obstacle = Some(Obstacle::Way(dir));
+        } else if !why.allowed && self.leads_on(&who, &node, right)? {
+            (why.allowed, why.layer) = (true, Layer::Graph);
+        } else if !why.allowed {
+            let deny = || Obstacle::Deny(denying(&line, &who, node.ino, right).unwrap_or(node.ino));
+            let denied = why.layer == Layer::Deny;
+            why.obstacle = Some(if denied { deny() } else { Obstacle::Nothing });
+        } else if matches!(right, Right::Write | Right::Own) && !self.is_writable(&who, ino)? {
+            (why.allowed, why.layer) = (false, Layer::None);
+            why.obstacle = Some(Obstacle::ReadOnly);
+        }
+        if why.allowed && why.layer == Layer::Graph {
+            why.by = self.giving(&line, &who, &node, right)?;
+        }
+        Ok(why)
+    }
+
+    /// The asker himself, or another principal as a door would bring him.
+    fn acting_as(&self, caller: &Caller, roster: &Roster, about: &Principal) -> Result<Caller> {
+        let (owner, agent) = match about {
+            Principal::User(user) => (Some(user), None),
+            Principal::Agent(agent) => {
+                let owner = roster.by_id(agent.owner);
+                let owner = owner.and_then(|p| match p {
+                    Principal::User(user) => Some(user),
+                    Principal::Agent(_) | Principal::Group(_) => None,
+                });
+                (owner, Some(agent))
+            }
+            Principal::Group(_) => {
+                return fail(
+                    Kind::Invalid,
+                    "a group does nothing itself: say a user or agent:NAME",
+                );
+            }
+        };
+        let is_asker = match agent {
+            Some(agent) => caller.agent_id == Some(agent.id),
+            None => caller.agent.is_none() && caller.user_id == Some(about.id()),
+        };
+        if is_asker {
+            return Ok(caller.clone());
+        }
+        let as_user = self.as_user(about, owner.map(|u| &**u))?;
+        Ok(self.confirm(&Caller {
+            agent: agent.map(|a| a.name.as_str().into()),
+            agent_id: agent.map(|a| a.id),
+            isolated: agent.is_some_and(|a| a.isolated),
+            ..as_user
+        }))
+    }
+
+    fn as_user(&self, about: &Principal, user: Option<&User>) -> Result<Caller> {
+        let tenant = self.home(about.tenant())?.tenant.clone();
+        let Some(user) = user else {
+            return fail(Kind::NotFound, "an agent without an owner does nothing");
+        };
+        Ok(Caller {
+            user: Some(user.name.as_str().into()),
+            user_id: Some(user.id),
+            admin: false,
+            uid: user.uid,
+            gid: user.gid,
+            groups: [tenant.gid].into(),
+            ..Caller::engine(tenant.id)
+        })
+    }
+
+    /// The highest directory above a node that somebody can neither search nor pass through to what he was granted.
+    fn stopped_at(&self, who: &Caller, node: &Node) -> Result<Option<Ino>> {
+        let mut stop = None;
+        let mut at = self.parent(node)?;
+        while let Some(up) = at {
+            let dir = self.node(up)?;
+            if !allowed(self.sight(who, &dir, Right::Execute).map(drop))? {
+                stop = Some(up);
+            }
+            at = self.parent(&dir)?;
+        }
+        Ok(stop)
+    }
+
+    /// Whether a directory may be passed, and what leads on in it seen, on the way to something granted.
+    fn leads_on(&self, who: &Caller, node: &Node, right: Right) -> Result<bool> {
+        let looks = node.is_dir() && matches!(right, Right::Read | Right::Execute);
+        Ok(looks && allowed(self.sight(who, node, right).map(drop))?)
+    }
+
+    fn is_writable(&self, who: &Caller, ino: Ino) -> Result<bool> {
+        match self.locate(ino)?.writable(who) {
+            Err(e) if e.kind() == Kind::ReadOnly => Ok(false),
+            other => allowed(other),
+        }
+    }
+
+    /// The nearest grant that gives somebody a right.
+    fn giving(
+        &self,
+        line: &Line,
+        who: &Caller,
+        node: &Node,
+        right: Right,
+    ) -> Result<Option<Arc<Tuple>>> {
+        let reached = self.reached_by(who)?;
+        let domains = line.iter().map(|(_, domain)| &**domain);
+        let mut counting = domain::counting(domains, self.clock.now());
+        let gives = |g: &&Grant| g.is_for(&reached) && gives(g.rights, node, right);
+        Ok(counting.find(gives).and_then(|g| self.policy.tuple(g.id)))
+    }
+}
+
+/// Whoever may read a directory by a grant may search it.
+fn gives(rights: Rights, node: &Node, right: Right) -> bool {
+    rights.has(right) || (right == Right::Execute && node.is_dir() && rights.has(Right::Read))
+}
+
+/// The nearest node whose list refuses somebody a right.
+fn denying(line: &Line, who: &Caller, ino: Ino, right: Right) -> Option<Ino> {
+    let refuses = |(at, domain): &&(Ino, Arc<Domain>)| {
+        // A directory's own list is about itself; what it hands on is about what lies below.
+        let acls = &domain.acls;
+        let list = if *at == ino {
+            &acls.access
+        } else {
+            &acls.default
+        };
+        list.as_ref()
+            .is_some_and(|list| list.denied(who).has(right))
+    };
+    line.iter().find(refuses).map(|(at, _)| *at)
+}
