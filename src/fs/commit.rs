@@ -31,7 +31,7 @@ pub struct Change<'a> {
     attributes: Vec<Ino>,
     contents: Vec<Ino>,
     closed: Vec<Event>,
-    /// Whether a directory has another parent.
+    /// Whether a directory, or a node that something was said about, is to be found somewhere else.
     pub(super) relocated: bool,
 }
 

@@ -32,7 +32,7 @@ impl Engine {
         expires: Option<Time>,
     ) -> Result<Arc<Tuple>> {
         let role = relation::role(role)?;
-        if expires.is_some_and(|end| end <= self.clock.now()) {
+        if expires.is_some_and(|end| end <= self.latest()) {
             return fail(Kind::Invalid, "the grant would have ended already");
         }
         self.change(caller, |ch| {
@@ -60,20 +60,35 @@ impl Engine {
     pub fn revoke(&self, caller: &Caller, id: u64) -> Result<Arc<Tuple>> {
         self.change(caller, |ch| {
             let missing = || Error::new(Kind::NotFound, format!("no relationship tuple {id}"));
-            let tuple = self.policy.tuple(id).filter(|t| Some(t.tenant) == caller.tenant);
+            let tuple = self
+                .policy
+                .tuple(id)
+                .filter(|t| Some(t.tenant) == caller.tenant);
             let tuple = tuple.ok_or_else(missing)?;
             let node = self.node(tuple.ino().ok_or_else(missing)?)?;
-            let own = tuple.principal().is_some() && tuple.principal() == caller.user_id;
+            let me = if caller.isolated {
+                caller.agent_id
+            } else {
+                caller.user_id
+            };
+            let own = me.is_some() && tuple.principal() == me;
             if !own {
-                self.may_rule(caller, node.ino).map_err(|e| match e.kind() {
-                    Kind::NotFound => missing(),
-                    _ => e,
-                })?;
+                self.may_rule(caller, node.ino)
+                    .map_err(|e| match e.kind() {
+                        Kind::NotFound => missing(),
+                        _ => e,
+                    })?;
             }
             let path = self.path_of(node.ino)?;
             ch.edit(Edit::TupleGone(tuple.clone()));
             ch.forget_below(&node)?;
-            ch.record(OpKind::Revoke, node.ino, &path, None, &json!({ "tuple": tuple }));
+            ch.record(
+                OpKind::Revoke,
+                node.ino,
+                &path,
+                None,
+                &json!({ "tuple": tuple }),
+            );
             Ok(tuple)
         })
     }
@@ -97,14 +112,24 @@ impl Engine {
             }
             ch.forget_below(&node)?;
             let path = self.path_of(ino)?;
-            ch.record(OpKind::Restrict, ino, &path, None, &json!({ "restricted": !on }));
+            ch.record(
+                OpKind::Restrict,
+                ino,
+                &path,
+                None,
+                &json!({ "restricted": !on }),
+            );
             Ok(())
         })
     }
 
     /// The tuples that a caller may know of: all for an administrator, for others those on nodes of theirs and those that
     /// name them.
-    pub fn grants(&self, caller: &Caller, fits: impl Fn(&Tuple) -> bool) -> Result<Vec<Arc<Tuple>>> {
+    pub fn grants(
+        &self,
+        caller: &Caller,
+        fits: impl Fn(&Tuple) -> bool,
+    ) -> Result<Vec<Arc<Tuple>>> {
         let Some(tenant) = caller.tenant else {
             return Ok(Vec::new());
         };
@@ -113,7 +138,9 @@ impl Engine {
             let who = self.reached_by(caller)?;
             let mut known = Vec::with_capacity(all.len());
             for tuple in all {
-                let named = tuple.principal().is_some_and(|p| who.binary_search(&p).is_ok());
+                let named = tuple
+                    .principal()
+                    .is_some_and(|p| who.binary_search(&p).is_ok());
                 if named || self.rules(caller, &tuple)? {
                     known.push(tuple);
                 }
@@ -132,7 +159,7 @@ impl Engine {
             None => Arc::default(),
         };
         let chain = own.iter().chain(above.iter()).map(|d| &**d);
-        Ok(domain::granted(chain, who, self.clock.now()))
+        Ok(domain::granted(chain, who, self.latest()))
     }
 
     fn rules(&self, caller: &Caller, tuple: &Tuple) -> Result<bool> {
@@ -212,7 +239,12 @@ fn named(roster: &Roster, to: &To) -> Result<(String, String)> {
     let To::One(subject) = to else {
         return Ok((SubjectKind::User.to_string(), EVERYBODY.to_owned()));
     };
-    let missing = || Error::new(Kind::NotFound, format!("no {} {:?}", subject.kind, subject.name));
+    let missing = || {
+        Error::new(
+            Kind::NotFound,
+            format!("no {} {:?}", subject.kind, subject.name),
+        )
+    };
     let found = roster.named(subject).ok_or_else(missing)?;
     Ok((subject.kind.to_string(), found.id().0.to_string()))
 }

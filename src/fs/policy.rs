@@ -8,7 +8,7 @@ use super::visible::Ways;
 use crate::access::acl::Acls;
 use crate::access::domain::{Domain, Grant, Grantee};
 use crate::access::relation;
-use crate::core::{Caller, Ino, PrincipalId, Result, TenantId, Time};
+use crate::core::{Caller, Ino, Kind, PrincipalId, Result, TenantId, Time, error::fail};
 use crate::meta::tuple::{EVERYBODY, Tuple};
 use crate::meta::xattr::{self, Xattr};
 use crate::meta::{Edit, tuple};
@@ -20,6 +20,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How many directories' chains, and how many callers, are remembered.
 const REMEMBERED: usize = 16_384;
+
+/// How often what changes meanwhile is read again.
+pub(super) const TRIES: usize = 64;
 
 /// How many callers' ways are remembered; one may be long.
 const WAYS: usize = 256;
@@ -43,6 +46,8 @@ pub(super) struct Policy {
 struct Stated {
     domains: HashMap<Ino, Arc<Domain>>,
     tuples: BTreeMap<u64, Arc<Tuple>>,
+    /// When the last of all grants that were ever made ends, if any does.
+    last_end: Option<Time>,
 }
 
 impl Default for Policy {
@@ -77,7 +82,7 @@ impl Policy {
         self.moved();
     }
 
-    /// Notes that a directory has another parent: chains of before are old.
+    /// Notes that a directory, or a node that something was said about, is somewhere else: chains and ways of before are old.
     pub(super) fn moved(&self) {
         self.revision.fetch_add(1, Ordering::Release);
     }
@@ -87,6 +92,12 @@ impl Policy {
         self.stated.read().domains.is_empty()
     }
 
+    /// Whether a grant ends by itself, and later than `now`.
+    pub(super) fn ends_after(&self, now: Time) -> bool {
+        let last = self.stated.read().last_end;
+        last.is_some_and(|end| end > now)
+    }
+
     pub(super) fn domain(&self, ino: Ino) -> Option<Arc<Domain>> {
         self.stated.read().domains.get(&ino).cloned()
     }
@@ -94,7 +105,11 @@ impl Policy {
     /// Nodes that own a domain, with it.
     pub(super) fn domains(&self) -> Vec<(Ino, Arc<Domain>)> {
         let stated = self.stated.read();
-        stated.domains.iter().map(|(i, d)| (*i, d.clone())).collect()
+        stated
+            .domains
+            .iter()
+            .map(|(i, d)| (*i, d.clone()))
+            .collect()
     }
 
     pub(super) fn tuple(&self, id: u64) -> Option<Arc<Tuple>> {
@@ -146,6 +161,7 @@ impl Stated {
         if let (Some(ino), Some(grant)) = (new.ino(), grant(&new)) {
             self.change(ino, |domain| domain.grants.push(grant));
         }
+        self.last_end = self.last_end.max(new.expires);
         self.tuples.insert(new.id, new);
     }
 
@@ -217,19 +233,32 @@ impl Engine {
 
     /// The domains of a directory and of what lies above it.
     pub(super) fn chain(&self, dir: Ino) -> Result<Chain> {
-        let (revision, known) = self.policy.chain(dir);
-        if let Some(chain) = known {
-            return Ok(chain);
+        for _ in 0..TRIES {
+            let (revision, known) = self.policy.chain(dir);
+            if let Some(chain) = known {
+                return Ok(chain);
+            }
+            let chain = self.walk_up(dir)?;
+            // Else its lower part may be from before a move and its upper part from behind another.
+            if self.policy.revision() == revision {
+                self.policy.chains.insert(dir, (revision, chain.clone()));
+                return Ok(chain);
+            }
         }
+        fail(
+            Kind::Conflict,
+            "permissions change faster than they can be read",
+        )
+    }
+
+    fn walk_up(&self, dir: Ino) -> Result<Chain> {
         let mut found = Vec::new();
         let mut at = dir;
         while at != Ino(0) {
             found.extend(self.policy.domain(at));
             at = self.node(at)?.parent;
         }
-        let chain: Chain = found.into();
-        self.policy.chains.insert(dir, (revision, chain.clone()));
-        Ok(chain)
+        Ok(found.into())
     }
 
     /// Whom grants may name to reach a caller: its agent, its user unless that agent is isolated, and their groups; sorted.

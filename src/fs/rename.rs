@@ -50,6 +50,7 @@ impl Engine {
                 to_dir.join(to.name.clone()),
             );
             self.may_move(ch, &node, from.dir, to.dir)?;
+            self.stays(&node, from.dir, to.dir)?;
             let target = match ch.entry(to.dir, to.name)? {
                 Some(t) => Some((t.clone(), ch.node(t.ino)?)),
                 None => None,
@@ -68,9 +69,14 @@ impl Engine {
         })
     }
 
-    /// A directory needs write permission to get another parent, and cannot move into itself.
+    /// What gets another parent gets other grants with it, which takes write permission on both; a directory needs it itself,
+    /// too, and cannot move into itself.
     fn may_move(&self, ch: &Change<'_>, node: &Node, from: Ino, to: Ino) -> Result<()> {
-        if !node.is_dir() || from == to {
+        if from == to {
+            return Ok(());
+        }
+        self.may(ch.caller, &*ch.node(from)?, Right::Write)?;
+        if !node.is_dir() {
             return Ok(());
         }
         self.may(ch.caller, node, Right::Write)?;
@@ -134,6 +140,7 @@ impl Change<'_> {
     ) -> Result<()> {
         let dir_b = self.node(b.0.parent)?;
         self.engine.may_take(self.caller, &dir_b, b.1)?;
+        self.engine.stays(b.1, b.0.parent, a.0.parent)?;
         if b.1.is_dir() && a.0.parent != b.0.parent {
             self.engine.may(self.caller, b.1, Right::Write)?;
             if self.engine.is_below(a.0.parent, b.1.ino)? {
@@ -161,10 +168,12 @@ impl Change<'_> {
         let mut new = (*self.node(node.ino)?).clone();
         new.ctime = self.now;
         let mut links = 0;
+        if from != to {
+            self.relocated |= node.is_dir() || self.engine.policy.domain(node.ino).is_some();
+        }
         if node.is_dir() && from != to {
             new.parent = to;
             links = 1;
-            self.relocated = true;
         }
         self.touch(new)?;
         self.touch_dir(from, -links, self.now)?;

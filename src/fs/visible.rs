@@ -96,6 +96,16 @@ impl Engine {
         Ok(open && self.chain(dir)?.is_empty() && self.policy.domain(child).is_none())
     }
 
+    /// Whether nothing was said about any node: what a list shows changes with its directory only.
+    pub fn modes_decide(&self) -> bool {
+        self.policy.is_empty()
+    }
+
+    /// Whether a grant may end by itself, of which no kernel is told.
+    pub fn grants_expire(&self) -> bool {
+        self.policy.ends_after(self.latest())
+    }
+
     /// Fails with `Denied` unless a caller may walk to a node: each directory above it can be searched, or leads to what he
     /// was granted. Kernels ask for a name once; what is reached by number is asked here.
     pub(super) fn may_reach(&self, caller: &Caller, node: &Node) -> Result<()> {
@@ -110,7 +120,7 @@ impl Engine {
 
     /// The directories that lead to something granted to the caller.
     fn ways(&self, caller: &Caller) -> Result<Arc<Ways>> {
-        let now = self.clock.now();
+        let now = self.latest();
         let key = (self.policy.revision(), self.principals_revision());
         let who = self.reached_by(caller)?;
         if let Some(known) = self.policy.known_ways(&who, key, now) {
@@ -118,7 +128,10 @@ impl Engine {
         }
         let mut ways = Ways::default();
         for (ino, domain) in self.policy.domains() {
-            let counting = domain.grants.iter().filter(|g| g.is_for(&who) && !g.is_expired(now));
+            let counting = domain
+                .grants
+                .iter()
+                .filter(|g| g.is_for(&who) && !g.is_expired(now));
             let ends: Vec<_> = counting.map(|g| g.expires).collect();
             if !ends.is_empty() {
                 let first = ends.into_iter().flatten().chain(ways.until).min();

@@ -60,7 +60,10 @@ pub fn list(tx: &mut dyn Tx, ino: Ino) -> Result<Vec<Xattr>> {
 /// Every attribute of this name there is.
 pub fn named(tx: &mut dyn Tx, name: &[u8]) -> Result<Vec<Xattr>> {
     let sql = "SELECT ino, name, value, began, sum FROM xattrs WHERE name = $1 ORDER BY ino";
-    tx.query(sql, &[name.into()])?.iter().map(from_row).collect()
+    tx.query(sql, &[name.into()])?
+        .iter()
+        .map(from_row)
+        .collect()
 }
 
 pub fn put(tx: &mut dyn Tx, xattr: &Xattr) -> Result<()> {

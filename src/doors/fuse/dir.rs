@@ -24,9 +24,11 @@ impl Door {
         })
     }
 
-    /// Whether the kernel may keep the names that a directory lists: where all see the same ones, and it is told of changes.
+    /// Whether the kernel may keep the names that a directory lists: where all see the same ones, and it is told of
+    /// changes: not of who is in a group, nor of a grant's end.
     fn keeps_list(&self, ino: Ino) -> FopenFlags {
-        if self.callers.is_single() && !self.engine.is_computed(ino) {
+        let of_one = self.callers.is_single() && !self.engine.is_computed(ino);
+        if of_one && self.engine.modes_decide() {
             FopenFlags::FOPEN_CACHE_DIR | FopenFlags::FOPEN_KEEP_CACHE
         } else {
             FopenFlags::empty()

@@ -74,9 +74,10 @@ impl Door {
             && self.is_same_for_all(parent, None)
     }
 
-    /// Whether all who come through this mount find the same under a name.
+    /// Whether all who come through this mount find the same under a name, until it is told of a change.
     fn is_same_for_all(&self, parent: Ino, child: Option<Ino>) -> bool {
-        self.callers.is_single() || self.engine.looks_alike(parent, child).unwrap_or(false)
+        let stays_same = self.callers.is_single() && !self.engine.grants_expire();
+        stays_same || self.engine.looks_alike(parent, child).unwrap_or(false)
     }
 
     /// Who asks, and the node that the request is about.

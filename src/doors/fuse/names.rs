@@ -99,10 +99,7 @@ impl Door {
         let (node, handle) = answer("create", new)?;
         // Even a handle that only reads is flushed: the new file enters the tables at its close(2).
         let flags = FopenFlags::FOPEN_KEEP_CACHE;
-        Ok((
-            self.entry((parent, child), &node),
-            Opened { handle, flags },
-        ))
+        Ok((self.entry((parent, child), &node), Opened { handle, flags }))
     }
 
     pub(super) fn unlink(&self, who: Sender, parent: INodeNo, child: &OsStr) -> Answer<()> {

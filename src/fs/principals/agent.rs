@@ -57,8 +57,7 @@ impl Engine {
                 &home,
                 OpKind::AgentDelete,
                 &[Principal::Agent(agent.clone())],
-            );
-            Ok(())
+            )
         })
     }
 

@@ -49,8 +49,7 @@ impl Engine {
                 &home,
                 OpKind::GroupDelete,
                 &[Principal::Group(group.clone())],
-            );
-            Ok(())
+            )
         })
     }
 
@@ -97,6 +96,7 @@ impl Engine {
                 "group": row.group,
                 "member": row.member,
             });
+            ch.forget_all(&home)?;
             ch.record_of(&home, kind, &undo);
             Ok(())
         })

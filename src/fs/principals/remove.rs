@@ -1,8 +1,10 @@
 //! What goes with a principal: its keys, its memberships, its grants.
 
-use crate::core::PrincipalId;
+use crate::access::namespace::NAMESPACES;
+use crate::core::{Name, PrincipalId, Result};
 use crate::fs::commit::Change;
 use crate::fs::home::Home;
+use crate::meta::cache::Place;
 use crate::meta::tuple::Tuple;
 use crate::meta::{Edit, Key, Member, OpKind, Principal, Roster};
 use serde_json::json;
@@ -11,7 +13,12 @@ use std::sync::Arc;
 impl Change<'_> {
     /// Takes principals away with everything that refers to them, as one operation that holds all it takes to bring them back.
     /// The first is the one it was asked for.
-    pub(super) fn take_away(&mut self, home: &Home, kind: OpKind, going: &[Principal]) {
+    pub(super) fn take_away(
+        &mut self,
+        home: &Home,
+        kind: OpKind,
+        going: &[Principal],
+    ) -> Result<()> {
         let ids: Vec<_> = going.iter().map(Principal::id).collect();
         let keys = keys_of(&home.roster, &ids);
         let members = memberships_of(home, &ids);
@@ -25,6 +32,7 @@ impl Change<'_> {
         for old in going {
             self.edit(Edit::PrincipalGone(old.clone()));
         }
+        self.forget_all(home)?;
         let undo = json!({
             "subject": going.first().map(|p| p.subject().to_string()),
             "principals": going,
@@ -33,6 +41,17 @@ impl Change<'_> {
             "grants": grants,
         });
         self.record_of(home, kind, &undo);
+        Ok(())
+    }
+
+    /// Every kernel forgets all names: who sees what may have changed anywhere.
+    pub(super) fn forget_all(&mut self, home: &Home) -> Result<()> {
+        let root = home.tenant.root;
+        for namespace in &NAMESPACES {
+            let name = Name::new(namespace.name.as_bytes())?;
+            self.closed(&Place { parent: root, name });
+        }
+        Ok(())
     }
 
     /// The one place where grants end with their subject: gives the tuples of principals that go.

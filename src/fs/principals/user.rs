@@ -69,8 +69,7 @@ impl Engine {
             let agents = home.roster.agents().filter(|a| a.owner == user.id);
             let mut all = vec![Principal::User(user.clone())];
             all.extend(agents.cloned().map(Principal::Agent));
-            ch.take_away(&home, OpKind::UserDelete, &all);
-            Ok(())
+            ch.take_away(&home, OpKind::UserDelete, &all)
         })
     }
 
