@@ -60,24 +60,18 @@ impl Engine {
     pub fn revoke(&self, caller: &Caller, id: u64) -> Result<Arc<Tuple>> {
         self.change(caller, |ch| {
             let missing = || Error::new(Kind::NotFound, format!("no relationship tuple {id}"));
-            let tuple = self
-                .policy
-                .tuple(id)
-                .filter(|t| Some(t.tenant) == caller.tenant);
-            let tuple = tuple.ok_or_else(missing)?;
+            let tuple = self.policy.tuple(id).ok_or_else(missing)?;
+            if !self.knows(caller, &tuple)? {
+                return Err(missing());
+            }
             let node = self.node(tuple.ino().ok_or_else(missing)?)?;
             let me = if caller.isolated {
                 caller.agent_id
             } else {
                 caller.user_id
             };
-            let own = me.is_some() && tuple.principal() == me;
-            if !own {
-                self.may_rule(caller, node.ino)
-                    .map_err(|e| match e.kind() {
-                        Kind::NotFound => missing(),
-                        _ => e,
-                    })?;
+            if me.is_none() || tuple.principal() != me {
+                self.may_rule(caller, node.ino)?;
             }
             let path = self.path_of(node.ino)?;
             ch.edit(Edit::TupleGone(tuple.clone()));
@@ -133,21 +127,25 @@ impl Engine {
         let Some(tenant) = caller.tenant else {
             return Ok(Vec::new());
         };
-        let mut all = self.policy.tuples(tenant, fits);
-        if !caller.admin {
-            let who = self.reached_by(caller)?;
-            let mut known = Vec::with_capacity(all.len());
-            for tuple in all {
-                let named = tuple
-                    .principal()
-                    .is_some_and(|p| who.binary_search(&p).is_ok());
-                if named || self.rules(caller, &tuple)? {
-                    known.push(tuple);
-                }
+        let mut known = Vec::new();
+        for tuple in self.policy.tuples(tenant, fits) {
+            if self.knows(caller, &tuple)? {
+                known.push(tuple);
             }
-            all = known;
         }
-        Ok(all)
+        Ok(known)
+    }
+
+    /// Whether a caller may know of a tuple.
+    fn knows(&self, caller: &Caller, tuple: &Tuple) -> Result<bool> {
+        if caller.admin || caller.tenant != Some(tuple.tenant) {
+            return Ok(caller.tenant == Some(tuple.tenant));
+        }
+        let who = self.reached_by(caller)?;
+        let named = tuple
+            .principal()
+            .is_some_and(|p| who.binary_search(&p).is_ok());
+        Ok(named || self.rules(caller, tuple)?)
     }
 
     /// What the graph alone gives a subject on a node, expired grants and what a boundary ends left out.

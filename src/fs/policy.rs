@@ -127,6 +127,12 @@ impl Policy {
         self.revision.load(Ordering::Acquire)
     }
 
+    /// Whoever asks next is looked up anew.
+    #[cfg(test)]
+    pub(super) fn forget_callers(&self) {
+        self.callers.clear();
+    }
+
     pub(super) fn known_ways(
         &self,
         who: &Arc<[PrincipalId]>,

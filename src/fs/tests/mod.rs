@@ -10,6 +10,10 @@ mod walk;
 mod principals;
 mod keys;
 mod rows;
+mod permissions;
+mod permissions_time;
+mod permissions_model;
+mod permissions_speed;
 
 use super::{Access, Engine, OpenFlags, SetMode};
 use crate::core::{Caller, Clock, Config, FsPath, HandleId, Ino, Kind, Name, Result, TenantId};
