@@ -19,6 +19,7 @@ mod posix;
 mod tools;
 mod doors;
 mod people;
+mod revoke;
 mod crash;
 mod model;
 mod powercut;
