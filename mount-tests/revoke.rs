@@ -310,3 +310,28 @@ fn truncate_takes_the_way_to_a_file() {
     as_user(BERT, &t, "truncate -s 0 d/f").must_fail();
     assert_eq!(held.metadata().unwrap().len(), 7);
 }
+
+/// What was moved into a directory is as closed as that is, though it was walked where it was before.
+#[test]
+fn what_is_moved_into_a_private_directory_is_private() {
+    let Some(world) = village() else { return };
+    let t = world.path("t");
+    sh(
+        &t,
+        "mkdir -m 755 d; echo secret > d/f; chmod 644 d/f; mkdir -m 700 p",
+    );
+    as_user(BERT, &t, "stat d/f").must();
+    sh(&t, "mv d p/d");
+    for look in [
+        "stat p/d/f",
+        "stat p/d",
+        "cat p/d/f",
+        "ls p/d",
+        "cd p/d",
+        "test -r p/d/f",
+    ] {
+        as_user(BERT, &t, look).must_fail();
+    }
+    sh(&t, "cat p/d/f; mv p/d e");
+    as_user(BERT, &t, "cat e/f").must();
+}

@@ -60,6 +60,19 @@ impl Engine {
         )
     }
 
+    /// The same for what lies in a directory, of whatever was said about itself.
+    pub(super) fn ground_in(&self, caller: &Caller, dir: &Node) -> Result<Ground> {
+        if self.policy.is_empty() || caller.tenant != Some(dir.tenant) {
+            return Ok(Ground::default());
+        }
+        Ok(Ground {
+            own: None,
+            above: self.chain(dir.ino)?,
+            who: self.reached_by(caller)?,
+            now: self.latest(),
+        })
+    }
+
     fn above(&self, node: &Node) -> Result<Chain> {
         match self.parent(node)? {
             Some(dir) => self.chain(dir),

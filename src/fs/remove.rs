@@ -62,7 +62,8 @@ impl Engine {
         let missing = || Error::new(Kind::NotFound, format!("no {name}"));
         let entry = ch.entry(parent, name)?.ok_or_else(missing)?;
         let node = ch.node(entry.ino)?;
-        if !self.sees(ch.caller, &sight, &node)? {
+        let mut ground = self.ground_in(ch.caller, &dir)?;
+        if !self.sees(ch.caller, &sight, &mut ground, &node)? {
             return Err(missing());
         }
         let at = self.locate(parent)?;
