@@ -205,6 +205,11 @@ impl Change<'_> {
         });
     }
 
+    /// Notes something else that copies may be wrong about.
+    pub(super) fn tells(&mut self, event: Event) {
+        self.closed.push(event);
+    }
+
     /// Adds an edit of something that is not part of the tree.
     pub(super) fn edit(&mut self, edit: Edit) {
         self.edits.push(edit);

@@ -19,6 +19,9 @@ pub enum Event {
     Entry { parent: Ino, name: Name },
     /// Who could walk below this directory may not any more. The kernel of who changed that keeps names below it, too.
     Closed { parent: Ino, name: Name },
+    /// What the mount itself moved here was kept for all where it was, and is not for all here. Its kernel takes that in only
+    /// once the move has been answered, so nothing waits for it.
+    Moved { parent: Ino, name: Name },
     /// Attributes of a node.
     Attr(Ino),
     /// Attributes of a node and the bytes of a file, or the list of a directory's names. What changes a list is told after
@@ -31,6 +34,18 @@ pub enum Event {
 pub struct Notice {
     pub events: Vec<Event>,
     _confirm: SyncSender<()>,
+}
+
+impl Event {
+    /// Whether a mount has to be told of what came through `origin`: its own kernel knows most of it.
+    fn is_for(&self, mount: MountId, origin: Option<MountId>) -> bool {
+        let is_own = Some(mount) == origin;
+        match self {
+            Self::Closed { .. } => true,
+            Self::Moved { .. } => is_own,
+            Self::Entry { .. } | Self::Attr(_) | Self::Data(_) => !is_own,
+        }
+    }
 }
 
 struct Subscriber {
@@ -66,18 +81,22 @@ impl Events {
         }
         let mut waits = Vec::new();
         self.subscribers.lock().retain(|s| {
-            let knows = |e: &&Event| Some(s.mount) == origin && !matches!(e, Event::Closed { .. });
-            let news: Vec<_> = events.iter().filter(|e| !knows(e)).cloned().collect();
+            let news: Vec<_> = events
+                .iter()
+                .filter(|e| e.is_for(s.mount, origin))
+                .cloned()
+                .collect();
             if s.tenant != tenant || news.is_empty() {
                 return true;
             }
+            let waited_for = !news.iter().all(|e| matches!(e, Event::Moved { .. }));
             let (confirm, confirmed) = sync_channel(1);
             let notice = Notice {
                 events: news,
                 _confirm: confirm,
             };
             let told = s.queue.send(notice).is_ok();
-            if told {
+            if told && waited_for {
                 waits.push(confirmed);
             }
             told

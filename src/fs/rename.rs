@@ -2,6 +2,7 @@
 
 use super::commit::Change;
 use super::engine::Engine;
+use super::events::Event;
 use crate::access::Right;
 use crate::core::{Caller, FsPath, Ino, Kind, Name, Result, error::fail};
 use crate::meta::{Entry, Node, OpKind};
@@ -112,6 +113,7 @@ impl Change<'_> {
         let cookie = self.engine.next_id();
         self.add_entry(to.dir, to.name, node.ino, cookie);
         self.moved(node, entry.parent, to.dir)?;
+        self.arrives(node, entry.parent, (to.dir, to.name))?;
         self.record(OpKind::Rename, node.ino, &paths.0, Some(&paths.1), &undo);
         Ok(())
     }
@@ -153,6 +155,8 @@ impl Change<'_> {
         self.add_entry(a.0.parent, &a.0.name, b.1.ino, a.0.cookie);
         self.moved(a.1, a.0.parent, b.0.parent)?;
         self.moved(b.1, b.0.parent, a.0.parent)?;
+        self.arrives(a.1, a.0.parent, (b.0.parent, &b.0.name))?;
+        self.arrives(b.1, b.0.parent, (a.0.parent, &a.0.name))?;
         self.record(
             OpKind::Exchange,
             a.1.ino,
@@ -160,6 +164,15 @@ impl Change<'_> {
             Some(&paths.1),
             &json!({ "with": b.1.ino.0 }),
         );
+        Ok(())
+    }
+
+    /// A kernel carries along how long it keeps a name.
+    fn arrives(&mut self, node: &Node, from: Ino, (parent, name): (Ino, &Name)) -> Result<()> {
+        if from != parent && !self.engine.looks_alike(parent, Some(node.ino))? {
+            let name = name.clone();
+            self.tells(Event::Moved { parent, name });
+        }
         Ok(())
     }
 

@@ -38,7 +38,9 @@ pub(super) fn follow(
 
 fn tell(kernel: &Notifier, numbers: &Numbers, event: &Event) -> io::Result<()> {
     match event {
-        Event::Entry { parent, name } | Event::Closed { parent, name } => {
+        Event::Entry { parent, name }
+        | Event::Closed { parent, name }
+        | Event::Moved { parent, name } => {
             kernel.inval_entry(numbers.number(*parent), OsStr::from_bytes(name.as_bytes()))
         }
         // A negative offset leaves the pages alone (fuse_reverse_inval_inode).
