@@ -30,7 +30,7 @@ pub struct Change<'a> {
     new: Vec<(Ino, bool)>,
     attributes: Vec<Ino>,
     contents: Vec<Ino>,
-    closed: Vec<Event>,
+    pub(super) closed: Vec<Event>,
     /// Whether a directory, or a node that something was said about, is to be found somewhere else.
     pub(super) relocated: bool,
 }
@@ -203,11 +203,6 @@ impl Change<'_> {
             parent: place.parent,
             name: place.name.clone(),
         });
-    }
-
-    /// Notes something else that copies may be wrong about.
-    pub(super) fn tells(&mut self, event: Event) {
-        self.closed.push(event);
     }
 
     /// Adds an edit of something that is not part of the tree.

@@ -171,7 +171,7 @@ impl Change<'_> {
     fn arrives(&mut self, node: &Node, from: Ino, (parent, name): (Ino, &Name)) -> Result<()> {
         if from != parent && !self.engine.looks_alike(parent, Some(node.ino))? {
             let name = name.clone();
-            self.tells(Event::Moved { parent, name });
+            self.closed.push(Event::Moved { parent, name });
         }
         Ok(())
     }

@@ -11,7 +11,9 @@ mod principals;
 mod keys;
 mod rows;
 mod permissions;
+mod permissions_people;
 mod permissions_time;
+mod permissions_paths;
 mod permissions_model;
 mod permissions_speed;
 

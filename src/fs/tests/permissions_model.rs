@@ -1,6 +1,7 @@
 //! Random policies and operations against a model of paths and sets, for every user and every node.
 
 use super::permissions::rights;
+use super::permissions_paths::{Model, Thing, above};
 use super::permissions_time::{reopen, world_at};
 use super::principals::{boss, make, subject};
 use super::threads::Numbers;
@@ -19,155 +20,6 @@ const USERS: [&str; 3] = ["ann", "ben", "cas"];
 const GROUPS: [&str; 4] = ["group:g0", "group:g1", "group:g2", "group:g3"];
 const ROLES: [&str; 4] = ["owner", "can_write", "can_read", "can_execute"];
 const TOP: &str = "/workspace/t";
-
-#[derive(Clone)]
-struct Thing {
-    ino: Ino,
-    is_dir: bool,
-    uid: u32,
-    gid: u32,
-    mode: u32,
-    restricted: bool,
-    /// To whom, which role, until when.
-    grants: Vec<(String, &'static str, Option<Time>)>,
-}
-
-struct Model {
-    things: BTreeMap<String, Thing>,
-    /// A group and who is in it.
-    members: BTreeSet<(String, String)>,
-    now: Time,
-}
-
-fn above(at: &str) -> &str {
-    at.rsplit_once('/').map_or("", |(dir, _)| dir)
-}
-
-impl Model {
-    /// A subject and every group that it is in, round by round.
-    fn reached(&self, subject: &str) -> BTreeSet<String> {
-        let mut all = BTreeSet::from([subject.to_owned()]);
-        loop {
-            let inside = self.members.iter().filter(|(_, m)| all.contains(m));
-            let more: BTreeSet<_> = inside.map(|(g, _)| g.clone()).collect();
-            if more.is_subset(&all) {
-                return all;
-            }
-            all.extend(more);
-        }
-    }
-
-    fn own_grants(&self, who: &Caller, at: &str) -> Rights {
-        let Some(thing) = self.things.get(at) else {
-            return Rights::NONE;
-        };
-        let Some(user) = &who.user else {
-            return Rights::NONE;
-        };
-        let reached = self.reached(user);
-        let mut sum = Rights::NONE;
-        for (to, role, end) in &thing.grants {
-            if end.is_none_or(|end| self.now < end) && (to == "*" || reached.contains(to)) {
-                sum = sum.and(match *role {
-                    "owner" => Rights::ALL,
-                    "can_write" => Rights::READ.and(Rights::WRITE),
-                    "can_read" => Rights::READ,
-                    _ => Rights::READ.and(Rights::EXECUTE),
-                });
-            }
-        }
-        sum
-    }
-
-    fn granted(&self, who: &Caller, at: &str) -> Rights {
-        let (mut sum, mut behind) = (Rights::NONE, false);
-        let mut up = at;
-        while let Some(thing) = self.things.get(up) {
-            let here = self.own_grants(who, up);
-            if !behind || here == Rights::ALL {
-                sum = sum.and(here);
-            }
-            behind |= thing.restricted;
-            up = above(up);
-        }
-        let lists = self.things[at].is_dir && sum.covers(Rights::READ);
-        if lists { sum.and(Rights::EXECUTE) } else { sum }
-    }
-
-    fn allowed(&self, who: &Caller, at: &str) -> Rights {
-        let thing = &self.things[at];
-        if who.admin {
-            return Rights::ALL;
-        }
-        let by_mode = if thing.uid == who.uid {
-            Rights::from_bits(thing.mode >> 6).and(Rights::OWN)
-        } else if thing.gid == who.gid {
-            Rights::from_bits(thing.mode >> 3)
-        } else {
-            Rights::from_bits(thing.mode)
-        };
-        self.granted(who, at).and(by_mode)
-    }
-
-    fn may(&self, who: &Caller, at: &str, right: Rights) -> bool {
-        self.allowed(who, at).covers(right)
-    }
-
-    /// Whether something below was granted to somebody.
-    fn is_way(&self, who: &Caller, at: &str) -> bool {
-        let below = format!("{at}/");
-        let mut inside = self.things.keys().filter(|p| p.starts_with(&below));
-        inside.any(|p| !self.own_grants(who, p).is_empty())
-    }
-
-    fn is_spoken_of(&self, at: &str) -> bool {
-        let said = |t: &Thing| t.restricted || !t.grants.is_empty();
-        let spoken =
-            |(p, t): (&String, &Thing)| said(t) && (p == at || at.starts_with(&format!("{p}/")));
-        self.things.iter().any(spoken)
-    }
-
-    /// Whether somebody who looks at a directory with a right, or else at the ways through it, sees what is in it.
-    fn sees(&self, who: &Caller, at: &str, right: Rights) -> bool {
-        let any = if self.may(who, above(at), right) {
-            !self.is_spoken_of(at) || !self.allowed(who, at).is_empty()
-        } else {
-            self.is_way(who, above(at)) && !self.granted(who, at).is_empty()
-        };
-        any || (self.is_way(who, at) && self.looks(who, above(at), right))
-    }
-
-    fn looks(&self, who: &Caller, dir: &str, right: Rights) -> bool {
-        self.may(who, dir, right) || self.is_way(who, dir)
-    }
-
-    /// What a listing of a directory gives; `None` when it is refused.
-    fn listed(&self, who: &Caller, dir: &str) -> Option<BTreeSet<String>> {
-        let reached = self.reaches(who, dir) && self.looks(who, dir, Rights::READ);
-        let inside = self.things.keys().filter(|p| above(p) == dir);
-        let seen = inside.filter(|p| self.sees(who, p, Rights::READ));
-        reached.then(|| {
-            seen.map(|p| p.rsplit_once('/').unwrap().1.to_owned())
-                .collect()
-        })
-    }
-
-    fn reaches(&self, who: &Caller, at: &str) -> bool {
-        let mut up = above(at);
-        while self.things.contains_key(up) {
-            if !self.looks(who, up, Rights::EXECUTE) {
-                return false;
-            }
-            up = above(up);
-        }
-        true
-    }
-
-    fn is_empty(&self, at: &str) -> bool {
-        let below = format!("{at}/");
-        !self.things.keys().any(|p| p.starts_with(&below))
-    }
-}
 
 struct Game {
     w: World,
@@ -247,7 +99,7 @@ impl Game {
         let may = at == TOP || self.m.may(who, up, Rights::WRITE.and(Rights::EXECUTE));
         let expected = may && !self.m.things.contains_key(at);
         let mode = [0o700, 0o750, 0o755, 0o711, 0o000, 0o644, 0o777][self.n.index(7)];
-        let made = if is_dir {
+        let result = if is_dir {
             e.mkdir(who, dir, &last, mode)
         } else {
             let flags = OpenFlags {
@@ -260,8 +112,8 @@ impl Game {
                     node
                 })
         };
-        assert_eq!(made.is_ok(), expected, "{who:?} makes {at}: {made:?}");
-        let Ok(node) = made else { return false };
+        assert_eq!(result.is_ok(), expected, "{who:?} makes {at}: {result:?}");
+        let Ok(node) = result else { return false };
         let (uid, gid, mode) = (node.uid, node.gid, node.mode);
         let thing = Thing {
             ino: node.ino,
