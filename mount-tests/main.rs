@@ -21,6 +21,7 @@ mod agents;
 mod doors;
 mod people;
 mod sharing;
+mod revoke;
 mod crash;
 mod model;
 mod powercut;

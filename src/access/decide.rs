@@ -112,10 +112,9 @@ pub fn decide(caller: &Caller, node: &Node, ground: &Ground, right: Right) -> Re
     }
 }
 
-/// Decides whether `caller` may take `node` out of `dir`: write on the directory (unlink(2)), or by a grant on the node; when
-/// the directory is sticky, also ownership of the directory or the node.
+/// Decides whether `caller`, who found `node` in `dir`, may take it out: write on the directory (unlink(2)), or by a grant on
+/// the node; when the directory is sticky, also ownership of the directory or the node.
 pub fn decide_remove(caller: &Caller, dir: (&Node, &Ground), node: (&Node, &Ground)) -> Result<()> {
-    decide(caller, dir.0, dir.1, Right::Execute)?;
     let of_node = weigh(caller, node.0, node.1)?;
     let granted = of_node.graph.without(of_node.denied).has(Right::Write);
     if !granted {

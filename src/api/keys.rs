@@ -56,7 +56,7 @@ impl Command for KeyCreate {
 
     fn run(self, cx: &mut Context<'_>) -> Result<NewKey> {
         let of: Subject = self.of.parse()?;
-        let now = cx.engine().clock().now();
+        let now = cx.engine().latest();
         let expires = self.expires.as_deref().map(|words| expiry(now, words));
         let description = self.description.as_deref();
         let (made, key) =
@@ -85,7 +85,7 @@ impl Command for KeyList {
 
     fn run(self, cx: &mut Context<'_>) -> Result<Keys> {
         let wanted: Option<Subject> = self.of.as_deref().map(str::parse).transpose()?;
-        let now = cx.engine().clock().now();
+        let now = cx.engine().latest();
         let mut known = cx.engine().keys(cx.caller)?;
         known.retain(|(_, of)| wanted.as_ref().is_none_or(|w| w == of));
         let infos = known.iter().map(|(key, of)| KeyInfo::of(key, of, now));

@@ -55,6 +55,17 @@ impl fmt::Display for Time {
     }
 }
 
+/// A time that only goes forward, whatever a clock does: what has ended once has ended for good.
+#[derive(Debug, Default)]
+pub struct Latest(AtomicI64);
+
+impl Latest {
+    /// The later one of `now` and the latest there was.
+    pub fn pass(&self, now: Time) -> Time {
+        Time(self.0.fetch_max(now.0, Ordering::AcqRel).max(now.0))
+    }
+}
+
 /// The wall clock, or a clock that a test holds in its hand.
 #[derive(Debug, Default)]
 pub enum Clock {
@@ -75,6 +86,13 @@ impl Clock {
                 i64::try_from(by.as_nanos()).unwrap_or(i64::MAX),
                 Ordering::Relaxed,
             );
+        }
+    }
+
+    /// Sets a manual clock; does nothing to the system's.
+    pub fn set(&self, to: Time) {
+        if let Self::Manual(t) = self {
+            t.store(to.0, Ordering::Relaxed);
         }
     }
 

@@ -10,7 +10,7 @@ pub mod config;
 pub mod thread;
 
 pub use caller::Caller;
-pub use clock::{Clock, Time};
+pub use clock::{Clock, Latest, Time};
 pub use config::Config;
 pub use error::{Error, Kind, Result};
 pub use ids::{HandleId, Hash, Ino, KeyId, MountId, Op, PrincipalId, TenantId};

@@ -345,6 +345,7 @@ impl Engine {
         if let Some(handle) = handle {
             return self.with_writable(caller, handle, |w| w.working.truncate(size));
         }
+        self.may_reach(caller, &node)?;
         self.may(caller, &node, Right::Write)?;
         self.locate(ino)?.writable(caller)?;
         let file = self.files.hold(self, ino)?;

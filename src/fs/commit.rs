@@ -30,8 +30,8 @@ pub struct Change<'a> {
     new: Vec<(Ino, bool)>,
     attributes: Vec<Ino>,
     contents: Vec<Ino>,
-    closed: Vec<Event>,
-    /// Whether a directory has another parent.
+    pub(super) closed: Vec<Event>,
+    /// Whether a directory, or a node that something was said about, is to be found somewhere else.
     pub(super) relocated: bool,
 }
 

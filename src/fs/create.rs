@@ -214,8 +214,12 @@ impl Engine {
             let old = ch.node(ino)?;
             linkable(caller, &old)?;
             ch.vacant(parent, name)?;
+            if let Some(place) = self.place(ino)? {
+                self.one_domain(place.parent, parent)?;
+            }
             let from = self.path_of(ino)?;
             ch.add_entry(parent, name, ino, self.next_id());
+            ch.relocated = self.policy.domain(ino).is_some();
             ch.touch(Node {
                 nlink: old.nlink + 1,
                 ctime: ch.now,

@@ -162,9 +162,10 @@ impl Engine {
             return Ok(());
         }
         let sight = self.sight(caller, &node, Right::Read)?;
+        let mut ground = self.ground_in(caller, &node)?;
         let mut kept = Vec::with_capacity(page.len());
         for entry in page.drain(..) {
-            if self.sees(caller, &sight, &entry.node)? {
+            if self.sees(caller, &sight, &mut ground, &entry.node)? {
                 kept.push(entry);
             }
         }

@@ -8,7 +8,7 @@ use super::process::Processes;
 use super::transient::Transient;
 use super::view::{View, Views};
 use crate::blob::Blobs;
-use crate::core::{Clock, Config, Error, Ino, Kind, Name, Result, Time};
+use crate::core::{Clock, Config, Error, Ino, Kind, Latest, Name, Result, Time};
 use crate::db::Db;
 use crate::meta::cache::{Cache, Place};
 use crate::meta::{Edit, Entry, Node, Store, Xattr, tenant};
@@ -28,6 +28,8 @@ pub struct Engine {
     pub(super) blobs: Arc<Blobs>,
     pub(super) cache: Cache,
     pub(super) clock: Clock,
+    /// What grants and keys expire by.
+    pub(super) latest: Latest,
     pub(super) config: Config,
     /// One change at a time; see `commit`.
     pub(super) turn: Mutex<()>,
@@ -56,6 +58,7 @@ impl Engine {
             blobs,
             cache: Cache::new(config.node_cache),
             clock,
+            latest: Latest::default(),
             config,
             turn: Mutex::new(()),
             files: Files::new(transient.clone()),
@@ -75,6 +78,11 @@ impl Engine {
 
     pub fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// The time that expiry is judged by: it never goes back, not behind what the log has either.
+    pub fn latest(&self) -> Time {
+        self.latest.pass(self.clock.now())
     }
 
     /// What is committed: rows and log.

@@ -22,6 +22,9 @@ pub enum Event {
     Closed { parent: Ino, name: Name },
     /// A directory lists other names for some: every kernel forgets the list, that of who changed it, too.
     Relisted(Ino),
+    /// What the mount itself moved here was kept for all where it was, and is not for all here. Its kernel takes that in only
+    /// once the move has been answered, so nothing waits for it.
+    Moved { parent: Ino, name: Name },
     /// Attributes of a node.
     Attr(Ino),
     /// Attributes of a node and the bytes of a file, or the list of a directory's names. What changes a list is told after
@@ -29,18 +32,23 @@ pub enum Event {
     Data(Ino),
 }
 
-impl Event {
-    /// Whether the kernel through which the change came does not know of it by itself.
-    fn is_for_all(&self) -> bool {
-        matches!(self, Self::Closed { .. } | Self::Relisted(_))
-    }
-}
-
 /// A batch of events for one subscriber. Dropping it confirms it.
 #[derive(Debug)]
 pub struct Notice {
     pub events: Vec<Event>,
     _confirm: SyncSender<()>,
+}
+
+impl Event {
+    /// Whether a mount has to be told of what came through `origin`: its own kernel knows most of it.
+    fn is_for(&self, mount: MountId, origin: Option<MountId>) -> bool {
+        let is_own = Some(mount) == origin;
+        match self {
+            Self::Closed { .. } | Self::Relisted(_) => true,
+            Self::Moved { .. } => is_own,
+            Self::Entry { .. } | Self::Attr(_) | Self::Data(_) => !is_own,
+        }
+    }
 }
 
 struct Subscriber {
@@ -76,19 +84,22 @@ impl Events {
         }
         let mut waits = Vec::new();
         self.subscribers.lock().retain(|s| {
-            let own = Some(s.mount) == origin;
-            let is_news = |e: &&Event| !own || e.is_for_all();
-            let news: Vec<_> = events.iter().filter(is_news).cloned().collect();
+            let news: Vec<_> = events
+                .iter()
+                .filter(|e| e.is_for(s.mount, origin))
+                .cloned()
+                .collect();
             if s.tenant != tenant || news.is_empty() {
                 return true;
             }
+            let waited_for = !news.iter().all(|e| matches!(e, Event::Moved { .. }));
             let (confirm, confirmed) = sync_channel(1);
             let notice = Notice {
                 events: news,
                 _confirm: confirm,
             };
             let told = s.queue.send(notice).is_ok();
-            if told {
+            if told && waited_for {
                 waits.push(confirmed);
             }
             told

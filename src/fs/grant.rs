@@ -63,7 +63,7 @@ impl Engine {
         expires: Option<Time>,
     ) -> Result<Arc<Tuple>> {
         let role = relation::role(role)?;
-        if expires.is_some_and(|end| end <= self.clock.now()) {
+        if expires.is_some_and(|end| end <= self.latest()) {
             return fail(Kind::Invalid, "the grant would have ended already");
         }
         self.change(caller, |ch| {
@@ -91,11 +91,10 @@ impl Engine {
     pub fn revoke(&self, caller: &Caller, id: u64) -> Result<Arc<Tuple>> {
         self.change(caller, |ch| {
             let missing = || Error::new(Kind::NotFound, format!("no relationship tuple {id}"));
-            let tuple = self
-                .policy
-                .tuple(id)
-                .filter(|t| Some(t.tenant) == caller.tenant);
-            let tuple = tuple.ok_or_else(missing)?;
+            let tuple = self.policy.tuple(id).ok_or_else(missing)?;
+            if !self.knows(caller, &tuple)? {
+                return Err(missing());
+            }
             let node = self.node(tuple.ino().ok_or_else(missing)?)?;
             // An isolated agent has nothing of its owner's, not even to give up.
             let himself = if caller.isolated {
@@ -161,19 +160,22 @@ impl Engine {
         let Some(tenant) = caller.tenant else {
             return Ok(Vec::new());
         };
-        let mut all = self.policy.tuples(tenant, fits);
-        if !caller.admin {
-            let who = self.reached_by(caller)?;
-            let mut known = Vec::with_capacity(all.len());
-            for tuple in all {
-                let named = policy::names(&tuple, &who);
-                if named || self.rules(caller, &tuple)? {
-                    known.push(tuple);
-                }
+        let mut known = Vec::new();
+        for tuple in self.policy.tuples(tenant, fits) {
+            if self.knows(caller, &tuple)? {
+                known.push(tuple);
             }
-            all = known;
         }
-        Ok(all)
+        Ok(known)
+    }
+
+    /// Whether a caller may know of a tuple.
+    fn knows(&self, caller: &Caller, tuple: &Tuple) -> Result<bool> {
+        if caller.admin || caller.tenant != Some(tuple.tenant) {
+            return Ok(caller.tenant == Some(tuple.tenant));
+        }
+        let who = self.reached_by(caller)?;
+        Ok(policy::names(tuple, &who) || self.rules(caller, tuple)?)
     }
 
     /// What the graph alone gives a subject on a node, expired grants and what a boundary ends left out.
@@ -185,7 +187,7 @@ impl Engine {
             None => Arc::default(),
         };
         let chain = own.iter().chain(above.iter()).map(|d| &**d);
-        Ok(domain::granted(chain, who, self.clock.now()))
+        Ok(domain::granted(chain, who, self.latest()))
     }
 
     /// Whom a tuple is about, for the log.

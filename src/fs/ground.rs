@@ -1,10 +1,10 @@
 //! What the judge needs to know about a node, gathered: every question of the engine goes through here.
 
 use super::engine::Engine;
-use super::policy::Chain;
+use super::policy::{Chain, TRIES};
 use crate::access::decide::{Standing, decide_chown, decide_remove, weigh};
 use crate::access::{Ground, Right, decide};
-use crate::core::{Caller, Ino, Kind, Result};
+use crate::core::{Caller, Ino, Kind, Result, error::fail};
 use crate::meta::Node;
 use std::sync::Arc;
 
@@ -41,11 +41,35 @@ impl Engine {
         if self.policy.is_empty() || caller.tenant != Some(node.tenant) {
             return Ok(Ground::default());
         }
+        for _ in 0..TRIES {
+            let before = self.policy.revision();
+            let ground = Ground {
+                own: self.policy.domain(node.ino),
+                above: self.above(node)?,
+                who: self.reached_by(caller)?,
+                now: self.latest(),
+            };
+            // Else the parts may be of different moments, and together allow what no moment did.
+            if self.policy.revision() == before {
+                return Ok(ground);
+            }
+        }
+        fail(
+            Kind::Conflict,
+            "permissions change faster than they can be read",
+        )
+    }
+
+    /// The same for what lies in a directory, of whatever was said about itself.
+    pub(super) fn ground_in(&self, caller: &Caller, dir: &Node) -> Result<Ground> {
+        if self.policy.is_empty() || caller.tenant != Some(dir.tenant) {
+            return Ok(Ground::default());
+        }
         Ok(Ground {
-            own: self.policy.domain(node.ino),
-            above: self.above(node)?,
+            own: None,
+            above: self.chain(dir.ino)?,
             who: self.reached_by(caller)?,
-            now: self.clock.now(),
+            now: self.latest(),
         })
     }
 
@@ -54,6 +78,27 @@ impl Engine {
             Some(dir) => self.chain(dir),
             None => Ok(Arc::default()),
         }
+    }
+
+    /// Fails with `CrossDevice` when a node with several names would have names in different domains: who may use it would
+    /// depend on the name.
+    pub(super) fn stays(&self, node: &Node, from: Ino, to: Ino) -> Result<()> {
+        if node.is_dir() || node.nlink < 2 {
+            return Ok(());
+        }
+        self.one_domain(from, to)
+    }
+
+    /// Fails with `CrossDevice` unless the same was said about two directories and what lies above them.
+    pub(super) fn one_domain(&self, one: Ino, other: Ino) -> Result<()> {
+        let (one, other) = (self.chain(one)?, self.chain(other)?);
+        if one.len() == other.len() && one.iter().zip(&*other).all(|(a, b)| Arc::ptr_eq(a, b)) {
+            return Ok(());
+        }
+        fail(
+            Kind::CrossDevice,
+            "a file has names only where the same was granted: copy it",
+        )
     }
 
     /// The directory that a node is in, one of them; `None` for a root and for what has no name any more.

@@ -36,7 +36,8 @@ impl Engine {
             return missing(name);
         };
         let node = self.shown(ino)?;
-        if self.sees(caller, &sight, &node)? {
+        let mut ground = self.ground_in(caller, &dir)?;
+        if self.sees(caller, &sight, &mut ground, &node)? {
             return Ok(node);
         }
         missing(name)

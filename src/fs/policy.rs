@@ -8,7 +8,7 @@ use super::visible::Ways;
 use crate::access::acl::Acls;
 use crate::access::domain::{Domain, Grant, Grantee};
 use crate::access::relation;
-use crate::core::{Caller, Ino, PrincipalId, Result, TenantId, Time};
+use crate::core::{Caller, Ino, Kind, PrincipalId, Result, TenantId, Time, error::fail};
 use crate::meta::tuple::{EVERYBODY, Tuple};
 use crate::meta::xattr::{self, Xattr};
 use crate::meta::{Edit, tuple};
@@ -16,11 +16,14 @@ use parking_lot::RwLock;
 use quick_cache::sync::Cache;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// How many directories' chains, and how many callers, are remembered.
 const REMEMBERED: usize = 16_384;
+
+/// How often what changes meanwhile is read again.
+pub(super) const TRIES: usize = 64;
 
 /// How many callers' ways are remembered; one may be long.
 const WAYS: usize = 256;
@@ -32,6 +35,8 @@ type Who = (TenantId, Option<PrincipalId>, Option<PrincipalId>, bool);
 
 pub(super) struct Policy {
     stated: RwLock<Stated>,
+    /// How many domains there are; spares the lock where there is none.
+    count: AtomicUsize,
     /// Another one after each change of a domain and each move of a directory.
     revision: AtomicU64,
     chains: Cache<Ino, (u64, Chain)>,
@@ -52,6 +57,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             stated: RwLock::default(),
+            count: AtomicUsize::default(),
             revision: AtomicU64::default(),
             chains: Cache::new(REMEMBERED),
             callers: Cache::new(REMEMBERED),
@@ -76,21 +82,25 @@ impl Policy {
                 _ => {}
             }
         }
+        self.count.store(stated.domains.len(), Ordering::Release);
         drop(stated);
         self.moved();
     }
 
-    /// Notes that a directory has another parent: chains of before are old.
+    /// Notes that a directory, or a node that something was said about, is somewhere else: chains and ways of before are old.
     pub(super) fn moved(&self) {
         self.revision.fetch_add(1, Ordering::Release);
     }
 
     /// Whether nothing was said about any node: modes decide alone.
     pub(super) fn is_empty(&self) -> bool {
-        self.stated.read().domains.is_empty()
+        self.count.load(Ordering::Acquire) == 0
     }
 
     pub(super) fn domain(&self, ino: Ino) -> Option<Arc<Domain>> {
+        if self.is_empty() {
+            return None;
+        }
         self.stated.read().domains.get(&ino).cloned()
     }
 
@@ -124,6 +134,12 @@ impl Policy {
 
     pub(super) fn revision(&self) -> u64 {
         self.revision.load(Ordering::Acquire)
+    }
+
+    /// Whoever asks next is looked up anew.
+    #[cfg(test)]
+    pub(super) fn forget_callers(&self) {
+        self.callers.clear();
     }
 
     pub(super) fn known_ways(
@@ -240,26 +256,39 @@ impl Engine {
 
     /// How long what somebody sees by a grant stays as it is, unless something is changed: until the next grant ends.
     pub fn next_end(&self) -> Option<Duration> {
-        let now = self.clock.now();
+        let now = self.latest();
         let end = self.policy.next_end(now)?;
         u64::try_from(end.0 - now.0).ok().map(Duration::from_nanos)
     }
 
     /// The domains of a directory and of what lies above it.
     pub(super) fn chain(&self, dir: Ino) -> Result<Chain> {
-        let (revision, known) = self.policy.chain(dir);
-        if let Some(chain) = known {
-            return Ok(chain);
+        for _ in 0..TRIES {
+            let (revision, known) = self.policy.chain(dir);
+            if let Some(chain) = known {
+                return Ok(chain);
+            }
+            let chain = self.walk_up(dir)?;
+            // Else its lower part may be from before a move and its upper part from behind another.
+            if self.policy.revision() == revision {
+                self.policy.chains.insert(dir, (revision, chain.clone()));
+                return Ok(chain);
+            }
         }
+        fail(
+            Kind::Conflict,
+            "permissions change faster than they can be read",
+        )
+    }
+
+    fn walk_up(&self, dir: Ino) -> Result<Chain> {
         let mut found = Vec::new();
         let mut at = dir;
         while at != Ino(0) {
             found.extend(self.policy.domain(at));
             at = self.node(at)?.parent;
         }
-        let chain: Chain = found.into();
-        self.policy.chains.insert(dir, (revision, chain.clone()));
-        Ok(chain)
+        Ok(found.into())
     }
 
     /// Whom grants may name to reach a caller: its agent, its user unless that agent is isolated, and their groups; sorted.

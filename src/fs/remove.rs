@@ -58,10 +58,14 @@ impl Engine {
         name: &Name,
     ) -> Result<(Arc<Entry>, Arc<Node>, FsPath)> {
         let dir = self.directory(ch.caller, parent)?;
-        self.may(ch.caller, &dir, Right::Execute)?;
+        let sight = self.sight(ch.caller, &dir, Right::Execute)?;
         let missing = || Error::new(Kind::NotFound, format!("no {name}"));
         let entry = ch.entry(parent, name)?.ok_or_else(missing)?;
         let node = ch.node(entry.ino)?;
+        let mut ground = self.ground_in(ch.caller, &dir)?;
+        if !self.sees(ch.caller, &sight, &mut ground, &node)? {
+            return Err(missing());
+        }
         let at = self.locate(parent)?;
         at.writable(ch.caller)?;
         self.may_take(ch.caller, &dir, &node)?;
@@ -102,6 +106,7 @@ impl Change<'_> {
         if node.nlink <= 1 {
             return self.remove(node);
         }
+        self.relocated |= self.engine.policy.domain(node.ino).is_some();
         self.touch(Node {
             nlink: node.nlink - 1,
             ctime: self.now,

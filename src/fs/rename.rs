@@ -2,6 +2,7 @@
 
 use super::commit::Change;
 use super::engine::Engine;
+use super::events::Event;
 use crate::access::Right;
 use crate::core::{Caller, FsPath, Ino, Kind, Name, Result, error::fail};
 use crate::meta::{Entry, Node, OpKind};
@@ -50,6 +51,7 @@ impl Engine {
                 to_dir.join(to.name.clone()),
             );
             self.may_move(ch, &node, from.dir, to.dir)?;
+            self.stays(&node, from.dir, to.dir)?;
             let target = match ch.entry(to.dir, to.name)? {
                 Some(t) => Some((t.clone(), ch.node(t.ino)?)),
                 None => None,
@@ -68,9 +70,14 @@ impl Engine {
         })
     }
 
-    /// A directory needs write permission to get another parent, and cannot move into itself.
+    /// What gets another parent gets other grants with it, which takes write permission on both; a directory needs it itself,
+    /// too, and cannot move into itself.
     fn may_move(&self, ch: &Change<'_>, node: &Node, from: Ino, to: Ino) -> Result<()> {
-        if !node.is_dir() || from == to {
+        if from == to {
+            return Ok(());
+        }
+        self.may(ch.caller, &*ch.node(from)?, Right::Write)?;
+        if !node.is_dir() {
             return Ok(());
         }
         self.may(ch.caller, node, Right::Write)?;
@@ -106,6 +113,7 @@ impl Change<'_> {
         let cookie = self.engine.next_id();
         self.add_entry(to.dir, to.name, node.ino, cookie);
         self.moved(node, entry.parent, to.dir)?;
+        self.arrives(node, entry.parent, (to.dir, to.name))?;
         self.record(OpKind::Rename, node.ino, &paths.0, Some(&paths.1), &undo);
         Ok(())
     }
@@ -134,6 +142,7 @@ impl Change<'_> {
     ) -> Result<()> {
         let dir_b = self.node(b.0.parent)?;
         self.engine.may_take(self.caller, &dir_b, b.1)?;
+        self.engine.stays(b.1, b.0.parent, a.0.parent)?;
         if b.1.is_dir() && a.0.parent != b.0.parent {
             self.engine.may(self.caller, b.1, Right::Write)?;
             if self.engine.is_below(a.0.parent, b.1.ino)? {
@@ -146,6 +155,8 @@ impl Change<'_> {
         self.add_entry(a.0.parent, &a.0.name, b.1.ino, a.0.cookie);
         self.moved(a.1, a.0.parent, b.0.parent)?;
         self.moved(b.1, b.0.parent, a.0.parent)?;
+        self.arrives(a.1, a.0.parent, (b.0.parent, &b.0.name))?;
+        self.arrives(b.1, b.0.parent, (a.0.parent, &a.0.name))?;
         self.record(
             OpKind::Exchange,
             a.1.ino,
@@ -156,15 +167,26 @@ impl Change<'_> {
         Ok(())
     }
 
+    /// A kernel carries along how long it keeps a name.
+    fn arrives(&mut self, node: &Node, from: Ino, (parent, name): (Ino, &Name)) -> Result<()> {
+        if from != parent && !self.engine.looks_alike(parent, Some(node.ino))? {
+            let name = name.clone();
+            self.closed.push(Event::Moved { parent, name });
+        }
+        Ok(())
+    }
+
     /// Times, link counts and the parent of a node that went from one directory to another.
     fn moved(&mut self, node: &Node, from: Ino, to: Ino) -> Result<()> {
         let mut new = (*self.node(node.ino)?).clone();
         new.ctime = self.now;
         let mut links = 0;
+        if from != to {
+            self.relocated |= node.is_dir() || self.engine.policy.domain(node.ino).is_some();
+        }
         if node.is_dir() && from != to {
             new.parent = to;
             links = 1;
-            self.relocated = true;
         }
         self.touch(new)?;
         self.touch_dir(from, -links, self.now)?;

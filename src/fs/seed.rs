@@ -4,18 +4,29 @@ use super::engine::Engine;
 use crate::access::namespace::{NAMESPACES, Policy};
 use crate::blob::Content;
 use crate::core::{FsPath, Ino, Name, Op, Result, TenantId, Time};
-use crate::meta::{Edit, FileKind, Namespace, Node, OpKind, Tenant};
+use crate::meta::{Edit, FileKind, Namespace, Node, OpKind, Tenant, log};
 
 impl Engine {
     /// Makes sure that the tenant `default` exists.
     pub(super) fn seed(&self) -> Result<()> {
         self.load_tenants()?;
         self.load_policy()?;
+        self.load_latest()?;
         if self.tenant("default").is_err() {
             self.plant("default")?;
             self.sync()?;
         }
         self.number_users()
+    }
+
+    /// A clock that was set back while nobody looked revives nothing.
+    fn load_latest(&self) -> Result<()> {
+        for tenant in self.tenants() {
+            let head = self.store.head(tenant.id)?.op;
+            let latest = log::latest(&mut *self.store.read()?, tenant.id, head)?;
+            self.latest.pass(latest);
+        }
+        Ok(())
     }
 
     /// Makes a tenant, its root and its namespaces, all or nothing.

@@ -5,7 +5,8 @@
 
 use super::engine::Engine;
 use super::ground::allowed;
-use crate::access::Right;
+use crate::access::decide::weigh;
+use crate::access::{Ground, Right};
 use crate::core::{Caller, Ino, Result, Time};
 use crate::meta::Node;
 use std::collections::HashSet;
@@ -52,37 +53,33 @@ impl Engine {
         Ok(Sight::Whole { said })
     }
 
-    /// Whether a caller who looks at a directory so sees a node in it.
-    pub(super) fn sees(&self, caller: &Caller, sight: &Sight, node: &Node) -> Result<bool> {
-        match sight {
-            Sight::Whole { said: false } => Ok(true),
-            Sight::Whole { said: true } => {
-                if caller.admin || !self.is_spoken_of(node)? {
-                    return Ok(true);
-                }
-                let any = self.standing(caller, node)?.allowed();
-                Ok(!any.is_empty() || self.ways(caller)?.dirs.contains(&node.ino))
-            }
-            Sight::Ways(ways) => {
-                let standing = self.standing(caller, node)?;
-                let granted = standing.graph.without(standing.denied);
-                Ok(!granted.is_empty() || ways.dirs.contains(&node.ino))
-            }
-        }
-    }
-
-    /// Whether something was said about a node or what lies above it.
-    pub(super) fn is_spoken_of(&self, node: &Node) -> Result<bool> {
-        if self.policy.is_empty() {
-            return Ok(false);
-        }
-        if self.policy.domain(node.ino).is_some() {
+    /// Whether a caller who looks at a directory so sees a node in it. `ground` is of what lies in the directory
+    /// ([`Self::ground_in`]), for one node after the other.
+    pub(super) fn sees(
+        &self,
+        caller: &Caller,
+        sight: &Sight,
+        ground: &mut Ground,
+        node: &Node,
+    ) -> Result<bool> {
+        if matches!(sight, Sight::Whole { said: false }) || caller.admin {
             return Ok(true);
         }
-        Ok(match self.parent(node)? {
-            Some(dir) => !self.chain(dir)?.is_empty(),
-            None => false,
-        })
+        ground.own = self.policy.domain(node.ino);
+        let spoken_of = ground.own.is_some() || !ground.above.is_empty();
+        let standing = weigh(caller, node, ground)?;
+        let (seen, ways) = match sight {
+            Sight::Whole { .. } => (!spoken_of || !standing.allowed().is_empty(), None),
+            Sight::Ways(ways) => {
+                let granted = standing.graph.without(standing.denied);
+                (!granted.is_empty(), Some(ways.clone()))
+            }
+        };
+        if seen {
+            return Ok(true);
+        }
+        let ways = ways.map_or_else(|| self.ways(caller), Ok)?;
+        Ok(ways.dirs.contains(&node.ino))
     }
 
     /// Whether all users of a tenant find the same under a directory's names, so that a kernel may keep them for all.
@@ -117,7 +114,7 @@ impl Engine {
 
     /// The directories that lead to something granted to the caller.
     fn ways(&self, caller: &Caller) -> Result<Arc<Ways>> {
-        let now = self.clock.now();
+        let now = self.latest();
         let key = (self.policy.revision(), self.principals_revision());
         let who = self.reached_by(caller)?;
         if let Some(known) = self.policy.known_ways(&who, key, now) {

@@ -5,6 +5,9 @@ use crate::core::{Error, FsPath, Hash, Ino, Kind, Op, Result, TenantId, Time, pa
 use crate::db::{Row, Tx};
 use serde::{Deserialize, Serialize};
 
+/// How many of the newest records say how late it is.
+const NEWEST: u64 = 4096;
+
 /// What kind of change an operation was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum OpKind {
@@ -230,6 +233,15 @@ pub fn after(
         &[tenant.into(), after.into(), limit.into()],
     )?;
     rows.iter().map(from_row).collect()
+}
+
+/// The latest time among the newest records of a log that ends with `head`.
+pub fn latest(tx: &mut dyn Tx, tenant: TenantId, head: Op) -> Result<Time> {
+    let since = Op(head.0.saturating_sub(NEWEST));
+    let sql = "SELECT COALESCE(MAX(time), 0) FROM log WHERE tenant = $1 AND op > $2";
+    let rows = tx.query(sql, &[tenant.into(), since.into()])?;
+    rows.first()
+        .map_or(Ok(Time(0)), |row| Ok(Time(row.int(0)?)))
 }
 
 /// Up to `limit` records before `before`, newest first.

@@ -77,7 +77,7 @@ impl Door {
             && self.is_same_for_all(parent, None)
     }
 
-    /// Whether all who come through this mount find the same under a name.
+    /// Whether all who come through this mount find the same under a name, until it is told of a change.
     fn is_same_for_all(&self, parent: Ino, child: Option<Ino>) -> bool {
         self.callers.is_single() || self.engine.looks_alike(parent, child).unwrap_or(false)
     }

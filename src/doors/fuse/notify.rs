@@ -61,10 +61,10 @@ struct Telling {
 
 impl Telling {
     fn tell_all(&mut self, events: &[Event]) {
-        let closes = events.iter().any(|e| matches!(e, Event::Closed { .. }));
-        let asks_anew = closes && self.ask_anew().is_ok();
+        let closes = |e: &Event| matches!(e, Event::Closed { .. } | Event::Moved { .. });
+        let asks_anew = events.iter().any(closes) && self.ask_anew().is_ok();
         for event in events {
-            if asks_anew && matches!(event, Event::Closed { .. }) {
+            if asks_anew && closes(event) {
                 continue;
             }
             if let Err(e) = self.tell(event) {
@@ -84,7 +84,9 @@ impl Telling {
     fn tell(&self, event: &Event) -> io::Result<()> {
         let number = |ino| self.numbers.number(ino);
         match event {
-            Event::Entry { parent, name } | Event::Closed { parent, name } => {
+            Event::Entry { parent, name }
+            | Event::Closed { parent, name }
+            | Event::Moved { parent, name } => {
                 let name = OsStr::from_bytes(name.as_bytes());
                 self.notices.inval_entry(number(*parent), name)
             }

@@ -42,7 +42,7 @@ impl Engine {
             let holder = home.roster.named(of);
             let holder = holder.ok_or_else(|| no_principal(of.kind, &of.name))?;
             master(caller, owner(holder)?)?;
-            if expires.is_some_and(|end| end <= ch.now) {
+            if expires.is_some_and(|end| end <= self.latest()) {
                 return fail(Kind::Invalid, "the key would have expired already");
             }
             let key = Arc::new(Key {
@@ -91,7 +91,7 @@ impl Engine {
     /// Whom a key proves, now. Says of no key whether it was wrong, is revoked or has expired.
     pub fn holder(&self, text: &str) -> Result<Holder> {
         let hash = Hash::of(text.as_bytes());
-        let now = self.clock.now();
+        let now = self.latest();
         for tenant in self.tenants() {
             let roster = self.roster(tenant.id)?;
             if let Some(key) = roster.key_of_hash(&hash).filter(|k| !k.is_expired(now))

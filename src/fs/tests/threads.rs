@@ -7,10 +7,10 @@ const THREADS: u64 = 6;
 const CALLS: u64 = 1500;
 
 /// A small generator, so that a run is named by its seed (Knuth, MMIX).
-struct Numbers(u64);
+pub(super) struct Numbers(pub(super) u64);
 
 impl Numbers {
-    fn below(&mut self, n: u32) -> u32 {
+    pub(super) fn below(&mut self, n: u32) -> u32 {
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -18,7 +18,7 @@ impl Numbers {
         u32::try_from(self.0 >> 33).unwrap() % n
     }
 
-    fn index(&mut self, n: u32) -> usize {
+    pub(super) fn index(&mut self, n: u32) -> usize {
         self.below(n) as usize
     }
 

@@ -1,0 +1,337 @@
+//! What was taken back is gone at the next system call, whatever the kernel remembers of it.
+//!
+//! `NEXUS_HAMMER=n` makes n accesses instead of a few thousand.
+
+use crate::dice::setting;
+use crate::shell::{Said, python, run, sh};
+use crate::world::{World, needs_root};
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, PipeWriter, Write as _, pipe};
+use std::os::unix::fs::{FileExt as _, chown};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+const ANNA: u32 = 21_001;
+const BERT: u32 = 21_002;
+const ACCESSES: u64 = 20_000;
+/// How many processes of his try.
+const WORKERS: u64 = 4;
+/// How often each says that it still tries.
+const EVERY: u64 = 25;
+
+/// What opens `t/vault` to bert and closes it again.
+#[derive(Clone, Copy, Debug)]
+enum Gate {
+    /// A grant.
+    Grant,
+    /// He comes into the group that the directory's mode speaks of.
+    Group,
+}
+
+impl Gate {
+    /// The gates that the binaries know.
+    fn all(world: &World) -> Vec<Self> {
+        let knows = world.nexus(&["rebac", "grant", "--help"]).ok();
+        let grant = knows.then_some(Self::Grant);
+        grant.into_iter().chain([Self::Group]).collect()
+    }
+
+    #[track_caller]
+    fn set(self, world: &World, open: bool) {
+        let verb = match (self, open) {
+            (Self::Grant, true) => "grant",
+            (Self::Grant, false) => "revoke",
+            (Self::Group, true) => "add",
+            (Self::Group, false) => "remove",
+        };
+        match self {
+            Self::Grant => {
+                let words = ["rebac", verb, "user", "bert", "file", "/workspace/t/vault"];
+                let relation = ["--relation", "can_read"];
+                world.nexus(&[&words[..], &relation[..]].concat()).must();
+            }
+            Self::Group => {
+                world.ctl(&["group", verb, "team", "bert"]);
+            }
+        }
+    }
+}
+
+/// Anna is in the team that may read the vault; bert is not.
+fn village() -> Option<World> {
+    if !needs_root() {
+        return None;
+    }
+    let world = World::many_users();
+    for (name, uid) in [("anna", ANNA), ("bert", BERT)] {
+        world.ctl(&["user", "create", name, "--uid", &uid.to_string()]);
+    }
+    world.ctl(&["group", "create", "team"]);
+    world.ctl(&["group", "add", "team", "anna"]);
+    let id = world.ctl(&["group", "show", "team"])["id"]
+        .as_u64()
+        .unwrap();
+    let gid = u32::try_from((1 << 30) + id).unwrap();
+    let vault = world.path("t/vault");
+    fs::create_dir_all(vault.join("sub")).unwrap();
+    for file in ["f", "sub/g"] {
+        fs::write(vault.join(file), "secret").unwrap();
+    }
+    for at in ["", "sub", "f", "sub/g"] {
+        chown(vault.join(at), None, Some(gid)).unwrap();
+    }
+    sh(&vault, "chmod 750 . sub; chmod 640 f sub/g");
+    Some(world)
+}
+
+fn setpriv(uid: u32, program: &[&str]) -> Command {
+    let mut command = Command::new("setpriv");
+    let id = uid.to_string();
+    command.args(["--reuid", &id, "--regid", &id, "--clear-groups"]);
+    command.args(program).stdin(Stdio::null());
+    command
+}
+
+fn as_user(uid: u32, dir: &Path, text: &str) -> Said {
+    run(setpriv(uid, &["bash", "-ec", text]).current_dir(dir))
+}
+
+/// Tries one access after the other. The first byte of the state says what has to come of it: 1 all, 2 none, 0 whatever.
+const TRIES: &str = r#"
+import mmap, os, sys
+state, vault, n, every, mine, uid = *sys.argv[1:3], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5], int(sys.argv[6])
+state = mmap.mmap(os.open(state, os.O_RDONLY), 8, prot=mmap.PROT_READ)
+# Not through setpriv: others may not run every python3.
+os.setgroups([]), os.setresgid(uid, uid, uid), os.setresuid(uid, uid, uid)
+def say(*words):
+    # One write, so that it stays one line among others'.
+    os.write(1, (" ".join(map(str, words)) + "\n").encode())
+def access(name, how):
+    if not os.access(name, how): raise OSError
+def reads(name):
+    fd = os.open(name, os.O_RDONLY)
+    try:
+        assert os.read(fd, 9) == b"secret"
+    finally:
+        os.close(fd)
+calls = [
+    lambda: reads(vault + "/f"), lambda: os.stat(vault + "/f"), lambda: os.listdir(vault),
+    lambda: access(vault + "/f", os.R_OK), lambda: reads(vault + "/sub/g"), lambda: os.stat(vault + "/sub/g"),
+    lambda: os.listdir(vault + "/sub"), lambda: os.chdir(vault + "/sub"), lambda: os.getxattr(vault + "/f", "user.nexus.hash"),
+]
+allowed = 0
+for i in range(n):
+    before = state[0:8]
+    which = i % len(calls)
+    try:
+        calls[which]()
+        went = True
+    except OSError:
+        went = False
+    allowed += went
+    if state[0:8] == before and before[0] and went != (mine == "always" or before[0] == 1):
+        say("wrong", which, went, before[0])
+    if i % every == 0:
+        say("went", before[1])
+say("allowed", allowed)
+"#;
+
+fn worker(world: &World, uid: u32, state: &Path, says: &PipeWriter, mine: &str) -> Child {
+    let n = setting("NEXUS_HAMMER").unwrap_or(ACCESSES) / WORKERS;
+    let (n, every) = (n.to_string(), EVERY.to_string());
+    let vault = world.path("t/vault");
+    let (state, vault) = (state.to_str().unwrap(), vault.to_str().unwrap());
+    let mut command = Command::new("python3");
+    command.args([
+        "-c",
+        TRIES,
+        state,
+        vault,
+        &n,
+        &every,
+        mine,
+        &uid.to_string(),
+    ]);
+    let command = command.stdin(Stdio::null());
+    command.stdout(says.try_clone().unwrap()).spawn().unwrap()
+}
+
+/// What must come of an access, and the number of the round, for all workers to see at once.
+fn state(file: &File, must: u8, round: u8) {
+    file.write_all_at(&[must, round, 0, 0, 0, 0, 0, 0], 0)
+        .unwrap();
+}
+
+fn hammer(world: &World, gate: Gate) {
+    let path = world.host("state").join("now");
+    let mut file = File::create(&path).unwrap();
+    file.write_all(&[0; 8]).unwrap();
+    let (hears, says) = pipe().unwrap();
+    let workers = (0..WORKERS).map(|_| worker(world, BERT, &path, &says, "once"));
+    let mut workers: Vec<_> = workers.collect();
+    workers.push(worker(world, ANNA, &path, &says, "always"));
+    drop(says);
+    let mut lines = BufReader::new(hears).lines().map(Result::unwrap);
+    let (mut round, mut open, mut allowed, mut wrong) = (0_u8, false, Vec::new(), Vec::new());
+    let mut left = 0;
+    let mut changes = 0;
+    loop {
+        if left == 0 {
+            open = !open;
+            round = round.wrapping_add(1);
+            state(&file, 0, round);
+            gate.set(world, open);
+            state(&file, if open { 1 } else { 2 }, round);
+            (left, changes) = (WORKERS, changes + 1);
+        }
+        let Some(line) = lines.next() else { break };
+        let words: Vec<_> = line.split(' ').collect();
+        match words[0] {
+            "went" if words[1] == round.to_string() => left -= 1,
+            "went" => {}
+            "allowed" => allowed.push(words[1].parse::<u64>().unwrap()),
+            _ => wrong.push(line),
+        }
+    }
+    for mut worker in workers {
+        assert!(worker.wait().unwrap().success());
+    }
+    println!(
+        "{gate:?}: {changes} changes, allowed {allowed:?} of {} each",
+        setting("NEXUS_HAMMER").unwrap_or(ACCESSES) / WORKERS
+    );
+    assert_eq!(wrong, Vec::<String>::new());
+    assert!(allowed.iter().all(|n| *n > 0), "{allowed:?}");
+    if open {
+        gate.set(world, false);
+    }
+}
+
+/// semantics.md §4: "A revoke holds for the next system call on every surface and mount"
+#[test]
+fn no_access_succeeds_after_a_revoke_has_returned() {
+    let Some(world) = village() else { return };
+    for gate in Gate::all(&world) {
+        hammer(&world, gate);
+    }
+    world.is_sound();
+}
+
+#[test]
+fn what_one_user_has_walked_opens_nothing_to_the_next() {
+    let Some(world) = village() else { return };
+    let t = world.path("t");
+    let looks = "stat vault/f; cat vault/f; stat vault/sub/g; ls vault vault/sub; ls -l vault/sub; test -r vault/sub/g";
+    for gate in Gate::all(&world) {
+        for _ in 0..2 {
+            as_user(ANNA, &t, looks).must();
+            for look in looks.split("; ") {
+                as_user(BERT, &t, look).must_fail();
+            }
+        }
+        // Nor does what he was told is not there hide it from her, or from him once he may.
+        as_user(BERT, &t, "stat vault/new").must_fail();
+        sh(
+            &t,
+            "umask 022; echo secret > vault/new; chmod 644 vault/new",
+        );
+        as_user(ANNA, &t, "cat vault/new").must();
+        gate.set(&world, true);
+        as_user(BERT, &t, looks).must();
+        as_user(BERT, &t, "cat vault/new; ls vault | grep -q new").must();
+        gate.set(&world, false);
+        as_user(BERT, &t, "cat vault/new").must_fail();
+        sh(&t, "rm vault/new");
+    }
+}
+
+/// semantics.md §4: "Open file descriptors keep what `open(2)` granted, as POSIX has it."
+#[test]
+fn what_is_open_stays_open_and_nothing_else_does() {
+    let Some(world) = village() else { return };
+    for gate in Gate::all(&world) {
+        gate.set(&world, true);
+        let text = "cd vault; exec 3<f; echo open; read -r; cat <&3; ! cat f; ! stat f; ! ls; ! cat sub/g; ! cd sub; ! truncate -s 0 f";
+        let mut command = setpriv(BERT, &["bash", "-ec", text]);
+        command
+            .current_dir(world.path("t"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut lasting = command.spawn().unwrap();
+        let mut out = BufReader::new(lasting.stdout.take().unwrap());
+        let mut said = String::new();
+        out.read_line(&mut said).unwrap();
+        gate.set(&world, false);
+        lasting.stdin.take().unwrap().write_all(b"go on\n").unwrap();
+        let ended = lasting.wait_with_output().unwrap();
+        out.read_line(&mut said).unwrap();
+        assert!(
+            ended.status.success(),
+            "{said} {}",
+            String::from_utf8_lossy(&ended.stderr)
+        );
+        assert_eq!(said, "open\nsecret");
+    }
+}
+
+/// A kernel that serves one user remembers more, and forgets it all the same.
+#[test]
+fn a_mount_of_one_user_forgets_what_he_may_no_more() {
+    let Some(world) = village() else { return };
+    let mount = world.host("berts");
+    world
+        .nexus(&["mount", mount.to_str().unwrap(), "--user", "bert"])
+        .must();
+    let t = mount.join("workspace/t");
+    let looks = "import os; os.stat('vault/f'); os.listdir('vault'); open('vault/sub/g').read(); os.listdir('vault/sub')";
+    let refused = "import os\nfor call in [lambda: os.stat('vault/f'), lambda: os.listdir('vault'), lambda: open('vault/sub/g'), lambda: os.stat('vault/sub')]:\n  \
+                   try: call()\n  except OSError: continue\n  raise SystemExit('went')";
+    for gate in Gate::all(&world) {
+        for _ in 0..5 {
+            python(&t, refused);
+            gate.set(&world, true);
+            python(&t, looks);
+            gate.set(&world, false);
+        }
+        python(&t, refused);
+    }
+}
+
+/// A path that leads through a directory that was closed leads nowhere, though somebody else has its end open.
+#[test]
+fn truncate_takes_the_way_to_a_file() {
+    let Some(world) = village() else { return };
+    let t = world.path("t");
+    sh(&t, "mkdir -m 755 d; echo secret > d/f; chmod 666 d/f");
+    as_user(BERT, &t, "stat d/f").must();
+    let held = File::open(t.join("d/f")).unwrap();
+    sh(&t, "chmod 700 d");
+    as_user(BERT, &t, "truncate -s 0 d/f").must_fail();
+    assert_eq!(held.metadata().unwrap().len(), 7);
+}
+
+/// What was moved into a directory is as closed as that is, though it was walked where it was before.
+#[test]
+fn what_is_moved_into_a_private_directory_is_private() {
+    let Some(world) = village() else { return };
+    let t = world.path("t");
+    sh(
+        &t,
+        "mkdir -m 755 d; echo secret > d/f; chmod 644 d/f; mkdir -m 700 p",
+    );
+    as_user(BERT, &t, "stat d/f").must();
+    sh(&t, "mv d p/d");
+    for look in [
+        "stat p/d/f",
+        "stat p/d",
+        "cat p/d/f",
+        "ls p/d",
+        "cd p/d",
+        "test -r p/d/f",
+    ] {
+        as_user(BERT, &t, look).must_fail();
+    }
+    sh(&t, "cat p/d/f; mv p/d e");
+    as_user(BERT, &t, "cat e/f").must();
+}
