@@ -17,6 +17,7 @@ mod world;
 
 mod posix;
 mod tools;
+mod agents;
 mod doors;
 mod people;
 mod sharing;

@@ -1,5 +1,6 @@
 //! What POSIX promises to a program, by system calls on a real mount.
 
+mod acl;
 mod data;
 mod locks;
 mod names;

@@ -7,11 +7,11 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::Command;
 
-const ANNA: u32 = 21_001;
-const BERT: u32 = 21_002;
+pub(super) const ANNA: u32 = 21_001;
+pub(super) const BERT: u32 = 21_002;
 
 /// Two users of the tenant on a multi-user mount.
-fn village() -> Option<World> {
+pub(super) fn village() -> Option<World> {
     if !needs_root() {
         return None;
     }
@@ -23,7 +23,7 @@ fn village() -> Option<World> {
 }
 
 /// Runs a script as another user.
-fn as_user(uid: u32, dir: &Path, text: &str) -> Said {
+pub(super) fn as_user(uid: u32, dir: &Path, text: &str) -> Said {
     let mut command = Command::new("setpriv");
     let id = uid.to_string();
     command.args([

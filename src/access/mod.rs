@@ -4,6 +4,7 @@
 
 pub mod rights;
 pub mod acl;
+pub mod posix_acl;
 pub mod domain;
 pub mod relation;
 pub mod namespace;

@@ -1,5 +1,6 @@
 //! Commands: a struct, a reply, `run()`. The table below opens every door to them.
 
+pub mod acls;
 mod caller;
 pub mod context;
 pub mod failure;
@@ -88,6 +89,8 @@ commands! {
     owners::Chgrp,
     principals::NamespaceSet,
     principals::NamespaceList,
+    acls::AclGet,
+    acls::AclSet,
     store::ShowStats,
     store::Df,
     store::Fsck,

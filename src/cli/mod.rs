@@ -20,6 +20,8 @@ mod sentence;
 mod grants;
 mod owners;
 mod rebac;
+mod run;
+mod acl;
 mod status;
 mod doctor;
 mod service;

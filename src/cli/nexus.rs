@@ -1,5 +1,6 @@
 //! `nexus`.
 
+use super::acl::{self, GetFacl, SetFacl};
 use super::admin_words::{self, AdminWord};
 use super::daemon::{self, DaemonArgs};
 use super::files::{self, FileCommand};
@@ -9,6 +10,7 @@ use super::log::{self, LogArgs};
 use super::mount::{self, MountArgs, UmountArgs};
 use super::owners::{self, OwnerCommand};
 use super::place::Place;
+use super::run::{self as as_agent, Inside, RunArgs};
 use super::{doctor, exit, nexusctl, output, service, status};
 use crate::core::Result;
 use crate::facts::VERSION;
@@ -39,6 +41,10 @@ enum Command {
     Status,
     /// Check what a mount needs, and say how to cure what is wrong
     Doctor,
+    /// Run a command, and all that it starts, as an agent or in a session
+    Run(RunArgs),
+    #[command(hide = true)]
+    Inside(Inside),
     /// Show who changed what
     Log(LogArgs),
     #[command(flatten)]
@@ -48,6 +54,10 @@ enum Command {
     /// Share files and directories: relationships between users, agents, groups and paths
     #[command(subcommand)]
     Rebac(GrantCommand),
+    /// Set an entry of a file's access control list
+    Setfacl(SetFacl),
+    /// Show a file's access control list
+    Getfacl(GetFacl),
     /// Users, groups and API keys, in the words of the tutorials; `nexusctl` does more
     #[command(subcommand)]
     Admin(AdminWord),
@@ -82,10 +92,14 @@ fn run(Nexus { place, command }: Nexus) -> Result<()> {
         Command::Mounts => mount::mounts(&place),
         Command::Status => status::run(&place),
         Command::Doctor => doctor::run(&place),
+        Command::Run(args) => as_agent::run(&place, args),
+        Command::Inside(args) => as_agent::enter(&args),
         Command::Log(args) => log::run(&place, &args),
         Command::File(command) => files::run(&place, command),
         Command::Owner(command) => owners::run(&place, command),
         Command::Rebac(command) => grants::run(&place, command),
+        Command::Setfacl(args) => acl::set(&place, args),
+        Command::Getfacl(args) => acl::get(&place, args),
         Command::Admin(word) => admin_words::run(&place, word),
         Command::Version => output::line(format!("nexus {VERSION}")),
         Command::Service { dir } => service::unit(&place, &dir),

@@ -276,7 +276,7 @@ impl Change<'_> {
 }
 
 /// Whether somebody could look names up in a directory before a change and may not after it.
-fn closes(old: &Node, new: &Node) -> bool {
+pub(super) fn closes(old: &Node, new: &Node) -> bool {
     const SEARCH: u32 = 0o111;
     let taken = old.mode & SEARCH & !new.mode != 0;
     let moved = (old.uid, old.gid) != (new.uid, new.gid) && new.mode & SEARCH != SEARCH;

@@ -197,6 +197,11 @@ impl Change<'_> {
         self.edits.pins.push(sealed.pinned());
     }
 
+    /// Notes that a directory lists other names now, for somebody at least.
+    pub(super) fn relisted(&mut self, dir: Ino) {
+        self.closed.push(Event::Relisted(dir));
+    }
+
     /// Notes that what lies below a directory is not for all any more for whom it was.
     pub(super) fn closed(&mut self, place: &Place) {
         self.closed.push(Event::Closed {

@@ -55,6 +55,10 @@ impl Engine {
             mode,
             rdev: 0,
         };
+        if self.handed_on(parent, mode, false).is_some() {
+            drop(turn);
+            return self.create_at_once(caller, parent, name, &wanted, flags);
+        }
         let node = Arc::new(self.new_node(caller, (&dir, &path), &wanted, self.clock.now())?);
         let place = Arc::new(Place {
             parent,
@@ -79,6 +83,20 @@ impl Engine {
                 super::Event::Data(parent),
             ],
         );
+        Ok((node, handle))
+    }
+
+    /// A file that gets a list from its directory is in the tables from the start.
+    fn create_at_once(
+        &self,
+        caller: &Caller,
+        parent: Ino,
+        name: &Name,
+        wanted: &Wanted,
+        flags: OpenFlags,
+    ) -> Result<(Arc<Node>, HandleId)> {
+        let node = self.add(caller, parent, name, OpKind::Create, wanted, None)?;
+        let handle = self.open_created(node.ino, flags)?;
         Ok((node, handle))
     }
 
@@ -169,9 +187,16 @@ impl Engine {
                 node.size = sealed.content.size();
                 node.content = sealed.content.clone();
             }
+            let handed = match node.kind {
+                FileKind::Symlink => None,
+                _ => self.handed_on(parent, wanted.mode, node.is_dir()),
+            };
             let ino = node.ino;
             let links = i32::from(node.is_dir());
             ch.insert(node);
+            if let Some((_, acls)) = handed.filter(|(_, acls)| !acls.is_empty()) {
+                ch.give_acls(ino, &acls)?;
+            }
             ch.add_entry(parent, name, ino, ino.0);
             ch.touch_dir(parent, links, ch.now)?;
             ch.record(op, ino, &path.join(name.clone()), None, &json!({}));
@@ -231,7 +256,7 @@ impl Engine {
         wanted: &Wanted,
         now: Time,
     ) -> Result<Node> {
-        let (mask, group) = self.policy(dir.tenant, path)?;
+        let (mask, group) = self.new_entries(dir.tenant, path)?;
         let is_dir = wanted.kind == FileKind::Directory;
         let is_link = wanted.kind == FileKind::Symlink;
         let inherits = dir.mode & 0o2000 != 0;
@@ -240,8 +265,12 @@ impl Engine {
         } else {
             group.unwrap_or(caller.gid)
         };
-        let mut mode = (wanted.mode & 0o7000)
-            | (wanted.mode & 0o777 & if is_link { 0o777 } else { mask & !caller.umask });
+        let bits = match self.handed_on(dir.ino, wanted.mode, is_dir) {
+            _ if is_link => wanted.mode,
+            Some((handed, _)) => handed & mask,
+            None => wanted.mode & mask & !caller.umask,
+        };
+        let mut mode = (wanted.mode & 0o7000) | (bits & 0o777);
         if is_dir && inherits {
             mode |= 0o2000;
         } else if !is_dir && mode & 0o2010 == 0o2010 && !caller.is_root() && !caller.in_group(gid) {
@@ -270,7 +299,7 @@ impl Engine {
     }
 
     /// Mask and group of new entries in the namespace that a directory's path leads into.
-    fn policy(&self, tenant: TenantId, path: &FsPath) -> Result<(u32, Option<u32>)> {
+    fn new_entries(&self, tenant: TenantId, path: &FsPath) -> Result<(u32, Option<u32>)> {
         let home = self.home(tenant)?;
         let set = path.names().first().and_then(|first| {
             home.namespaces

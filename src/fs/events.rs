@@ -17,13 +17,23 @@ const CONFIRM_MAX_MOUNT: Duration = Duration::from_millis(100);
 pub enum Event {
     /// A name stands for something else, or for nothing.
     Entry { parent: Ino, name: Name },
-    /// Who could walk below this directory may not any more. The kernel of who changed that keeps names below it, too.
+    /// Who may see a name, or walk below it, is another matter now: every kernel asks for names again, that of who changed it,
+    /// too.
     Closed { parent: Ino, name: Name },
+    /// A directory lists other names for some: every kernel forgets the list, that of who changed it, too.
+    Relisted(Ino),
     /// Attributes of a node.
     Attr(Ino),
     /// Attributes of a node and the bytes of a file, or the list of a directory's names. What changes a list is told after
     /// the names themselves: a kernel forgets a name only when no listing of the directory is under way.
     Data(Ino),
+}
+
+impl Event {
+    /// Whether the kernel through which the change came does not know of it by itself.
+    fn is_for_all(&self) -> bool {
+        matches!(self, Self::Closed { .. } | Self::Relisted(_))
+    }
 }
 
 /// A batch of events for one subscriber. Dropping it confirms it.
@@ -66,8 +76,9 @@ impl Events {
         }
         let mut waits = Vec::new();
         self.subscribers.lock().retain(|s| {
-            let knows = |e: &&Event| Some(s.mount) == origin && !matches!(e, Event::Closed { .. });
-            let news: Vec<_> = events.iter().filter(|e| !knows(e)).cloned().collect();
+            let own = Some(s.mount) == origin;
+            let is_news = |e: &&Event| !own || e.is_for_all();
+            let news: Vec<_> = events.iter().filter(is_news).cloned().collect();
             if s.tenant != tenant || news.is_empty() {
                 return true;
             }

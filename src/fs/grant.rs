@@ -6,11 +6,14 @@ use super::ground::allowed;
 use super::policy;
 use super::view;
 use crate::access::domain::{self, Domain};
+use crate::access::namespace::NAMESPACES;
 use crate::access::{Right, Rights, relation};
-use crate::core::{Caller, Error, Ino, Kind, PrincipalId, Result, Time, error::fail};
+use crate::core::{Caller, Error, Ino, Kind, Name, PrincipalId, Result, Time, error::fail};
+use crate::meta::cache::Place;
 use crate::meta::tuple::{EVERYBODY, FILE, Tuple};
-use crate::meta::{Edit, Node, OpKind, Roster, Subject, SubjectKind, Xattr, xattr};
+use crate::meta::{Edit, Node, OpKind, Roster, Subject, SubjectKind, Tenant, Xattr, xattr};
 use serde_json::json;
+use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -248,6 +251,29 @@ impl Change<'_> {
         while let Some(place) = self.engine.place(at)? {
             self.closed(&place);
             at = place.parent;
+            // The names that it lists for this or that user are others now.
+            self.relisted(at);
+        }
+        Ok(())
+    }
+
+    /// The same for the whole tenant: who belongs to whom has changed.
+    pub(super) fn forget_all(&mut self, tenant: &Tenant) -> Result<()> {
+        for policy in &NAMESPACES {
+            self.closed(&Place {
+                parent: tenant.root,
+                name: Name::new(policy.name.as_bytes())?,
+            });
+        }
+        let mut seen = HashSet::new();
+        for (ino, _) in self.engine.policy.domains() {
+            let mut at = ino;
+            while let Some(place) = self.engine.place(at)?
+                && seen.insert(place.parent)
+            {
+                at = place.parent;
+                self.relisted(at);
+            }
         }
         Ok(())
     }

@@ -20,6 +20,7 @@ mod visible;
 mod grant;
 mod holders;
 mod explain;
+mod acl;
 mod lookup;
 mod attr;
 mod create;
@@ -38,6 +39,7 @@ pub mod verify;
 #[cfg(test)]
 mod tests;
 
+pub use acl::AclOf;
 pub use attr::{SetAttr, SetTime, StatFs};
 pub use dir::DirEntry;
 pub use engine::Engine;

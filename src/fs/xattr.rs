@@ -1,8 +1,9 @@
 //! Extended attributes (xattr(7)), stored ones and those that Nexus computes.
 
+use super::acl::AclOf;
 use super::engine::Engine;
 use super::view;
-use crate::access::Right;
+use crate::access::{Right, posix_acl};
 use crate::core::{Caller, Error, Ino, Kind, Result, error::fail};
 use crate::meta::{FileKind, Node, OpKind, Xattr};
 use serde_json::json;
@@ -36,6 +37,9 @@ impl Engine {
         if let Some(fact) = name.strip_prefix(FACTS) {
             return self.fact(caller, &node, fact)?.ok_or_else(absent);
         }
+        if let Some(of) = AclOf::named(name) {
+            return self.posix_acl(caller, ino, of);
+        }
         self.may_see(caller, &node, name)?;
         if view::is_view(ino) {
             return Err(absent());
@@ -54,7 +58,12 @@ impl Engine {
         let all = self.xattrs(ino)?;
         let shown = |n: &Vec<u8>| !n.starts_with(b"trusted.") || caller.is_root();
         let listed = all.iter().filter(|x| !x.is_own());
-        Ok(listed.map(|x| x.name.clone()).filter(shown).collect())
+        let lists = [posix_acl::ACCESS, posix_acl::DEFAULT].map(<[u8]>::to_vec);
+        let has = |name: &Vec<u8>| {
+            AclOf::named(name).is_some_and(|of| self.posix_acl(caller, ino, of).is_ok())
+        };
+        let names = listed.map(|x| x.name.clone()).filter(shown);
+        Ok(names.chain(lists.into_iter().filter(has)).collect())
     }
 
     pub fn setxattr(
@@ -73,6 +82,9 @@ impl Engine {
                     value.len()
                 ),
             );
+        }
+        if let Some(of) = AclOf::named(name) {
+            return self.set_posix_acl(caller, ino, of, value);
         }
         self.may_change(caller, ino, name)?;
         self.change(caller, |ch| {
@@ -116,6 +128,9 @@ impl Engine {
     }
 
     pub fn removexattr(&self, caller: &Caller, ino: Ino, name: &[u8]) -> Result<()> {
+        if let Some(of) = AclOf::named(name) {
+            return self.remove_posix_acl(caller, ino, of);
+        }
         self.may_change(caller, ino, name)?;
         self.change(caller, |ch| {
             ch.birth(ino, None)?;

@@ -26,7 +26,7 @@ impl Door {
 
     /// Whether the kernel may keep the names that a directory lists: where all see the same ones, and it is told of changes.
     fn keeps_list(&self, ino: Ino) -> FopenFlags {
-        if self.callers.is_single() && !self.engine.is_computed(ino) {
+        if self.callers.is_single() && self.engine.lists_for_all(ino).unwrap_or(false) {
             FopenFlags::FOPEN_CACHE_DIR | FopenFlags::FOPEN_KEEP_CACHE
         } else {
             FopenFlags::empty()

@@ -61,12 +61,12 @@ impl Door {
         if for_some && parent == self.numbers.root() && !self.callers.is_single() {
             return Duration::ZERO;
         }
-        if self.engine.is_computed(parent) || !self.is_same_for_all(parent, Some(node.ino)) {
+        let stays = || self.engine.lasts(parent, node.ino).unwrap_or(false);
+        let computed = self.engine.is_computed(parent);
+        if computed || !self.is_same_for_all(parent, Some(node.ino)) || !stays() {
             return Duration::ZERO;
         }
-        // What is seen by a grant is not seen any more when that ends, of which nobody is told.
-        let end = self.engine.next_end().unwrap_or(EXACT);
-        self.ttl(node.ino).min(end)
+        self.ttl(node.ino)
     }
 
     /// Whether the kernel may remember that a name does not exist.

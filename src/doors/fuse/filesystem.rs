@@ -2,6 +2,7 @@
 
 use super::answer::Sender;
 use super::door::{Door, GENERATION};
+use super::names::Mode;
 use super::session::configure;
 use super::{numbers, reply};
 use crate::core::HandleId;
@@ -91,10 +92,11 @@ impl Filesystem for ByFuser {
         parent: INodeNo,
         child: &OsStr,
         mode: u32,
-        _: u32,
+        umask: u32,
         rdev: u32,
         reply: ReplyEntry,
     ) {
+        let mode = Mode { mode, umask };
         let new = self.door.mknod(sender(req), parent, child, mode, rdev);
         reply::entry(new, reply);
     }
@@ -105,9 +107,10 @@ impl Filesystem for ByFuser {
         parent: INodeNo,
         child: &OsStr,
         mode: u32,
-        _: u32,
+        umask: u32,
         reply: ReplyEntry,
     ) {
+        let mode = Mode { mode, umask };
         reply::entry(self.door.mkdir(sender(req), parent, child, mode), reply);
     }
 
@@ -166,10 +169,11 @@ impl Filesystem for ByFuser {
         parent: INodeNo,
         child: &OsStr,
         mode: u32,
-        _: u32,
+        umask: u32,
         bits: i32,
         reply: ReplyCreate,
     ) {
+        let mode = Mode { mode, umask };
         let new = self.door.create(sender(req), parent, child, mode, bits);
         reply::created(new, reply);
     }

@@ -5,6 +5,7 @@
 
 mod errno;
 mod numbers;
+mod acl;
 mod answer;
 mod single;
 mod caller;

@@ -3,7 +3,7 @@
 use super::caller::{Callers, Identity};
 use super::door::Door;
 use super::filesystem::ByFuser;
-use super::notify;
+use super::notify::{self, Kernel};
 use super::numbers::Numbers;
 use super::options::MountOptions;
 use super::readahead;
@@ -18,7 +18,7 @@ use nix::unistd::geteuid;
 use parking_lot::{Condvar, Mutex};
 use std::fs::OpenOptions;
 use std::io;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -78,10 +78,13 @@ pub fn mount(engine: Arc<Engine>, id: MountId, mut options: MountOptions) -> Res
     let (end, numbers) = (door.end.clone(), door.numbers.clone());
     // Subscribed before the kernel can ask: nothing it learns goes stale unnoticed.
     let notices = door.engine.events().subscribe(options.tenant, id);
-    let session = connect(&door, rings, &options, &config)?;
+    let (session, device) = connect(&door, rings, &options, &config)?;
     let alive = end.clone();
     let mounted = Mounted { id, options, end };
-    let kernel = session.notifier();
+    let kernel = Kernel {
+        notices: session.notifier(),
+        device,
+    };
     // Dropped, fuser 0.18 unmounts by path even when its own mount is gone and another stands there: its is_mounted takes
     // POLLERR for "mounted". We unmount ourselves; what stays behind is one descriptor of a dead connection.
     std::mem::forget(session);
@@ -100,7 +103,7 @@ fn connect(
     rings: Option<Rings>,
     options: &MountOptions,
     config: &Config,
-) -> Result<BackgroundSession> {
+) -> Result<(BackgroundSession, OwnedFd)> {
     let failed = |e| not_mounted(options, e);
     let by_fuser = ByFuser {
         door: door.clone(),
@@ -110,7 +113,8 @@ fn connect(
     if let Some(rings) = rings {
         transport::take_over(rings, session.as_fd(), door, options.transport()?)?;
     }
-    session.spawn().map_err(failed)
+    let device = session.as_fd().try_clone_to_owned().map_err(failed)?;
+    Ok((session.spawn().map_err(failed)?, device))
 }
 
 impl Mounted {

@@ -4,12 +4,27 @@ use super::answer::{Answer, Entry, Opened, Sender, answer};
 use super::door::{Door, missing, name};
 use super::errno::report;
 use super::open;
-use crate::core::{Kind, Result};
+use crate::core::{Caller, Kind, Result};
 use crate::meta::Node;
 use fuser::{FopenFlags, INodeNo, RenameFlags};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Arc;
+
+/// The mode that a new node is asked for, and the bits of it that the process does not want (umask(2)), unless the
+/// directory hands a list on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mode {
+    pub mode: u32,
+    pub umask: u32,
+}
+
+impl Mode {
+    fn of(self, caller: Caller) -> (Caller, u32) {
+        let umask = self.umask & 0o777;
+        (Caller { umask, ..caller }, self.mode & 0o7777)
+    }
+}
 
 impl Door {
     /// A name that does not exist is an answer too, which spares the next question.
@@ -38,11 +53,12 @@ impl Door {
         who: Sender,
         parent: INodeNo,
         child: &OsStr,
-        mode: u32,
+        mode: Mode,
         rdev: u32,
     ) -> Answer<Entry> {
         let new = self.place(who, parent, child).and_then(|(c, dir, n)| {
-            let (kind, mode) = (open::node_kind(mode)?, mode & 0o7777);
+            let kind = open::node_kind(mode.mode)?;
+            let (c, mode) = mode.of(c);
             self.engine.mknod(&c, dir, &n, kind, mode, rdev)
         });
         self.made("mknod", (parent, child), new)
@@ -53,10 +69,13 @@ impl Door {
         who: Sender,
         parent: INodeNo,
         child: &OsStr,
-        mode: u32,
+        mode: Mode,
     ) -> Answer<Entry> {
         let place = self.place(who, parent, child);
-        let new = place.and_then(|(c, dir, n)| self.engine.mkdir(&c, dir, &n, mode & 0o7777));
+        let new = place.and_then(|(c, dir, n)| {
+            let (c, mode) = mode.of(c);
+            self.engine.mkdir(&c, dir, &n, mode)
+        });
         self.made("mkdir", (parent, child), new)
     }
 
@@ -90,12 +109,14 @@ impl Door {
         who: Sender,
         parent: INodeNo,
         child: &OsStr,
-        mode: u32,
+        mode: Mode,
         bits: i32,
     ) -> Answer<(Entry, Opened)> {
-        let (flags, mode) = (open::flags(bits), mode & 0o7777);
         let place = self.place(who, parent, child);
-        let new = place.and_then(|(c, dir, n)| self.engine.create(&c, dir, &n, mode, flags));
+        let new = place.and_then(|(c, dir, n)| {
+            let (c, mode) = mode.of(c);
+            self.engine.create(&c, dir, &n, mode, open::flags(bits))
+        });
         let (node, handle) = answer("create", new)?;
         // Even a handle that only reads is flushed: the new file enters the tables at its close(2).
         let flags = FopenFlags::FOPEN_KEEP_CACHE;

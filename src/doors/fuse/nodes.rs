@@ -58,8 +58,10 @@ impl Door {
         flags: i32,
     ) -> Answer<()> {
         let ((caller, ino), key) = (self.node(who, ino), key.as_bytes());
-        let mode = open::set_mode(flags);
-        let set = mode.and_then(|m| self.engine.setxattr(&caller, ino, key, value, m));
+        let set = open::set_mode(flags).and_then(|mode| {
+            let value = self.numbers.value(key, value.to_vec())?;
+            self.engine.setxattr(&caller, ino, key, &value, mode)
+        });
         answer("setxattr", set)
     }
 
@@ -72,6 +74,7 @@ impl Door {
     ) -> Answer<Sized> {
         let (caller, ino) = self.node(who, ino);
         let value = self.engine.getxattr(&caller, ino, key.as_bytes());
+        let value = value.and_then(|v| self.numbers.value(key.as_bytes(), v));
         sized("getxattr", value, room)
     }
 

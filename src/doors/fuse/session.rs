@@ -21,7 +21,8 @@ pub(super) fn configure(config: &mut KernelConfig, rings: bool) -> io::Result<()
         | InitFlags::FUSE_DO_READDIRPLUS
         | InitFlags::FUSE_READDIRPLUS_AUTO
         | InitFlags::FUSE_CACHE_SYMLINKS
-        | InitFlags::FUSE_HANDLE_KILLPRIV_V2;
+        | InitFlags::FUSE_HANDLE_KILLPRIV_V2
+        | InitFlags::FUSE_DONT_MASK;
     if rings {
         wanted |= InitFlags::FUSE_OVER_IO_URING;
     }

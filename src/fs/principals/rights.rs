@@ -1,12 +1,10 @@
 //! Who may change whom.
 
-use crate::access::namespace::NAMESPACES;
-use crate::core::{Caller, FsPath, Kind, Name, PrincipalId, Result, error::fail};
+use crate::core::{Caller, FsPath, Kind, PrincipalId, Result, error::fail};
 use crate::fs::Engine;
 use crate::fs::commit::Change;
 use crate::fs::home::Home;
 use crate::meta::OpKind;
-use crate::meta::cache::Place;
 use std::sync::Arc;
 
 /// Whether the caller decides about what belongs to a user: an administrator does, and the user himself. An agent does
@@ -44,17 +42,5 @@ impl Change<'_> {
     /// Ends an operation on principals with its record.
     pub(super) fn record_of(&mut self, home: &Home, kind: OpKind, undo: &serde_json::Value) {
         self.record(kind, home.tenant.root, &FsPath::default(), None, undo);
-    }
-
-    /// Every kernel forgets all names of a tenant. It keeps them for callers whose rights are others now, by groups in modes,
-    /// lists and grants alike.
-    pub(super) fn forget_all(&mut self, home: &Home) -> Result<()> {
-        for namespace in &NAMESPACES {
-            self.closed(&Place {
-                parent: home.tenant.root,
-                name: Name::new(namespace.name.as_bytes())?,
-            });
-        }
-        Ok(())
     }
 }

@@ -5,6 +5,7 @@ use super::fields::Request;
 use crate::core::Time;
 use crate::doors::fuse::answer::{Answer, Sized};
 use crate::doors::fuse::door::Door;
+use crate::doors::fuse::names::Mode;
 use crate::fs::{SetAttr, SetTime};
 use bytes::Bytes;
 use fuser::{AccessFlags, Errno, RenameFlags, WriteFlags};
@@ -165,13 +166,17 @@ fn made(door: &Door, req: Request<'_>) -> Answer<Bytes> {
         op::LOOKUP => door.lookup(who, dir, body.name()?),
         op::SYMLINK => door.symlink(who, dir, body.name()?, body.name()?),
         op::MKNOD => {
-            let (mode, rdev) = (head.u32()?, head.u32()?);
-            door.mknod(who, dir, body.name()?, mode, rdev)
+            let (mode, rdev, umask) = (head.u32()?, head.u32()?, head.u32()?);
+            door.mknod(who, dir, body.name()?, Mode { mode, umask }, rdev)
         }
-        op::MKDIR => door.mkdir(who, dir, body.name()?, head.u32()?),
+        op::MKDIR => {
+            let (mode, umask) = (head.u32()?, head.u32()?);
+            door.mkdir(who, dir, body.name()?, Mode { mode, umask })
+        }
         op::LINK => door.link(who, head.node()?, dir, body.name()?),
         _ => {
-            let (flags, mode) = (head.i32()?, head.u32()?);
+            let (flags, mode, umask) = (head.i32()?, head.u32()?, head.u32()?);
+            let mode = Mode { mode, umask };
             let (entry, opened) = door.create(who, dir, body.name()?, mode, flags)?;
             let encoded = Encoded::new().entry(&entry).opened(opened);
             return Ok(encoded.into_bytes().into());

@@ -1,0 +1,260 @@
+//! Access control lists of nodes: read, set, handed on to what is made in a directory (acl(5)).
+
+use super::attr::closes;
+use super::commit::Change;
+use super::engine::Engine;
+use super::view;
+use crate::access::acl::{Acl, AclEntry, AclWho, Acls};
+use crate::access::posix_acl;
+use crate::core::{Caller, Error, Ino, Kind, Result, error::fail};
+use crate::meta::{FileKind, Node, OpKind, Xattr, xattr};
+use serde_json::json;
+use std::sync::Arc;
+
+/// Which of a node's lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AclOf {
+    /// Who may use the node.
+    Itself,
+    /// What a directory hands on; its denies hold for everything below.
+    Below,
+}
+
+impl AclOf {
+    /// The list that an attribute of the kernel's is about.
+    pub(super) fn named(name: &[u8]) -> Option<Self> {
+        match name {
+            posix_acl::ACCESS => Some(Self::Itself),
+            posix_acl::DEFAULT => Some(Self::Below),
+            _ => None,
+        }
+    }
+}
+
+impl Engine {
+    /// A node with its lists, the access list's owner, mask and others as its mode has them.
+    pub fn acls(&self, caller: &Caller, ino: Ino) -> Result<(Arc<Node>, Acls)> {
+        let node = self.getattr(caller, ino)?;
+        let mut acls = self.policy.domain(ino).map(|d| d.acls.clone());
+        if let Some(list) = acls.as_mut().and_then(|a| a.access.as_mut()) {
+            reflect(list, node.mode);
+        }
+        Ok((node, acls.unwrap_or_default()))
+    }
+
+    /// Puts an entry into a list, in the place of the one about the same subject. The mask grows so that an entry that allows
+    /// holds. Takes ownership.
+    pub fn set_acl_entry(
+        &self,
+        caller: &Caller,
+        ino: Ino,
+        of: AclOf,
+        entry: AclEntry,
+    ) -> Result<()> {
+        self.edit_acl(caller, ino, of, |list, _| {
+            list.set(entry)?;
+            if !entry.deny {
+                list.mask = list.full_mask();
+            }
+            Ok(())
+        })
+    }
+
+    /// Takes an entry out of a list; fails with `NotFound` when it is not there. Takes ownership.
+    pub fn remove_acl_entry(
+        &self,
+        caller: &Caller,
+        ino: Ino,
+        of: AclOf,
+        (who, deny): (AclWho, bool),
+    ) -> Result<()> {
+        self.edit_acl(caller, ino, of, |list, _| {
+            if list.remove(who, deny) {
+                return Ok(());
+            }
+            fail(Kind::NotFound, "the list has no such entry")
+        })
+    }
+
+    /// Reads a list in the kernel's form.
+    pub(super) fn posix_acl(&self, caller: &Caller, ino: Ino, of: AclOf) -> Result<Vec<u8>> {
+        let (_, acls) = self.acls(caller, ino)?;
+        let bytes = match of {
+            AclOf::Itself => acls.access.as_ref().and_then(posix_acl::encode),
+            AclOf::Below => acls
+                .default
+                .as_ref()
+                .filter(|l| has_words(l))
+                .map(posix_acl::encode_all),
+        };
+        bytes.ok_or_else(|| Error::new(Kind::NoAttribute, "no such attribute"))
+    }
+
+    /// Sets a list in the kernel's form, and the mode's bits that it tells of; denies stay. Takes ownership.
+    pub(super) fn set_posix_acl(
+        &self,
+        caller: &Caller,
+        ino: Ino,
+        of: AclOf,
+        bytes: &[u8],
+    ) -> Result<()> {
+        let new = posix_acl::decode(bytes)?;
+        self.edit_acl(caller, ino, of, |list, _| {
+            let denies = list.entries.iter().filter(|e| e.deny).copied();
+            let entries = new.entries.iter().copied().chain(denies).collect();
+            *list = Acl {
+                entries,
+                ..new.clone()
+            };
+            Ok(())
+        })
+    }
+
+    /// Takes a list away but for its denies; the mode stays. Takes ownership.
+    pub(super) fn remove_posix_acl(&self, caller: &Caller, ino: Ino, of: AclOf) -> Result<()> {
+        self.edit_acl(caller, ino, of, |list, _| {
+            list.entries.retain(|e| e.deny);
+            if of == AclOf::Below {
+                (list.owner, list.group, list.mask, list.other) = (0, 0, 0, 0);
+            }
+            Ok(())
+        })
+    }
+
+    fn edit_acl(
+        &self,
+        caller: &Caller,
+        ino: Ino,
+        of: AclOf,
+        f: impl FnOnce(&mut Acl, &Node) -> Result<()>,
+    ) -> Result<()> {
+        if view::is_view(ino) {
+            return fail(Kind::ReadOnly, "this is computed and cannot be changed");
+        }
+        self.change(caller, |ch| {
+            ch.birth(ino, None)?;
+            let node = self.may_rule(caller, ino)?;
+            if node.kind == FileKind::Symlink {
+                return fail(Kind::Unsupported, "a symbolic link has no list");
+            }
+            if of == AclOf::Below && !node.is_dir() {
+                return fail(Kind::Denied, "only a directory hands a list on");
+            }
+            let (_, mut acls) = self.acls(caller, ino)?;
+            let place = match of {
+                AclOf::Itself => &mut acls.access,
+                AclOf::Below => &mut acls.default,
+            };
+            let mut list = place.take().unwrap_or_else(|| of_mode(node.mode));
+            f(&mut list, &node)?;
+            let mode = (of == AclOf::Itself).then(|| mode_of(&list, node.mode));
+            *place =
+                Some(list).filter(|l| !l.entries.is_empty() || of == AclOf::Below && has_words(l));
+            ch.put_acls(&node, &acls, mode)
+        })
+    }
+
+    /// What a new node gets from the list that its directory hands on: its mode, without regard to the umask, and its lists.
+    pub(super) fn handed_on(&self, dir: Ino, mode: u32, is_dir: bool) -> Option<(u32, Acls)> {
+        let domain = self.policy.domain(dir)?;
+        let given = domain.acls.default.as_ref().filter(|l| has_words(l))?;
+        let allowing = given.entries.iter().filter(|e| !e.deny).copied().collect();
+        let default = Acl {
+            entries: allowing,
+            ..given.clone()
+        };
+        let group = if default.entries.is_empty() {
+            default.group
+        } else {
+            default.mask
+        };
+        let most = default.owner << 6 | group << 3 | default.other;
+        let access = default.extends().then(|| default.clone());
+        let default = is_dir.then_some(default);
+        Some((mode & !0o777 | mode & most, Acls { access, default }))
+    }
+}
+
+impl Change<'_> {
+    fn put_acls(&mut self, node: &Node, acls: &Acls, mode: Option<u32>) -> Result<()> {
+        let ino = node.ino;
+        let all = self.engine.xattrs(ino)?;
+        let old = all.iter().find(|x| x.name == xattr::ACLS);
+        let was = old.map(|x| Acls::decode(&x.value)).transpose()?;
+        let undo = json!({ "acls": was, "mode": format!("{:o}", node.mode) });
+        let same = was.unwrap_or_default() == *acls;
+        let mode = mode.unwrap_or(node.mode);
+        // Tools that copy a file set the list that its mode is anyway.
+        if same && mode == node.mode {
+            return Ok(());
+        }
+        if !same {
+            if let Some(old) = old {
+                self.end_xattr(old);
+            }
+            if !acls.is_empty() {
+                self.give_acls(ino, acls)?;
+            }
+        }
+        let was = self.node(ino)?;
+        let new = Node {
+            mode,
+            ctime: self.now,
+            ..(*was).clone()
+        };
+        if !same || closes(&was, &new) {
+            self.forget_below(node)?;
+        }
+        self.update(new)?;
+        let path = self.engine.path_of(ino)?;
+        self.record(OpKind::SetAcl, ino, &path, None, &undo);
+        Ok(())
+    }
+
+    /// Writes the lists of a node that has none.
+    pub(super) fn give_acls(&mut self, ino: Ino, acls: &Acls) -> Result<()> {
+        let new = Xattr {
+            ino,
+            name: xattr::ACLS.to_vec(),
+            value: acls.encode()?,
+            began: self.op(),
+        };
+        self.add_xattr(new);
+        Ok(())
+    }
+}
+
+/// The list that says what a mode says.
+fn of_mode(mode: u32) -> Acl {
+    let group = mode >> 3 & 7;
+    Acl {
+        owner: mode >> 6 & 7,
+        group,
+        mask: group,
+        other: mode & 7,
+        entries: Vec::new(),
+    }
+}
+
+/// The group bits of a mode are the mask of a list with names, else the owning group's.
+fn mode_of(list: &Acl, mode: u32) -> u32 {
+    let group = if list.extends() {
+        list.mask
+    } else {
+        list.group
+    };
+    mode & !0o777 | (list.owner & 7) << 6 | (group & 7) << 3 | list.other & 7
+}
+
+fn reflect(list: &mut Acl, mode: u32) {
+    let now = of_mode(mode);
+    (list.owner, list.mask, list.other) = (now.owner, now.mask, now.other);
+    if !list.extends() {
+        list.group = now.group;
+    }
+}
+
+/// Whether a list that is handed on says anything but denies.
+fn has_words(list: &Acl) -> bool {
+    list.extends() || list.owner | list.group | list.other != 0
+}
