@@ -49,15 +49,15 @@ enum Command {
     Log(LogArgs),
     #[command(flatten)]
     File(FileCommand),
+    /// Set an entry of a file's access control list
+    Setfacl(SetFacl),
+    /// Show a file's access control list
+    Getfacl(GetFacl),
     #[command(flatten)]
     Owner(OwnerCommand),
     /// Share files and directories: relationships between users, agents, groups and paths
     #[command(subcommand)]
     Rebac(GrantCommand),
-    /// Set an entry of a file's access control list
-    Setfacl(SetFacl),
-    /// Show a file's access control list
-    Getfacl(GetFacl),
     /// Users, groups and API keys, in the words of the tutorials; `nexusctl` does more
     #[command(subcommand)]
     Admin(AdminWord),
@@ -96,10 +96,10 @@ fn run(Nexus { place, command }: Nexus) -> Result<()> {
         Command::Inside(args) => as_agent::enter(&args),
         Command::Log(args) => log::run(&place, &args),
         Command::File(command) => files::run(&place, command),
-        Command::Owner(command) => owners::run(&place, command),
-        Command::Rebac(command) => grants::run(&place, command),
         Command::Setfacl(args) => acl::set(&place, args),
         Command::Getfacl(args) => acl::get(&place, args),
+        Command::Owner(command) => owners::run(&place, command),
+        Command::Rebac(command) => grants::run(&place, command),
         Command::Admin(word) => admin_words::run(&place, word),
         Command::Version => output::line(format!("nexus {VERSION}")),
         Command::Service { dir } => service::unit(&place, &dir),

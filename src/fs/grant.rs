@@ -3,6 +3,7 @@
 use super::commit::Change;
 use super::engine::Engine;
 use super::ground::allowed;
+use super::home::Home;
 use super::policy;
 use super::view;
 use crate::access::domain::{self, Domain};
@@ -11,7 +12,7 @@ use crate::access::{Right, Rights, relation};
 use crate::core::{Caller, Error, Ino, Kind, Name, PrincipalId, Result, Time, error::fail};
 use crate::meta::cache::Place;
 use crate::meta::tuple::{EVERYBODY, FILE, Tuple};
-use crate::meta::{Edit, Node, OpKind, Roster, Subject, SubjectKind, Tenant, Xattr, xattr};
+use crate::meta::{Edit, Node, OpKind, Roster, Subject, SubjectKind, Xattr, xattr};
 use serde_json::json;
 use std::collections::HashSet;
 use std::fmt;
@@ -257,11 +258,12 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// The same for the whole tenant: who belongs to whom has changed.
-    pub(super) fn forget_all(&mut self, tenant: &Tenant) -> Result<()> {
+    /// The same for the whole tenant: who belongs to whom has changed, and with it rights by groups in modes, lists and
+    /// grants alike.
+    pub(super) fn forget_all(&mut self, home: &Home) -> Result<()> {
         for policy in &NAMESPACES {
             self.closed(&Place {
-                parent: tenant.root,
+                parent: home.tenant.root,
                 name: Name::new(policy.name.as_bytes())?,
             });
         }

@@ -14,9 +14,10 @@ use crate::meta::xattr::{self, Xattr};
 use crate::meta::{Edit, tuple};
 use parking_lot::RwLock;
 use quick_cache::sync::Cache;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// How many directories' chains, and how many callers, are remembered.
 const REMEMBERED: usize = 16_384;
@@ -43,6 +44,8 @@ pub(super) struct Policy {
 struct Stated {
     domains: HashMap<Ino, Arc<Domain>>,
     tuples: BTreeMap<u64, Arc<Tuple>>,
+    /// When grants end, and which.
+    ends: BTreeSet<(Time, u64)>,
 }
 
 impl Default for Policy {
@@ -112,6 +115,13 @@ impl Policy {
         own.cloned().collect()
     }
 
+    /// When the next grant ends.
+    fn next_end(&self, now: Time) -> Option<Time> {
+        let stated = self.stated.read();
+        let to_come = stated.ends.range((now, u64::MAX)..).next();
+        to_come.map(|(end, _)| *end)
+    }
+
     pub(super) fn revision(&self) -> u64 {
         self.revision.load(Ordering::Acquire)
     }
@@ -150,12 +160,16 @@ impl Stated {
         if let (Some(ino), Some(grant)) = (new.ino(), grant(&new)) {
             self.change(ino, |domain| domain.grants.push(grant));
         }
+        self.ends.extend(new.expires.map(|end| (end, new.id)));
         self.tuples.insert(new.id, new);
     }
 
     fn remove(&mut self, old: &Tuple) {
         if let Some(ino) = old.ino() {
             self.change(ino, |domain| domain.grants.retain(|g| g.id != old.id));
+        }
+        if let Some(end) = old.expires {
+            self.ends.remove(&(end, old.id));
         }
         self.tuples.remove(&old.id);
     }
@@ -222,6 +236,13 @@ impl Engine {
         drop(tx);
         self.policy.follow(&said);
         Ok(())
+    }
+
+    /// How long what somebody sees by a grant stays as it is, unless something is changed: until the next grant ends.
+    pub fn next_end(&self) -> Option<Duration> {
+        let now = self.clock.now();
+        let end = self.policy.next_end(now)?;
+        u64::try_from(end.0 - now.0).ok().map(Duration::from_nanos)
     }
 
     /// The domains of a directory and of what lies above it.

@@ -6,7 +6,6 @@
 use super::engine::Engine;
 use super::ground::allowed;
 use crate::access::Right;
-use crate::access::domain::Domain;
 use crate::core::{Caller, Ino, Result, Time};
 use crate::meta::Node;
 use std::collections::HashSet;
@@ -97,18 +96,11 @@ impl Engine {
         Ok(open && self.chain(dir)?.is_empty() && self.policy.domain(child).is_none())
     }
 
-    /// Whether what a directory lists depends on names alone, and not on what was said about it or above it.
+    /// Whether a directory lists the same until somebody changes something: nothing was said about it or above it, and no
+    /// grant ends by itself.
     pub fn lists_for_all(&self, dir: Ino) -> Result<bool> {
-        Ok(!super::view::is_view(dir) && (self.policy.is_empty() || self.chain(dir)?.is_empty()))
-    }
-
-    /// Whether what a name leads to stays allowed until somebody changes it: no grant that counts for it ends by itself.
-    pub fn lasts(&self, dir: Ino, child: Ino) -> Result<bool> {
-        if self.policy.is_empty() {
-            return Ok(true);
-        }
-        let ends = |d: &Arc<Domain>| d.grants.iter().any(|g| g.expires.is_some());
-        Ok(!self.policy.domain(child).iter().any(ends) && !self.chain(dir)?.iter().any(ends))
+        let silent = self.policy.is_empty() || self.chain(dir)?.is_empty();
+        Ok(!super::view::is_view(dir) && silent && self.next_end().is_none())
     }
 
     /// Fails with `Denied` unless a caller may walk to a node: each directory above it can be searched, or leads to what he

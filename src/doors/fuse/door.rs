@@ -61,12 +61,13 @@ impl Door {
         if for_some && parent == self.numbers.root() && !self.callers.is_single() {
             return Duration::ZERO;
         }
-        let stays = || self.engine.lasts(parent, node.ino).unwrap_or(false);
         let computed = self.engine.is_computed(parent);
-        if computed || !self.is_same_for_all(parent, Some(node.ino)) || !stays() {
+        if computed || !self.is_same_for_all(parent, Some(node.ino)) {
             return Duration::ZERO;
         }
-        self.ttl(node.ino)
+        // What is seen by a grant is not seen any more when that ends, of which nobody is told.
+        let end = self.engine.next_end().unwrap_or(EXACT);
+        self.ttl(node.ino).min(end)
     }
 
     /// Whether the kernel may remember that a name does not exist.

@@ -41,7 +41,7 @@ impl Engine {
             ch.edit(Edit::Principal(made.clone()));
             let undo = json!({ "subject": made.subject().to_string(), "id": agent.id });
             // Its name may have been a label on a mount, with rights that it has no more.
-            ch.forget_all(&home.tenant)?;
+            ch.forget_all(&home)?;
             ch.record_of(&home, OpKind::AgentCreate, &undo);
             Ok(agent)
         })

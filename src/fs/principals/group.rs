@@ -96,7 +96,7 @@ impl Engine {
                 "group": row.group,
                 "member": row.member,
             });
-            ch.forget_all(&home.tenant)?;
+            ch.forget_all(&home)?;
             ch.record_of(&home, kind, &undo);
             Ok(())
         })

@@ -37,7 +37,7 @@ impl Change<'_> {
             "members": members,
             "grants": grants,
         });
-        self.forget_all(&home.tenant)?;
+        self.forget_all(home)?;
         self.record_of(home, kind, &undo);
         Ok(())
     }

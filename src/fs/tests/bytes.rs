@@ -92,13 +92,16 @@ fn what_is_known_is_not_asked_again() {
     let w = World::new();
     let (e, ws) = (w.engine(), w.workspace());
     w.write(&alice(), "/workspace/f", b"x").unwrap();
-    let before = e.store().counters().reads;
-    for _ in 0..10 {
+    let look = || {
         let node = e.lookup(&alice(), ws, &name("f")).unwrap();
         e.getattr(&alice(), node.ino).unwrap();
         refused(e.lookup(&alice(), ws, &name("absent")), Kind::NotFound);
         assert_eq!(w.read(&alice(), "/workspace/f").unwrap(), b"x");
-    }
+    };
+    // The bytes may have gone to the database by now, and are read from there once.
+    look();
+    let before = e.store().counters().reads;
+    (0..10).for_each(|_| look());
     // All names of a directory made in this run are known.
     assert_eq!(e.store().counters().reads - before, 0);
     e.rename(

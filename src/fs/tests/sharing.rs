@@ -118,10 +118,13 @@ fn a_grant_that_has_ended_is_nobodys() {
         .engine()
         .grant(&alice, f, "can_read", &to("bob"), Some(end));
     let id = given.unwrap().id;
-    assert!(!w.engine().lasts(at(&w, DIRS[1]), f).unwrap());
+    assert_eq!(w.engine().next_end(), Some(Duration::from_secs(1)));
     assert_eq!(expanded(&w, DIRS[2], "can_read"), ["user:bob"]);
     assert_eq!(w.read(&bob, DIRS[2]).unwrap(), b"x");
-    w.engine().clock().advance(Duration::from_secs(1));
+    w.engine().clock().advance(Duration::from_millis(900));
+    assert_eq!(w.engine().next_end(), Some(Duration::from_millis(100)));
+    w.engine().clock().advance(Duration::from_millis(100));
+    assert_eq!(w.engine().next_end(), None);
     assert_eq!(expanded(&w, DIRS[2], "can_read"), [""; 0]);
     let on = w
         .engine()
