@@ -298,3 +298,45 @@ fn without_a_daemon_the_same_is_said_and_answered() {
     exits(&world, "rebac check user bob can_read file /.nexus", 1);
     world.is_sound();
 }
+
+/// What docs/permissions.md says of blocking one person.
+#[test]
+fn a_deny_blocks_one_person_of_those_who_have_a_grant() {
+    let Some(world) = village() else { return };
+    ask(
+        &world,
+        "rebac grant user * can_read file /workspace/project",
+    );
+    said(&world, CAROL, "cat project/plan project/deep/f").must();
+    ask(
+        &world,
+        "setfacl default:deny:user:carol:--- /workspace/project",
+    );
+    said(
+        &world,
+        CAROL,
+        &format!("{NO}; no cat project/plan; no cat project/deep/f"),
+    )
+    .must();
+    said(&world, BOB, "cat project/plan project/deep/f").must();
+    let why = ask(&world, "why carol read /workspace/project/deep/f");
+    assert_eq!(
+        (&why["allowed"], &why["layer"]),
+        (&json!(false), &json!("deny"))
+    );
+    let because = why["because"].as_str().unwrap();
+    assert!(
+        because.contains("the list of /workspace/project denies"),
+        "{because}"
+    );
+    exits(
+        &world,
+        "rebac check user carol can_read file /workspace/project/deep/f",
+        0,
+    );
+    ask(
+        &world,
+        "setfacl default:deny:user:carol:--- /workspace/project --remove",
+    );
+    said(&world, CAROL, "cat project/plan").must();
+}

@@ -59,8 +59,10 @@ impl Engine {
             node: node.clone(),
         };
         if let Some(dir) = self.stopped_at(&who, &node)? {
-            (why.allowed, why.layer) = (false, Layer::None);
-            why.obstacle = Some(Obstacle::Way(dir));
+            let denied = self.denied_at(&who, dir)?;
+            why.allowed = false;
+            why.layer = denied.map_or(Layer::None, |_| Layer::Deny);
+            why.obstacle = Some(denied.map_or(Obstacle::Way(dir), Obstacle::Deny));
         } else if !why.allowed && self.leads_on(&who, &node, right)? {
             (why.allowed, why.layer) = (true, Layer::Graph);
         } else if !why.allowed {
@@ -140,6 +142,15 @@ impl Engine {
             at = self.parent(&dir)?;
         }
         Ok(stop)
+    }
+
+    /// The node whose list refuses somebody the search of a directory, if one does.
+    fn denied_at(&self, who: &Caller, dir: Ino) -> Result<Option<Ino>> {
+        let node = self.node(dir)?;
+        if self.standing(who, &node)?.layer(Right::Execute) != Layer::Deny {
+            return Ok(None);
+        }
+        Ok(denying(&self.line(&node)?, who, dir, Right::Execute))
     }
 
     /// Whether a directory may be passed, and what leads on in it seen, on the way to something granted.
