@@ -207,7 +207,7 @@ fn hammer(world: &World, gate: Gate) {
     }
 }
 
-/// semantics.md §4: "A revoke holds for the next system call on every surface and mount"
+/// semantics.md §4: "A revoke holds for the next system call on every door and mount."
 #[test]
 fn no_access_succeeds_after_a_revoke_has_returned() {
     let Some(world) = village() else { return };
@@ -245,7 +245,7 @@ fn what_one_user_has_walked_opens_nothing_to_the_next() {
     }
 }
 
-/// semantics.md §4: "Open file descriptors keep what `open(2)` granted, as POSIX has it."
+/// semantics.md §4: "What `open(2)` granted holds for the open file."
 #[test]
 fn what_is_open_stays_open_and_nothing_else_does() {
     let Some(world) = village() else { return };

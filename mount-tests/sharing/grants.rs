@@ -84,7 +84,7 @@ fn a_grant_holds_below_a_directory_and_for_files_to_come() {
     world.is_sound();
 }
 
-/// semantics.md §4: "A revoke holds for the next system call."
+/// semantics.md §4: "A revoke holds for the next system call on every door and mount."
 #[test]
 fn a_revoke_holds_for_the_next_system_call() {
     let Some(world) = village() else { return };
@@ -303,7 +303,7 @@ fn an_isolated_agent_is_confined_to_what_it_was_granted() {
     world.is_sound();
 }
 
-/// semantics.md §4: "A revoke holds for the next system call."
+/// semantics.md §4: "A revoke holds for the next system call on every door and mount."
 #[test]
 fn a_kernel_that_keeps_names_forgets_them_when_grants_change() {
     let world = World::new();

@@ -12,11 +12,6 @@ mod keys;
 mod sharing;
 mod rows;
 mod permissions;
-mod permissions_people;
-mod permissions_time;
-mod permissions_paths;
-mod permissions_model;
-mod permissions_speed;
 
 use super::{Access, Engine, OpenFlags, SetMode};
 use crate::core::{Caller, Clock, Config, FsPath, HandleId, Ino, Kind, Name, Result, TenantId};

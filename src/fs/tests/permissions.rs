@@ -1,5 +1,11 @@
 //! Grants on nodes: each pitfall that others fell into (permissions.md §4), and that we do not.
 
+mod model;
+mod paths;
+mod people;
+mod speed;
+mod time;
+
 use super::principals::{boss, make, subject};
 use super::*;
 use crate::access::Rights;

@@ -1,8 +1,8 @@
 //! Who may do and see what, by paths and sets, as semantics.md §4 says it: slow, and plainly right.
 
-use super::*;
 use crate::access::Rights;
 use crate::core::Time;
+use crate::fs::tests::*;
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Clone)]

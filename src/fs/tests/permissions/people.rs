@@ -1,10 +1,10 @@
 //! Grants and those they are for: groups, agents, administrators, and who comes after somebody of the same name.
 
-use super::permissions::{closed, give, give_until, ino, list, rights, with};
-use super::principals::{TENANT, boss, make, subject};
-use super::*;
+use super::{closed, give, give_until, ino, list, rights, with};
 use crate::access::{Right, Rights};
 use crate::fs::grant::To;
+use crate::fs::tests::principals::{TENANT, boss, make, subject};
+use crate::fs::tests::*;
 
 #[test]
 fn nobody_gives_what_is_not_his_to_give() {

@@ -1,14 +1,14 @@
 //! Random policies and operations against a model of paths and sets, for every user and every node.
 
-use super::permissions::rights;
-use super::permissions_paths::{Model, Thing, above};
-use super::permissions_time::{reopen, world_at};
-use super::principals::{boss, make, subject};
-use super::threads::Numbers;
-use super::*;
+use super::paths::{Model, Thing, above};
+use super::rights;
+use super::time::{reopen, world_at};
 use crate::access::Rights;
 use crate::core::{PrincipalId, Time};
 use crate::fs::grant::To;
+use crate::fs::tests::principals::{boss, make, subject};
+use crate::fs::tests::threads::Numbers;
+use crate::fs::tests::*;
 use crate::fs::{RenameMode, SetAttr};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

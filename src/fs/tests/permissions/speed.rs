@@ -1,11 +1,11 @@
 //! What a decision costs: `cargo test --release --lib speed -- --ignored --nocapture`. Prints, and asserts nothing.
 
-use super::permissions::mkdir;
-use super::principals::{boss, make, subject};
-use super::threads::Numbers;
-use super::*;
+use super::mkdir;
 use crate::access::{Right, Rights};
 use crate::fs::grant::To;
+use crate::fs::tests::principals::{boss, make, subject};
+use crate::fs::tests::threads::Numbers;
+use crate::fs::tests::*;
 use std::time::Duration;
 
 const DIRS: usize = 4000;

@@ -1,9 +1,9 @@
 //! Grants and keys that end by themselves, and clocks that do not go as they should.
 
-use super::permissions::{closed, give_until, mkdir};
-use super::principals::{boss, make, subject};
-use super::*;
+use super::{closed, give_until, mkdir};
 use crate::core::Time;
+use crate::fs::tests::principals::{boss, make, subject};
+use crate::fs::tests::*;
 use std::time::Duration;
 
 const NOON: Time = Time(1_700_000_000_000_000_000);
