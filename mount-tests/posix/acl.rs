@@ -61,7 +61,11 @@ fn lists_decide_between_users() {
     let dir = world.path("lists");
     as_user(ANNA, &dir, "echo secret > f; chmod 600 f").must();
     as_user(BERT, &dir, "cat f").must_fail();
+    let why = |right| format!("getfattr --only-values -n user.nexus.why.{right} f");
+    assert_eq!(as_user(BERT, &dir, &why("read")).must(), "refused: none");
     as_user(ANNA, &dir, &format!("setfacl -m u:{BERT}:r f")).must();
+    assert_eq!(as_user(BERT, &dir, &why("read")).must(), "allowed: unix");
+    assert_eq!(as_user(ANNA, &dir, &why("own")).must(), "allowed: unix");
     assert_eq!(as_user(BERT, &dir, "cat f").must(), "secret\n");
     as_user(BERT, &dir, "echo more >> f").must_fail();
     as_user(BERT, &dir, "setfacl -b f").must_fail();
@@ -83,6 +87,7 @@ fn a_deny_beats_whatever_allows() {
         .nexus(&["setfacl", "deny:user:bert:---", "/workspace/lists/d/f"])
         .must();
     as_user(BERT, &dir, "cat d/f").must_fail();
+    as_user(BERT, &dir, "getfattr -n user.nexus.why.read d/f").must_fail();
     assert_eq!(as_user(BERT, &dir, "ls d").must(), "");
     as_user(ANNA, &dir, "cat d/f").must();
     world

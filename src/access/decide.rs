@@ -42,6 +42,19 @@ pub enum Layer {
     None,
 }
 
+impl Layer {
+    /// Its word in replies and attributes: `unix` is mode or list.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Deny => "deny",
+            Self::Graph => "graph",
+            Self::Unix => "unix",
+            Self::None => "none",
+        }
+    }
+}
+
 impl Standing {
     /// What is allowed in the end.
     pub fn allowed(self) -> Rights {

@@ -166,20 +166,10 @@ impl Command for Why {
             op: self.op,
             path: Text(path.to_bytes()),
             allowed: why.allowed,
-            layer: layer_name(why.layer).to_owned(),
+            layer: why.layer.word().to_owned(),
             because: because(cx, &why, by.as_ref())?,
             by,
         })
-    }
-}
-
-fn layer_name(layer: Layer) -> &'static str {
-    match layer {
-        Layer::Admin => "admin",
-        Layer::Deny => "deny",
-        Layer::Graph => "graph",
-        Layer::Unix => "unix",
-        Layer::None => "none",
     }
 }
 

@@ -9,6 +9,7 @@ use crate::blob::Sealed;
 use crate::core::{Caller, Error, FsPath, Ino, Kind, Name, Op, Result, TenantId, Time};
 use crate::meta::cache::{Delta, Place};
 use crate::meta::tenant::Head;
+use crate::meta::tuple::Tuple;
 use crate::meta::{Edit, Edits, Entry, Node, OpKind, Record, Tenant, Xattr};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -31,6 +32,8 @@ pub struct Change<'a> {
     attributes: Vec<Ino>,
     contents: Vec<Ino>,
     pub(super) closed: Vec<Event>,
+    /// Grants that went with a node, for the record of the operation.
+    pub(super) dropped: Vec<Arc<Tuple>>,
     /// Whether a directory, or a node that something was said about, is to be found somewhere else.
     pub(super) relocated: bool,
 }
@@ -90,6 +93,7 @@ impl Engine {
             attributes: Vec::new(),
             contents: Vec::new(),
             closed: Vec::new(),
+            dropped: Vec::new(),
             relocated: false,
         };
         let out = f(&mut change)?;
@@ -336,6 +340,11 @@ impl Change<'_> {
         path2: Option<&FsPath>,
         undo: &serde_json::Value,
     ) {
+        let mut undo = undo.clone();
+        let dropped = std::mem::take(&mut self.dropped);
+        if let (false, Some(fields)) = (dropped.is_empty(), undo.as_object_mut()) {
+            fields.insert("grants".to_owned(), serde_json::json!(dropped));
+        }
         let record = Record {
             tenant: self.tenant,
             op: self.op(),

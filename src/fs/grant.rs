@@ -288,7 +288,8 @@ impl Change<'_> {
             return;
         };
         for tuple in self.tuples_of(&domain) {
-            self.edit(Edit::TupleGone(tuple));
+            self.edit(Edit::TupleGone(tuple.clone()));
+            self.dropped.push(tuple);
         }
     }
 

@@ -192,7 +192,7 @@ impl Engine {
         }
     }
 
-    /// `hash`, `version` and `op` of a file.
+    /// `hash`, `version` and `op` of a file; `why.RIGHT` of any node: whether the caller has it, and the layer that says so.
     fn fact(&self, caller: &Caller, node: &Node, fact: &[u8]) -> Result<Option<Vec<u8>>> {
         if view::is_view(node.ino) {
             return Ok(None);
@@ -206,9 +206,24 @@ impl Engine {
             }
             b"version" => node.version.to_string(),
             b"op" => node.began.to_string(),
+            b"why.read" => self.why(caller, node, Right::Read)?,
+            b"why.write" => self.why(caller, node, Right::Write)?,
+            b"why.execute" => self.why(caller, node, Right::Execute)?,
+            b"why.own" => self.why(caller, node, Right::Own)?,
             _ => return Ok(None),
         };
         Ok(Some(text.into_bytes()))
+    }
+
+    /// `nexus why` in two words, for whoever has no command at hand.
+    fn why(&self, caller: &Caller, node: &Node, right: Right) -> Result<String> {
+        let standing = self.standing(caller, node)?;
+        let answer = if standing.allowed().has(right) {
+            "allowed"
+        } else {
+            "refused"
+        };
+        Ok(format!("{answer}: {}", standing.layer(right).word()))
     }
 }
 

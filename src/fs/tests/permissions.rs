@@ -12,6 +12,7 @@ use crate::access::Rights;
 use crate::core::Time;
 use crate::fs::RenameMode;
 use crate::fs::grant::To;
+use crate::meta::log;
 
 /// Gives a role on a path; says the tuple's number.
 #[track_caller]
@@ -155,7 +156,19 @@ fn what_takes_a_files_place_does_not_take_its_grants() {
 fn what_is_made_again_under_a_name_starts_with_no_grants() {
     let (mut w, alice, bob) = with(&["a"]);
     give(&w, &alice, "/workspace/a/f", "owner", "bob");
+    let before = w.engine().head(TenantId(1)).unwrap();
     unlink(&w, &alice, "/workspace/a/f").unwrap();
+    let log = log::after(
+        &mut *w.engine().store().read().unwrap(),
+        TenantId(1),
+        before,
+        1,
+    );
+    let undo = &log.unwrap()[0].0.undo;
+    assert!(
+        undo.contains("\"relation\":\"owner\""),
+        "what went is recorded: {undo}"
+    );
     w.write(&alice, "/workspace/a/f", b"new").unwrap();
     for _ in 0..2 {
         assert!(w.read(&bob, "/workspace/a/f").is_err());
