@@ -14,6 +14,9 @@ use std::sync::Arc;
 /// A day in nanoseconds: relatime writes an access time that is older.
 const DAY: i64 = 86_400_000_000_000;
 
+/// How often attributes are looked at while somebody writes on and on.
+const TRIES: u32 = 4;
+
 /// A time to set (utimensat(2)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SetTime {
@@ -75,29 +78,18 @@ impl Engine {
         Err(super::engine::no_node(ino))
     }
 
-    /// A node with what its open working copy or its unborn children add.
+    /// A node with what its open working copy or its unborn children add. That goes to the tables and never back, so it is
+    /// looked at first: else it would be in neither. A whole write session in between is looked for afterwards.
     pub(super) fn shown(&self, ino: Ino) -> Result<Arc<Node>> {
-        let node = self.node(ino)?;
-        if node.is_dir() {
-            return Ok(match self.transient.touched(ino) {
-                Some(at) if at > node.mtime => Arc::new(Node {
-                    mtime: at,
-                    ctime: at.max(node.ctime),
-                    ..(*node).clone()
-                }),
-                _ => node,
-            });
+        let mut tries = 0;
+        loop {
+            let (touched, writing) = (self.transient.touched(ino), self.files.pending(ino));
+            let node = self.node(ino)?;
+            tries += 1;
+            if tries == TRIES || self.files.pending(ino) == writing {
+                return Ok(with_pending(node, touched, writing));
+            }
         }
-        Ok(match self.files.pending(ino) {
-            Some((size, held, at)) => Arc::new(Node {
-                size,
-                writing: Some(held),
-                mtime: at,
-                ctime: at.max(node.ctime),
-                ..(*node).clone()
-            }),
-            None => node,
-        })
     }
 
     /// A node that stands for an item of a view.
@@ -272,6 +264,28 @@ impl Change<'_> {
         } else {
             mode & !0o4000
         }
+    }
+}
+
+fn with_pending(
+    node: Arc<Node>,
+    touched: Option<Time>,
+    writing: Option<(u64, u64, Time)>,
+) -> Arc<Node> {
+    match (touched.filter(|at| *at > node.mtime), writing) {
+        (Some(at), _) if node.is_dir() => Arc::new(Node {
+            mtime: at,
+            ctime: at.max(node.ctime),
+            ..(*node).clone()
+        }),
+        (_, Some((size, held, at))) if !node.is_dir() => Arc::new(Node {
+            size,
+            writing: Some(held),
+            mtime: at,
+            ctime: at.max(node.ctime),
+            ..(*node).clone()
+        }),
+        _ => node,
     }
 }
 

@@ -136,11 +136,13 @@ impl Engine {
         }
     }
 
+    /// What is in memory is looked at first: it goes to the tables while we look, and would be in neither.
     fn whole_page(&self, dir: Ino, after: u64) -> Result<Vec<DirEntry>> {
+        let unborn = self.transient.children(dir, after);
         let mut page = self.stored_page(dir, after)?;
         let end = page.last().map_or(u64::MAX, |e| e.cookie);
         let full = page.len() == PAGE as usize;
-        for (cookie, name, node) in self.transient.children(dir, after) {
+        for (cookie, name, node) in unborn {
             if !full || cookie < end {
                 let node = self.shown(node.ino).unwrap_or(node);
                 page.push(DirEntry { cookie, name, node });

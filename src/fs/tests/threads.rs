@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::fs::{RenameMode, SetAttr};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 const THREADS: u64 = 6;
 const CALLS: u64 = 1500;
@@ -206,4 +207,64 @@ fn users_and_tenants_made_at_once_are_made_once() {
     // All of it can be applied.
     w.engine().store().settle().unwrap();
     w.assert_sound();
+}
+
+/// A created file is in memory first and in the tables later; in between it is in one of them at least.
+#[test]
+fn a_listing_never_misses_a_file_that_enters_the_tables_meanwhile() {
+    const FILES: usize = 1500;
+    let w = World::new();
+    let (e, ws) = (w.engine(), w.workspace());
+    let made = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in 1..=FILES {
+                let file = name(&format!("f{n}"));
+                let (_, handle) = e.create(&alice(), ws, &file, 0o600, writing()).unwrap();
+                made.store(n, Ordering::Release);
+                close(&w, &alice(), handle);
+            }
+        });
+        loop {
+            let n = made.load(Ordering::Acquire);
+            let newest = name(&format!("f{n}"));
+            let listed = e.list(&alice(), ws).unwrap();
+            assert!(
+                n == 0 || listed.iter().any(|e| e.name == newest),
+                "file {n} is missing"
+            );
+            if n == FILES {
+                return;
+            }
+        }
+    });
+}
+
+/// What a write made visible stays visible while it becomes a version.
+#[test]
+fn attributes_never_go_back_while_a_file_becomes_a_version() {
+    const WRITES: usize = 1500;
+    let w = World::new();
+    let e = w.engine();
+    let ino = w.write(&alice(), "/workspace/f", b"").unwrap();
+    let written = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in 1..=WRITES {
+                let flags = OpenFlags::new(Access::Write);
+                let handle = e.open(&alice(), ino, flags).unwrap();
+                e.write(&alice(), handle, n as u64 - 1, b"x").unwrap();
+                written.store(n, Ordering::Release);
+                close(&w, &alice(), handle);
+            }
+        });
+        loop {
+            let n = written.load(Ordering::Acquire);
+            let size = e.getattr(&alice(), ino).unwrap().size;
+            assert!(size >= n as u64, "{size} bytes are shown of {n}");
+            if n == WRITES {
+                return;
+            }
+        }
+    });
 }
