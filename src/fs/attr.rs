@@ -171,6 +171,10 @@ impl Engine {
         self.locate(ino)?.writable(caller)?;
         self.change(caller, |ch| {
             ch.birth(ino, None)?;
+            // What was made in a directory before its times were set has touched it before.
+            for (_, _, child) in self.transient.children(ino, 0) {
+                ch.birth(child.ino, None)?;
+            }
             let path = self.path_of(ino)?;
             let old = ch.node(ino)?;
             let new = applied(caller, &old, set, ch.now);

@@ -305,3 +305,25 @@ fn an_access_time_that_was_set_is_not_lost_to_a_read_before_it() {
     let node = w.engine().getattr(&alice(), ino).unwrap();
     assert_eq!(node.atime, Time(7));
 }
+
+/// utimensat(2): what was made in a directory before does not count after.
+#[test]
+fn times_set_on_a_directory_hold_while_a_file_in_it_is_being_made() {
+    let w = World::new();
+    let e = w.engine();
+    let dir = e
+        .mkdir(&alice(), w.workspace(), &name("d"), 0o700)
+        .unwrap()
+        .ino;
+    let made = e.create(&alice(), dir, &name("f"), 0o600, writing());
+    let at = SetTime::At(Time(0));
+    let set = SetAttr {
+        atime: Some(at),
+        mtime: Some(at),
+        ..SetAttr::default()
+    };
+    assert_eq!(e.setattr(&alice(), dir, &set, None).unwrap().mtime, Time(0));
+    close(&w, &alice(), made.unwrap().1);
+    assert_eq!(e.getattr(&alice(), dir).unwrap().mtime, Time(0));
+    w.assert_sound();
+}
