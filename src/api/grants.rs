@@ -49,7 +49,7 @@ impl TupleInfo {
         let Some(ino) = tuple.ino() else {
             return Ok(None);
         };
-        let (roster, now) = (cx.roster()?, cx.engine().clock().now());
+        let (roster, now) = (cx.roster()?, cx.engine().latest());
         let path = cx.engine().path_for(cx.caller, ino)?;
         Ok(path.map(|path| Self::of(tuple, &path, &roster, now)))
     }
@@ -73,7 +73,7 @@ impl Command for RebacGrant {
 
     fn run(self, cx: &mut Context<'_>) -> Result<TupleInfo> {
         let to: To = self.subject.parse()?;
-        let now = cx.engine().clock().now();
+        let now = cx.engine().latest();
         let expires = self.expires.as_deref().map(|words| expiry(now, words));
         let (path, node) = found_at(cx, &self.path)?;
         let given = cx.engine().grant(

@@ -176,7 +176,7 @@ impl Engine {
     ) -> Result<Option<Arc<Tuple>>> {
         let reached = self.reached_by(who)?;
         let domains = line.iter().map(|(_, domain)| &**domain);
-        let mut counting = domain::counting(domains, self.clock.now());
+        let mut counting = domain::counting(domains, self.latest());
         let gives = |g: &&Grant| g.is_for(&reached) && gives(g.rights, node, right);
         Ok(counting.find(gives).and_then(|g| self.policy.tuple(g.id)))
     }

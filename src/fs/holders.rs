@@ -41,7 +41,7 @@ impl Engine {
         let node = self.may_ask(caller, ino, None)?;
         let roster = self.roster(node.tenant)?;
         let line = self.line(&node)?;
-        let counting = domain::counting(line.iter().map(|(_, d)| &**d), self.clock.now());
+        let counting = domain::counting(line.iter().map(|(_, d)| &**d), self.latest());
         let (open, named): (Vec<&Grant>, Vec<&Grant>) =
             counting.partition(|g| g.grantee == Grantee::Everyone);
         let open = open.iter().fold(Rights::NONE, |sum, g| sum.and(g.rights));
@@ -72,7 +72,7 @@ impl Engine {
                 with_groups(&roster, found(&roster, subject)?.id())
             }
         };
-        let now = self.clock.now();
+        let now = self.latest();
         let fits = |t: &Tuple| {
             let gives = relation::rights(&t.relation).covers(wanted);
             gives && !t.is_expired(now) && policy::names(t, &reached)
