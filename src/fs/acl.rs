@@ -51,7 +51,7 @@ impl Engine {
         of: AclOf,
         entry: AclEntry,
     ) -> Result<()> {
-        self.edit_acl(caller, ino, of, |list, _| {
+        self.edit_acl(caller, ino, of, |list| {
             list.set(entry)?;
             if !entry.deny {
                 list.mask = list.full_mask();
@@ -68,7 +68,7 @@ impl Engine {
         of: AclOf,
         (who, deny): (AclWho, bool),
     ) -> Result<()> {
-        self.edit_acl(caller, ino, of, |list, _| {
+        self.edit_acl(caller, ino, of, |list| {
             if list.remove(who, deny) {
                 return Ok(());
             }
@@ -99,7 +99,7 @@ impl Engine {
         bytes: &[u8],
     ) -> Result<()> {
         let new = posix_acl::decode(bytes)?;
-        self.edit_acl(caller, ino, of, |list, _| {
+        self.edit_acl(caller, ino, of, |list| {
             let denies = list.entries.iter().filter(|e| e.deny).copied();
             let entries = new.entries.iter().copied().chain(denies).collect();
             *list = Acl {
@@ -112,7 +112,7 @@ impl Engine {
 
     /// Takes a list away but for its denies; the mode stays. Takes ownership.
     pub(super) fn remove_posix_acl(&self, caller: &Caller, ino: Ino, of: AclOf) -> Result<()> {
-        self.edit_acl(caller, ino, of, |list, _| {
+        self.edit_acl(caller, ino, of, |list| {
             list.entries.retain(|e| e.deny);
             if of == AclOf::Below {
                 (list.owner, list.group, list.mask, list.other) = (0, 0, 0, 0);
@@ -126,7 +126,7 @@ impl Engine {
         caller: &Caller,
         ino: Ino,
         of: AclOf,
-        f: impl FnOnce(&mut Acl, &Node) -> Result<()>,
+        f: impl FnOnce(&mut Acl) -> Result<()>,
     ) -> Result<()> {
         if view::is_view(ino) {
             return fail(Kind::ReadOnly, "this is computed and cannot be changed");
@@ -146,7 +146,7 @@ impl Engine {
                 AclOf::Below => &mut acls.default,
             };
             let mut list = place.take().unwrap_or_else(|| of_mode(node.mode));
-            f(&mut list, &node)?;
+            f(&mut list)?;
             let mode = (of == AclOf::Itself).then(|| mode_of(&list, node.mode));
             *place =
                 Some(list).filter(|l| !l.entries.is_empty() || of == AclOf::Below && has_words(l));

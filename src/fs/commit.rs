@@ -340,11 +340,7 @@ impl Change<'_> {
         path2: Option<&FsPath>,
         undo: &serde_json::Value,
     ) {
-        let mut undo = undo.clone();
-        let dropped = std::mem::take(&mut self.dropped);
-        if let (false, Some(fields)) = (dropped.is_empty(), undo.as_object_mut()) {
-            fields.insert("grants".to_owned(), serde_json::json!(dropped));
-        }
+        let undo = with_grants(undo, &std::mem::take(&mut self.dropped));
         let record = Record {
             tenant: self.tenant,
             op: self.op(),
@@ -354,7 +350,7 @@ impl Change<'_> {
             path: path.to_bytes(),
             path2: path2.map(FsPath::to_bytes),
             author: self.engine.author(who),
-            undo: undo.to_string(),
+            undo,
             state: self.head.state,
         };
         let hash = record.chain(&self.head.hash);
@@ -406,4 +402,16 @@ impl Change<'_> {
         self.engine.events.log_grew(self.tenant, self.head.op);
         Ok(events)
     }
+}
+
+/// What reverses an operation, with the grants that went with it.
+fn with_grants(undo: &serde_json::Value, dropped: &[Arc<Tuple>]) -> String {
+    if dropped.is_empty() {
+        return undo.to_string();
+    }
+    let mut undo = undo.clone();
+    if let Some(fields) = undo.as_object_mut() {
+        fields.insert("grants".to_owned(), serde_json::json!(dropped));
+    }
+    undo.to_string()
 }

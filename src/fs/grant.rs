@@ -6,7 +6,7 @@ use super::ground::allowed;
 use super::home::Home;
 use super::policy;
 use super::view;
-use crate::access::domain::{self, Domain};
+use crate::access::domain;
 use crate::access::namespace::NAMESPACES;
 use crate::access::{Right, Rights, relation};
 use crate::core::{Caller, Error, Ino, Kind, Name, PrincipalId, Result, Time, error::fail};
@@ -181,11 +181,7 @@ impl Engine {
     /// What the graph alone gives a subject on a node, expired grants and what a boundary ends left out.
     pub fn graph_rights(&self, ino: Ino, who: &[PrincipalId]) -> Result<Rights> {
         let node = self.node(ino)?;
-        let own = self.policy.domain(ino);
-        let above = match self.parent(&node)? {
-            Some(dir) => self.chain(dir)?,
-            None => Arc::default(),
-        };
+        let (own, above) = (self.policy.domain(ino), self.above(&node)?);
         let chain = own.iter().chain(above.iter()).map(|d| &**d);
         Ok(domain::granted(chain, who, self.latest()))
     }
@@ -229,7 +225,8 @@ impl Engine {
 
 impl Change<'_> {
     fn add_tuple(&mut self, new: Tuple, node: &Node) -> Result<Arc<Tuple>> {
-        let twins = self.engine.policy.tuples(new.tenant, |t| t.says_as(&new));
+        let mut twins = self.tuples_on(node.ino);
+        twins.retain(|t| t.says_as(&new));
         let path = self.engine.path_of(node.ino)?;
         if let [twin] = &*twins
             && twin.expires == new.expires
@@ -284,16 +281,14 @@ impl Change<'_> {
 
     /// Takes away what was granted on a node that goes.
     pub(super) fn drop_grants_on(&mut self, ino: Ino) {
-        let Some(domain) = self.engine.policy.domain(ino) else {
-            return;
-        };
-        for tuple in self.tuples_of(&domain) {
+        for tuple in self.tuples_on(ino) {
             self.edit(Edit::TupleGone(tuple.clone()));
             self.dropped.push(tuple);
         }
     }
 
-    fn tuples_of(&self, domain: &Domain) -> Vec<Arc<Tuple>> {
+    fn tuples_on(&self, ino: Ino) -> Vec<Arc<Tuple>> {
+        let domain = self.engine.policy.domain(ino).unwrap_or_default();
         let ids = domain.grants.iter().map(|g| g.id);
         ids.filter_map(|id| self.engine.policy.tuple(id)).collect()
     }

@@ -4,7 +4,7 @@ use super::engine::Engine;
 use super::policy::{Chain, TRIES};
 use crate::access::decide::{Standing, decide_chown, decide_remove, weigh};
 use crate::access::{Ground, Right, decide};
-use crate::core::{Caller, Ino, Kind, Result, error::fail};
+use crate::core::{Caller, Error, Ino, Kind, Result, error::fail};
 use crate::meta::Node;
 use std::sync::Arc;
 
@@ -73,7 +73,7 @@ impl Engine {
         })
     }
 
-    fn above(&self, node: &Node) -> Result<Chain> {
+    pub(super) fn above(&self, node: &Node) -> Result<Chain> {
         match self.parent(node)? {
             Some(dir) => self.chain(dir),
             None => Ok(Arc::default()),
@@ -117,9 +117,12 @@ impl Engine {
 pub(super) fn allowed(decision: Result<()>) -> Result<bool> {
     match decision {
         Ok(()) => Ok(true),
-        Err(e) if matches!(e.kind(), Kind::Denied | Kind::NotPermitted | Kind::NotFound) => {
-            Ok(false)
-        }
+        Err(e) if is_refusal(&e) => Ok(false),
         Err(e) => Err(e),
     }
+}
+
+/// Whether an error says "not allowed", and not that something went wrong.
+pub(super) fn is_refusal(e: &Error) -> bool {
+    matches!(e.kind(), Kind::Denied | Kind::NotPermitted | Kind::NotFound)
 }

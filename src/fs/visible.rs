@@ -4,7 +4,7 @@
 //! something was said, a name is visible to whom it gives any right, and so is the way to it.
 
 use super::engine::Engine;
-use super::ground::allowed;
+use super::ground::is_refusal;
 use crate::access::decide::weigh;
 use crate::access::{Ground, Right};
 use crate::core::{Caller, Ino, Result, Time};
@@ -39,18 +39,16 @@ impl Engine {
     /// way through it.
     pub(super) fn sight(&self, caller: &Caller, dir: &Node, right: Right) -> Result<Sight> {
         let said = !self.policy.is_empty();
-        let decision = self.may(caller, dir, right);
-        if decision.is_ok() {
+        let Err(refused) = self.may(caller, dir, right) else {
             return Ok(Sight::Whole { said });
-        }
-        if said && allowed(decision).is_ok_and(|yes| !yes) {
+        };
+        if said && is_refusal(&refused) {
             let ways = self.ways(caller)?;
             if ways.dirs.contains(&dir.ino) {
                 return Ok(Sight::Ways(ways));
             }
         }
-        self.may(caller, dir, right)?;
-        Ok(Sight::Whole { said })
+        Err(refused)
     }
 
     /// Whether a caller who looks at a directory so sees a node in it. `ground` is of what lies in the directory

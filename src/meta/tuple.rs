@@ -49,16 +49,16 @@ impl Tuple {
 
     /// Whether it says the same of the same, whatever its number and times.
     pub fn says_as(&self, other: &Self) -> bool {
-        let words = |t: &Self| {
+        fn words(t: &Tuple) -> [&str; 6] {
             [
-                t.object_type.clone(),
-                t.object_id.clone(),
-                t.relation.clone(),
-                t.subject_type.clone(),
-                t.subject_id.clone(),
-                t.subject_relation.clone(),
+                &t.object_type,
+                &t.object_id,
+                &t.relation,
+                &t.subject_type,
+                &t.subject_id,
+                &t.subject_relation,
             ]
-        };
+        }
         self.tenant == other.tenant && words(self) == words(other)
     }
 }
