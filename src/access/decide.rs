@@ -113,15 +113,12 @@ pub fn decide(caller: &Caller, node: &Node, ground: &Ground, right: Right) -> Re
     if weigh(caller, node, ground)?.allowed().has(right) {
         return Ok(());
     }
+    // Words that are there already: most refusals are asked for, not shown.
     match right {
-        Right::Own => fail(
-            Kind::NotPermitted,
-            format!("node {} belongs to somebody else", node.ino),
-        ),
-        _ => fail(
-            Kind::Denied,
-            format!("no {} permission on node {}", right.word(), node.ino),
-        ),
+        Right::Own => fail(Kind::NotPermitted, "it belongs to somebody else"),
+        Right::Read => fail(Kind::Denied, "no read permission"),
+        Right::Write => fail(Kind::Denied, "no write permission"),
+        Right::Execute => fail(Kind::Denied, "no execute permission"),
     }
 }
 

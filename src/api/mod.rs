@@ -103,7 +103,19 @@ fn answer<C: Command>(cx: &mut Context<'_>, body: &[u8]) -> Result<Vec<u8>> {
     let body = if body.is_empty() { b"{}" } else { body };
     let command: C = serde_json::from_slice(body)
         .map_err(|e| Error::new(Kind::Invalid, format!("{}: {e}", C::NAME)).caused_by(e))?;
-    to_json(&command.run(cx)?)
+    to_json(&run(command, cx)?)
+}
+
+/// Runs a command. What only an administrator's word allowed, and what was refused as not the caller's to give, goes into
+/// the log.
+pub fn run<C: Command>(command: C, cx: &mut Context<'_>) -> Result<C::Reply> {
+    let done = command.run(cx);
+    let engine = cx.engine();
+    if let Err(refused) = &done {
+        engine.write_refusal(cx.caller, C::NAME, refused)?;
+    }
+    engine.write_bypasses()?;
+    done
 }
 
 /// Serialises a reply.

@@ -106,11 +106,12 @@ fn line(r: &LogLine) -> String {
         (None, Some(to)) => format!("{} -> {to}", r.path),
         (None, None) => r.path.to_string(),
     };
+    let note = r.note.as_ref().map_or(String::new(), |n| format!(" ({n})"));
     let who = r.user.clone().unwrap_or_else(|| format!("uid {}", r.uid));
     let agent = r.agent.as_ref().map_or(String::new(), |a| format!("+{a}"));
     let time = short(&r.time);
     format!(
-        "{:>7}  {time}  {:11}  {path}  {who}{agent}  {}[{}]",
+        "{:>7}  {time}  {:11}  {path}{note}  {who}{agent}  {}[{}]",
         r.op, r.kind, r.command, r.pid
     )
 }

@@ -29,6 +29,9 @@ pub struct LogLine {
     /// Whom an operation on principals was about: `user:alice`, `group:developers`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
+    /// Why something was refused, or which right only an administrator had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     pub tenant: String,
     pub user: Option<String>,
     pub agent: Option<String>,
@@ -175,6 +178,7 @@ impl Reader<'_> {
             path: Text(r.path.clone()),
             path2: r.path2.clone().map(Text),
             subject: r.subject(),
+            note: r.note(),
             tenant: self.name.clone(),
             user: r.author.user.clone(),
             agent: r.author.agent.clone(),
@@ -199,6 +203,7 @@ mod tests {
             path: "/workspace/a".into(),
             path2: None,
             subject: None,
+            note: None,
             tenant: "default".into(),
             user: Some("ann".into()),
             agent: None,

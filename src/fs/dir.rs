@@ -163,11 +163,10 @@ impl Engine {
         if self.policy.is_empty() || node.nlink == 0 {
             return Ok(());
         }
-        let sight = self.sight(caller, &node, Right::Read)?;
-        let mut ground = self.ground_in(caller, &node)?;
+        let mut look = self.look(caller, &node, Right::Read)?;
         let mut kept = Vec::with_capacity(page.len());
         for entry in page.drain(..) {
-            if self.sees(caller, &sight, &mut ground, &entry.node)? {
+            if look.sees(&entry.node)? {
                 kept.push(entry);
             }
         }

@@ -1,5 +1,6 @@
 //! The engine's state, and how it reads the present.
 
+use super::audit::Audit;
 use super::events::Events;
 use super::handle::Files;
 use super::home::Tenants;
@@ -37,6 +38,7 @@ pub struct Engine {
     pub(super) files: Files,
     pub(super) tenants: Tenants,
     pub(super) policy: Policy,
+    pub(super) audit: Audit,
     pub(super) events: Events,
     pub(super) views: Views,
     pub(super) processes: Processes,
@@ -65,6 +67,7 @@ impl Engine {
             transient,
             tenants: Tenants::default(),
             policy: Policy::default(),
+            audit: Audit::default(),
             events: Events::default(),
             views: Views::default(),
             processes: Processes::default(),
@@ -214,6 +217,7 @@ impl Engine {
         self.retry_unsealed();
         self.settle_births(Some(old))?;
         self.blobs.tend()?;
+        self.write_bypasses()?;
         self.write_atimes()
     }
 
@@ -221,6 +225,7 @@ impl Engine {
     pub fn settle(&self) -> Result<usize> {
         let pending = self.flush_all()?;
         self.settle_births(None)?;
+        self.write_bypasses()?;
         self.write_atimes()?;
         self.store.close()?;
         Ok(pending)

@@ -4,14 +4,16 @@ use super::engine::Engine;
 use super::policy::{Chain, TRIES};
 use crate::access::decide::{Standing, decide_chown, decide_remove, weigh};
 use crate::access::{Ground, Right, decide};
-use crate::core::{Caller, Error, Ino, Kind, Result, error::fail};
+use crate::core::{Caller, Error, Ino, Kind, Result, Time, error::fail};
 use crate::meta::Node;
 use std::sync::Arc;
 
 impl Engine {
     /// Decides whether `caller` has `right` on a node (see [`decide`]).
     pub(super) fn may(&self, caller: &Caller, node: &Node, right: Right) -> Result<()> {
-        decide(caller, node, &self.ground(caller, node)?, right)
+        let ground = self.ground(caller, node)?;
+        self.note_bypass(caller, node, &ground, right)?;
+        decide(caller, node, &ground, right)
     }
 
     /// What each layer says of a caller and a node.
@@ -22,6 +24,7 @@ impl Engine {
     /// Decides whether `caller` may take `node` out of `dir`.
     pub(super) fn may_take(&self, caller: &Caller, dir: &Node, node: &Node) -> Result<()> {
         let grounds = (self.ground(caller, dir)?, self.ground(caller, node)?);
+        self.note_bypass(caller, dir, &grounds.0, Right::Write)?;
         decide_remove(caller, (dir, &grounds.0), (node, &grounds.1))
     }
 
@@ -33,7 +36,9 @@ impl Engine {
         uid: Option<u32>,
         gid: Option<u32>,
     ) -> Result<()> {
-        decide_chown(caller, node, &self.ground(caller, node)?, uid, gid)
+        let ground = self.ground(caller, node)?;
+        self.note_bypass(caller, node, &ground, Right::Own)?;
+        decide_chown(caller, node, &ground, uid, gid)
     }
 
     /// What was said about a node and what lies above it. Costs nothing where nothing was said at all.
@@ -47,7 +52,7 @@ impl Engine {
                 own: self.policy.domain(node.ino),
                 above: self.above(node)?,
                 who: self.reached_by(caller)?,
-                now: self.latest(),
+                now: self.moment(),
             };
             // Else the parts may be of different moments, and together allow what no moment did.
             if self.policy.revision() == before {
@@ -69,8 +74,17 @@ impl Engine {
             own: None,
             above: self.chain(dir.ino)?,
             who: self.reached_by(caller)?,
-            now: self.latest(),
+            now: self.moment(),
         })
+    }
+
+    /// The time for a decision; any will do while no grant ends by itself.
+    fn moment(&self) -> Time {
+        if self.policy.any_ends() {
+            self.latest()
+        } else {
+            Time::default()
+        }
     }
 
     pub(super) fn above(&self, node: &Node) -> Result<Chain> {

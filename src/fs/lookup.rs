@@ -21,7 +21,7 @@ impl Engine {
             return self.view_node(caller, ino);
         }
         let dir = self.directory(caller, parent)?;
-        let sight = self.sight(caller, &dir, Right::Execute)?;
+        let mut look = self.look(caller, &dir, Right::Execute)?;
         let found = if dir.parent == Ino(0) {
             if let Some(ino) = self.views.root(name) {
                 return self.view_node(caller, ino);
@@ -36,8 +36,7 @@ impl Engine {
             return missing(name);
         };
         let node = self.shown(ino)?;
-        let mut ground = self.ground_in(caller, &dir)?;
-        if self.sees(caller, &sight, &mut ground, &node)? {
+        if look.sees(&node)? {
             return Ok(node);
         }
         missing(name)

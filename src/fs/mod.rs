@@ -21,6 +21,7 @@ mod grant;
 mod acl;
 mod holders;
 mod explain;
+mod audit;
 mod lookup;
 mod attr;
 mod create;

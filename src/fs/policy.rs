@@ -12,11 +12,12 @@ use crate::core::{Caller, Ino, Kind, PrincipalId, Result, TenantId, Time, error:
 use crate::meta::tuple::{EVERYBODY, Tuple};
 use crate::meta::xattr::{self, Xattr};
 use crate::meta::{Edit, tuple};
+use foldhash::fast::RandomState;
 use parking_lot::RwLock;
 use quick_cache::sync::Cache;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// How many directories' chains, and how many callers, are remembered.
@@ -37,6 +38,8 @@ pub(super) struct Policy {
     stated: RwLock<Stated>,
     /// How many domains there are; spares the lock where there is none.
     count: AtomicUsize,
+    /// Whether any grant ends by itself; spares the clock where none does.
+    any_ends: AtomicBool,
     /// Another one after each change of a domain and each move of a directory.
     revision: AtomicU64,
     chains: Cache<Ino, (u64, Chain)>,
@@ -47,7 +50,7 @@ pub(super) struct Policy {
 
 #[derive(Default)]
 struct Stated {
-    domains: HashMap<Ino, Arc<Domain>>,
+    domains: HashMap<Ino, Arc<Domain>, RandomState>,
     tuples: BTreeMap<u64, Arc<Tuple>>,
     /// When grants end, and which.
     ends: BTreeSet<(Time, u64)>,
@@ -58,6 +61,7 @@ impl Default for Policy {
         Self {
             stated: RwLock::default(),
             count: AtomicUsize::default(),
+            any_ends: AtomicBool::default(),
             revision: AtomicU64::default(),
             chains: Cache::new(REMEMBERED),
             callers: Cache::new(REMEMBERED),
@@ -83,6 +87,8 @@ impl Policy {
             }
         }
         self.count.store(stated.domains.len(), Ordering::Release);
+        self.any_ends
+            .store(!stated.ends.is_empty(), Ordering::Release);
         drop(stated);
         self.moved();
     }
@@ -90,6 +96,11 @@ impl Policy {
     /// Notes that a directory, or a node that something was said about, is somewhere else: chains and ways of before are old.
     pub(super) fn moved(&self) {
         self.revision.fetch_add(1, Ordering::Release);
+    }
+
+    /// Whether any grant ends by itself.
+    pub(super) fn any_ends(&self) -> bool {
+        self.any_ends.load(Ordering::Acquire)
     }
 
     /// Whether nothing was said about any node: modes decide alone.

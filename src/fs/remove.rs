@@ -58,12 +58,11 @@ impl Engine {
         name: &Name,
     ) -> Result<(Arc<Entry>, Arc<Node>, FsPath)> {
         let dir = self.directory(ch.caller, parent)?;
-        let sight = self.sight(ch.caller, &dir, Right::Execute)?;
+        let mut look = self.look(ch.caller, &dir, Right::Execute)?;
         let missing = || Error::new(Kind::NotFound, format!("no {name}"));
         let entry = ch.entry(parent, name)?.ok_or_else(missing)?;
         let node = ch.node(entry.ino)?;
-        let mut ground = self.ground_in(ch.caller, &dir)?;
-        if !self.sees(ch.caller, &sight, &mut ground, &node)? {
+        if !look.sees(&node)? {
             return Err(missing());
         }
         let at = self.locate(parent)?;

@@ -5,10 +5,10 @@
 
 use super::engine::Engine;
 use super::ground::is_refusal;
-use crate::access::decide::weigh;
+use crate::access::decide::{Standing, weigh};
 use crate::access::{Ground, Right};
 use crate::core::{Caller, Ino, Result, Time};
-use crate::meta::Node;
+use crate::meta::{FileKind, Node};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -34,6 +34,59 @@ pub(super) enum Sight {
     Ways(Arc<Ways>),
 }
 
+/// A directory as a caller looks at it, one name after the other.
+pub(super) struct Look<'a> {
+    engine: &'a Engine,
+    caller: &'a Caller,
+    sight: Sight,
+    /// Of what lies in the directory.
+    ground: Ground,
+    /// The last node about which nothing was said: most in a directory are alike.
+    last: Option<(Like, Standing)>,
+}
+
+/// What a decision about a node depends on, where nothing was said about itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Like(FileKind, u32, u32, u32);
+
+impl Look<'_> {
+    /// Whether the caller sees a node that lies in the directory.
+    pub(super) fn sees(&mut self, node: &Node) -> Result<bool> {
+        if matches!(self.sight, Sight::Whole { said: false }) || self.caller.admin {
+            return Ok(true);
+        }
+        let standing = self.standing(node)?;
+        let spoken_of = self.ground.own.is_some() || !self.ground.above.is_empty();
+        let seen = match self.sight {
+            Sight::Whole { .. } => !spoken_of || !standing.allowed().is_empty(),
+            Sight::Ways(_) => !standing.graph.without(standing.denied).is_empty(),
+        };
+        if seen || !node.is_dir() {
+            return Ok(seen);
+        }
+        match &self.sight {
+            Sight::Ways(ways) => Ok(ways.dirs.contains(&node.ino)),
+            Sight::Whole { .. } => Ok(self.engine.ways(self.caller)?.dirs.contains(&node.ino)),
+        }
+    }
+
+    fn standing(&mut self, node: &Node) -> Result<Standing> {
+        self.ground.own = self.engine.policy.domain(node.ino);
+        let like = Like(node.kind, node.mode, node.uid, node.gid);
+        if let Some((last, known)) = self.last
+            && self.ground.own.is_none()
+            && last == like
+        {
+            return Ok(known);
+        }
+        let standing = weigh(self.caller, node, &self.ground)?;
+        if self.ground.own.is_none() {
+            self.last = Some((like, standing));
+        }
+        Ok(standing)
+    }
+}
+
 impl Engine {
     /// How a caller looks at a directory with `right` (search or read); fails with `Denied` when he has neither that nor a
     /// way through it.
@@ -51,33 +104,20 @@ impl Engine {
         Err(refused)
     }
 
-    /// Whether a caller who looks at a directory so sees a node in it. `ground` is of what lies in the directory
-    /// ([`Self::ground_in`]), for one node after the other.
-    pub(super) fn sees(
-        &self,
-        caller: &Caller,
-        sight: &Sight,
-        ground: &mut Ground,
-        node: &Node,
-    ) -> Result<bool> {
-        if matches!(sight, Sight::Whole { said: false }) || caller.admin {
-            return Ok(true);
-        }
-        ground.own = self.policy.domain(node.ino);
-        let spoken_of = ground.own.is_some() || !ground.above.is_empty();
-        let standing = weigh(caller, node, ground)?;
-        let (seen, ways) = match sight {
-            Sight::Whole { .. } => (!spoken_of || !standing.allowed().is_empty(), None),
-            Sight::Ways(ways) => {
-                let granted = standing.graph.without(standing.denied);
-                (!granted.is_empty(), Some(ways.clone()))
-            }
-        };
-        if seen {
-            return Ok(true);
-        }
-        let ways = ways.map_or_else(|| self.ways(caller), Ok)?;
-        Ok(ways.dirs.contains(&node.ino))
+    /// Looks at a directory with `right` (search or read), to see which of its names are there for the caller.
+    pub(super) fn look<'a>(
+        &'a self,
+        caller: &'a Caller,
+        dir: &Node,
+        right: Right,
+    ) -> Result<Look<'a>> {
+        Ok(Look {
+            engine: self,
+            caller,
+            sight: self.sight(caller, dir, right)?,
+            ground: self.ground_in(caller, dir)?,
+            last: None,
+        })
     }
 
     /// Whether all users of a tenant find the same under a directory's names, so that a kernel may keep them for all.

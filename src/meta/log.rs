@@ -45,6 +45,10 @@ pub enum OpKind {
     Revoke,
     SetAcl,
     Restrict,
+    /// An administrator was allowed what nothing else allowed him.
+    Bypass,
+    /// A command was refused to somebody whose it is not to give.
+    Refused,
 }
 
 const KINDS: &[(OpKind, &str)] = &[
@@ -81,6 +85,8 @@ const KINDS: &[(OpKind, &str)] = &[
     (OpKind::Revoke, "revoke"),
     (OpKind::SetAcl, "setacl"),
     (OpKind::Restrict, "restrict"),
+    (OpKind::Bypass, "bypass"),
+    (OpKind::Refused, "refused"),
 ];
 
 impl OpKind {
@@ -155,14 +161,20 @@ impl Record {
             .hash()
     }
 
-    /// Whom an operation on principals or their grants was about, as in `user:alice`.
+    /// Whom an operation on principals or their grants was about, as in `user:alice`; which command was refused.
     pub fn subject(&self) -> Option<String> {
         let grants = matches!(self.kind, OpKind::Grant | OpKind::Revoke);
-        if self.path != b"/" && !grants {
-            return None;
-        }
+        (self.path == b"/" || grants).then(|| self.said("subject"))?
+    }
+
+    /// Why something was refused, or which right only an administrator had.
+    pub fn note(&self) -> Option<String> {
+        matches!(self.kind, OpKind::Bypass | OpKind::Refused).then(|| self.said("note"))?
+    }
+
+    fn said(&self, key: &str) -> Option<String> {
         let undo: serde_json::Value = serde_json::from_str(&self.undo).ok()?;
-        Some(undo.get("subject")?.as_str()?.to_owned())
+        Some(undo.get(key)?.as_str()?.to_owned())
     }
 
     pub fn path_text(&self) -> String {

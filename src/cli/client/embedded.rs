@@ -36,11 +36,12 @@ impl Embedded {
         command: C,
         tell: &mut dyn FnMut(Progress),
     ) -> Result<C::Reply> {
-        command.run(&mut Context {
+        let mut cx = Context {
             nexus: &self.nexus,
             caller: &self.caller,
             tell,
-        })
+        };
+        api::run(command, &mut cx)
     }
 
     pub(super) fn read(&self, path: &[u8], out: &mut dyn Write) -> Result<()> {

@@ -1,7 +1,7 @@
 //! Who is at the other end of the socket.
 
 use crate::api::{self, Asked, Peer};
-use crate::core::{Caller, Error, Kind, Result, error::fail};
+use crate::core::{Caller, Error, Kind, Result};
 use crate::doors::daemon::Daemon;
 use axum::extract::connect_info::Connected;
 use axum::http::HeaderMap;
@@ -35,13 +35,17 @@ impl Connection {
 
     /// The peer, if it may command the daemon itself.
     pub(super) fn administrator(self, daemon: &Daemon, headers: &HeaderMap) -> Result<Peer> {
-        if self.caller(daemon, headers)?.admin {
+        let caller = self.caller(daemon, headers)?;
+        if caller.admin {
             return self.peer();
         }
-        fail(
+        let refused = Error::new(
             Kind::NotPermitted,
             "only the owner of the data directory, or root, commands the daemon",
-        )
+        );
+        let engine = &daemon.nexus.engine;
+        engine.write_refusal(&caller, "daemon", &refused)?;
+        Err(refused)
     }
 }
 

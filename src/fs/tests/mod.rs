@@ -11,6 +11,7 @@ mod principals;
 mod keys;
 mod sharing;
 mod rows;
+mod audit;
 mod permissions;
 
 use super::{Access, Engine, OpenFlags, SetMode};

@@ -1,4 +1,5 @@
 //! What a decision costs: `cargo test --release --lib speed -- --ignored --nocapture`. Prints, and asserts nothing.
+//! With `NEXUS_TOWN=50` the town is as large as a company: a million files, ten thousand users, thirty thousand grants.
 
 use super::mkdir;
 use crate::access::{Right, Rights};
@@ -6,12 +7,15 @@ use crate::fs::grant::To;
 use crate::fs::tests::principals::{boss, make, subject};
 use crate::fs::tests::threads::Numbers;
 use crate::fs::tests::*;
+use crate::meta::FileKind;
 use std::time::Duration;
 
-const DIRS: usize = 4000;
-const FILES: usize = 20_000;
-const USERS: usize = 200;
-const GRANTS: usize = 1000;
+/// A town of this many times 2,000 directories, 20,000 files, 200 users, 20 groups and 600 grants.
+#[allow(clippy::disallowed_methods, reason = "a benchmark's size")]
+fn size() -> u32 {
+    let asked = std::env::var("NEXUS_TOWN").ok();
+    asked.map_or(1, |n| n.parse().unwrap())
+}
 
 struct Town {
     w: World,
@@ -37,56 +41,48 @@ fn each(took: Duration, n: usize) -> u128 {
 }
 
 fn town() -> Town {
-    let w = World::new();
-    let mut n = Numbers(1);
-    let people: Vec<_> = (0..USERS).map(|u| make(&w, &format!("u{u}"))).collect();
-    for g in 0..50 {
-        w.engine()
-            .create_group(&boss(), &format!("g{g}"), None)
-            .unwrap();
+    let (w, mut n, k) = (World::new(), Numbers(1), size());
+    let (users, groups) = (200 * k, 20 * k);
+    let people: Vec<_> = (0..users).map(|u| make(&w, &format!("u{u}"))).collect();
+    let e = w.engine();
+    for g in 0..groups {
+        e.create_group(&boss(), &format!("g{g}"), None).unwrap();
     }
-    for g in 1..50 {
-        let inner = subject(&format!("group:g{g}"));
-        w.engine()
-            .add_member(&boss(), &format!("g{}", g / 2), &inner)
+    let join = |group: u32, member: String| {
+        let member = subject(&member);
+        e.add_member(&boss(), &format!("g{group}"), &member)
             .unwrap();
+    };
+    // Five levels deep at most.
+    for g in 1..groups {
+        join(g / 4, format!("group:g{g}"));
     }
-    for u in 0..USERS {
-        let user = subject(&format!("u{u}"));
-        w.engine()
-            .add_member(&boss(), &format!("g{}", n.index(50)), &user)
-            .unwrap();
+    for u in 0..users {
+        join(n.below(groups), format!("u{u}"));
     }
+    // Each in any of those before: as deep as the logarithm of their number.
     let mut dirs = vec![mkdir(&w, &boss(), "/workspace/top")];
-    for d in 0..DIRS {
-        // Most hang from a recent one, so that the tree is deep.
-        let near = dirs
-            .len()
-            .saturating_sub(1 + n.index(400))
-            .min(dirs.len() - 1);
-        let made = w
-            .engine()
-            .mkdir(&boss(), dirs[near], &name(&format!("d{d}")), 0o750);
+    for d in 1..2000 * k {
+        let made = e.mkdir(&boss(), dirs[n.index(d)], &name(&format!("d{d}")), 0o750);
         dirs.push(made.unwrap().ino);
     }
     let mut files = Vec::new();
-    for f in 0..FILES {
-        let dir = dirs[n.index(u32::try_from(dirs.len()).unwrap())];
-        let kind = crate::meta::FileKind::File;
-        let made = w
-            .engine()
-            .mknod(&boss(), dir, &name(&format!("f{f}")), kind, 0o640, 0);
+    for f in 0..20_000 * k {
+        let (dir, name) = (dirs[n.index(2000 * k)], name(&format!("f{f}")));
+        let made = e.mknod(&boss(), dir, &name, FileKind::File, 0o640, 0);
         files.push(made.unwrap().ino);
     }
-    for _ in 0..GRANTS {
+    for _ in 0..600 * k {
         let to = match n.index(2) {
-            0 => format!("u{}", n.index(200)),
-            _ => format!("group:g{}", n.index(50)),
+            0 => format!("u{}", n.below(users)),
+            _ => format!("group:g{}", n.below(groups)),
         };
-        let (at, role) = (dirs[n.index(4001)], ["can_read", "can_write"][n.index(2)]);
-        w.engine()
-            .grant(&boss(), at, role, &To::One(subject(&to)), None)
-            .unwrap();
+        let (at, role) = (
+            dirs[n.index(2000 * k)],
+            ["can_read", "can_write"][n.index(2)],
+        );
+        let to = To::One(subject(&to));
+        e.grant(&boss(), at, role, &to, None).unwrap();
     }
     Town {
         w,
@@ -143,7 +139,12 @@ fn the_speed_of_decisions() {
     });
     println!("of which the node itself: {} ns", each(nodes, some.len()));
     let pairs: Vec<_> = (0..100_000)
-        .map(|_| (&t.people[n.index(200)], t.files[n.index(20_000)]))
+        .map(|_| {
+            (
+                &t.people[n.index(200 * size())],
+                t.files[n.index(20_000 * size())],
+            )
+        })
         .collect();
     let uniform = || timed(|| pairs.iter().for_each(|(u, f)| keep(&t.check(u, *f))));
     println!(
@@ -151,11 +152,12 @@ fn the_speed_of_decisions() {
         each(uniform(), pairs.len()),
         each(uniform(), pairs.len())
     );
-    let cold = t.people.iter().map(|u| {
+    let some_people = &t.people[..200];
+    let cold = some_people.iter().map(|u| {
         t.w.engine().policy.forget_callers();
         timed(|| keep(&t.check(u, t.files[5])))
     });
-    println!("cold user: {} ns", each(cold.sum(), t.people.len()));
+    println!("cold user: {} ns", each(cold.sum(), some_people.len()));
     publishes(&t);
     filters(&t, who);
 }
@@ -175,7 +177,7 @@ fn publishes(t: &Town) {
 fn filters(t: &Town, who: &Caller) {
     let big = mkdir(&t.w, &boss(), "/workspace/big");
     for f in 0..10_000 {
-        let kind = crate::meta::FileKind::File;
+        let kind = FileKind::File;
         t.w.engine()
             .mknod(&boss(), big, &name(&format!("f{f}")), kind, 0o640, 0)
             .unwrap();
@@ -185,15 +187,10 @@ fn filters(t: &Town, who: &Caller) {
         .unwrap();
     let entries = t.w.engine().list(&boss(), big).unwrap();
     let dir = t.w.engine().node(big).unwrap();
-    let sight = t.w.engine().sight(who, &dir, Right::Read).unwrap();
     for _ in 0..3 {
-        let mut ground = t.w.engine().ground_in(who, &dir).unwrap();
+        let mut look = t.w.engine().look(who, &dir, Right::Read).unwrap();
         let filter = timed(|| {
-            let mut seen = |e: &&crate::fs::DirEntry| {
-                t.w.engine()
-                    .sees(who, &sight, &mut ground, &e.node)
-                    .unwrap()
-            };
+            let mut seen = |e: &&crate::fs::DirEntry| look.sees(&e.node).unwrap();
             assert_eq!(entries.iter().filter(&mut seen).count(), 10_000);
         });
         println!("filter of 10,000 names: {} us", filter.as_micros());
