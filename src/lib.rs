@@ -10,6 +10,7 @@ pub mod blob;
 pub mod meta;
 pub mod access;
 pub mod fs;
+pub mod history;
 pub mod facts;
 pub mod nexus;
 pub mod api;

@@ -18,6 +18,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "V3__permissions",
         include_str!("schema/0003_permissions.sql"),
     ),
+    ("V5__history", include_str!("schema/0005_history.sql")),
 ];
 
 /// Held while migrating on PostgreSQL, where several daemons may start at once.

@@ -34,6 +34,8 @@ pub struct Change<'a> {
     pub(super) closed: Vec<Event>,
     /// Grants that went with a node, for the record of the operation.
     pub(super) dropped: Vec<Arc<Tuple>>,
+    /// Directories whose time changes, and what it was before, for the record: their rows keep no former state.
+    touched: Vec<(Ino, Time)>,
     /// Whether a directory, or a node that something was said about, is to be found somewhere else.
     pub(super) relocated: bool,
 }
@@ -94,6 +96,7 @@ impl Engine {
             contents: Vec::new(),
             closed: Vec::new(),
             dropped: Vec::new(),
+            touched: Vec::new(),
             relocated: false,
         };
         let out = f(&mut change)?;
@@ -168,6 +171,9 @@ impl Change<'_> {
         }
         if old.content != new.content {
             self.contents.push(new.ino);
+        }
+        if old.is_dir() && old.mtime != new.mtime {
+            self.note_time(&old);
         }
         self.replace(&old, new)
     }
@@ -281,9 +287,17 @@ impl Change<'_> {
         self.add_state(old.sum().wrapping_neg());
     }
 
+    /// Keeps what the time of a directory was before this operation.
+    pub(super) fn note_time(&mut self, dir: &Node) {
+        if !self.touched.iter().any(|(known, _)| *known == dir.ino) {
+            self.touched.push((dir.ino, dir.mtime));
+        }
+    }
+
     /// Notes that a directory's entries changed: mtime and ctime, and `links` more or fewer subdirectories.
     pub(super) fn touch_dir(&mut self, ino: Ino, links: i32, at: Time) -> Result<()> {
         let old = self.node(ino)?;
+        self.note_time(&old);
         let mut dir = (*old).clone();
         dir.nlink = dir.nlink.saturating_add_signed(links);
         dir.mtime = dir.mtime.max(at);
@@ -340,7 +354,7 @@ impl Change<'_> {
         path2: Option<&FsPath>,
         undo: &serde_json::Value,
     ) {
-        let undo = with_grants(undo, &std::mem::take(&mut self.dropped));
+        let undo = self.all_that_reverses(undo);
         let record = Record {
             tenant: self.tenant,
             op: self.op(),
@@ -357,6 +371,36 @@ impl Change<'_> {
         self.head.op = record.op;
         self.head.hash = hash;
         self.edits.push(Edit::Log(Box::new(record), hash));
+    }
+
+    /// What reverses the operation, with the times of directories and the grants that went.
+    fn all_that_reverses(&mut self, undo: &serde_json::Value) -> String {
+        let (touched, dropped) = (
+            std::mem::take(&mut self.touched),
+            std::mem::take(&mut self.dropped),
+        );
+        let mut undo = undo.clone();
+        if let Some(fields) = undo.as_object_mut() {
+            if !touched.is_empty() {
+                let times: Vec<_> = touched.iter().map(|of| self.times_of(*of)).collect();
+                fields.insert("dirs".to_owned(), serde_json::json!(times));
+            }
+            if !dropped.is_empty() {
+                fields.insert("grants".to_owned(), serde_json::json!(dropped));
+            }
+        }
+        undo.to_string()
+    }
+
+    /// A directory, its time before, and its time now where that is not the operation's.
+    fn times_of(&self, (dir, before): (Ino, Time)) -> Vec<i64> {
+        let mut times = vec![dir.0.cast_signed(), before.0];
+        if let Some(Some(now)) = self.nodes.get(&dir)
+            && now.mtime != self.now
+        {
+            times.push(now.mtime.0);
+        }
+        times
     }
 
     fn add_state(&mut self, sum: i64) {
@@ -402,16 +446,4 @@ impl Change<'_> {
         self.engine.events.log_grew(self.tenant, self.head.op);
         Ok(events)
     }
-}
-
-/// What reverses an operation, with the grants that went with it.
-fn with_grants(undo: &serde_json::Value, dropped: &[Arc<Tuple>]) -> String {
-    if dropped.is_empty() {
-        return undo.to_string();
-    }
-    let mut undo = undo.clone();
-    if let Some(fields) = undo.as_object_mut() {
-        fields.insert("grants".to_owned(), serde_json::json!(dropped));
-    }
-    undo.to_string()
 }

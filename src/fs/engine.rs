@@ -121,6 +121,16 @@ impl Engine {
         self.blobs.drop_cache();
     }
 
+    /// Brings files that are being created to the tables, so that the log has them.
+    pub fn settle_files(&self) -> Result<()> {
+        self.settle_births(None)
+    }
+
+    /// A number for a node that somebody is going to bring.
+    pub fn fresh_ino(&self) -> Ino {
+        Ino(self.next_id())
+    }
+
     /// Gives out a number that was never given out before.
     pub(super) fn next_id(&self) -> u64 {
         self.ids.fetch_add(1, Ordering::Relaxed)

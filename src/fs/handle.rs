@@ -246,6 +246,20 @@ impl Files {
         }
     }
 
+    /// Takes over what a file was made from outside: who has it open goes on from that.
+    pub(super) fn refresh(&self, node: &Node) {
+        let Some(file) = self.find(node.ino) else {
+            return;
+        };
+        let mut writing = file.state.lock();
+        if !file.is_dirty() {
+            file.size.store(node.size, Ordering::Release);
+            file.held.store(node.held(), Ordering::Release);
+            file.mtime.store(node.mtime.0, Ordering::Release);
+            writing.working = Working::new(node.content.clone());
+        }
+    }
+
     pub(super) fn handle(&self, id: HandleId) -> Result<Arc<Handle>> {
         let found = self.handles.read().get(&id).cloned();
         found.ok_or_else(|| Error::new(Kind::BadHandle, format!("no open file {}", id.0)))

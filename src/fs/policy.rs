@@ -20,8 +20,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// How many directories' chains, and how many callers, are remembered.
+/// How many callers are remembered.
 const REMEMBERED: usize = 16_384;
+
+/// How many directories' chains are remembered; one is some dozen bytes and shares its domains.
+const CHAINS: usize = 65_536;
 
 /// How often what changes meanwhile is read again.
 pub(super) const TRIES: usize = 64;
@@ -63,7 +66,7 @@ impl Default for Policy {
             count: AtomicUsize::default(),
             any_ends: AtomicBool::default(),
             revision: AtomicU64::default(),
-            chains: Cache::new(REMEMBERED),
+            chains: Cache::new(CHAINS),
             callers: Cache::new(REMEMBERED),
             ways: Cache::new(WAYS),
         }

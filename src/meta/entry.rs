@@ -29,7 +29,7 @@ impl Entry {
     }
 }
 
-fn from_row(row: &Row) -> Result<Entry> {
+pub(super) fn from_row(row: &Row) -> Result<Entry> {
     let entry = Entry {
         parent: Ino(row.uint(0)?),
         name: Name::new(row.bytes(1)?)?,

@@ -49,6 +49,10 @@ pub enum OpKind {
     Bypass,
     /// A command was refused to somebody whose it is not to give.
     Refused,
+    /// Operations were reversed.
+    Undo,
+    /// Something was made again what it was.
+    Restore,
 }
 
 const KINDS: &[(OpKind, &str)] = &[
@@ -87,6 +91,8 @@ const KINDS: &[(OpKind, &str)] = &[
     (OpKind::Restrict, "restrict"),
     (OpKind::Bypass, "bypass"),
     (OpKind::Refused, "refused"),
+    (OpKind::Undo, "undo"),
+    (OpKind::Restore, "restore"),
 ];
 
 impl OpKind {

@@ -12,6 +12,7 @@ pub mod tuple;
 pub mod log;
 mod whole;
 pub mod cache;
+pub mod timeline;
 pub mod draft;
 pub mod edit;
 pub mod roster;

@@ -35,7 +35,7 @@ impl Xattr {
     }
 }
 
-fn from_row(row: &Row) -> Result<Xattr> {
+pub(super) fn from_row(row: &Row) -> Result<Xattr> {
     let xattr = Xattr {
         ino: Ino(row.uint(0)?),
         name: row.bytes(1)?.to_vec(),

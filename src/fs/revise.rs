@@ -1,0 +1,376 @@
+//! A revision: many rows set to what somebody worked out that they should be, in one change and one operation.
+//!
+//! What is done must be allowed (semantics.md §6): each name takes what adding or removing it takes, each node what
+//! changing it takes. What comes back inside a directory that comes back is judged by the name that brings that one.
+
+use super::attr::closes;
+use super::commit::Change;
+use super::engine::Engine;
+use crate::access::Right;
+use crate::blob::Sealed;
+use crate::core::{Caller, FsPath, Ino, Kind, Op, Result, Time, error::fail};
+use crate::meta::cache::Place;
+use crate::meta::tuple::Tuple;
+use crate::meta::{Edit, Entry, Node, OpKind, Xattr};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+/// What rows are to be; what it does not speak of stays. Whoever makes one knows the present: it holds for one end of the log.
+#[derive(Default)]
+pub struct Revision {
+    /// Nodes that are not there and come back. Link counts and the parents of directories are worked out.
+    pub back: Vec<Node>,
+    /// Nodes that are there: mode, owner, content and times are taken over.
+    pub changed: Vec<Node>,
+    pub gone: Vec<Ino>,
+    pub names: Vec<Naming>,
+    pub xattrs: Vec<(Ino, Vec<u8>, Option<Vec<u8>>)>,
+    pub grants_gone: Vec<Arc<Tuple>>,
+    /// Grants that come back, where node and holder are there.
+    pub grants_back: Vec<Arc<Tuple>>,
+    /// When directories were last changed, as it is to look.
+    pub times: Vec<(Ino, Time)>,
+    /// Contents that are new.
+    pub made: Vec<Sealed>,
+}
+
+/// A name, what it stands for, and what it is to stand for.
+#[derive(Debug, Clone)]
+pub struct Naming {
+    pub place: Place,
+    pub was: Option<Arc<Entry>>,
+    pub to: Option<Ino>,
+}
+
+impl Revision {
+    pub fn is_empty(&self) -> bool {
+        let nodes = self.back.is_empty() && self.changed.is_empty() && self.gone.is_empty();
+        let grants = self.grants_gone.is_empty() && self.grants_back.is_empty();
+        let others = self.names.is_empty() && self.xattrs.is_empty() && self.times.is_empty();
+        nodes && grants && others
+    }
+}
+
+/// How the log is to have it.
+#[derive(Debug)]
+pub struct Title {
+    pub kind: OpKind,
+    pub path: FsPath,
+    /// What reverses it, beside the rows it ends.
+    pub undo: serde_json::Value,
+}
+
+impl Engine {
+    /// Makes a revision that was worked out when the log ended with `head`; fails with `Conflict` when it has gone on since.
+    /// A rehearsal asks every permission, and leaves nothing.
+    pub fn revise(
+        &self,
+        caller: &Caller,
+        head: Op,
+        what: &Revision,
+        title: &Title,
+        rehearse: bool,
+    ) -> Result<Option<Op>> {
+        let mut fits = false;
+        let made = self.change(caller, |ch| {
+            if ch.op() != Op(head.0 + 1) {
+                return fail(Kind::Conflict, "somebody changed something meanwhile");
+            }
+            Reviser::new(ch, what).run()?;
+            let (op, root) = (ch.op(), self.root(caller)?);
+            ch.relocated = true;
+            ch.record(title.kind, root, &title.path, None, &title.undo);
+            fits = rehearse;
+            if rehearse {
+                return fail(Kind::Unsupported, "a rehearsal leaves nothing");
+            }
+            Ok(op)
+        });
+        if fits {
+            return Ok(None);
+        }
+        let op = made?;
+        for node in &what.changed {
+            self.files.refresh(&*self.node(node.ino)?);
+        }
+        Ok(Some(op))
+    }
+}
+
+/// A revision at work.
+struct Reviser<'r, 'c, 'e> {
+    ch: &'c mut Change<'e>,
+    engine: &'e Engine,
+    what: &'r Revision,
+    new: HashMap<Ino, &'r Node>,
+    /// Names that each node has more or fewer.
+    links: BTreeMap<Ino, i64>,
+    /// Existing directories in which names change, and subdirectories more or fewer of each directory.
+    subdirs: BTreeMap<Ino, i32>,
+    /// Where directories hang in the end.
+    parents: HashMap<Ino, Ino>,
+}
+
+impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
+    fn new(ch: &'c mut Change<'e>, what: &'r Revision) -> Self {
+        Self {
+            engine: ch.engine,
+            ch,
+            what,
+            new: what.back.iter().map(|node| (node.ino, node)).collect(),
+            links: BTreeMap::new(),
+            subdirs: BTreeMap::new(),
+            parents: HashMap::new(),
+        }
+    }
+
+    fn run(mut self) -> Result<()> {
+        for sealed in &self.what.made {
+            self.ch.store(sealed);
+        }
+        for naming in &self.what.names {
+            self.end(naming)?;
+        }
+        for node in &self.what.back {
+            self.bring_back(node);
+        }
+        for node in &self.what.changed {
+            self.turn_into(node)?;
+        }
+        for naming in &self.what.names {
+            if let Some(ino) = naming.to {
+                let (place, cookie) = (&naming.place, self.engine.next_id());
+                self.ch.add_entry(place.parent, &place.name, ino, cookie);
+            }
+        }
+        self.recount()?;
+        for (ino, name, value) in &self.what.xattrs {
+            self.xattr(*ino, name, value.as_deref())?;
+        }
+        self.grants()?;
+        for (dir, at) in &self.what.times {
+            if let Ok(old) = self.ch.node(*dir) {
+                self.engine.may(self.ch.caller, &old, Right::Write)?;
+                self.ch.note_time(&old);
+                let old = (*old).clone();
+                self.ch.touch(Node { mtime: *at, ..old })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks whether a name may change, takes its present meaning away, and counts.
+    fn end(&mut self, naming: &Naming) -> Result<()> {
+        let place = &naming.place;
+        if !self.new.contains_key(&place.parent) {
+            self.may_name(naming)?;
+            self.subdirs.entry(place.parent).or_default();
+        }
+        if let Some(old) = &naming.was {
+            self.ch.end_entry(old);
+            self.count(old.ino, place.parent, -1)?;
+        }
+        if let Some(ino) = naming.to {
+            self.count(ino, place.parent, 1)?;
+        }
+        Ok(())
+    }
+
+    fn may_name(&self, naming: &Naming) -> Result<()> {
+        let (engine, caller, place) = (self.engine, self.ch.caller, &naming.place);
+        let dir = engine.directory(caller, place.parent)?;
+        engine.locate(dir.ino)?.writable(caller)?;
+        if engine.transient.child(place).is_some() {
+            return fail(Kind::Conflict, "a file is being made there");
+        }
+        let may = match &naming.was {
+            Some(old) => engine.may_take(caller, &dir, &*self.ch.node(old.ino)?),
+            None => Ok(()),
+        };
+        let may = may.and_then(|()| match naming.to {
+            Some(_) => engine.may(caller, &dir, Right::Write),
+            None => Ok(()),
+        });
+        may.map_err(|e| match engine.path_of(place.parent) {
+            Ok(dir) => e.context(dir.join(place.name.clone())),
+            Err(_) => e,
+        })
+    }
+
+    fn count(&mut self, ino: Ino, parent: Ino, by: i32) -> Result<()> {
+        *self.links.entry(ino).or_default() += i64::from(by);
+        let is_dir = match self.new.get(&ino) {
+            Some(new) => new.is_dir(),
+            None => self.engine.node(ino)?.is_dir(),
+        };
+        if is_dir {
+            *self.subdirs.entry(parent).or_default() += by;
+            if by > 0 {
+                self.parents.insert(ino, parent);
+            }
+        }
+        Ok(())
+    }
+
+    fn bring_back(&mut self, to: &Node) {
+        let links = self.links.remove(&to.ino).unwrap_or(0);
+        let subdirs = self.subdirs.remove(&to.ino).unwrap_or(0);
+        let nlink = if to.is_dir() {
+            2 + i64::from(subdirs)
+        } else {
+            links
+        };
+        self.engine.transient.closed(to.ino);
+        self.ch.insert(Node {
+            nlink: u32::try_from(nlink).unwrap_or(1),
+            parent: self.parents.remove(&to.ino).unwrap_or(Ino(0)),
+            ctime: self.ch.now,
+            writing: None,
+            ..to.clone()
+        });
+    }
+
+    fn turn_into(&mut self, to: &Node) -> Result<()> {
+        let old = self.ch.node(to.ino)?;
+        self.may_become(&old, to)?;
+        let new = Node {
+            mode: to.mode,
+            uid: to.uid,
+            gid: to.gid,
+            size: to.size,
+            content: to.content.clone(),
+            // A directory's follows from its names (`Revision::times`).
+            mtime: if old.is_dir() { old.mtime } else { to.mtime },
+            atime: to.atime,
+            ctime: self.ch.now,
+            version: old.version + u64::from(old.content != to.content),
+            ..(*old).clone()
+        };
+        if closes(&old, &new)
+            && let Some(place) = self.engine.place(to.ino)?
+        {
+            self.ch.closed(&place);
+        }
+        self.ch.update(new)
+    }
+
+    fn may_become(&self, old: &Node, new: &Node) -> Result<()> {
+        let (engine, caller) = (self.engine, self.ch.caller);
+        let path = engine.path_of(old.ino)?;
+        engine.locate(old.ino)?.writable(caller)?;
+        if engine.files.pending(old.ino).is_some() {
+            let message = format!("{path} is being written: try again when it is closed");
+            return fail(Kind::Busy, message);
+        }
+        let may = || {
+            if (old.uid, old.gid) != (new.uid, new.gid) {
+                engine.may_chown(caller, old, Some(new.uid), Some(new.gid))?;
+            }
+            if old.content != new.content || old.mtime != new.mtime {
+                engine.may(caller, old, Right::Write)?;
+            }
+            if old.mode != new.mode {
+                engine.may(caller, old, Right::Own)?;
+            }
+            Ok(())
+        };
+        may().map_err(|e: crate::core::Error| e.context(&path))
+    }
+
+    /// Link counts, places of directories, and the end of nodes that have no name any more.
+    fn recount(&mut self) -> Result<()> {
+        let mut gone: HashSet<Ino> = self.what.gone.iter().copied().collect();
+        for (ino, more) in std::mem::take(&mut self.links) {
+            let old = self.ch.node(ino)?;
+            let parent = self.parents.get(&ino).copied().unwrap_or(old.parent);
+            let nlink = match old.is_dir() {
+                true if more < 0 => 0,
+                true => i64::from(old.nlink),
+                false => i64::from(old.nlink) + more,
+            };
+            if nlink <= 0 {
+                gone.insert(ino);
+            } else if more != 0 || parent != old.parent {
+                let (nlink, ctime) = (u32::try_from(nlink).unwrap_or(1), self.ch.now);
+                let mut new = (*old).clone();
+                (new.nlink, new.parent, new.ctime) = (nlink, parent, ctime);
+                self.ch.touch(new)?;
+            }
+        }
+        for (dir, more) in std::mem::take(&mut self.subdirs) {
+            if !gone.contains(&dir) {
+                self.ch.touch_dir(dir, more, self.ch.now)?;
+            }
+        }
+        for ino in gone {
+            let old = self.ch.node(ino)?;
+            self.ch.remove(&old)?;
+        }
+        Ok(())
+    }
+
+    fn xattr(&mut self, ino: Ino, name: &[u8], value: Option<&[u8]>) -> Result<()> {
+        let engine = self.engine;
+        if !self.new.contains_key(&ino) {
+            let node = self.ch.node(ino)?;
+            let is_users = name.starts_with(b"user.");
+            let right = if is_users { Right::Write } else { Right::Own };
+            engine.may(self.ch.caller, &node, right)?;
+            let all = engine.xattrs(ino)?;
+            if let Some(old) = all.iter().find(|x| x.name == name) {
+                self.ch.end_xattr(old);
+            }
+            self.ch.forget_below(&node)?;
+        }
+        if let Some(value) = value {
+            self.ch.add_xattr(Xattr {
+                ino,
+                name: name.to_vec(),
+                value: value.to_vec(),
+                began: self.ch.op(),
+            });
+        }
+        Ok(())
+    }
+
+    fn grants(&mut self) -> Result<()> {
+        let engine = self.engine;
+        for tuple in &self.what.grants_gone {
+            if engine.policy.tuple(tuple.id).is_some() && self.may_grant(tuple)? {
+                self.ch.edit(Edit::TupleGone(tuple.clone()));
+            }
+        }
+        let mut back = HashSet::new();
+        for tuple in &self.what.grants_back {
+            // A record may name one twice: granted there, and gone with its node.
+            if !back.insert(tuple.id) {
+                continue;
+            }
+            let same = |t: &Tuple| t.says_as(tuple) || t.id == tuple.id;
+            let known = engine.policy.tuples(tuple.tenant, same);
+            let roster = engine.roster(tuple.tenant)?;
+            let holder = tuple.principal();
+            let lives = holder.is_none_or(|id| roster.by_id(id).is_some());
+            if known.is_empty() && lives && self.may_grant(tuple)? {
+                self.ch.edit(Edit::Tuple(tuple.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the node of a grant is there; fails where its grants are not the caller's to change.
+    fn may_grant(&mut self, tuple: &Tuple) -> Result<bool> {
+        let Some(ino) = tuple.ino() else {
+            return Ok(false);
+        };
+        if self.new.contains_key(&ino) {
+            return Ok(true);
+        }
+        let Ok(node) = self.ch.node(ino) else {
+            return Ok(false);
+        };
+        self.engine.may(self.ch.caller, &node, Right::Own)?;
+        self.ch.forget_below(&node)?;
+        Ok(true)
+    }
+}

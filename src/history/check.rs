@@ -1,0 +1,212 @@
+//! Whether a revision leaves a tree: every name in a directory that is there, every directory with one name, nothing cut off.
+
+use super::effects::Rows;
+use super::ops::OpSet;
+use super::plan::{Conflict, touching};
+use crate::core::{Ino, Op, Result};
+use crate::db::Tx;
+use crate::fs::{Naming, Revision};
+use crate::meta::{Node, entry, node};
+use std::collections::{HashMap, HashSet};
+
+/// How deep a tree may be; deeper ones are refused elsewhere.
+const DEPTH_MAX: usize = 4096;
+
+/// What would not fit together.
+pub(super) fn conflicts(
+    tx: &mut dyn Tx,
+    undone: &OpSet,
+    rows: &Rows,
+    revision: &Revision,
+) -> Result<Vec<Conflict>> {
+    let losing = revision.names.iter().filter_map(|n| n.was.as_ref());
+    let mut check = Check {
+        tx,
+        undone,
+        rows,
+        back: revision.back.iter().map(|n| (n.ino, n)).collect(),
+        gone: revision.gone.iter().copied().collect(),
+        parents: HashMap::new(),
+        losing: losing.map(|entry| entry.ino).collect(),
+        found: Vec::new(),
+    };
+    for naming in &revision.names {
+        check.name(naming)?;
+    }
+    let freed = revision.names.iter().filter(|n| n.was.is_some());
+    let freed = freed.map(|n| (n.place.parent, n.place.name.as_bytes()));
+    let freed: HashSet<_> = freed.collect();
+    for ino in &revision.gone {
+        check.cut_off(*ino, &freed)?;
+    }
+    check.nameless(revision);
+    check.circles()?;
+    Ok(check.found)
+}
+
+struct Check<'a> {
+    tx: &'a mut dyn Tx,
+    undone: &'a OpSet,
+    rows: &'a Rows,
+    back: HashMap<Ino, &'a Node>,
+    gone: HashSet<Ino>,
+    /// Where directories get a name.
+    parents: HashMap<Ino, Ino>,
+    /// Nodes that lose a name.
+    losing: HashSet<Ino>,
+    found: Vec<Conflict>,
+}
+
+impl Check<'_> {
+    /// A node as it will be.
+    fn after(&mut self, ino: Ino) -> Result<Option<Node>> {
+        if let Some(back) = self.back.get(&ino) {
+            return Ok(Some((*back).clone()));
+        }
+        if self.gone.contains(&ino) {
+            return Ok(None);
+        }
+        match self.rows.nodes.get(&ino) {
+            Some(line) => Ok(line.now().cloned()),
+            None => node::get(self.tx, ino),
+        }
+    }
+
+    fn name(&mut self, naming: &Naming) -> Result<()> {
+        let Some(ino) = naming.to else {
+            return Ok(());
+        };
+        let (parent, target) = (self.after(naming.place.parent)?, self.after(ino)?);
+        if !parent.is_some_and(|p| p.is_dir()) {
+            let by = self.end_of(naming.place.parent);
+            self.of_name(naming, by, "its directory is gone");
+            return Ok(());
+        }
+        let Some(target) = target else {
+            let by = self.end_of(ino);
+            self.of_name(naming, by, "was deleted since");
+            return Ok(());
+        };
+        if target.is_dir() && self.parents.insert(ino, naming.place.parent).is_some() {
+            self.of_name(naming, None, "would have two places");
+        } else if target.is_dir() && !self.back.contains_key(&ino) && !self.moves(ino) {
+            let by = self.last_naming(ino);
+            self.of_name(naming, by, "was moved since");
+        }
+        Ok(())
+    }
+
+    /// Whether a directory that is there loses the name that it has.
+    fn moves(&self, ino: Ino) -> bool {
+        self.losing.contains(&ino)
+    }
+
+    fn end_of(&self, ino: Ino) -> Option<Op> {
+        let last = self.rows.nodes.get(&ino)?.changes.last()?;
+        last.1.is_none().then_some(last.0)
+    }
+
+    fn last_naming(&self, ino: Ino) -> Option<Op> {
+        let lines = self.rows.names.values().map(|m| &m.line);
+        let ops = lines.flat_map(|l| l.changes.iter().filter(|(_, to)| *to == Some(ino)));
+        ops.map(|(op, _)| *op).max()
+    }
+
+    /// What goes must have nothing left in it, and no other name.
+    fn cut_off(&mut self, ino: Ino, freed: &HashSet<(Ino, &[u8])>) -> Result<()> {
+        let is_dir = |line: &super::fold::Timeline<Node>| line.now().is_some_and(Node::is_dir);
+        let Some(line) = self.rows.nodes.get(&ino) else {
+            return Ok(());
+        };
+        let names: Vec<_> = if is_dir(line) {
+            let going = freed.iter().filter(|(dir, _)| *dir == ino).count();
+            let most = u32::try_from(going + 1).unwrap_or(u32::MAX);
+            let inside = entry::some(self.tx, ino, most)?;
+            inside.into_iter().map(|name| (ino, name)).collect()
+        } else {
+            let all = entry::names_of(self.tx, ino, u32::MAX >> 1)?;
+            all.into_iter().map(|e| (e.parent, e.name)).collect()
+        };
+        for (parent, name) in names {
+            if freed.contains(&(parent, name.as_bytes())) {
+                continue;
+            }
+            let by = entry::get(self.tx, parent, &name)?.map(|e| e.began);
+            self.found.push(Conflict {
+                undone: touching(line, self.undone),
+                by,
+                why: "holds or is named what came since",
+                node: Some(ino),
+                aside: None,
+            });
+            return Ok(());
+        }
+        Ok(())
+    }
+
+    /// What comes back needs a name to come back under.
+    fn nameless(&mut self, revision: &Revision) {
+        let named: HashSet<_> = revision.names.iter().filter_map(|n| n.to).collect();
+        for node in revision.back.iter().filter(|n| !named.contains(&n.ino)) {
+            let undone = self.rows.nodes.get(&node.ino);
+            self.found.push(Conflict {
+                undone: undone.map(|l| touching(l, self.undone)).unwrap_or_default(),
+                by: None,
+                why: "has no name to come back under",
+                node: Some(node.ino),
+                aside: None,
+            });
+        }
+    }
+
+    /// What comes back lies as it lay: a circle has something in it that is there and moves.
+    fn circles(&mut self) -> Result<()> {
+        let moved = self
+            .parents
+            .keys()
+            .filter(|ino| !self.back.contains_key(ino));
+        for ino in moved.copied().collect::<Vec<_>>() {
+            let mut at = ino;
+            for depth in 0.. {
+                at = match self.parents.get(&at) {
+                    Some(parent) => *parent,
+                    None => self.after(at)?.map_or(Ino(0), |n| n.parent),
+                };
+                if at == Ino(0) {
+                    break;
+                }
+                if at == ino || depth > DEPTH_MAX {
+                    self.circle(ino);
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn circle(&mut self, ino: Ino) {
+        let lines = self.rows.names.values().map(|m| &m.line);
+        let of_it = lines.filter(|l| l.before == Some(ino) || l.now() == Some(&ino));
+        let mut undone = OpSet::default();
+        of_it.for_each(|l| undone.join(&touching(l, self.undone)));
+        self.found.push(Conflict {
+            undone,
+            by: self.last_naming(ino),
+            why: "would lie below itself",
+            node: Some(ino),
+            aside: None,
+        });
+    }
+
+    fn of_name(&mut self, naming: &Naming, by: Option<Op>, why: &'static str) {
+        let key = (naming.place.parent, naming.place.name.as_bytes().to_vec());
+        let line = self.rows.names.get(&key).map(|m| &m.line);
+        self.found.push(Conflict {
+            undone: line.map(|l| touching(l, self.undone)).unwrap_or_default(),
+            by,
+            why,
+            node: naming.to,
+            aside: None,
+        });
+    }
+}

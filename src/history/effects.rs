@@ -1,0 +1,234 @@
+//! What operations did: the nodes they concern, the times and grants that their records hold, and the rows around them.
+
+use super::fold::Timeline;
+use super::ops::OpSet;
+use crate::core::{Ino, Op, Result, TenantId, Time};
+use crate::db::Tx;
+use crate::meta::cache::Place;
+use crate::meta::timeline::{self, Spell};
+use crate::meta::tuple::Tuple;
+use crate::meta::{Entry, Node, OpKind, Record, log};
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+/// How many records one statement reads.
+const PAGE: u32 = 4096;
+
+/// When an operation changed a directory's entries, and the directory's time before.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Touch {
+    pub at: Time,
+    pub before: Time,
+}
+
+/// What the records of some operations say.
+#[derive(Debug, Default)]
+pub(super) struct Effects {
+    pub nodes: Vec<Ino>,
+    /// By directory, oldest first.
+    pub touches: HashMap<Ino, Vec<Touch>>,
+    pub grants_made: Vec<Arc<Tuple>>,
+    pub grants_lost: Vec<Arc<Tuple>>,
+    /// Operations that are no change of the tree: users, keys, namespaces…
+    pub others: Vec<Record>,
+    pub paths: Vec<Vec<u8>>,
+}
+
+impl Effects {
+    /// Reads the records of `ops`.
+    pub(super) fn read(tx: &mut dyn Tx, tenant: TenantId, ops: &OpSet) -> Result<Self> {
+        let mut found = Self::default();
+        let mut nodes = OpSet::default();
+        for record in records(tx, tenant, ops)? {
+            found.take(record, &mut nodes)?;
+        }
+        found.nodes = nodes.nodes().collect();
+        Ok(found)
+    }
+
+    fn take(&mut self, record: Record, nodes: &mut OpSet) -> Result<()> {
+        let said: Value = serde_json::from_str(&record.undo).unwrap_or_default();
+        if !is_of_the_tree(record.kind) {
+            self.others.push(record);
+            return Ok(());
+        }
+        for pair in said["dirs"].as_array().into_iter().flatten() {
+            if let (Some(dir), Some(before)) = (pair[0].as_u64(), pair[1].as_i64()) {
+                let at = pair[2].as_i64().map_or(record.time, Time);
+                let before = Time(before);
+                let touch = Touch { at, before };
+                self.touches.entry(Ino(dir)).or_default().push(touch);
+            }
+        }
+        let tuples = |key: &str| tuples(&said[key]);
+        match record.kind {
+            OpKind::Grant => {
+                self.grants_made.extend(tuples("tuple"));
+                self.grants_lost.extend(tuples("replaced"));
+            }
+            OpKind::Revoke => self.grants_lost.extend(tuples("tuple")),
+            OpKind::Undo | OpKind::Restore => {
+                let own: OpSet = said["nodes"].as_str().unwrap_or_default().parse()?;
+                nodes.join(&own);
+                self.grants_made.extend(tuples("granted"));
+                self.grants_lost.extend(tuples("revoked"));
+            }
+            _ => nodes.add(record.ino.0),
+        }
+        self.grants_lost.extend(tuples("grants"));
+        for other in ["replaced", "with"] {
+            nodes.join(&said[other].as_u64().map(Ino).into_iter().collect());
+        }
+        self.paths.push(record.path);
+        self.paths.extend(record.path2);
+        Ok(())
+    }
+}
+
+/// Reads records by their numbers, oldest first: a statement for some thousand.
+fn records(tx: &mut dyn Tx, tenant: TenantId, ops: &OpSet) -> Result<Vec<Record>> {
+    let mut all = Vec::new();
+    let mut wanted = ops.iter().peekable();
+    while let Some(first) = wanted.peek().copied() {
+        let page = log::after(tx, tenant, Op(first.0 - 1), PAGE)?;
+        let Some(last) = page.last().map(|(r, _)| r.op) else {
+            break;
+        };
+        all.extend(page.into_iter().map(|(r, _)| r).filter(|r| ops.has(r.op)));
+        while wanted.next_if(|op| *op <= last).is_some() {}
+    }
+    Ok(all)
+}
+
+fn tuples(said: &Value) -> Vec<Arc<Tuple>> {
+    let one = |v: &Value| serde_json::from_value(v.clone()).ok().map(Arc::new);
+    match said {
+        Value::Array(all) => all.iter().filter_map(one).collect(),
+        single => one(single).into_iter().collect(),
+    }
+}
+
+/// Whether undo can reverse operations of a kind.
+pub(super) fn is_of_the_tree(kind: OpKind) -> bool {
+    use OpKind as K;
+    matches!(
+        kind,
+        K::Create
+            | K::Write
+            | K::Truncate
+            | K::Mkdir
+            | K::Mknod
+            | K::Symlink
+            | K::Link
+            | K::Unlink
+            | K::Rmdir
+            | K::Rename
+            | K::Exchange
+            | K::Chmod
+            | K::Chown
+            | K::Times
+            | K::SetXattr
+            | K::RemoveXattr
+            | K::SetAcl
+            | K::Restrict
+            | K::Grant
+            | K::Revoke
+            | K::Undo
+            | K::Restore
+    )
+}
+
+/// The timelines of nodes, of the names they ever had since, and of their attributes.
+pub(super) struct Rows {
+    pub nodes: BTreeMap<Ino, Timeline<Node>>,
+    pub names: BTreeMap<(Ino, Vec<u8>), Meanings>,
+    pub xattrs: BTreeMap<(Ino, Vec<u8>), Timeline<Vec<u8>>>,
+    /// Operations that gave a node a name.
+    named: HashSet<(Ino, Op)>,
+}
+
+/// What a name stood for, and its present entry.
+pub(super) struct Meanings {
+    pub place: Place,
+    pub line: Timeline<Ino>,
+    pub now: Option<Arc<Entry>>,
+}
+
+impl Rows {
+    pub(super) fn read(tx: &mut dyn Tx, of: &[Ino], since: Op) -> Result<Self> {
+        let mut nodes: BTreeMap<Ino, Vec<_>> = BTreeMap::new();
+        for spell in timeline::nodes(tx, of, since)? {
+            let of = nodes.entry(spell.state.ino).or_default();
+            of.push((spell.state.began, spell));
+        }
+        let mut xattrs: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for Spell { state, ended } in timeline::xattrs(tx, of, since)? {
+            let state_of = xattrs.entry((state.ino, state.name)).or_default();
+            let spell = Spell {
+                state: state.value,
+                ended,
+            };
+            state_of.push((state.began, spell));
+        }
+        let lines = |(key, spells)| (key, Timeline::of(spells, since));
+        let mut rows = Self {
+            nodes: nodes
+                .into_iter()
+                .map(|(ino, spells)| (ino, Timeline::of(spells, since)))
+                .collect(),
+            xattrs: xattrs.into_iter().map(lines).collect(),
+            names: BTreeMap::new(),
+            named: HashSet::new(),
+        };
+        rows.read_names(tx, of, since)?;
+        Ok(rows)
+    }
+
+    /// A name may have stood for other nodes, too. Of a directory that is gone nobody can have taken one since.
+    fn read_names(&mut self, tx: &mut dyn Tx, of: &[Ino], since: Op) -> Result<()> {
+        let mut places: BTreeMap<(Ino, Vec<u8>), Vec<Spell<Entry>>> = BTreeMap::new();
+        for spell in timeline::names(tx, of, since)? {
+            let entry = &spell.state;
+            self.named.insert((entry.ino, entry.began));
+            let key = (entry.parent, entry.name.as_bytes().to_vec());
+            places.entry(key).or_default().push(spell);
+        }
+        for (key, mut spells) in places {
+            let Some(first) = spells.first() else {
+                continue;
+            };
+            let (parent, name) = (first.state.parent, first.state.name.clone());
+            let place = Place { parent, name };
+            if !self.is_gone(parent) {
+                spells = timeline::meanings(tx, &place, since)?;
+            }
+            for other in &spells {
+                self.named.insert((other.state.ino, other.state.began));
+            }
+            let now = spells.iter().find(|s| s.ended.is_none());
+            let now = now.map(|s| Arc::new(s.state.clone()));
+            let of_inos = spells.into_iter().map(|Spell { state, ended }| {
+                let spell = Spell {
+                    state: state.ino,
+                    ended,
+                };
+                (state.began, spell)
+            });
+            let line = Timeline::of(of_inos.collect(), since);
+            self.names.insert(key, Meanings { place, line, now });
+        }
+        Ok(())
+    }
+
+    fn is_gone(&self, dir: Ino) -> bool {
+        self.nodes
+            .get(&dir)
+            .is_some_and(|line| line.now().is_none())
+    }
+
+    /// Whether an operation gave a node a name.
+    pub(super) fn is_named_by(&self, ino: Ino, op: Op) -> bool {
+        self.named.contains(&(ino, op))
+    }
+}

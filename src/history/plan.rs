@@ -1,0 +1,246 @@
+//! What undoing some operations comes to: the rows that should be others, and what stands in the way.
+
+use super::effects::{Effects, Rows, Touch};
+use super::fold::Timeline;
+use super::merge::Merger;
+use super::ops::OpSet;
+use crate::blob::Blobs;
+use crate::core::{Ino, Op, Result, TenantId, Time};
+use crate::db::Tx;
+use crate::fs::{Naming, Revision};
+use crate::meta::{Node, Record, node};
+use std::collections::{HashMap, HashSet};
+
+/// Something that cannot be made what it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// The operations that would be undone here.
+    pub undone: OpSet,
+    /// What was done since and needs them; `None` where it was long before.
+    pub by: Option<Op>,
+    pub why: &'static str,
+    /// The node that it is about, and where the old state could be put beside it.
+    pub node: Option<Ino>,
+    pub(super) aside: Option<Aside>,
+}
+
+/// An old state of a file, and the name that it had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Aside {
+    pub place: crate::meta::cache::Place,
+    pub node: Node,
+    /// Whether the node itself can come back; else its bytes go into a new one.
+    pub itself: bool,
+}
+
+/// What to do, worked out for one end of the log.
+pub struct Plan {
+    pub revision: Revision,
+    pub conflicts: Vec<Conflict>,
+    /// Operations among those asked for that are no change of the tree, and stay.
+    pub others: Vec<Record>,
+    /// Every path that the undone operations were recorded with.
+    pub paths: Vec<Vec<u8>>,
+}
+
+impl Plan {
+    /// Works out what the tree would be without `undone`, which are operations of a tenant.
+    pub(super) fn of(
+        tx: &mut dyn Tx,
+        blobs: &Blobs,
+        tenant: TenantId,
+        undone: &OpSet,
+    ) -> Result<Self> {
+        let effects = Effects::read(tx, tenant, undone)?;
+        let rows = Rows::read(tx, &effects.nodes, undone.first().unwrap_or_default())?;
+        let mut planner = Planner {
+            undone,
+            rows: &rows,
+            revision: Revision::default(),
+            conflicts: Vec::new(),
+        };
+        planner.nodes(blobs)?;
+        planner.names();
+        planner.xattrs();
+        planner.grants(&effects);
+        planner.times(tx, &effects.touches)?;
+        let Planner {
+            revision,
+            mut conflicts,
+            ..
+        } = planner;
+        conflicts.extend(super::check::conflicts(tx, undone, &rows, &revision)?);
+        Ok(Self {
+            revision,
+            conflicts,
+            others: effects.others,
+            paths: effects.paths,
+        })
+    }
+}
+
+struct Planner<'a> {
+    undone: &'a OpSet,
+    rows: &'a Rows,
+    revision: Revision,
+    conflicts: Vec<Conflict>,
+}
+
+impl Planner<'_> {
+    fn nodes(&mut self, blobs: &Blobs) -> Result<()> {
+        let mut merger = Merger::new(blobs);
+        for (ino, line) in &self.rows.nodes {
+            let mut merge = |base: &_, ours: &_, theirs: &_| merger.merge(base, ours, theirs);
+            match (line.without(self.undone, &mut merge)?, line.now()) {
+                (Err(by), _) => self.node_conflict(*ino, line, by),
+                (Ok(None), Some(_)) => self.revision.gone.push(*ino),
+                (Ok(Some(should)), None) => self.revision.back.push(brought_back(line, should)),
+                (Ok(Some(should)), Some(is)) if differs(&should, is) => {
+                    self.revision.changed.push(should);
+                }
+                (Ok(Some(_)), Some(_)) | (Ok(None), None) => {}
+            }
+        }
+        self.revision.made = merger.made;
+        Ok(())
+    }
+
+    fn node_conflict(&mut self, ino: Ino, line: &Timeline<Node>, by: Op) {
+        let place = self
+            .rows
+            .names
+            .values()
+            .find(|m| m.line.now() == Some(&ino));
+        let old = line.before.clone().filter(Node::is_file);
+        let aside = place.zip(old).map(|(m, node)| Aside {
+            place: m.place.clone(),
+            node,
+            itself: false,
+        });
+        self.conflicts.push(Conflict {
+            undone: touching(line, self.undone),
+            by: Some(by),
+            why: "was changed since",
+            node: Some(ino),
+            aside,
+        });
+    }
+
+    fn names(&mut self) {
+        for meanings in self.rows.names.values() {
+            let line = &meanings.line;
+            let went_on = |ino, op| self.rows.is_named_by(ino, op);
+            match line.without(self.undone, went_on) {
+                Err(by) => {
+                    let aside = line.before.and_then(|ino| {
+                        let back = self.revision.back.iter().find(|n| n.ino == ino)?;
+                        Some(Aside {
+                            place: meanings.place.clone(),
+                            node: back.clone(),
+                            itself: true,
+                        })
+                    });
+                    self.conflicts.push(Conflict {
+                        undone: touching(line, self.undone),
+                        by: Some(by),
+                        why: "its name was used since",
+                        node: line.before.or(line.now().copied()),
+                        aside,
+                    });
+                }
+                Ok(to) if to.as_ref() != line.now() => self.revision.names.push(Naming {
+                    place: meanings.place.clone(),
+                    was: meanings.now.clone(),
+                    to,
+                }),
+                Ok(_) => {}
+            }
+        }
+    }
+
+    /// Attributes of what goes go with it.
+    fn xattrs(&mut self) {
+        let gone: HashSet<_> = self.revision.gone.iter().collect();
+        for ((ino, name), line) in &self.rows.xattrs {
+            let should = line.last_not_in(self.undone);
+            let lives = self.rows.nodes.get(ino).is_some_and(|n| n.now().is_some());
+            let back = self.revision.back.iter().any(|n| n.ino == *ino);
+            if should.as_ref() != line.now() && (back || lives && !gone.contains(ino)) {
+                self.revision.xattrs.push((*ino, name.clone(), should));
+            }
+        }
+    }
+
+    /// What was granted and taken back among the undone is as it was.
+    fn grants(&mut self, effects: &Effects) {
+        let ids = |of: &[std::sync::Arc<crate::meta::tuple::Tuple>]| -> HashSet<u64> {
+            of.iter().map(|t| t.id).collect()
+        };
+        let (made, lost) = (ids(&effects.grants_made), ids(&effects.grants_lost));
+        let gone = effects.grants_made.iter().filter(|t| !lost.contains(&t.id));
+        let back = effects.grants_lost.iter().filter(|t| !made.contains(&t.id));
+        self.revision.grants_gone = gone.cloned().collect();
+        self.revision.grants_back = back.cloned().collect();
+    }
+
+    /// A directory that only the undone operations have touched looks as untouched as before.
+    fn times(&mut self, tx: &mut dyn Tx, touches: &HashMap<Ino, Vec<Touch>>) -> Result<()> {
+        for node in &mut self.revision.back {
+            if let Some(of) = touches.get(&node.ino) {
+                node.mtime = untouched(node.mtime, of).unwrap_or(node.mtime);
+            }
+        }
+        let gone: HashSet<_> = self.revision.gone.iter().collect();
+        for (dir, of) in touches {
+            let present = if gone.contains(dir) {
+                None
+            } else {
+                node::get(tx, *dir)?
+            };
+            let before = present.and_then(|now| untouched(now.mtime, of));
+            self.revision.times.extend(before.map(|at| (*dir, at)));
+        }
+        Ok(())
+    }
+}
+
+/// The time of a directory before touches, where the last of them is the last that it had.
+fn untouched(now: Time, touches: &[Touch]) -> Option<Time> {
+    let mut at = None;
+    for touch in touches.iter().rev() {
+        if touch.at != at.unwrap_or(now) {
+            break;
+        }
+        at = Some(touch.before);
+    }
+    at
+}
+
+/// The operations among the undone that changed something.
+pub(super) fn touching<T>(line: &Timeline<T>, undone: &OpSet) -> OpSet {
+    let ops = line.changes.iter().map(|(op, _)| *op);
+    ops.filter(|op| undone.has(*op)).collect()
+}
+
+fn differs(a: &Node, b: &Node) -> bool {
+    let mtime = |n: &Node| (!n.is_dir()).then_some(n.mtime);
+    let words = |n: &Node| (n.mode, n.uid, n.gid, n.size, mtime(n));
+    words(a) != words(b) || a.content != b.content
+}
+
+/// Versions go on counting where a node comes back.
+fn brought_back(line: &Timeline<Node>, mut should: Node) -> Node {
+    let states = line.changes.iter().filter_map(|(_, state)| state.as_ref());
+    if let Some(last) = states.chain(&line.before).max_by_key(|n| n.version) {
+        should.version = last.version + u64::from(last.content != should.content);
+    }
+    let ended = line
+        .changes
+        .iter()
+        .rev()
+        .find_map(|(_, state)| state.as_ref());
+    if let Some(last) = ended.or(line.before.as_ref()).filter(|n| n.is_dir()) {
+        should.mtime = last.mtime;
+    }
+    should
+}

@@ -1,0 +1,31 @@
+//! What the record of a revision says, so that it can be undone itself.
+
+use super::ops::OpSet;
+use crate::fs::Revision;
+use serde_json::{Value, json};
+
+/// Adds the nodes and grants that a revision concerns: with the rows that it begins and ends, all that reverses it.
+pub(super) fn of(revision: &Revision, mut said: Value) -> Value {
+    let back = revision.back.iter().map(|n| n.ino);
+    let changed = revision.changed.iter().map(|n| n.ino);
+    let named = revision.names.iter().flat_map(|n| {
+        let was = n.was.as_ref().map(|entry| entry.ino);
+        was.into_iter().chain(n.to)
+    });
+    let attributed = revision.xattrs.iter().map(|(ino, ..)| *ino);
+    let gone = revision.gone.iter().copied();
+    let all = back
+        .chain(changed)
+        .chain(named)
+        .chain(attributed)
+        .chain(gone);
+    let nodes: OpSet = all.collect();
+    said["nodes"] = json!(nodes.to_string());
+    if !revision.grants_back.is_empty() {
+        said["granted"] = json!(revision.grants_back);
+    }
+    if !revision.grants_gone.is_empty() {
+        said["revoked"] = json!(revision.grants_gone);
+    }
+    said
+}

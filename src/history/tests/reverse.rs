@@ -1,0 +1,299 @@
+//! Undoing what one did while others went on.
+
+use super::*;
+use crate::core::{Kind, Time};
+use crate::fs::{SetAttr, SetMode, SetTime, To};
+
+/// A project of alice's that bob may change, too.
+fn project() -> World {
+    let w = World::new();
+    let me = alice();
+    for dir in ["p", "p/src", "p/src/deep", "p/docs"] {
+        w.mkdir(&me, &format!("/workspace/{dir}"));
+    }
+    for file in ["p/src/a", "p/src/b", "p/src/deep/c", "p/docs/read.me"] {
+        w.write(&me, &format!("/workspace/{file}"), file.as_bytes());
+    }
+    let deep = w.ino("/workspace/p/src/deep");
+    let e = &w.engine;
+    e.symlink(&me, deep, &Name::new(b"link").unwrap(), b"../a")
+        .unwrap();
+    e.link(
+        &me,
+        w.ino("/workspace/p/src/a"),
+        deep,
+        &Name::new(b"twin").unwrap(),
+    )
+    .unwrap();
+    let c = w.ino("/workspace/p/src/deep/c");
+    e.setxattr(&me, c, b"user.color", b"red", SetMode::Any)
+        .unwrap();
+    for dir in ["p", "p/src", "p/src/deep", "p/docs"] {
+        set(
+            &w,
+            &me,
+            &format!("/workspace/{dir}"),
+            SetAttr {
+                mode: Some(0o2775),
+                mtime: Some(SetTime::At(Time(1_000_000_000))),
+                ..SetAttr::default()
+            },
+        );
+    }
+    w
+}
+
+fn set(w: &World, who: &Caller, at: &str, what: SetAttr) {
+    w.engine.setattr(who, w.ino(at), &what, None).unwrap();
+}
+
+fn chmod(w: &World, who: &Caller, at: &str, mode: u32) {
+    set(
+        w,
+        who,
+        at,
+        SetAttr {
+            mode: Some(mode),
+            ..SetAttr::default()
+        },
+    );
+}
+
+#[track_caller]
+fn done(w: &World, who: &Caller, ops: OpSet) -> Op {
+    let undone = w.undo(who, ops).unwrap();
+    assert_eq!(undone.conflicts, []);
+    undone.op.unwrap()
+}
+
+/// semantics.md §6: "`nexus undo` reverses an operation, a session, an agent's work or a time span"
+#[test]
+fn a_tree_that_was_removed_comes_back_as_it_was() {
+    let w = project();
+    let grant = To::One("user:alice".parse().unwrap());
+    w.engine
+        .create_user(&root(), "alice", Some(1001), (None, None))
+        .unwrap();
+    w.engine
+        .grant(&root(), w.ino("/workspace/p/src"), "can_read", &grant, None)
+        .unwrap();
+    let (before, head) = (w.tree(), w.head());
+    let grants = w.engine.grants(&root(), |_| true).unwrap();
+    w.remove_all(&bob(), "/workspace/p/src");
+    assert!(w.tree().len() < before.len());
+    let op = done(&w, &alice(), w.by(&bob(), head));
+    assert_eq!(w.tree(), before);
+    assert_eq!(w.engine.grants(&root(), |_| true).unwrap(), grants);
+    w.assert_sound();
+    // Undoing that is doing it again, and once more.
+    let again = done(&w, &alice(), [op].into_iter().collect());
+    assert!(!w.tree().contains_key("/workspace/p/src/a"));
+    done(&w, &alice(), [again].into_iter().collect());
+    assert_eq!(w.tree(), before);
+    w.assert_sound();
+}
+
+#[test]
+fn each_kind_of_change_is_reversed() {
+    let w = project();
+    let (me, e) = (alice(), w.engine.clone());
+    let dir = w.ino("/workspace/p/docs");
+    let named = |n: &str| Name::new(n.as_bytes()).unwrap();
+    let changes: &[(&str, &dyn Fn())] = &[
+        ("write", &|| w.write(&me, "/workspace/p/src/a", b"other")),
+        ("create", &|| w.write(&me, "/workspace/p/new", b"new")),
+        ("mkdir", &|| w.mkdir(&me, "/workspace/p/newdir")),
+        ("unlink", &|| w.unlink(&me, "/workspace/p/src/b")),
+        ("one name of two", &|| {
+            w.unlink(&me, "/workspace/p/src/deep/twin")
+        }),
+        ("rename", &|| {
+            w.rename(&me, "/workspace/p/src/b", "/workspace/p/docs/b")
+        }),
+        ("rename over", &|| {
+            w.rename(&me, "/workspace/p/src/b", "/workspace/p/docs/read.me")
+        }),
+        ("move a directory", &|| {
+            w.rename(&me, "/workspace/p/src/deep", "/workspace/p/docs/deep")
+        }),
+        ("chmod", &|| chmod(&w, &me, "/workspace/p/src/b", 0o600)),
+        ("symlink", &|| {
+            drop(e.symlink(&me, dir, &named("l"), b"x").unwrap())
+        }),
+        ("link", &|| {
+            drop(
+                e.link(&me, w.ino("/workspace/p/src/b"), dir, &named("h"))
+                    .unwrap(),
+            )
+        }),
+        ("setxattr", &|| {
+            let at = w.ino("/workspace/p/src/deep/c");
+            e.setxattr(&me, at, b"user.color", b"blue", SetMode::Any)
+                .unwrap();
+        }),
+        ("removexattr", &|| {
+            let at = w.ino("/workspace/p/src/deep/c");
+            e.removexattr(&me, at, b"user.color").unwrap();
+        }),
+        ("times", &|| {
+            let mtime = Some(SetTime::At(Time(5)));
+            set(
+                &w,
+                &me,
+                "/workspace/p/docs",
+                SetAttr {
+                    mtime,
+                    ..SetAttr::default()
+                },
+            );
+        }),
+    ];
+    for (what, change) in changes {
+        let (before, head) = (w.tree(), w.head());
+        change();
+        assert_ne!(w.tree(), before, "{what}");
+        done(&w, &me, w.by(&me, head));
+        assert_eq!(w.tree(), before, "{what}");
+        w.assert_sound();
+    }
+    // All of it at once.
+    let (before, head) = (w.tree(), w.head());
+    let at_once = [
+        "write",
+        "create",
+        "one name of two",
+        "move a directory",
+        "chmod",
+        "symlink",
+    ];
+    for (_, change) in changes.iter().filter(|(what, _)| at_once.contains(what)) {
+        change();
+    }
+    done(&w, &me, w.by(&me, head));
+    assert_eq!(w.tree(), before);
+    w.assert_sound();
+}
+
+#[test]
+fn what_others_did_meanwhile_stays() {
+    let w = project();
+    let head = w.head();
+    w.remove_all(&bob(), "/workspace/p/src/deep");
+    w.write(&alice(), "/workspace/p/src/mine", b"mine");
+    w.write(&alice(), "/workspace/p/src/b", b"better");
+    chmod(&w, &bob(), "/workspace/p/docs/read.me", 0o444);
+    w.rename(&alice(), "/workspace/p/docs", "/workspace/p/papers");
+    done(&w, &alice(), w.by(&bob(), head));
+    assert_eq!(w.read("/workspace/p/src/mine"), b"mine");
+    assert_eq!(w.read("/workspace/p/src/b"), b"better");
+    assert_eq!(w.read("/workspace/p/src/deep/c"), b"p/src/deep/c");
+    let tree = w.tree();
+    assert_eq!(tree["/workspace/p/papers/read.me"].owner.0, 0o640);
+    w.assert_sound();
+}
+
+#[test]
+fn texts_that_both_changed_are_merged_where_they_can_be() {
+    let w = project();
+    let at = "/workspace/p/docs/read.me";
+    let lines = |first: &str, last: &str| format!("{first}\n2\n3\n4\n5\n6\n{last}\n").into_bytes();
+    w.write(&alice(), at, &lines("1", "7"));
+    let head = w.head();
+    w.write(&bob(), at, &lines("ONE", "7"));
+    w.write(&alice(), at, &lines("ONE", "SEVEN"));
+    done(&w, &alice(), w.by(&bob(), head));
+    assert_eq!(w.read(at), lines("1", "SEVEN"));
+    w.assert_sound();
+}
+
+/// semantics.md §6: "refuses with the list of dependent operations rather than guess"
+#[test]
+fn what_something_depends_on_is_told_and_nothing_is_done() {
+    let w = project();
+    let at = "/workspace/p/docs/read.me";
+    let head = w.head();
+    w.write(&bob(), at, b"bob's");
+    w.write(&bob(), "/workspace/p/bobs", b"x");
+    w.unlink(&bob(), "/workspace/p/src/b");
+    w.write(&alice(), at, b"alice's");
+    let by = w.head();
+    w.write(&alice(), "/workspace/p/src/b", b"another");
+    let (before, ops) = (w.tree(), w.by(&bob(), head));
+    let refused = w.undo(&alice(), ops.clone()).unwrap();
+    assert_eq!(refused.op, None);
+    let mut found: Vec<_> = refused.conflicts.iter().filter_map(|c| c.by).collect();
+    found.sort_unstable();
+    assert_eq!(found, [by, Op(by.0 + 1)]);
+    assert_eq!(w.tree(), before);
+    let with = |answer| Choice {
+        ops: ops.clone(),
+        answer,
+        dry_run: true,
+    };
+    let rehearsed = undo(&w.engine, &alice(), &with(Answer::Skip)).unwrap();
+    assert_eq!((rehearsed.op, w.tree() == before), (None, true));
+    let choice = Choice {
+        dry_run: false,
+        ..with(Answer::Aside)
+    };
+    let undone = undo(&w.engine, &alice(), &choice).unwrap();
+    assert_eq!(undone.skipped.len(), 2);
+    let first = ops.first().unwrap();
+    assert_eq!(w.read(at), b"alice's");
+    assert_eq!(w.read(&format!("{at}.undo-{first}")), b"p/docs/read.me");
+    assert_eq!(w.read("/workspace/p/src/b"), b"another");
+    assert_eq!(
+        w.read(&format!("/workspace/p/src/b.undo-{first}")),
+        b"p/src/b"
+    );
+    assert!(!w.tree().contains_key("/workspace/p/bobs"));
+    w.assert_sound();
+}
+
+#[test]
+fn a_directory_that_others_filled_since_stays() {
+    let w = project();
+    let head = w.head();
+    w.mkdir(&bob(), "/workspace/p/made");
+    chmod(&w, &bob(), "/workspace/p/made", 0o777);
+    w.write(&alice(), "/workspace/p/made/f", b"f");
+    let refused = w.undo(&alice(), w.by(&bob(), head)).unwrap();
+    assert_eq!(refused.op, None);
+    assert_eq!(refused.conflicts[0].by, Some(w.head()));
+}
+
+#[test]
+fn what_is_undone_must_be_allowed() {
+    let w = project();
+    let head = w.head();
+    w.unlink(&alice(), "/workspace/p/src/b");
+    let carol = person("carol", 1003);
+    chmod(&w, &alice(), "/workspace/p/src", 0o755);
+    let before = w.tree();
+    let refused = w
+        .undo(&carol, [Op(head.0 + 1)].into_iter().collect())
+        .err()
+        .unwrap();
+    assert_eq!(refused.kind(), Kind::Denied);
+    assert_eq!(w.tree(), before);
+    done(&w, &alice(), [Op(head.0 + 1)].into_iter().collect());
+}
+
+#[test]
+fn an_open_file_goes_on_from_what_undo_made_of_it() {
+    let w = project();
+    let at = "/workspace/p/src/b";
+    let head = w.head();
+    w.write(&bob(), at, b"spoilt by bob");
+    let e = &w.engine;
+    let handle = e
+        .open(&alice(), w.ino(at), OpenFlags::new(Access::ReadWrite))
+        .unwrap();
+    done(&w, &alice(), w.by(&bob(), head));
+    assert_eq!(e.read(handle, 0, 100).unwrap(), &b"p/src/b"[..]);
+    e.write(&alice(), handle, 0, b"P").unwrap();
+    e.flush(&alice(), handle).unwrap();
+    e.release(&alice(), handle).unwrap();
+    assert_eq!(w.read(at), b"P/src/b");
+    w.assert_sound();
+}

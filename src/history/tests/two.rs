@@ -1,0 +1,220 @@
+//! Random work of two, one of whom is undone: the rest is as if he had never been there, wherever that has a meaning.
+
+use super::*;
+use crate::core::Kind;
+use crate::fs::{SetAttr, SetMode};
+
+/// Numbers that look random, the same for the same seed.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % n
+    }
+
+    fn pick<'a>(&mut self, of: &[&'a str]) -> &'a str {
+        of[usize::try_from(self.below(of.len() as u64)).unwrap()]
+    }
+}
+
+const DIRS: [&str; 4] = [
+    "/workspace",
+    "/workspace/d",
+    "/workspace/e",
+    "/workspace/d/g",
+];
+const FILES: [&str; 4] = ["a", "b", "c", "d"];
+const LINES: u64 = 9;
+
+/// Something that one of two does.
+#[derive(Debug, Clone)]
+enum Act {
+    /// Sets one line of a file, which has nine.
+    Edit(String, u64, String),
+    Mkdir(String),
+    Remove(String),
+    Rename(String, String),
+    Link(String, String),
+    Chmod(String, u32),
+    Xattr(String, String),
+}
+
+fn any_path(dice: &mut Dice) -> String {
+    match dice.below(6) {
+        0 => DIRS[usize::try_from(1 + dice.below(3)).unwrap()].to_owned(),
+        _ => format!("{}/{}", dice.pick(&DIRS), dice.pick(&FILES)),
+    }
+}
+
+fn act(dice: &mut Dice, n: u64) -> Act {
+    let file = format!("{}/{}", dice.pick(&DIRS), dice.pick(&FILES[..3]));
+    match dice.below(12) {
+        0..=4 => Act::Edit(file, dice.below(LINES), format!("text {n}")),
+        5 => Act::Mkdir(any_path(dice)),
+        6 | 7 => Act::Remove(any_path(dice)),
+        8 | 9 => Act::Rename(any_path(dice), any_path(dice)),
+        10 => match dice.below(2) {
+            0 => Act::Link(file, any_path(dice)),
+            _ => Act::Xattr(any_path(dice), format!("{n}")),
+        },
+        _ => Act::Chmod(
+            any_path(dice),
+            0o700 | u32::try_from(dice.below(8)).unwrap(),
+        ),
+    }
+}
+
+impl World {
+    fn parent_of<'p>(&self, at: &'p FsPath) -> Result<(Ino, &'p Name)> {
+        self.engine.resolve_parent(&root(), at)
+    }
+
+    fn at(&self, at: &str) -> Result<Ino> {
+        Ok(self.engine.resolve_link(&root(), &path(at))?.ino)
+    }
+
+    fn perform(&self, who: &Caller, act: &Act) -> Result<()> {
+        let e = &self.engine;
+        match act {
+            Act::Edit(at, line, text) => {
+                let old = match self.at(at) {
+                    Ok(ino) if self.engine.getattr(&root(), ino)?.is_file() => self.read(at),
+                    Ok(_) => return Err(crate::core::Error::new(Kind::IsDirectory, "a directory")),
+                    Err(_) => self.parent_of(&path(at)).map(|_| Vec::new())?,
+                };
+                let old = String::from_utf8(old).unwrap();
+                let mut lines: Vec<_> = (0..LINES).map(|n| format!("line {n}")).collect();
+                for (n, line) in old.lines().enumerate() {
+                    line.clone_into(&mut lines[n]);
+                }
+                text.clone_into(&mut lines[usize::try_from(*line).unwrap()]);
+                self.write(who, at, (lines.join("\n") + "\n").as_bytes());
+            }
+            Act::Mkdir(at) => {
+                let at = path(at);
+                let (dir, name) = self.parent_of(&at)?;
+                e.mkdir(who, dir, name, 0o770)?;
+            }
+            Act::Remove(at) => {
+                let found = e.resolve_link(&root(), &path(at))?;
+                let at = path(at);
+                let (dir, name) = self.parent_of(&at)?;
+                match found.is_dir() {
+                    true => e.rmdir(who, dir, name)?,
+                    false => e.unlink(who, dir, name)?,
+                }
+            }
+            Act::Rename(from, to) => {
+                let (from, to) = (path(from), path(to));
+                let ends = (self.parent_of(&from)?, self.parent_of(&to)?);
+                e.rename(who, ends.0, ends.1, RenameMode::Replace)?;
+            }
+            Act::Link(from, to) => {
+                let to = path(to);
+                let (dir, name) = self.parent_of(&to)?;
+                e.link(who, self.at(from)?, dir, name)?;
+            }
+            Act::Chmod(at, mode) => {
+                let set = SetAttr {
+                    mode: Some(*mode),
+                    ..SetAttr::default()
+                };
+                e.setattr(who, self.at(at)?, &set, None)?;
+            }
+            Act::Xattr(at, value) => {
+                let ino = self.at(at)?;
+                e.setxattr(who, ino, b"user.x", value.as_bytes(), SetMode::Any)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What does not depend on when and by which operation it was made.
+    fn shape(&self) -> BTreeMap<String, (FileKind, (u32, u32, u32), u32, Vec<u8>, usize)> {
+        let tree = self.tree().into_iter();
+        tree.map(|(at, s)| (at, (s.kind, s.owner, s.links, s.bytes, s.xattrs.len())))
+            .collect()
+    }
+}
+
+/// A world with something in it, and the acts of two on it.
+fn base() -> World {
+    let w = World::new();
+    for dir in &DIRS[1..] {
+        w.mkdir(&alice(), dir);
+    }
+    for (n, file) in ["/workspace/a", "/workspace/d/a", "/workspace/d/b"]
+        .iter()
+        .enumerate()
+    {
+        let edit = Act::Edit((*file).to_owned(), n as u64, "first".to_owned());
+        w.perform(&alice(), &edit).unwrap();
+    }
+    w
+}
+
+/// Whether undoing found nothing in its way.
+fn round(seed: u64) -> bool {
+    let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+    let w = base();
+    let start = w.head();
+    let mut done = Vec::new();
+    for n in 0..2 + dice.below(8) {
+        let (is_bob, act) = (dice.below(2) == 0, act(&mut dice, n));
+        let who = if is_bob { bob() } else { alice() };
+        let went = w.perform(&who, &act).is_ok();
+        done.push((is_bob, act, went));
+    }
+    let ops = w.by(&bob(), start);
+    if ops.is_empty() {
+        return true;
+    }
+    let before = w.tree();
+    let undone = w.undo(&alice(), ops.clone()).unwrap();
+    if !undone.conflicts.is_empty() {
+        assert_eq!(w.tree(), before, "seed {seed}: {done:#?}");
+        let choice = Choice {
+            ops,
+            answer: Answer::Skip,
+            dry_run: false,
+        };
+        let skipped = undo(&w.engine, &alice(), &choice);
+        assert!(
+            skipped.is_ok(),
+            "seed {seed}: {:?}\n{done:#?}",
+            skipped.err()
+        );
+        w.assert_sound();
+        return false;
+    }
+    w.assert_sound();
+    let alone = base();
+    let mut same = true;
+    for (_, act, went) in done.iter().filter(|(is_bob, ..)| !is_bob) {
+        same &= alone.perform(&alice(), act).is_ok() == *went;
+    }
+    if same {
+        assert_eq!(w.shape(), alone.shape(), "seed {seed}: {done:#?}");
+    }
+    if let Some(op) = undone.op {
+        let redone = w.undo(&alice(), [op].into_iter().collect()).unwrap();
+        assert_eq!(redone.conflicts, [], "seed {seed}: {done:#?}");
+        assert_eq!(w.tree(), before, "seed {seed}: {done:#?}");
+        w.assert_sound();
+    }
+    true
+}
+
+/// Rounds of up to ten acts: `NEXUS_UNDO_ROUNDS`.
+#[test]
+#[allow(clippy::disallowed_methods, reason = "how long a test runs")]
+fn undoing_one_of_two_leaves_what_the_other_would_have_made_alone() {
+    let asked = std::env::var("NEXUS_UNDO_ROUNDS").ok();
+    let rounds: u64 = asked.map_or(60, |n| n.parse().unwrap());
+    let smooth = (1..=rounds).filter(|seed| round(*seed)).count();
+    // A test of conflicts alone, or of none, would show little.
+    assert!(smooth > 0 && smooth < usize::try_from(rounds).unwrap());
+}

@@ -1,0 +1,180 @@
+//! Undo: choose operations, work out what the tree would be without them, make it so in one operation.
+
+use super::ops::OpSet;
+use super::plan::{Conflict, Plan};
+use crate::core::{Caller, Error, FsPath, Kind, Name, Op, Result, TenantId, error::fail};
+use crate::fs::{Engine, Naming, Title};
+use crate::meta::cache::Place;
+use crate::meta::{OpKind, Record};
+use serde_json::json;
+
+/// How often a plan is made anew because somebody changed something meanwhile.
+const TRIES: usize = 20;
+
+/// What to do about what cannot be made what it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Answer {
+    /// Nothing is changed at all.
+    #[default]
+    Stop,
+    /// Operations that something depends on stay as they are.
+    Skip,
+    /// The same, and old contents of files are put beside what is there.
+    Aside,
+}
+
+/// Which operations, and how.
+#[derive(Debug, Clone, Default)]
+pub struct Choice {
+    pub ops: OpSet,
+    pub answer: Answer,
+    /// Only say what would be done.
+    pub dry_run: bool,
+}
+
+/// What was done, or would be.
+pub struct Undone {
+    /// The operation that did it; `None` for a rehearsal, and where there was nothing to do.
+    pub op: Option<Op>,
+    pub plan: Plan,
+    /// Operations that stay because something depends on them.
+    pub skipped: OpSet,
+    /// What stands in the way: nothing was done. Otherwise what was skipped for it.
+    pub conflicts: Vec<Conflict>,
+}
+
+/// Reverses operations of the caller's tenant. Later work of others stays; where it depends on what would be undone, nothing is
+/// done and the conflicts are told, unless `choice` says otherwise. Takes the permissions that the changes take.
+pub fn undo(engine: &Engine, caller: &Caller, choice: &Choice) -> Result<Undone> {
+    let tenant = caller
+        .tenant
+        .ok_or_else(|| Error::new(Kind::NotFound, "you belong to no tenant here"))?;
+    if choice.ops.is_empty() {
+        return fail(Kind::NotFound, "no operation fits: see `nexus log`");
+    }
+    for _ in 0..TRIES {
+        engine.settle_files()?;
+        let head = engine.head(tenant)?;
+        let mut undone = work_out(engine, tenant, choice)?;
+        if undone.op_is_decided(choice) {
+            return Ok(undone);
+        }
+        let title = title(&undone.plan, choice, &undone.skipped);
+        match engine.revise(caller, head, &undone.plan.revision, &title, choice.dry_run) {
+            Ok(op) => {
+                undone.op = op;
+                return Ok(undone);
+            }
+            Err(e) if e.kind() == Kind::Conflict => {}
+            Err(e) => return Err(e),
+        }
+    }
+    fail(
+        Kind::Busy,
+        "others change things all the time: try again in a moment",
+    )
+}
+
+impl Undone {
+    /// Whether there is nothing to do, or nothing may be done.
+    fn op_is_decided(&self, choice: &Choice) -> bool {
+        let stopped = choice.answer == Answer::Stop && !self.conflicts.is_empty();
+        stopped || self.plan.revision.is_empty()
+    }
+}
+
+/// Leaves operations out until what remains fits together.
+fn work_out(engine: &Engine, tenant: TenantId, choice: &Choice) -> Result<Undone> {
+    let mut ops = choice.ops.clone();
+    let (mut conflicts, mut skipped) = (Vec::new(), OpSet::default());
+    loop {
+        let mut tx = engine.store().read()?;
+        let mut plan = Plan::of(&mut *tx, engine.blobs(), tenant, &ops)?;
+        drop(tx);
+        let new = std::mem::take(&mut plan.conflicts);
+        let done = new.is_empty() || choice.answer == Answer::Stop;
+        for conflict in &new {
+            skipped.join(&conflict.undone);
+            ops.leave_out(&conflict.undone);
+        }
+        let stuck = new.iter().all(|conflict| conflict.undone.is_empty());
+        conflicts.extend(new);
+        if !done && stuck {
+            return fail(Kind::Conflict, "what is left does not fit together");
+        }
+        if done || ops.is_empty() {
+            if ops.is_empty() {
+                plan.revision = crate::fs::Revision::default();
+            }
+            if choice.answer == Answer::Aside {
+                put_aside(engine, &mut plan, &conflicts, choice)?;
+            }
+            return Ok(Undone {
+                op: None,
+                plan,
+                skipped,
+                conflicts,
+            });
+        }
+    }
+}
+
+/// Puts old states of files beside what is there now: `name.undo-OP`.
+fn put_aside(
+    engine: &Engine,
+    plan: &mut Plan,
+    conflicts: &[Conflict],
+    choice: &Choice,
+) -> Result<()> {
+    let first = choice.ops.first().unwrap_or_default();
+    for aside in conflicts.iter().filter_map(|c| c.aside.as_ref()) {
+        let suffix = format!(".undo-{first}");
+        let own = aside.place.name.as_bytes();
+        let room = crate::core::path::NAME_MAX.saturating_sub(suffix.len());
+        let name = [&own[..own.len().min(room)], suffix.as_bytes()].concat();
+        let place = Place {
+            parent: aside.place.parent,
+            name: Name::new(&name)?,
+        };
+        let mut node = aside.node.clone();
+        if !aside.itself {
+            node.ino = engine.fresh_ino();
+            node.version = 1;
+        }
+        plan.revision.names.push(Naming {
+            place,
+            was: None,
+            to: Some(node.ino),
+        });
+        plan.revision.back.push(node);
+    }
+    Ok(())
+}
+
+fn title(plan: &Plan, choice: &Choice, skipped: &OpSet) -> Title {
+    let mut ops = choice.ops.clone();
+    ops.leave_out(skipped);
+    Title {
+        kind: OpKind::Undo,
+        path: common(&plan.paths),
+        undo: super::record::of(&plan.revision, json!({ "ops": ops.to_string() })),
+    }
+}
+
+/// The directory that all of some paths lie in, or the path itself where there is one.
+fn common(paths: &[Vec<u8>]) -> FsPath {
+    let mut all = paths.iter().filter_map(|p| FsPath::parse(p).ok());
+    let Some(mut names) = all.next().map(|p| p.names().to_vec()) else {
+        return FsPath::default();
+    };
+    for path in all {
+        let same = names.iter().zip(path.names()).take_while(|(a, b)| a == b);
+        names.truncate(same.count());
+    }
+    FsPath::from_names(names)
+}
+
+/// Whether undo can reverse an operation at all.
+pub fn is_reversible(record: &Record) -> bool {
+    super::effects::is_of_the_tree(record.kind)
+}

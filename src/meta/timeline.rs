@@ -1,0 +1,106 @@
+//! How rows came to be what they are: each state with the operation that made it and, if it is over, the one that ended it.
+//!
+//! Read for many nodes at once: a statement for some hundred of them, one row a state.
+
+use super::node;
+use super::xattr::Xattr;
+use super::{Entry, Node, entry, xattr};
+use crate::core::{Ino, Op, Result};
+use crate::db::{Param, Row, Tx};
+use crate::meta::cache::Place;
+
+/// A state of a row. It held from the operation that it says itself it began with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spell<T> {
+    pub state: T,
+    /// The operation that ended it; `None` for the present.
+    pub ended: Option<Op>,
+}
+
+/// How many nodes a statement asks about: few lengths, so that few statements are prepared.
+const CHUNKS: [usize; 3] = [1, 16, 256];
+
+/// States of these nodes that held when `since` began, or later.
+pub fn nodes(tx: &mut dyn Tx, of: &[Ino], since: Op) -> Result<Vec<Spell<Node>>> {
+    const COLUMNS: &str = "ino, tenant, kind, mode, uid, gid, nlink, size, rdev, atime, mtime, ctime, btime, content, version, \
+                           parent, began, sum";
+    let read = |row: &Row| {
+        Ok(Spell {
+            state: node::from_row(row, 0)?,
+            ended: row.opt_uint(18)?.map(Op),
+        })
+    };
+    both(tx, ("nodes", COLUMNS), of, since, read)
+}
+
+/// Names that these nodes had when `since` began, or later.
+pub fn names(tx: &mut dyn Tx, of: &[Ino], since: Op) -> Result<Vec<Spell<Entry>>> {
+    let read = |row: &Row| {
+        Ok(Spell {
+            state: entry::from_row(row)?,
+            ended: row.opt_uint(6)?.map(Op),
+        })
+    };
+    let columns = "parent, name, ino, cookie, began, sum";
+    both(tx, ("entries", columns), of, since, read)
+}
+
+/// Attributes that these nodes had when `since` began, or later.
+pub fn xattrs(tx: &mut dyn Tx, of: &[Ino], since: Op) -> Result<Vec<Spell<Xattr>>> {
+    let read = |row: &Row| {
+        Ok(Spell {
+            state: xattr::from_row(row)?,
+            ended: row.opt_uint(5)?.map(Op),
+        })
+    };
+    let columns = "ino, name, value, began, sum";
+    both(tx, ("xattrs", columns), of, since, read)
+}
+
+/// What a name stood for when `since` began, or later, the oldest first.
+pub fn meanings(tx: &mut dyn Tx, place: &Place, since: Op) -> Result<Vec<Spell<Entry>>> {
+    let past = tx.query(
+        "SELECT parent, name, ino, cookie, began, sum, ended FROM entries_past \
+         WHERE parent = $1 AND name = $2 AND ended >= $3 ORDER BY ended",
+        &[place.parent.into(), (&place.name).into(), since.into()],
+    )?;
+    let mut all = Vec::new();
+    for row in &past {
+        all.push(Spell {
+            state: entry::from_row(row)?,
+            ended: Some(Op(row.uint(6)?)),
+        });
+    }
+    let present = entry::get(tx, place.parent, &place.name)?;
+    all.extend(present.map(|state| Spell { state, ended: None }));
+    Ok(all)
+}
+
+/// Past and present rows of a table for nodes; `columns` are those of both, `ended` comes behind them.
+fn both<T>(
+    tx: &mut dyn Tx,
+    (table, columns): (&str, &str),
+    of: &[Ino],
+    since: Op,
+    read: impl Fn(&Row) -> Result<Spell<T>>,
+) -> Result<Vec<Spell<T>>> {
+    let mut all = Vec::new();
+    let mut rest = of;
+    while !rest.is_empty() {
+        let fits = CHUNKS.iter().rev().find(|size| **size <= rest.len());
+        let (now, later) = rest.split_at(*fits.unwrap_or(&1));
+        let mut params = vec![since.into()];
+        params.extend(now.iter().map(|ino| Param::from(*ino)));
+        let places: Vec<_> = (0..now.len()).map(|i| format!("${}", i + 2)).collect();
+        let places = places.join(",");
+        let sql = format!(
+            "SELECT {columns}, ended FROM {table}_past WHERE ended >= $1 AND ino IN ({places}) \
+             UNION ALL SELECT {columns}, NULL FROM {table} WHERE $1 >= 0 AND ino IN ({places})"
+        );
+        for row in tx.query(&sql, &params)? {
+            all.push(read(&row)?);
+        }
+        rest = later;
+    }
+    Ok(all)
+}
