@@ -19,6 +19,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
         include_str!("schema/0003_permissions.sql"),
     ),
     ("V5__history", include_str!("schema/0005_history.sql")),
+    ("V7__log", include_str!("schema/0007_log.sql")),
 ];
 
 /// Held while migrating on PostgreSQL, where several daemons may start at once.

@@ -7,7 +7,8 @@ use super::stats::tenant_name;
 use crate::access::Right;
 use crate::core::{Caller, Error, FsPath, Kind, Op, Result, TenantId, Text};
 use crate::fs::Engine;
-use crate::meta::{Record, log};
+use crate::meta::Record;
+use crate::meta::log_query::{Cursor, Query, page};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
@@ -103,18 +104,19 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn forwards(&mut self, mut at: Op) -> Result<u64> {
-        let end = self.filter.before.unwrap_or(u64::MAX);
+        // Before the first look: what is committed meanwhile was not looked at.
+        let head = self.engine.head(self.tenant)?;
         loop {
-            let page = log::after(&mut *self.engine.store().read()?, self.tenant, at, PAGE)?;
-            if page.is_empty() {
-                return Ok(at.0);
-            }
-            for (record, _) in &page {
-                if self.found.len() == self.limit || record.op.0 >= end {
+            let records = self.page(Cursor::After(at))?;
+            for record in &records {
+                if self.found.len() == self.limit {
                     return Ok(at.0);
                 }
                 at = record.op;
                 self.take(record);
+            }
+            if records.len() < PAGE as usize {
+                return Ok(at.max(head).0);
             }
         }
     }
@@ -124,28 +126,37 @@ impl Reader<'_> {
         let mut at = Op(self.filter.before.unwrap_or(u64::MAX).min(head.0 + 1));
         let last = at.0.saturating_sub(1);
         while self.found.len() < self.limit {
-            let page = log::before(&mut *self.engine.store().read()?, self.tenant, at, PAGE)?;
-            let Some((oldest, _)) = page.last() else {
-                break;
-            };
-            at = oldest.op;
-            for (record, _) in &page {
+            let records = self.page(Cursor::Before(at))?;
+            for record in &records {
+                at = record.op;
                 if self.found.len() < self.limit {
                     self.take(record);
                 }
+            }
+            if records.len() < PAGE as usize {
+                break;
             }
         }
         self.found.reverse();
         Ok(last)
     }
 
+    fn page(&self, from: Cursor) -> Result<Vec<Record>> {
+        let query = Query {
+            path: self.filter.path.clone(),
+            last: self
+                .filter
+                .before
+                .map(|before| Op(before.saturating_sub(1))),
+            ..Query::default()
+        };
+        let mut tx = self.engine.store().read()?;
+        let found = page(&mut *tx, self.tenant, &query, from, PAGE)?;
+        Ok(found.into_iter().map(|(record, _)| record).collect())
+    }
+
     fn take(&mut self, record: &Record) {
-        let wanted = self
-            .filter
-            .path
-            .as_ref()
-            .is_none_or(|p| log::concerns(record, p));
-        if wanted && self.may_see(record) {
+        if self.may_see(record) {
             let line = self.line(record);
             self.found.push(line);
         }

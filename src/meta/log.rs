@@ -1,7 +1,7 @@
 //! The operation log: append-only, hash-chained, one record an operation.
 
 use super::sum::Summer;
-use crate::core::{Error, FsPath, Hash, Ino, Kind, Op, Result, TenantId, Time, path::show};
+use crate::core::{Error, Hash, Ino, Kind, Op, Result, TenantId, Time, path::show};
 use crate::db::{Row, Tx};
 use serde::{Deserialize, Serialize};
 
@@ -214,7 +214,11 @@ pub fn append(tx: &mut dyn Tx, r: &Record, hash: &Hash) -> Result<()> {
     Ok(())
 }
 
-fn from_row(row: &Row) -> Result<(Record, Hash)> {
+/// The columns that [`from_row`] reads.
+pub(super) const COLUMNS: &str = "tenant, op, time, kind, ino, path, path2, user_name, agent, session, uid, pid, comm, undo, \
+                                  state, hash";
+
+pub(super) fn from_row(row: &Row) -> Result<(Record, Hash)> {
     let owned = |s: Option<&str>| s.map(str::to_owned);
     let record = Record {
         tenant: TenantId(row.u32(0)?),
@@ -245,11 +249,9 @@ pub fn after(
     after: Op,
     limit: u32,
 ) -> Result<Vec<(Record, Hash)>> {
-    let rows = tx.query(
-        "SELECT tenant, op, time, kind, ino, path, path2, user_name, agent, session, uid, pid, comm, undo, state, hash \
-         FROM log WHERE tenant = $1 AND op > $2 ORDER BY op LIMIT $3",
-        &[tenant.into(), after.into(), limit.into()],
-    )?;
+    let sql =
+        format!("SELECT {COLUMNS} FROM log WHERE tenant = $1 AND op > $2 ORDER BY op LIMIT $3");
+    let rows = tx.query(&sql, &[tenant.into(), after.into(), limit.into()])?;
     rows.iter().map(from_row).collect()
 }
 
@@ -260,31 +262,6 @@ pub fn latest(tx: &mut dyn Tx, tenant: TenantId, head: Op) -> Result<Time> {
     let rows = tx.query(sql, &[tenant.into(), since.into()])?;
     rows.first()
         .map_or(Ok(Time(0)), |row| Ok(Time(row.int(0)?)))
-}
-
-/// Up to `limit` records before `before`, newest first.
-pub fn before(
-    tx: &mut dyn Tx,
-    tenant: TenantId,
-    before: Op,
-    limit: u32,
-) -> Result<Vec<(Record, Hash)>> {
-    let rows = tx.query(
-        "SELECT tenant, op, time, kind, ino, path, path2, user_name, agent, session, uid, pid, comm, undo, state, hash \
-         FROM log WHERE tenant = $1 AND op < $2 ORDER BY op DESC LIMIT $3",
-        &[tenant.into(), before.into(), limit.into()],
-    )?;
-    rows.iter().map(from_row).collect()
-}
-
-/// Whether a record concerns `path` or something below it.
-pub fn concerns(record: &Record, path: &FsPath) -> bool {
-    let prefix = path.to_bytes();
-    let under = |p: &[u8]| {
-        path.is_root()
-            || (p.starts_with(&prefix) && matches!(p.get(prefix.len()), None | Some(b'/')))
-    };
-    under(&record.path) || record.path2.as_deref().is_some_and(under)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ pub mod tenant;
 pub mod principal;
 pub mod tuple;
 pub mod log;
+pub mod log_query;
 mod whole;
 pub mod cache;
 pub mod timeline;
