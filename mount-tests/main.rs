@@ -18,6 +18,7 @@ mod world;
 mod posix;
 mod tools;
 mod agents;
+mod undo;
 mod doors;
 mod people;
 mod sharing;

@@ -6,6 +6,7 @@ pub mod context;
 pub mod failure;
 pub mod files;
 pub mod log;
+pub mod undo;
 pub mod principals;
 pub mod agents;
 pub mod groups;
@@ -56,6 +57,7 @@ commands! {
     remove::Remove,
     copy::Copy,
     log::Log,
+    undo::Undo,
     principals::TenantCreate,
     principals::TenantList,
     principals::UserCreate,

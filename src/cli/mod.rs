@@ -13,6 +13,7 @@ mod mount;
 mod helper;
 mod files;
 mod log;
+mod undo;
 mod admin;
 mod principals;
 mod admin_words;

@@ -139,8 +139,8 @@ fn request(place: &Place, args: &MountArgs, dir: &Path) -> Result<MountRequest> 
         dir: Text(dir.as_os_str().as_bytes().to_vec()),
         tenant: place.tenant.clone(),
         user: args.user.clone(),
-        agent: place.agent.clone(),
-        session: place.session.clone(),
+        agent: place.agent(),
+        session: place.session(),
         read_only: args.read_only,
         allow_other: args.allow_other,
         identity: match args.identity {

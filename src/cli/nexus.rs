@@ -11,6 +11,7 @@ use super::mount::{self, MountArgs, UmountArgs};
 use super::owners::{self, OwnerCommand};
 use super::place::Place;
 use super::run::{self as as_agent, Inside, RunArgs};
+use super::undo::{self, UndoArgs};
 use super::{doctor, exit, nexusctl, output, service, status};
 use crate::core::Result;
 use crate::facts::VERSION;
@@ -47,6 +48,8 @@ enum Command {
     Inside(Inside),
     /// Show who changed what
     Log(LogArgs),
+    /// Reverse operations: later work of others stays, and undoing is an operation that can be undone
+    Undo(UndoArgs),
     #[command(flatten)]
     File(FileCommand),
     /// Set an entry of a file's access control list
@@ -95,6 +98,7 @@ fn run(Nexus { place, command }: Nexus) -> Result<()> {
         Command::Run(args) => as_agent::run(&place, args),
         Command::Inside(args) => as_agent::enter(&args),
         Command::Log(args) => log::run(&place, &args),
+        Command::Undo(args) => undo::run(&place, args),
         Command::File(command) => files::run(&place, command),
         Command::Setfacl(args) => acl::set(&place, args),
         Command::Getfacl(args) => acl::get(&place, args),

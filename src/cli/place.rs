@@ -18,12 +18,12 @@ pub(super) struct Place {
     /// Whose tree [default: default]
     #[arg(long, global = true, env = "NEXUS_TENANT", value_name = "NAME")]
     pub(super) tenant: Option<String>,
-    /// The agent that acts: one of yours, or a name for the log
-    #[arg(long, global = true, env = "NEXUS_AGENT", value_name = "NAME")]
-    pub(super) agent: Option<String>,
-    /// The session it acts in, for the log
-    #[arg(long, global = true, env = "NEXUS_SESSION", value_name = "NAME")]
-    pub(super) session: Option<String>,
+    /// The agent that acts: one of yours, or a name for the log [env: NEXUS_AGENT]
+    #[arg(long, global = true, value_name = "NAME")]
+    agent: Option<String>,
+    /// The session it acts in, for the log [env: NEXUS_SESSION]
+    #[arg(long, global = true, value_name = "NAME")]
+    session: Option<String>,
     /// Answer in JSON
     #[arg(long, global = true)]
     pub(super) json: bool,
@@ -52,9 +52,30 @@ impl Place {
     pub(super) fn asked(&self) -> Asked {
         Asked {
             tenant: self.tenant.clone(),
-            agent: self.agent.clone(),
-            session: self.session.clone(),
+            agent: self.agent(),
+            session: self.session(),
             umask: Some(own_umask()),
+        }
+    }
+
+    /// The agent that acts.
+    pub(super) fn agent(&self) -> Option<String> {
+        self.agent.clone().or_else(|| config::env("NEXUS_AGENT"))
+    }
+
+    /// The session that it acts in.
+    pub(super) fn session(&self) -> Option<String> {
+        self.session
+            .clone()
+            .or_else(|| config::env("NEXUS_SESSION"))
+    }
+
+    /// The same for a command whose `--agent` and `--session` say whose work it is about, not who acts.
+    pub(super) fn about_others(&self) -> Self {
+        Self {
+            agent: None,
+            session: None,
+            ..self.clone()
         }
     }
 

@@ -44,7 +44,7 @@ pub(super) struct Inside {
 }
 
 pub(super) fn run(place: &Place, args: RunArgs) -> Result<()> {
-    if place.agent.is_none() && place.session.is_none() {
+    if place.agent().is_none() && place.session().is_none() {
         return fail(
             Kind::Invalid,
             "say whose work it is: --agent NAME, --session NAME, or both",
@@ -85,8 +85,8 @@ fn request(place: &Place, like: &MountInfo, own: &Path) -> MountRequest {
         dir: text(own),
         tenant: place.tenant.clone(),
         user: like.user.clone(),
-        agent: place.agent.clone(),
-        session: place.session.clone(),
+        agent: place.agent(),
+        session: place.session(),
         read_only: like.read_only,
         identity: IdentityKind::Single,
         ..MountRequest::default()
@@ -109,8 +109,8 @@ fn inside(
             .arg(OsString::from_vec(mount.dir.0.clone()));
     }
     let names = [
-        ("NEXUS_AGENT", &place.agent),
-        ("NEXUS_SESSION", &place.session),
+        ("NEXUS_AGENT", place.agent()),
+        ("NEXUS_SESSION", place.session()),
     ];
     for (name, value) in names {
         if let Some(value) = value {

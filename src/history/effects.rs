@@ -9,7 +9,7 @@ use crate::meta::timeline::{self, Spell};
 use crate::meta::tuple::Tuple;
 use crate::meta::{Entry, Node, OpKind, Record, log};
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// How many records one statement reads.
@@ -139,13 +139,16 @@ pub(super) fn is_of_the_tree(kind: OpKind) -> bool {
     )
 }
 
+/// A name in a directory, or an attribute of a node.
+pub(super) type Key = (Ino, Vec<u8>);
+
 /// The timelines of nodes, of the names they ever had since, and of their attributes.
 pub(super) struct Rows {
     pub nodes: BTreeMap<Ino, Timeline<Node>>,
-    pub names: BTreeMap<(Ino, Vec<u8>), Meanings>,
-    pub xattrs: BTreeMap<(Ino, Vec<u8>), Timeline<Vec<u8>>>,
-    /// Operations that gave a node a name.
-    named: HashSet<(Ino, Op)>,
+    pub names: BTreeMap<Key, Meanings>,
+    pub xattrs: BTreeMap<Key, Timeline<Vec<u8>>>,
+    /// Names that operations gave to nodes.
+    named: HashMap<(Ino, Op), Vec<Key>>,
 }
 
 /// What a name stood for, and its present entry.
@@ -179,7 +182,7 @@ impl Rows {
                 .collect(),
             xattrs: xattrs.into_iter().map(lines).collect(),
             names: BTreeMap::new(),
-            named: HashSet::new(),
+            named: HashMap::new(),
         };
         rows.read_names(tx, of, since)?;
         Ok(rows)
@@ -187,10 +190,9 @@ impl Rows {
 
     /// A name may have stood for other nodes, too. Of a directory that is gone nobody can have taken one since.
     fn read_names(&mut self, tx: &mut dyn Tx, of: &[Ino], since: Op) -> Result<()> {
-        let mut places: BTreeMap<(Ino, Vec<u8>), Vec<Spell<Entry>>> = BTreeMap::new();
+        let mut places: BTreeMap<Key, Vec<Spell<Entry>>> = BTreeMap::new();
         for spell in timeline::names(tx, of, since)? {
             let entry = &spell.state;
-            self.named.insert((entry.ino, entry.began));
             let key = (entry.parent, entry.name.as_bytes().to_vec());
             places.entry(key).or_default().push(spell);
         }
@@ -204,7 +206,8 @@ impl Rows {
                 spells = timeline::meanings(tx, &place, since)?;
             }
             for other in &spells {
-                self.named.insert((other.state.ino, other.state.began));
+                let given = (other.state.ino, other.state.began);
+                self.named.entry(given).or_default().push(key.clone());
             }
             let now = spells.iter().find(|s| s.ended.is_none());
             let now = now.map(|s| Arc::new(s.state.clone()));
@@ -227,8 +230,14 @@ impl Rows {
             .is_some_and(|line| line.now().is_none())
     }
 
-    /// Whether an operation gave a node a name.
-    pub(super) fn is_named_by(&self, ino: Ino, op: Op) -> bool {
-        self.named.contains(&(ino, op))
+    /// Whether an operation moved a node on: to a name that it did not have before all that is undone.
+    pub(super) fn moved_on(&self, ino: Ino, op: Op) -> bool {
+        let given = self.named.get(&(ino, op)).into_iter().flatten();
+        let had = |key| {
+            self.names
+                .get(key)
+                .is_some_and(|m| m.line.before == Some(ino))
+        };
+        given.into_iter().any(|key| !had(key))
     }
 }

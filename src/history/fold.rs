@@ -93,6 +93,8 @@ impl Timeline<Node> {
                         Some(carried) => Some(carried),
                         None => return Ok(Err(*op)),
                     },
+                    // Somebody has undone it already.
+                    (Some(kept), None, Some(is)) if !differs(&kept, is) => Some(is.clone()),
                     // Somebody changed what would not be there.
                     (None, Some(_), Some(_)) | (Some(_), None, Some(_)) => return Ok(Err(*op)),
                     (None, None, Some(is)) => Some(is.clone()),
@@ -103,6 +105,13 @@ impl Timeline<Node> {
         }
         Ok(Ok(should))
     }
+}
+
+/// Whether undo has to change one into the other.
+pub(super) fn differs(a: &Node, b: &Node) -> bool {
+    let mtime = |n: &Node| (!n.is_dir()).then_some(n.mtime);
+    let words = |n: &Node| (n.mode, n.uid, n.gid, n.size, mtime(n));
+    words(a) != words(b) || a.content != b.content
 }
 
 /// Does to `kept` what made `is` of `was`; `None` where the contents cannot be merged.

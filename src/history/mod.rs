@@ -11,6 +11,7 @@ mod check;
 mod plan;
 mod record;
 mod undo;
+mod steps;
 #[cfg(test)]
 mod tests;
 

@@ -1,7 +1,7 @@
 //! What undoing some operations comes to: the rows that should be others, and what stands in the way.
 
 use super::effects::{Effects, Rows, Touch};
-use super::fold::Timeline;
+use super::fold::{Timeline, differs};
 use super::merge::Merger;
 use super::ops::OpSet;
 use crate::blob::Blobs;
@@ -129,7 +129,7 @@ impl Planner<'_> {
     fn names(&mut self) {
         for meanings in self.rows.names.values() {
             let line = &meanings.line;
-            let went_on = |ino, op| self.rows.is_named_by(ino, op);
+            let went_on = |ino, op| self.rows.moved_on(ino, op);
             match line.without(self.undone, went_on) {
                 Err(by) => {
                     let aside = line.before.and_then(|ino| {
@@ -220,12 +220,6 @@ fn untouched(now: Time, touches: &[Touch]) -> Option<Time> {
 pub(super) fn touching<T>(line: &Timeline<T>, undone: &OpSet) -> OpSet {
     let ops = line.changes.iter().map(|(op, _)| *op);
     ops.filter(|op| undone.has(*op)).collect()
-}
-
-fn differs(a: &Node, b: &Node) -> bool {
-    let mtime = |n: &Node| (!n.is_dir()).then_some(n.mtime);
-    let words = |n: &Node| (n.mode, n.uid, n.gid, n.size, mtime(n));
-    words(a) != words(b) || a.content != b.content
 }
 
 /// Versions go on counting where a node comes back.

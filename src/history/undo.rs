@@ -6,13 +6,15 @@ use crate::core::{Caller, Error, FsPath, Kind, Name, Op, Result, TenantId, error
 use crate::fs::{Engine, Naming, Title};
 use crate::meta::cache::Place;
 use crate::meta::{OpKind, Record};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 /// How often a plan is made anew because somebody changed something meanwhile.
 const TRIES: usize = 20;
 
 /// What to do about what cannot be made what it was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Answer {
     /// Nothing is changed at all.
     #[default]
@@ -93,7 +95,7 @@ fn work_out(engine: &Engine, tenant: TenantId, choice: &Choice) -> Result<Undone
         drop(tx);
         let new = std::mem::take(&mut plan.conflicts);
         let done = new.is_empty() || choice.answer == Answer::Stop;
-        for conflict in &new {
+        for conflict in new.iter().filter(|_| choice.answer != Answer::Stop) {
             skipped.join(&conflict.undone);
             ops.leave_out(&conflict.undone);
         }

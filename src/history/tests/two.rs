@@ -1,8 +1,13 @@
 //! Random work of two, one of whom is undone: the rest is as if he had never been there, wherever that has a meaning.
 
-use super::*;
+use super::world::*;
 use crate::core::Kind;
+use crate::core::{Caller, FsPath, Ino, Name, Result};
+use crate::fs::RenameMode;
 use crate::fs::{SetAttr, SetMode};
+use crate::history::{Answer, Choice, undo};
+use crate::meta::FileKind;
+use std::collections::BTreeMap;
 
 /// Numbers that look random, the same for the same seed.
 struct Dice(u64);
@@ -31,6 +36,9 @@ const LINES: u64 = 9;
 
 /// Every node that [`base`] makes has a lower number.
 const FIRST_NEW: Ino = Ino(28);
+
+/// A node but for its number, its times and the values of its attributes.
+type Shape = (FileKind, (u32, u32, u32), u32, Vec<u8>, usize);
 
 /// Something that one of two does.
 #[derive(Debug, Clone)]
@@ -105,9 +113,10 @@ impl World {
                 let found = e.resolve_link(&root(), &path(at))?;
                 let at = path(at);
                 let (dir, name) = self.parent_of(&at)?;
-                match found.is_dir() {
-                    true => e.rmdir(who, dir, name)?,
-                    false => e.unlink(who, dir, name)?,
+                if found.is_dir() {
+                    e.rmdir(who, dir, name)?;
+                } else {
+                    e.unlink(who, dir, name)?;
                 }
             }
             Act::Rename(from, to) => {
@@ -139,15 +148,18 @@ impl World {
     fn meant(&self, act: &Act) -> Vec<Option<Ino>> {
         let paths = match act {
             Act::Rename(a, b) | Act::Link(a, b) => vec![a, b],
-            Act::Edit(a, ..) | Act::Mkdir(a) | Act::Remove(a) | Act::Chmod(a, _) => vec![a],
-            Act::Xattr(a, _) => vec![a],
+            Act::Edit(at, ..)
+            | Act::Mkdir(at)
+            | Act::Remove(at)
+            | Act::Chmod(at, _)
+            | Act::Xattr(at, _) => vec![at],
         };
         let known = |at: &&String| Some(self.at(at).ok()?).map(|ino| ino.min(FIRST_NEW));
         paths.iter().map(known).collect()
     }
 
     /// What does not depend on when and by which operation it was made.
-    fn shape(&self) -> BTreeMap<String, (FileKind, (u32, u32, u32), u32, Vec<u8>, usize)> {
+    fn shape(&self) -> BTreeMap<String, Shape> {
         let tree = self.tree().into_iter();
         tree.map(|(at, s)| (at, (s.kind, s.owner, s.links, s.bytes, s.xattrs.len())))
             .collect()

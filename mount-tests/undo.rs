@@ -1,0 +1,119 @@
+//! Undo from a shell: an agent goes wild, and its owner takes it back.
+
+use crate::shell::{run, sh};
+use crate::world::{NEXUS, World};
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::process::Command;
+
+/// Runs a script on the mount, as a session of an agent.
+fn as_agent(world: &World, session: &str, script: &str) {
+    let mut command = Command::new(NEXUS);
+    command
+        .args([
+            "run",
+            "--agent",
+            "fixer",
+            "--session",
+            session,
+            "--",
+            "sh",
+            "-ec",
+            script,
+        ])
+        .env("NEXUS_DATA_DIR", world.data())
+        .current_dir(world.workspace());
+    run(&mut command).must();
+}
+
+/// What `find` says of a tree: types, modes, owners, times, sizes and targets; and what the files hold.
+fn look(world: &World, dir: &str) -> String {
+    sh(
+        &world.workspace(),
+        &format!(
+            "cd {dir} && find . -printf '%p %y %m %U %G %T@ %s %n %l\\n' | grep -v ' d.*' | sort; find . -type d -printf '%p %m %T@\\n' | sort; \
+         find . -type f -exec sha256sum {{}} + | sort"
+        ),
+    )
+}
+
+#[test]
+fn what_an_agent_destroyed_comes_back_exactly() {
+    let world = World::new();
+    sh(
+        &world.workspace(),
+        "mkdir -p p/src/deep p/docs; echo one > p/src/1; echo two > p/src/deep/2; ln -s ../1 p/src/deep/l; ln p/src/1 p/src/twin; \
+              echo aaa > p/docs/a.md; echo config > p/config; chmod 600 p/src/1; touch -d 2001-01-01 p/src/deep p/src/1 p/docs; \
+              setfattr -n user.k -v v p/src/1",
+    );
+    let before = look(&world, "p");
+    as_agent(
+        &world,
+        "s1",
+        "cd p; rm -rf src; sed -i s/a/b/ docs/*.md; mv config old",
+    );
+    sh(&world.workspace(), "echo mine > mine");
+    assert!(!world.path("p/src").exists() && world.path("p/old").exists());
+    let planned = world
+        .nexus(&["undo", "--session", "s1", "--dry-run"])
+        .must();
+    assert!(
+        planned.contains("restore  /workspace/p/src/deep/2"),
+        "{planned}"
+    );
+    assert!(world.path("p/old").exists());
+    let undone = world.nexus(&["undo", "--session", "s1", "--yes"]).must();
+    assert_eq!(fs::read_to_string(world.path("mine")).unwrap(), "mine\n");
+    fs::remove_file(world.path("mine")).unwrap();
+    assert_eq!(look(&world, "p"), before);
+    assert_eq!(
+        sh(
+            &world.workspace(),
+            "getfattr --only-values -n user.k p/src/1"
+        ),
+        "v"
+    );
+    let again = world.nexus(&["undo", "--session", "s1"]).must();
+    assert_eq!(again, "nothing to undo\n");
+    // Redo is undo of the undo.
+    let op = undone
+        .split("nexus undo ")
+        .nth(1)
+        .unwrap()
+        .split('`')
+        .next()
+        .unwrap();
+    world.nexus(&["undo", op]).must();
+    assert!(!world.path("p/src").exists());
+    world.ctl(&["verify"]);
+}
+
+#[test]
+fn what_later_work_depends_on_is_listed_and_stays() {
+    let world = World::new();
+    sh(&world.workspace(), "echo first > f");
+    as_agent(&world, "s1", "echo agent > f");
+    sh(&world.workspace(), "echo mine > f");
+    let refused = world.nexus(&["undo", "--session", "s1"]);
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert!(
+        refused
+            .out
+            .contains("conflict /workspace/f: was changed since by operation"),
+        "{refused:?}"
+    );
+    world
+        .nexus(&["undo", "--session", "s1", "--force-copy"])
+        .must();
+    let aside: Vec<_> = sh(&world.workspace(), "cat f.undo-*")
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(
+        (fs::read_to_string(world.path("f")).unwrap().as_str(), aside),
+        ("mine\n", vec!["first".to_owned()])
+    );
+    world.nexus(&["undo", "--last"]).must();
+    let links = fs::metadata(world.path("f")).unwrap().nlink();
+    assert_eq!(links, 1);
+}

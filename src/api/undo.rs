@@ -1,0 +1,259 @@
+//! Undo.
+
+use super::Command;
+use super::context::{Context, path_of};
+use crate::core::{Error, Kind, Op, Result, Text, Time, error::fail};
+use crate::history::{self, Answer, Choice, OpSet, Undone};
+use crate::meta::log_query::{self, Cursor, Query};
+use crate::meta::{OpKind, Record, log};
+use serde::{Deserialize, Serialize};
+
+/// How many steps a reply names; it counts all.
+const STEPS_MAX: usize = 1000;
+const PAGE: u32 = 10_000;
+
+/// Reverses operations: those with these numbers, the caller's last one, or all that fit every condition that is said.
+/// Later work of others stays. Where it depends on what would be undone, nothing is done and the reply says what depends on
+/// what, unless `answer` says otherwise. For whoever may make the changes that it takes.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Undo {
+    /// `8123`, `8120-8123`, `8120,8123-8130`.
+    pub ops: Option<String>,
+    /// The caller's newest operation that was not undone.
+    pub last: bool,
+    pub path: Option<Text>,
+    pub user: Option<String>,
+    pub agent: Option<String>,
+    pub session: Option<String>,
+    /// Nanoseconds since 1970.
+    pub since: Option<i64>,
+    pub until: Option<i64>,
+    /// What to do where something depends on what would be undone.
+    pub answer: Answer,
+    /// Only say what would be done.
+    pub dry_run: bool,
+}
+
+/// What was done, or would be.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Undoing {
+    /// The operation that did it; none where nothing was done.
+    pub op: Option<u64>,
+    /// Those that were to be undone.
+    pub ops: String,
+    pub restored: u64,
+    pub removed: u64,
+    pub changed: u64,
+    /// Names that come, go or stand for something else.
+    pub names: u64,
+    pub grants: u64,
+    /// The first thousand names and nodes.
+    pub steps: Vec<Step>,
+    pub conflicts: Vec<Obstacle>,
+    /// Operations that stay because something depends on them.
+    pub skipped: String,
+    /// Operations that undo cannot reverse, by kind: users, keys, namespaces.
+    pub left: Vec<LeftOut>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Step {
+    /// `restore`, `remove`, `replace` or `change`.
+    pub what: String,
+    pub path: Text,
+}
+
+/// What stands in the way.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Obstacle {
+    /// What would have been undone.
+    pub ops: String,
+    /// The operation that depends on it.
+    pub by: Option<u64>,
+    pub kind: Option<String>,
+    pub who: Option<String>,
+    /// What it is about, for whom it is not hidden from.
+    pub path: Option<Text>,
+    pub why: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct LeftOut {
+    pub op: u64,
+    pub kind: String,
+}
+
+impl Command for Undo {
+    const NAME: &'static str = "undo";
+    type Reply = Undoing;
+
+    fn run(self, cx: &mut Context<'_>) -> Result<Undoing> {
+        let choice = Choice {
+            ops: self.chosen(cx)?,
+            answer: self.answer,
+            dry_run: self.dry_run,
+        };
+        let undone = history::undo(cx.engine(), cx.caller, &choice)?;
+        cx.durable(reply(cx, &choice, &undone)?)
+    }
+}
+
+impl Undo {
+    fn chosen(&self, cx: &Context<'_>) -> Result<OpSet> {
+        let asked = self.ops.as_deref().map(str::parse::<OpSet>).transpose()?;
+        if let Some(ops) = asked {
+            let head = cx.engine().head(cx.tenant()?)?;
+            let beyond = ops.iter().last().is_some_and(|last| last > head);
+            if beyond || ops.first().is_some_and(|first| first.0 == 0) {
+                return fail(
+                    Kind::NotFound,
+                    format!("the log has the operations 1 to {head}"),
+                );
+            }
+            return Ok(ops);
+        }
+        if self.last {
+            return self.newest(cx);
+        }
+        let query = self.query()?;
+        if query == Query::default() {
+            return fail(
+                Kind::Invalid,
+                "say what to undo: operations, --last, --session, --agent, --user, --since or a path",
+            );
+        }
+        let (mut at, mut all) = (Op(0), Vec::new());
+        loop {
+            let page = page(cx, &query, Cursor::After(at))?;
+            let Some(last) = page.last() else {
+                return Ok(all.into_iter().collect());
+            };
+            at = last.op;
+            let undoes = |r: &&Record| !matches!(r.kind, OpKind::Undo | OpKind::Bypass);
+            all.extend(page.iter().filter(undoes).map(|r| r.op));
+        }
+    }
+
+    fn query(&self) -> Result<Query> {
+        Ok(Query {
+            path: self.path.as_ref().map(path_of).transpose()?,
+            user: self.user.clone(),
+            agent: self.agent.clone(),
+            session: self.session.clone(),
+            since: self.since.map(Time),
+            until: self.until.map(Time),
+            ..Query::default()
+        })
+    }
+
+    /// The newest operation of the caller himself; those that an undo has reversed already, and undos, are passed over.
+    fn newest(&self, cx: &Context<'_>) -> Result<OpSet> {
+        let query = Query {
+            user: cx.caller.user.as_deref().map(str::to_owned),
+            agent: cx.caller.agent.as_deref().map(str::to_owned),
+            ..self.query()?
+        };
+        let mut passed = OpSet::default();
+        for record in page(cx, &query, Cursor::NEWEST)? {
+            if record.kind == OpKind::Undo {
+                let said: serde_json::Value =
+                    serde_json::from_str(&record.undo).unwrap_or_default();
+                passed.join(&said["ops"].as_str().unwrap_or_default().parse()?);
+            } else if history::is_reversible(&record)
+                && record.author.uid == cx.caller.uid
+                && !passed.has(record.op)
+            {
+                return Ok([record.op].into_iter().collect());
+            }
+        }
+        Ok(OpSet::default())
+    }
+}
+
+fn page(cx: &Context<'_>, query: &Query, from: Cursor) -> Result<Vec<Record>> {
+    let mut tx = cx.engine().store().read()?;
+    let page = log_query::page(&mut *tx, cx.tenant()?, query, from, PAGE)?;
+    Ok(page.into_iter().map(|(record, _)| record).collect())
+}
+
+fn reply(cx: &Context<'_>, choice: &Choice, undone: &Undone) -> Result<Undoing> {
+    let revision = &undone.plan.revision;
+    let count = |n: usize| n as u64;
+    let mut conflicts = Vec::new();
+    for conflict in undone.conflicts.iter().take(STEPS_MAX) {
+        conflicts.push(obstacle(cx, conflict)?);
+    }
+    let left = undone.plan.others.iter().map(|record| LeftOut {
+        op: record.op.0,
+        kind: record.kind.name().to_owned(),
+    });
+    Ok(Undoing {
+        op: undone.op.map(|op| op.0),
+        ops: choice.ops.to_string(),
+        restored: count(revision.back.len()),
+        removed: count(revision.gone.len()),
+        changed: count(revision.changed.len() + revision.xattrs.len()),
+        names: count(revision.names.len()),
+        grants: count(revision.grants_back.len() + revision.grants_gone.len()),
+        steps: steps(cx, undone)?,
+        conflicts,
+        skipped: undone.skipped.to_string(),
+        left: left.collect(),
+    })
+}
+
+/// What happens to which names, as far as the caller may see them.
+fn steps(cx: &Context<'_>, undone: &Undone) -> Result<Vec<Step>> {
+    let mut steps = Vec::new();
+    for (what, path) in undone.steps(cx.engine(), cx.caller)?.take(STEPS_MAX) {
+        let what = what.to_owned();
+        let path = Text(path.to_bytes());
+        steps.push(Step { what, path });
+    }
+    Ok(steps)
+}
+
+fn obstacle(cx: &Context<'_>, conflict: &history::Conflict) -> Result<Obstacle> {
+    let found = match conflict.by {
+        None => None,
+        Some(by) => {
+            let mut tx = cx.engine().store().read()?;
+            let page = log::after(&mut *tx, cx.tenant()?, Op(by.0.saturating_sub(1)), 1)?;
+            page.into_iter().next().map(|(record, _)| record)
+        }
+    };
+    let path = match conflict.node {
+        None => None,
+        Some(ino) => cx.engine().path_for(cx.caller, ino)?,
+    };
+    let who = |r: &Record| {
+        let own = r.author.uid.to_string();
+        r.author
+            .agent
+            .clone()
+            .or(r.author.user.clone())
+            .unwrap_or(own)
+    };
+    Ok(Obstacle {
+        ops: conflict.undone.to_string(),
+        by: conflict.by.map(|op| op.0),
+        kind: found.as_ref().map(|r| r.kind.name().to_owned()),
+        who: found.as_ref().map(who),
+        path: path.map(|p| Text(p.to_bytes())),
+        why: conflict.why.to_owned(),
+    })
+}
+
+impl Undoing {
+    /// Fails with what stands in the way, where nothing was done for it.
+    pub fn done(&self) -> Result<()> {
+        if self.conflicts.is_empty() || !self.skipped.is_empty() {
+            return Ok(());
+        }
+        Err(Error::new(
+            Kind::Conflict,
+            "later work depends on it and nothing was changed: --skip leaves that out, --force-copy puts old contents beside",
+        ))
+    }
+}

@@ -1,0 +1,153 @@
+//! `nexus undo`.
+
+use super::output;
+use super::paths;
+use super::place::Place;
+use crate::api::undo::{Obstacle, Undo, Undoing};
+use crate::core::{Kind, Result, error::fail};
+use crate::history::Answer;
+use clap::Args;
+use std::ffi::OsString;
+use std::io::{IsTerminal as _, Write as _};
+
+/// How many names are shown.
+const SHOWN: usize = 20;
+
+/// The numbers stand first: a path begins with `/` or `./`, or lies on a mount.
+#[derive(Debug, Args)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "they are flags of a command line"
+)]
+pub(super) struct UndoArgs {
+    /// Operations: 8123, 8120-8123, or several with commas; see `nexus log`
+    ops: Vec<String>,
+    /// Your newest change
+    #[arg(long)]
+    last: bool,
+    /// What was done at this path and below it
+    #[arg(long, value_name = "PATH")]
+    path: Option<OsString>,
+    /// What this user did
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// What this agent did
+    #[arg(long, value_name = "NAME")]
+    agent: Option<String>,
+    /// What was done in this session
+    #[arg(long, value_name = "NAME")]
+    session: Option<String>,
+    /// Only say what would come back, and what somebody changed since
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+    /// Leave out what later work depends on
+    #[arg(long)]
+    skip: bool,
+    /// The same, and put old contents beside what is there now, as NAME.undo-OP
+    #[arg(long)]
+    force_copy: bool,
+}
+
+pub(super) fn run(place: &Place, args: UndoArgs) -> Result<()> {
+    let place = &place.about_others();
+    let client = place.client()?;
+    let path = args.path.as_ref();
+    let command = Undo {
+        ops: (!args.ops.is_empty()).then(|| args.ops.join(",")),
+        last: args.last,
+        path: path.map(|p| paths::in_nexus(&client, p)).transpose()?,
+        user: args.user,
+        agent: args.agent,
+        session: args.session,
+        answer: match (args.force_copy, args.skip) {
+            (true, _) => Answer::Aside,
+            (false, true) => Answer::Skip,
+            (false, false) => Answer::Stop,
+        },
+        dry_run: true,
+        ..Undo::default()
+    };
+    if args.dry_run || asks(place, args.yes) {
+        let planned = client.call(command.clone())?;
+        if args.dry_run && place.json {
+            return output::json(&planned);
+        }
+        show(&planned, "would be undone")?;
+        planned.done()?;
+        if args.dry_run {
+            return Ok(());
+        }
+        if !confirmed()? {
+            return fail(Kind::Invalid, "nothing was changed");
+        }
+    }
+    let undone = client.call(Undo {
+        dry_run: false,
+        ..command
+    })?;
+    if place.json {
+        output::json(&undone)?;
+        return undone.done();
+    }
+    show(&undone, "undone")?;
+    undone.done()
+}
+
+/// Whether somebody is there to be asked.
+fn asks(place: &Place, yes: bool) -> bool {
+    !yes && !place.json && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+fn confirmed() -> Result<bool> {
+    eprint!("Undo this? [y/N] ");
+    std::io::stderr().flush()?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+fn show(undoing: &Undoing, how: &str) -> Result<()> {
+    for step in undoing.steps.iter().take(SHOWN) {
+        output::line(format!("{:8} {}", step.what, step.path))?;
+    }
+    let more = undoing.names.saturating_sub(SHOWN as u64);
+    if more > 0 {
+        output::line(format!("… and {more} more"))?;
+    }
+    for obstacle in &undoing.conflicts {
+        output::line(told(obstacle))?;
+    }
+    for left in &undoing.left {
+        output::line(format!("stays    operation {} ({})", left.op, left.kind))?;
+    }
+    let counts = [
+        (undoing.restored, "restored"),
+        (undoing.removed, "removed"),
+        (undoing.changed, "changed"),
+        (undoing.grants, "grants"),
+    ];
+    let counts = counts.iter().filter(|(n, _)| *n > 0);
+    let counts: Vec<_> = counts.map(|(n, what)| format!("{n} {what}")).collect();
+    let by = undoing.op.map_or(String::new(), |op| {
+        format!("; `nexus undo {op}` takes this back")
+    });
+    if counts.is_empty() {
+        return output::line("nothing to undo");
+    }
+    output::line(format!("{how}: {}{by}", counts.join(", ")))
+}
+
+fn told(o: &Obstacle) -> String {
+    let what = o.path.as_ref().map_or(String::new(), ToString::to_string);
+    let by = match (&o.by, &o.kind, &o.who) {
+        (Some(by), Some(kind), Some(who)) => format!(" by operation {by} ({kind}, {who})"),
+        _ => String::new(),
+    };
+    format!(
+        "conflict {what}: {}{by}; operations {} need it otherwise",
+        o.why, o.ops
+    )
+}
