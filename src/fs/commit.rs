@@ -414,9 +414,11 @@ impl Change<'_> {
         self.edits.push(Edit::Head(self.tenant, self.head));
         self.edits.push(self.engine.ids_taken());
         let (of_tenants, of_policy) = (self.edits.of_tenants(), self.edits.of_policy());
+        let of_relations = self.edits.of_relations();
         self.engine.store.commit(std::mem::take(&mut self.edits))?;
         self.engine.tenants.follow(self.tenant, &of_tenants);
         self.engine.policy.follow(&of_policy);
+        self.engine.follow_relations(self.tenant, &of_relations);
         let mut events = std::mem::take(&mut self.closed);
         for (place, _) in &self.entries {
             events.push(Event::Entry {

@@ -53,6 +53,10 @@ pub enum OpKind {
     Undo,
     /// Something was made again what it was.
     Restore,
+    /// Types of objects defined, new or anew.
+    TypeSet,
+    /// A type taken away, with its tuples.
+    TypeDelete,
 }
 
 const KINDS: &[(OpKind, &str)] = &[
@@ -93,6 +97,8 @@ const KINDS: &[(OpKind, &str)] = &[
     (OpKind::Refused, "refused"),
     (OpKind::Undo, "undo"),
     (OpKind::Restore, "restore"),
+    (OpKind::TypeSet, "type-set"),
+    (OpKind::TypeDelete, "type-delete"),
 ];
 
 impl OpKind {
