@@ -4,7 +4,7 @@
 //! (a `pwrite` of some hundred bytes), no statement, no sync (fsync(2) asks for one).
 
 use super::engine::Engine;
-use super::events::Event;
+use super::events::{Event, Stream};
 use crate::blob::Sealed;
 use crate::core::{Caller, Error, FsPath, Ino, Kind, Name, Op, Result, TenantId, Time};
 use crate::meta::cache::{Delta, Place};
@@ -445,7 +445,14 @@ impl Change<'_> {
         if self.relocated {
             self.engine.policy.moved();
         }
-        self.engine.events.log_grew(self.tenant, self.head.op);
+        let streams: &[Stream] = if of_policy.is_empty() && of_relations.is_empty() {
+            &[Stream::All]
+        } else {
+            &[Stream::All, Stream::Grants]
+        };
+        self.engine
+            .events
+            .log_grew(self.tenant, self.head.op, streams);
         Ok(events)
     }
 }

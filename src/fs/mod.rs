@@ -47,7 +47,7 @@ pub use acl::AclOf;
 pub use attr::{SetAttr, SetTime, StatFs};
 pub use dir::DirEntry;
 pub use engine::Engine;
-pub use events::{Event, Notice};
+pub use events::{Event, Notice, Stream};
 pub use explain::{Explanation, Obstacle};
 pub use grant::To;
 pub use handle::{Access, OpenFlags};

@@ -4,7 +4,7 @@ use super::check::PAGE;
 use super::engine::Engine;
 use super::ground::allowed;
 use crate::access::Right;
-use crate::core::{Caller, Kind, Result, TenantId};
+use crate::core::{Caller, Ino, Kind, Result, TenantId};
 use crate::meta::tuple::{self, Tuple};
 use crate::meta::{Edit, object_type};
 use std::collections::BTreeMap;
@@ -105,11 +105,16 @@ impl Engine {
         Ok(format!("{}:{name}{relation}", tuple.subject_type))
     }
 
-    /// Whether what a tuple is on is the caller's; what is gone is nobody's.
+    /// Whether what a tuple is on is the caller's.
     fn rules(&self, caller: &Caller, tuple: &Tuple) -> Result<bool> {
-        let Some(ino) = tuple.ino() else {
-            return self.owns_object(caller, tuple);
-        };
+        match tuple.ino() {
+            Some(ino) => self.owns_node(caller, ino),
+            None => self.owns_object(caller, tuple),
+        }
+    }
+
+    /// Whether a node is the caller's; what is gone is nobody's.
+    pub fn owns_node(&self, caller: &Caller, ino: Ino) -> Result<bool> {
         match self.node(ino) {
             Ok(node) => allowed(self.may(caller, &node, Right::Own)),
             Err(e) if e.kind() == Kind::NotFound => Ok(false),

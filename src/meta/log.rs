@@ -189,6 +189,15 @@ impl Record {
         Some(undo.get(key)?.as_str()?.to_owned())
     }
 
+    /// What an operation on relationships was about, where that is no path: `doc:readme`, or the types that were defined.
+    pub fn object(&self) -> Option<String> {
+        if self.path != b"/" {
+            return None;
+        }
+        let undo: serde_json::Value = serde_json::from_str(&self.undo).ok()?;
+        Some(undo.get("object")?.as_str()?.to_owned())
+    }
+
     pub fn path_text(&self) -> String {
         show(&self.path)
     }
@@ -268,6 +277,18 @@ pub fn latest(tx: &mut dyn Tx, tenant: TenantId, head: Op) -> Result<Time> {
     let rows = tx.query(sql, &[tenant.into(), since.into()])?;
     rows.first()
         .map_or(Ok(Time(0)), |row| Ok(Time(row.int(0)?)))
+}
+
+/// The records behind `after`, up to `until`, that may say something about grants, boundaries, groups or types; oldest first.
+pub fn of_grants(tx: &mut dyn Tx, tenant: TenantId, after: Op, until: Op) -> Result<Vec<Record>> {
+    let rows = tx.query(
+        "SELECT tenant, op, time, kind, ino, path, path2, user_name, agent, session, uid, pid, comm, undo, state, hash \
+         FROM log WHERE tenant = $1 AND op > $2 AND op <= $3 AND (kind IN ('grant', 'revoke', 'restrict', 'type-set', \
+         'type-delete', 'group-add', 'group-remove', 'user-delete', 'agent-delete', 'group-delete') \
+         OR undo LIKE '%\"grants\":[{%') ORDER BY op",
+        &[tenant.into(), after.into(), until.into()],
+    )?;
+    rows.iter().map(|row| Ok(from_row(row)?.0)).collect()
 }
 
 #[cfg(test)]

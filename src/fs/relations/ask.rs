@@ -6,13 +6,13 @@
 use super::graph::Graph;
 use super::names::{named, numbered};
 use crate::access::rebac::{
-    Answer, Evaluator, Listing, ObjectRef, Principals, Relation, Subject, SubjectFilter, TypeName,
-    canonical,
+    self, Answer, Evaluator, Listing, ObjectRef, Principals, Relation, Subject, SubjectFilter,
+    TypeName, canonical, canonical_tuple,
 };
 use crate::core::{Caller, Kind, PrincipalId, Result, Time, error::fail};
 use crate::fs::Engine;
 use crate::meta::Roster;
-use crate::meta::tuple::PRINCIPALS;
+use crate::meta::tuple::{PRINCIPALS, Tuple};
 use std::sync::Arc;
 
 /// Questions of one caller. Subjects are principals by name, and objects.
@@ -97,6 +97,18 @@ impl Inquiry<'_> {
         }
         let relation = canonical(&self.graph.schema, kind, relation);
         self.evaluator().list_objects(kind, &relation, &subject)
+    }
+
+    /// The tuple that says so, if there is one and the caller may know of it.
+    pub fn tuple(&self, said: &rebac::Tuple) -> Result<Option<Arc<Tuple>>> {
+        Engine::known(&self.graph, &said.object.kind)?;
+        let named = canonical_tuple(&self.graph.schema, said.clone());
+        let subject = numbered(&self.roster, &named.subject)?;
+        let found = self.graph.twin(rebac::Tuple { subject, ..named });
+        match found {
+            Some(tuple) if self.engine.knows(self.caller, tuple)? => Ok(Some(tuple.clone())),
+            Some(_) | None => Ok(None),
+        }
     }
 
     fn evaluator(&self) -> Evaluator<'_> {
