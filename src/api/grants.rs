@@ -282,3 +282,30 @@ impl RebacList {
 fn is_wanted(wanted: Option<&str>, is: &str) -> bool {
     wanted.is_none_or(|w| w == is)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::dispatch;
+    use crate::core::{Caller, Config, TenantId};
+    use crate::nexus::Nexus;
+
+    #[test]
+    fn a_condition_is_refused_rather_than_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let nexus = Nexus::open(Config::new(dir.path())).unwrap();
+        let caller = Caller::engine(TenantId(1));
+        let mut cx = Context {
+            nexus: &nexus,
+            caller: &caller,
+            tell: &mut |_| (),
+        };
+        for (key, on) in [("condition", "file:/workspace"), ("conditions", "doc:1")] {
+            let body = serde_json::json!({"subject": "user:*", "relation": "owner", "object": on, key: {"office": "hours"}});
+            let body = serde_json::to_vec(&body).unwrap();
+            let refused = dispatch("rebac-grant", &mut cx, &body).unwrap_err();
+            assert_eq!(refused.kind(), Kind::Unsupported, "{refused}");
+        }
+        assert_eq!(nexus.engine.grants(&caller, |_| true).unwrap(), []);
+    }
+}

@@ -191,11 +191,7 @@ impl Record {
 
     /// What an operation on relationships was about, where that is no path: `doc:readme`, or the types that were defined.
     pub fn object(&self) -> Option<String> {
-        if self.path != b"/" {
-            return None;
-        }
-        let undo: serde_json::Value = serde_json::from_str(&self.undo).ok()?;
-        Some(undo.get("object")?.as_str()?.to_owned())
+        (self.path == b"/").then(|| self.said("object"))?
     }
 
     pub fn path_text(&self) -> String {

@@ -14,7 +14,6 @@ mod rows;
 mod audit;
 mod permissions;
 mod relations;
-mod guards;
 
 use super::{Access, Engine, OpenFlags, SetMode};
 use crate::core::{Caller, Clock, Config, FsPath, HandleId, Ino, Kind, Name, Result, TenantId};

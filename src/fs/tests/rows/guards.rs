@@ -1,8 +1,8 @@
 //! Guards on rows that are read at the start: what a disk did to one is found, and it is never taken for true.
 
-use super::principals::{TENANT, boss, populate};
-use super::relations::{define, relate};
-use super::*;
+use crate::fs::tests::principals::{TENANT, boss, populate};
+use crate::fs::tests::relations::{define, relate};
+use crate::fs::tests::*;
 
 /// A flip in each table, and what the report calls the row.
 const FLIPS: [(&str, &str); 7] = [
