@@ -85,8 +85,9 @@ pub fn read(engine: &Engine, caller: &Caller, after: Op, limit: u32) -> Result<C
 struct Said {
     tuple: Option<Tuple>,
     replaced: Vec<Tuple>,
-    /// Tuples that went with something else.
+    /// Tuples that went with something else, and to whom they were.
     grants: Vec<Tuple>,
+    grantees: Vec<String>,
     subject: Option<String>,
     object: Option<String>,
     restricted: bool,
@@ -141,8 +142,9 @@ impl Reader<'_> {
             let [member, group] = names;
             self.member(record, ChangeKind::Revoke, member, &group);
         }
-        for tuple in &said.grants {
-            let subject = self.subject_of(tuple, &said);
+        for (at, tuple) in said.grants.iter().enumerate() {
+            let subject = said.grantees.get(at).cloned();
+            let subject = subject.unwrap_or_else(|| self.subject_of(tuple, &said));
             self.tuple(record, ChangeKind::Revoke, tuple, subject)?;
         }
         Ok(())

@@ -32,8 +32,8 @@ pub struct Change<'a> {
     attributes: Vec<Ino>,
     contents: Vec<Ino>,
     pub(super) closed: Vec<Event>,
-    /// Grants that went with a node, for the record of the operation.
-    pub(super) dropped: Vec<Arc<Tuple>>,
+    /// Grants that went with something else, and to whom they were, for the record of the operation.
+    pub(super) dropped: Vec<(Arc<Tuple>, String)>,
     /// Directories whose time changes, and what it was before, for the record: their rows keep no former state.
     touched: Vec<(Ino, Time)>,
     /// Whether a directory, or a node that something was said about, is to be found somewhere else.
@@ -234,7 +234,7 @@ impl Change<'_> {
         for x in self.engine.xattrs(old.ino)?.iter() {
             self.end_xattr(x);
         }
-        self.drop_grants_on(old.ino);
+        self.drop_grants_on(old.ino)?;
         self.unlinked.push(Arc::new(Node {
             nlink: 0,
             ctime: self.now,
@@ -373,7 +373,7 @@ impl Change<'_> {
         self.edits.push(Edit::Log(Box::new(record), hash));
     }
 
-    /// What reverses the operation, with the times of directories and the grants that went.
+    /// What reverses the operation, with the times of directories, the grants that went and the names of whom they were to.
     fn all_that_reverses(&mut self, undo: &serde_json::Value) -> String {
         let (touched, dropped) = (
             std::mem::take(&mut self.touched),
@@ -386,7 +386,9 @@ impl Change<'_> {
                 fields.insert("dirs".to_owned(), serde_json::json!(times));
             }
             if !dropped.is_empty() {
-                fields.insert("grants".to_owned(), serde_json::json!(dropped));
+                let (grants, grantees): (Vec<_>, Vec<_>) = dropped.into_iter().unzip();
+                fields.insert("grants".to_owned(), serde_json::json!(grants));
+                fields.insert("grantees".to_owned(), serde_json::json!(grantees));
             }
         }
         undo.to_string()

@@ -240,11 +240,13 @@ impl Change<'_> {
     }
 
     /// Takes away what was granted on a node that goes.
-    pub(super) fn drop_grants_on(&mut self, ino: Ino) {
+    pub(super) fn drop_grants_on(&mut self, ino: Ino) -> Result<()> {
         for tuple in self.tuples_on(ino) {
             self.edit(Edit::TupleGone(tuple.clone()));
-            self.dropped.push(tuple);
+            let grantee = self.engine.subject_of(&tuple)?;
+            self.dropped.push((tuple, grantee));
         }
+        Ok(())
     }
 
     fn tuples_on(&self, ino: Ino) -> Vec<Arc<Tuple>> {

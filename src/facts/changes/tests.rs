@@ -209,6 +209,9 @@ fn the_changes_are_all_that_led_to_what_is() {
         );
         town.open();
     }
+    // Who is gone since keeps the name in what was said of him.
+    town.engine().delete_user(&boss(), "bob").unwrap();
+    replayed(&town.changes(&boss()));
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The relationships of each tenant in memory: its types, the tuples on objects of these, and who is in which group.
 //!
 //! It follows the edits of every commit before that returns, so it is never older than they are. A tenant that has defined
-//! nothing has no graph. Whoever asks holds the graph of one moment; a change that meets him copies it.
+//! nothing has no graph. Whoever asks holds the graph of one moment; a change waits for short questions to be answered, and copies
+//! the graph when somebody asks for longer.
 
 use super::names::{membership, object_of, said};
 use crate::access::rebac::{self, ObjectRef, Relation, Schema, Store, Subject, TypeDef, TypeName};
@@ -12,6 +13,11 @@ use parking_lot::RwLock;
 use std::collections::HashMap;
 use std::collections::btree_map::{BTreeMap, Entry};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How often, and how long apart, a change looks whether those who ask have their answers.
+const LOOKS: u32 = 50;
+const PAUSE: Duration = Duration::from_micros(100);
 
 /// What a tuple says, whatever its number and times.
 type Words = (ObjectRef, Relation, Subject);
@@ -61,7 +67,7 @@ impl Relations {
             Entry::Vacant(_) if !edits.iter().any(defines) => return Ok(()),
             Entry::Vacant(new) => new.insert(Arc::new(Graph::of_groups(of, roster)?)),
         };
-        Arc::make_mut(graph).follow(edits, roster)?;
+        alone(graph).follow(edits, roster)?;
         if graph.types.is_empty() {
             graphs.remove(&of);
         }
@@ -72,6 +78,17 @@ impl Relations {
     fn close(&self, of: TenantId) {
         self.graphs.write().insert(of, Arc::default());
     }
+}
+
+/// A graph to change. Nobody new begins to ask meanwhile: the caller holds the lock.
+fn alone(graph: &mut Arc<Graph>) -> &mut Graph {
+    for _ in 0..LOOKS {
+        if Arc::strong_count(graph) == 1 {
+            break;
+        }
+        std::thread::sleep(PAUSE);
+    }
+    Arc::make_mut(graph)
 }
 
 impl Graph {

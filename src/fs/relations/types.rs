@@ -107,13 +107,16 @@ impl Engine {
             let kind = name.as_str();
             let names_it = |t: &Tuple| t.object_type == kind || t.subject_type == kind;
             let going = self.relations.tuples(home.tenant.id, names_it);
-            for tuple in &going {
+            let count = going.len();
+            for tuple in going {
                 ch.edit(Edit::TupleGone(tuple.clone()));
+                let grantee = self.subject_of(&tuple)?;
+                ch.dropped.push((tuple, grantee));
             }
             ch.edit(Edit::ObjectTypeGone(old.clone()));
-            let undo = json!({ "object": kind, "replaced_types": [old], "grants": going });
+            let undo = json!({ "object": kind, "replaced_types": [old] });
             ch.record_of(&home, OpKind::TypeDelete, &undo);
-            Ok(going.len())
+            Ok(count)
         })
     }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::access::rebac::{Cut, Principals, SubjectFilter};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 fn expand(
     w: &World,
@@ -173,4 +174,51 @@ fn ten_hops_are_followed_and_the_eleventh_is_unknown_and_refused() {
         .objects(&asked.object.kind, &asked.relation, &asked.subject)
         .unwrap();
     assert_eq!(listed.cut, Some(Cut::Hops));
+}
+
+/// permissions.md: "0 stale allows after the acknowledgement"
+#[test]
+fn a_change_holds_for_the_next_question_while_others_ask() {
+    let (w, alice, bob) = docs();
+    give(&w, "user:alice owner doc:1");
+    let ended = AtomicBool::new(false);
+    std::thread::scope(|threads| {
+        for _ in 0..3 {
+            threads.spawn(|| {
+                while !ended.load(Ordering::Relaxed) {
+                    assert_eq!(
+                        verdict(&w, &alice, "user:alice viewer doc:1").unwrap(),
+                        Verdict::Yes
+                    );
+                }
+            });
+        }
+        let long = w.engine().inquire(&bob).unwrap();
+        for round in 0..50 {
+            let id = give(&w, "user:bob reader doc:1");
+            assert_eq!(
+                verdict(&w, &bob, "user:bob viewer doc:1").unwrap(),
+                Verdict::Yes,
+                "{round}"
+            );
+            w.engine().revoke(&bob, id).unwrap();
+            assert_eq!(
+                verdict(&w, &bob, "user:bob viewer doc:1").unwrap(),
+                Verdict::No,
+                "{round}"
+            );
+        }
+        // Who began to ask before still has the answers of then.
+        assert!(
+            long.objects(
+                &"doc".parse().unwrap(),
+                &"viewer".parse().unwrap(),
+                &"user:bob".parse().unwrap()
+            )
+            .unwrap()
+            .found
+            .is_empty()
+        );
+        ended.store(true, Ordering::Relaxed);
+    });
 }
