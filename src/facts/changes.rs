@@ -88,6 +88,9 @@ struct Said {
     /// Tuples that went with something else, and to whom they were.
     grants: Vec<Tuple>,
     grantees: Vec<String>,
+    /// Tuples that came back, likewise.
+    granted: Vec<Tuple>,
+    granted_to: Vec<String>,
     subject: Option<String>,
     object: Option<String>,
     restricted: bool,
@@ -142,10 +145,14 @@ impl Reader<'_> {
             let [member, group] = names;
             self.member(record, ChangeKind::Revoke, member, &group);
         }
-        for (at, tuple) in said.grants.iter().enumerate() {
-            let subject = said.grantees.get(at).cloned();
-            let subject = subject.unwrap_or_else(|| self.subject_of(tuple, &said));
-            self.tuple(record, ChangeKind::Revoke, tuple, subject)?;
+        let went = (&said.grants, &said.grantees, ChangeKind::Revoke);
+        let came = (&said.granted, &said.granted_to, ChangeKind::Grant);
+        for (tuples, names, change) in [went, came] {
+            for (at, tuple) in tuples.iter().enumerate() {
+                let subject = names.get(at).cloned();
+                let subject = subject.unwrap_or_else(|| self.subject_of(tuple, &said));
+                self.tuple(record, change, tuple, subject)?;
+            }
         }
         Ok(())
     }
@@ -235,6 +242,7 @@ impl Reader<'_> {
     fn path(&self, record: &Record, ino: Ino) -> Result<Option<Text>> {
         let then = match record.kind {
             OpKind::Rename | OpKind::Exchange => record.path2.as_ref(),
+            OpKind::Undo | OpKind::Restore => None,
             _ => Some(&record.path).filter(|path| **path != b"/"),
         };
         match then {

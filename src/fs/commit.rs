@@ -34,6 +34,8 @@ pub struct Change<'a> {
     pub(super) closed: Vec<Event>,
     /// Grants that went with something else, and to whom they were, for the record of the operation.
     pub(super) dropped: Vec<(Arc<Tuple>, String)>,
+    /// Grants that came back, likewise.
+    pub(super) returned: Vec<(Arc<Tuple>, String)>,
     /// Directories whose time changes, and what it was before, for the record: their rows keep no former state.
     touched: Vec<(Ino, Time)>,
     /// Whether a directory, or a node that something was said about, is to be found somewhere else.
@@ -96,6 +98,7 @@ impl Engine {
             contents: Vec::new(),
             closed: Vec::new(),
             dropped: Vec::new(),
+            returned: Vec::new(),
             touched: Vec::new(),
             relocated: false,
         };
@@ -373,22 +376,28 @@ impl Change<'_> {
         self.edits.push(Edit::Log(Box::new(record), hash));
     }
 
-    /// What reverses the operation, with the times of directories, the grants that went and the names of whom they were to.
+    /// What reverses the operation, with the times of directories, the grants that went or came back, and the names of whom
+    /// they are to.
     fn all_that_reverses(&mut self, undo: &serde_json::Value) -> String {
-        let (touched, dropped) = (
-            std::mem::take(&mut self.touched),
-            std::mem::take(&mut self.dropped),
-        );
+        let touched = std::mem::take(&mut self.touched);
+        let dropped = std::mem::take(&mut self.dropped);
+        let returned = std::mem::take(&mut self.returned);
         let mut undo = undo.clone();
         if let Some(fields) = undo.as_object_mut() {
             if !touched.is_empty() {
                 let times: Vec<_> = touched.iter().map(|of| self.times_of(*of)).collect();
                 fields.insert("dirs".to_owned(), serde_json::json!(times));
             }
-            if !dropped.is_empty() {
-                let (grants, grantees): (Vec<_>, Vec<_>) = dropped.into_iter().unzip();
-                fields.insert("grants".to_owned(), serde_json::json!(grants));
-                fields.insert("grantees".to_owned(), serde_json::json!(grantees));
+            let both = [
+                (dropped, "grants", "grantees"),
+                (returned, "granted", "granted_to"),
+            ];
+            for (moved, grants, names) in both {
+                if !moved.is_empty() {
+                    let (tuples, to): (Vec<_>, Vec<_>) = moved.into_iter().unzip();
+                    fields.insert(grants.to_owned(), serde_json::json!(tuples));
+                    fields.insert(names.to_owned(), serde_json::json!(to));
+                }
             }
         }
         undo.to_string()

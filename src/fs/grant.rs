@@ -241,11 +241,23 @@ impl Change<'_> {
 
     /// Takes away what was granted on a node that goes.
     pub(super) fn drop_grants_on(&mut self, ino: Ino) -> Result<()> {
-        for tuple in self.tuples_on(ino) {
-            self.edit(Edit::TupleGone(tuple.clone()));
-            let grantee = self.engine.subject_of(&tuple)?;
-            self.dropped.push((tuple, grantee));
-        }
+        let mut going = self.tuples_on(ino).into_iter();
+        going.try_for_each(|tuple| self.drop_grant(tuple))
+    }
+
+    /// Takes a grant away, which the record of the operation will tell.
+    pub(super) fn drop_grant(&mut self, tuple: Arc<Tuple>) -> Result<()> {
+        let grantee = self.engine.subject_of(&tuple)?;
+        self.edit(Edit::TupleGone(tuple.clone()));
+        self.dropped.push((tuple, grantee));
+        Ok(())
+    }
+
+    /// Brings a grant back, likewise.
+    pub(super) fn return_grant(&mut self, tuple: Arc<Tuple>) -> Result<()> {
+        let grantee = self.engine.subject_of(&tuple)?;
+        self.edit(Edit::Tuple(tuple.clone()));
+        self.returned.push((tuple, grantee));
         Ok(())
     }
 

@@ -30,7 +30,8 @@ CREATE VIEW rebac_namespaces AS
     FROM object_types;
 
 -- Every tuple that came ('grant') or went ('revoke'), as the log has it: `change_id` is the operation, which may have several.
--- A tuple goes by a revoke, by being granted anew with another end, and with its file, its subject or its type.
+-- A tuple goes by a revoke, by being granted anew with another end, and with its file, its subject or its type; by an undo
+-- it goes or comes back.
 CREATE VIEW rebac_changelog AS
     SELECT c.tenant AS tenant_id, c.op AS change_id, c.change AS change_type, CAST(c.tuple ->> 'id' AS BIGINT) AS tuple_id,
            c.tuple ->> 'subject_type' AS subject_type, c.tuple ->> 'subject_id' AS subject_id,
@@ -44,7 +45,11 @@ CREATE VIEW rebac_changelog AS
           UNION ALL
           SELECT l.tenant, l.op, l.time, 'revoke', e.value
           FROM log l CROSS JOIN json_array_elements(CAST(l.undo AS JSON) -> 'grants') AS e
-          WHERE l.undo LIKE '%"grants":[{%') AS c;
+          WHERE l.undo LIKE '%"grants":[{%'
+          UNION ALL
+          SELECT l.tenant, l.op, l.time, 'grant', e.value
+          FROM log l CROSS JOIN json_array_elements(CAST(l.undo AS JSON) -> 'granted') AS e
+          WHERE l.undo LIKE '%"granted":[{%') AS c;
 
 -- The entries of lists about named users and groups, by uid and gid; what a list says of the owner, the owning group and
 -- everybody else is the mode's. `is_default`: what a directory hands on.

@@ -3,6 +3,7 @@ use crate::access::rebac::{self, Format};
 use crate::core::{Clock, Config, FsPath, Name, Time};
 use crate::db::{Db as _, Sqlite};
 use crate::fs::To;
+use crate::history::{Choice, undo};
 use std::collections::{BTreeMap, BTreeSet};
 use tempfile::TempDir;
 
@@ -249,4 +250,30 @@ fn a_reader_is_told_of_what_he_may_know_and_of_no_more() {
     let other = town.engine().create_tenant(&boss(), "other").unwrap();
     let theirs = read(town.engine(), &Caller::engine(other.id), Op(0), 100);
     assert_eq!(theirs.unwrap().changes, []);
+}
+
+#[test]
+fn an_undo_tells_what_went_and_what_came_back() {
+    let town = Town::new();
+    let (alice, _) = happens(&town);
+    let undo = |op: u64| {
+        let choice = Choice {
+            ops: [Op(op)].into_iter().collect(),
+            ..Choice::default()
+        };
+        undo(town.engine(), &alice, &choice).unwrap();
+        town.engine().head(TenantId(1)).unwrap().0
+    };
+    let all = town.changes(&boss());
+    let gone = all
+        .iter()
+        .find(|c| c.change == ChangeKind::Revoke && c.object_id == Some("/workspace/a".into()));
+    // The directory comes back with its grant, goes again, and comes back again.
+    let back = undo(undo(undo(gone.unwrap().op)));
+    let all = town.changes(&boss());
+    let told: Vec<_> = all.iter().filter(|c| c.op == back).cloned().collect();
+    assert_eq!(shown(&told), ["Grant user:bob can_read file /workspace/a"]);
+    let stored = town.engine().grants(&boss(), |_| true).unwrap();
+    let (tuples, _) = replayed(&all);
+    assert!(tuples.into_keys().eq(stored.iter().map(|t| t.id)));
 }

@@ -64,6 +64,18 @@ impl Engine {
         fail(Kind::NotPermitted, message)
     }
 
+    /// Whether the type of an object that a tuple is on is there still; fails where the tuples on it are not the caller's to
+    /// change.
+    pub(in crate::fs) fn can_relate(&self, caller: &Caller, tuple: &Tuple) -> Result<bool> {
+        let graph = self.relations.graph(tuple.tenant).unwrap_or_default();
+        let object = said(tuple)?.object;
+        if !graph.types.contains_key(&object.kind) {
+            return Ok(false);
+        }
+        self.may_relate(caller, &graph, &object)?;
+        Ok(true)
+    }
+
     /// Whether a caller, or the agent or user that acts with him, has the relation `owner` on an object.
     pub(super) fn owns(&self, caller: &Caller, graph: &Graph, object: &ObjectRef) -> Result<bool> {
         let def = graph.schema.types().get(&object.kind);

@@ -108,11 +108,7 @@ impl Engine {
             let names_it = |t: &Tuple| t.object_type == kind || t.subject_type == kind;
             let going = self.relations.tuples(home.tenant.id, names_it);
             let count = going.len();
-            for tuple in going {
-                ch.edit(Edit::TupleGone(tuple.clone()));
-                let grantee = self.subject_of(&tuple)?;
-                ch.dropped.push((tuple, grantee));
-            }
+            going.into_iter().try_for_each(|t| ch.drop_grant(t))?;
             ch.edit(Edit::ObjectTypeGone(old.clone()));
             let undo = json!({ "object": kind, "replaced_types": [old] });
             ch.record_of(&home, OpKind::TypeDelete, &undo);
