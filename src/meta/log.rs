@@ -277,13 +277,12 @@ pub fn latest(tx: &mut dyn Tx, tenant: TenantId, head: Op) -> Result<Time> {
 
 /// The records behind `after`, up to `until`, that may say something about grants, boundaries, groups or types; oldest first.
 pub fn of_grants(tx: &mut dyn Tx, tenant: TenantId, after: Op, until: Op) -> Result<Vec<Record>> {
-    let rows = tx.query(
-        "SELECT tenant, op, time, kind, ino, path, path2, user_name, agent, session, uid, pid, comm, undo, state, hash \
-         FROM log WHERE tenant = $1 AND op > $2 AND op <= $3 AND (kind IN ('grant', 'revoke', 'restrict', 'type-set', \
-         'type-delete', 'group-add', 'group-remove', 'user-delete', 'agent-delete', 'group-delete') \
-         OR undo LIKE '%\"grants\":[{%' OR undo LIKE '%\"granted\":[{%') ORDER BY op",
-        &[tenant.into(), after.into(), until.into()],
-    )?;
+    let sql = format!(
+        "SELECT {COLUMNS} FROM log WHERE tenant = $1 AND op > $2 AND op <= $3 AND (kind IN ('grant', 'revoke', \
+         'restrict', 'type-set', 'type-delete', 'group-add', 'group-remove', 'user-delete', 'agent-delete', \
+         'group-delete') OR undo LIKE '%\"grants\":[{{%' OR undo LIKE '%\"granted\":[{{%') ORDER BY op"
+    );
+    let rows = tx.query(&sql, &[tenant.into(), after.into(), until.into()])?;
     rows.iter().map(|row| Ok(from_row(row)?.0)).collect()
 }
 
