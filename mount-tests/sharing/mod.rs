@@ -1,6 +1,7 @@
 //! Sharing, as the collaboration tutorial tells it: grants said at the command line, and held by a mount of several users.
 
 mod grants;
+mod own_types;
 mod words;
 
 use crate::shell::{Said, run};

@@ -1,27 +1,33 @@
-//! Grants: relationship tuples on files and directories, given, taken back and listed.
+//! Grants: relationship tuples on files, directories and objects of a tenant's own types, given, taken back and listed.
 
 use super::Command;
-use super::context::{Context, Done, found_at};
+use super::context::{Context, found_at};
 use super::expiry::expiry;
+use super::object::{On, Target, subject};
 use super::principals::name_of;
+use crate::access::rebac;
 use crate::access::relation;
-use crate::core::{Error, FsPath, Ino, Kind, Result, Text, Time};
+use crate::core::{Error, Kind, Result, Text, Time, error::fail};
 use crate::fs::To;
 use crate::meta::Roster;
-use crate::meta::tuple::{EVERYBODY, FILE, Tuple};
+use crate::meta::tuple::{FILE, Tuple};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// A tuple in names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TupleInfo {
     pub tuple_id: u64,
-    /// `user`, `agent` or `group`.
+    /// `user`, `agent`, `group`, or a type of the tenant's own.
     pub subject_type: String,
-    /// The name; `*` for every user of the tenant.
+    /// The name; `*` for everybody of the type.
     pub subject_id: String,
+    /// The relation whose holders are meant: `member` of a group. Of files, a group always means its members.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub subject_relation: String,
     pub relation: String,
     pub object_type: String,
-    /// The path.
+    /// The path of a file; the name of another object.
     pub object_id: Text,
     pub created: String,
     pub expires: Option<String>,
@@ -29,15 +35,15 @@ pub struct TupleInfo {
 }
 
 impl TupleInfo {
-    fn of(tuple: &Tuple, path: &FsPath, roster: &Roster, now: Time) -> Self {
-        let name = tuple.principal().map(|id| name_of(roster, id));
+    fn of(tuple: &Tuple, object_id: Text, roster: &Roster, now: Time) -> Self {
         Self {
             tuple_id: tuple.id,
             subject_type: tuple.subject_type.clone(),
-            subject_id: name.unwrap_or_else(|| EVERYBODY.to_owned()),
+            subject_id: subject_name(tuple, roster),
+            subject_relation: tuple.subject_relation.clone(),
             relation: tuple.relation.clone(),
-            object_type: FILE.to_owned(),
-            object_id: Text(path.to_bytes()),
+            object_type: tuple.object_type.clone(),
+            object_id,
             created: tuple.created.to_string(),
             expires: tuple.expires.map(|end| end.to_string()),
             expired: tuple.is_expired(now),
@@ -46,25 +52,38 @@ impl TupleInfo {
 
     /// A tuple as the caller may see it; `None` when it is about what he may not see.
     pub(super) fn shown(cx: &Context<'_>, tuple: &Tuple) -> Result<Option<Self>> {
-        let Some(ino) = tuple.ino() else {
-            return Ok(None);
+        let object = match tuple.ino() {
+            Some(ino) => {
+                let path = cx.engine().path_for(cx.caller, ino)?;
+                path.map(|path| Text(path.to_bytes()))
+            }
+            None => Some(Text::from(&*tuple.object_id)),
         };
         let (roster, now) = (cx.roster()?, cx.engine().latest());
-        let path = cx.engine().path_for(cx.caller, ino)?;
-        Ok(path.map(|path| Self::of(tuple, &path, &roster, now)))
+        Ok(object.map(|object| Self::of(tuple, object, &roster, now)))
     }
 }
 
+fn subject_name(tuple: &Tuple, roster: &Roster) -> String {
+    let name = tuple.principal().map(|id| name_of(roster, id));
+    name.unwrap_or_else(|| tuple.subject_id.clone())
+}
+
 /// Gives `user:bob`, `agent:coder`, the members of `group:developers` or, as `user:*`, everybody a role on a path and all
-/// below it. For owners and administrators, and nobody gives more than he has.
+/// below it, or a relation to an object of a type of the tenant's own. For owners and administrators, and nobody gives more
+/// than he has.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct RebacGrant {
     pub subject: String,
     pub relation: String,
-    pub path: Text,
+    #[serde(flatten)]
+    pub on: On,
     /// How long it holds (`7d`, `12h`), or the time when it ends; otherwise until it is revoked.
     #[serde(default)]
     pub expires: Option<String>,
+    /// Not supported: without it the tuple would allow more than it says, so one that has it is refused.
+    #[serde(default, alias = "conditions", skip_serializing)]
+    pub condition: Option<serde_json::Value>,
 }
 
 impl Command for RebacGrant {
@@ -72,20 +91,43 @@ impl Command for RebacGrant {
     type Reply = TupleInfo;
 
     fn run(self, cx: &mut Context<'_>) -> Result<TupleInfo> {
-        let to: To = self.subject.parse()?;
-        let now = cx.engine().latest();
+        if self.condition.is_some() {
+            let message = "tuples with conditions are not supported: leave the condition out, or do not grant";
+            return fail(Kind::Unsupported, message);
+        }
+        let (engine, now) = (cx.engine(), cx.engine().latest());
         let expires = self.expires.as_deref().map(|words| expiry(now, words));
-        let (path, node) = found_at(cx, &self.path)?;
-        let given = cx.engine().grant(
-            cx.caller,
-            node.ino,
-            &self.relation,
-            &to,
-            expires.transpose()?,
-        );
-        let tuple = given.map_err(|e| e.context(&path))?;
-        cx.durable(TupleInfo::of(&tuple, &path, &*cx.roster()?, now))
+        let expires = expires.transpose()?;
+        let (tuple, object) = match self.on.target()? {
+            Target::File(path) => {
+                let to: To = self.subject.parse()?;
+                let (path, node) = found_at(cx, &path)?;
+                let given = engine.grant(cx.caller, node.ino, &self.relation, &to, expires);
+                let tuple = given.map_err(|e| e.context(&path))?;
+                (tuple, Text(path.to_bytes()))
+            }
+            Target::Group(_) => return membership(),
+            Target::Own(object) => {
+                let said = rebac::Tuple {
+                    expires,
+                    ..said(object, &self.relation, &self.subject)?
+                };
+                let tuple = engine.relate(cx.caller, &said)?;
+                let object = Text::from(&*tuple.object_id);
+                (tuple, object)
+            }
+        };
+        cx.durable(TupleInfo::of(&tuple, object, &*cx.roster()?, now))
     }
+}
+
+fn said(object: rebac::ObjectRef, relation: &str, by: &str) -> Result<rebac::Tuple> {
+    Ok(rebac::Tuple::new(object, relation.parse()?, subject(by)?))
+}
+
+fn membership<T>() -> Result<T> {
+    let message = "memberships are changed by `group-add` and `group-remove`";
+    fail(Kind::Invalid, message)
 }
 
 /// Takes a grant back, by its number or by what it says. For owners, administrators, and whoever it was given to.
@@ -98,7 +140,8 @@ pub enum RebacRevoke {
     Said {
         subject: String,
         relation: String,
-        path: Text,
+        #[serde(flatten)]
+        on: On,
     },
 }
 
@@ -117,8 +160,12 @@ impl Command for RebacRevoke {
             Self::Said {
                 subject,
                 relation,
-                path,
-            } => said(cx, &subject, &relation, &path)?,
+                on,
+            } => match on.target()? {
+                Target::File(path) => on_file(cx, &subject, &relation, &path)?,
+                Target::Group(_) => return membership(),
+                Target::Own(object) => on_object(cx, &said(object, &relation, &subject)?)?,
+            },
         };
         cx.engine().revoke(cx.caller, tuple_id)?;
         cx.durable(Revoked { tuple_id })
@@ -126,7 +173,7 @@ impl Command for RebacRevoke {
 }
 
 /// The number of the tuple that says so, among those the caller may know of.
-fn said(cx: &Context<'_>, subject: &str, relation: &str, path: &Text) -> Result<u64> {
+fn on_file(cx: &Context<'_>, subject: &str, relation: &str, path: &Text) -> Result<u64> {
     let role = relation::role(relation)?;
     let (path, node) = found_at(cx, path)?;
     let to: To = subject.parse()?;
@@ -144,10 +191,24 @@ fn said(cx: &Context<'_>, subject: &str, relation: &str, path: &Text) -> Result<
     all.first().map(|t| t.id).ok_or_else(missing)
 }
 
+fn on_object(cx: &Context<'_>, said: &rebac::Tuple) -> Result<u64> {
+    let found: Option<Arc<Tuple>> = cx.engine().inquire(cx.caller)?.tuple(said)?;
+    let missing = || {
+        let rebac::Tuple {
+            object,
+            relation,
+            subject,
+            ..
+        } = said;
+        let message = format!("{object}: no grant of {relation} to {subject}");
+        Error::new(Kind::NotFound, message)
+    };
+    found.map(|t| t.id).ok_or_else(missing)
+}
+
 /// `user:bob`, `group:developers`, `user:*`.
 fn subject_of(tuple: &Tuple, roster: &Roster) -> String {
-    let name = tuple.principal().map(|id| name_of(roster, id));
-    let name = name.as_deref().unwrap_or(EVERYBODY);
+    let name = subject_name(tuple, roster);
     format!("{}:{name}", tuple.subject_type)
 }
 
@@ -158,6 +219,10 @@ pub struct RebacList {
     pub subject_type: Option<String>,
     pub subject_id: Option<String>,
     pub relation: Option<String>,
+    /// `file`, or a type of the tenant's own.
+    pub object_type: Option<String>,
+    /// The name of an object; of a file `path`.
+    pub object_id: Option<String>,
     /// Those on this very path.
     pub path: Option<Text>,
 }
@@ -172,10 +237,21 @@ impl Command for RebacList {
     type Reply = Tuples;
 
     fn run(self, cx: &mut Context<'_>) -> Result<Tuples> {
-        let role = self.relation.as_deref().map(relation::role).transpose()?;
         let at = self.path.as_ref().map(|path| found_at(cx, path));
         let at = at.transpose()?.map(|(_, node)| node.ino);
-        let fits = |t: &Tuple| (at.is_none() || at == t.ino()) && is_wanted(role, &t.relation);
+        let role = self.role(at.is_some())?;
+        let fits = |t: &Tuple| {
+            let relation = if t.is_of_file() {
+                role
+            } else {
+                self.relation.as_deref()
+            };
+            (at.is_none() || at == t.ino())
+                && is_wanted(self.object_type.as_deref(), &t.object_type)
+                && is_wanted(relation, &t.relation)
+                && (self.object_id.is_none() || !t.is_of_file())
+                && is_wanted(self.object_id.as_deref(), &t.object_id)
+        };
         let mut tuples = Vec::new();
         for tuple in cx.engine().grants(cx.caller, fits)? {
             tuples.extend(TupleInfo::shown(cx, &tuple)?);
@@ -188,48 +264,48 @@ impl Command for RebacList {
     }
 }
 
+impl RebacList {
+    /// The role on files that is wanted. A relation that is none is one of other objects, unless files are asked for.
+    fn role(&self, at_path: bool) -> Result<Option<&str>> {
+        let Some(relation) = self.relation.as_deref() else {
+            return Ok(None);
+        };
+        let of_files = at_path || self.object_type.as_deref() == Some(FILE);
+        match relation::role(relation) {
+            Err(_) if !of_files => Ok(Some(relation)),
+            role => role.map(Some),
+        }
+    }
+}
+
 /// Whether a text is the wanted one, if one is wanted.
 fn is_wanted(wanted: Option<&str>, is: &str) -> bool {
     wanted.is_none_or(|w| w == is)
 }
 
-/// Makes a boundary of a directory: grants from above end there, the owner's do not. For owners and administrators.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct RebacRestrict {
-    pub path: Text,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::dispatch;
+    use crate::core::{Caller, Config, TenantId};
+    use crate::nexus::Nexus;
 
-impl Command for RebacRestrict {
-    const NAME: &'static str = "rebac-restrict";
-    type Reply = Done;
-
-    fn run(self, cx: &mut Context<'_>) -> Result<Done> {
-        let (path, ino) = place(cx, &self.path)?;
-        let done = cx.engine().restrict(cx.caller, ino, true);
-        done.map_err(|e| e.context(path))?;
-        cx.durable(Done {})
+    #[test]
+    fn a_condition_is_refused_rather_than_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let nexus = Nexus::open(Config::new(dir.path())).unwrap();
+        let caller = Caller::engine(TenantId(1));
+        let mut cx = Context {
+            nexus: &nexus,
+            caller: &caller,
+            tell: &mut |_| (),
+        };
+        for (key, on) in [("condition", "file:/workspace"), ("conditions", "doc:1")] {
+            let body = serde_json::json!({"subject": "user:*", "relation": "owner", "object": on, key: {"office": "hours"}});
+            let body = serde_json::to_vec(&body).unwrap();
+            let refused = dispatch("rebac-grant", &mut cx, &body).unwrap_err();
+            assert_eq!(refused.kind(), Kind::Unsupported, "{refused}");
+        }
+        assert_eq!(nexus.engine.grants(&caller, |_| true).unwrap(), []);
     }
-}
-
-/// Takes a boundary away: grants from above hold again. For owners and administrators.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct RebacUnrestrict {
-    pub path: Text,
-}
-
-impl Command for RebacUnrestrict {
-    const NAME: &'static str = "rebac-unrestrict";
-    type Reply = Done;
-
-    fn run(self, cx: &mut Context<'_>) -> Result<Done> {
-        let (path, ino) = place(cx, &self.path)?;
-        let done = cx.engine().restrict(cx.caller, ino, false);
-        done.map_err(|e| e.context(path))?;
-        cx.durable(Done {})
-    }
-}
-
-fn place(cx: &Context<'_>, path: &Text) -> Result<(FsPath, Ino)> {
-    let (path, node) = found_at(cx, path)?;
-    Ok((path, node.ino))
 }

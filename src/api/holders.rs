@@ -1,51 +1,54 @@
-//! Questions about permissions: has he, who has, what has he, and why.
+//! Who has a relation, and to what: lists, for paths and for objects of a tenant's own types.
 
 use super::Command;
-use super::context::{Context, Granted, found_at};
-use super::files::Attr;
-use super::grants::TupleInfo;
-use crate::access::{Layer, Right, relation};
-use crate::core::{Ino, Result, Text};
-use crate::fs::{Explanation, Obstacle, To};
-use crate::meta::{Subject, SubjectKind};
+use super::context::{Context, found_at};
+use super::object::{On, Target, subject};
+use crate::access::rebac::{Cut, Listing, ObjectRef, Principals, Subject, SubjectFilter};
+use crate::access::relation;
+use crate::core::{Kind, Result, Text, error::fail};
+use crate::fs::To;
+use crate::meta::SubjectKind;
+use crate::meta::tuple::FILE;
 use serde::{Deserialize, Serialize};
 
-/// Tells whether grants alone give somebody a role on a path, himself or through groups; modes and lists are `why`'s.
-/// Anybody may ask about himself and his groups, owners and administrators about anybody.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct RebacCheck {
-    pub subject: String,
-    pub relation: String,
-    pub path: Text,
-}
-
-impl Command for RebacCheck {
-    const NAME: &'static str = "rebac-check";
-    type Reply = Granted;
-
-    fn run(self, cx: &mut Context<'_>) -> Result<Granted> {
-        let (path, node) = found_at(cx, &self.path)?;
-        let (engine, to) = (cx.engine(), self.subject.parse()?);
-        let granted = engine.holds(cx.caller, node.ino, &self.relation, &to);
-        Ok(Granted {
-            granted: granted.map_err(|e| e.context(path))?,
-        })
-    }
-}
-
-/// Tells who has a role on a path by grants: users, agents and groups; with `leaves` no groups. For owners and administrators.
+/// Tells who has a relation to a path or an object: users, agents, groups, and whatever else gives it; with `leaves` only who
+/// contains nobody. For owners and administrators.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct RebacExpand {
     pub relation: String,
-    pub path: Text,
+    #[serde(flatten)]
+    pub on: On,
     #[serde(default)]
     pub leaves: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Subjects {
-    /// Type and name of each; `["user", "*"]` is everybody.
+    /// Type and name of each; `["user", "*"]` is everybody, `["group", "developers#member"]` who is in it.
     pub subjects: Vec<(String, String)>,
+    /// Why there may be more: what was not found out is not listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut: Option<Cut>,
+}
+
+impl Subjects {
+    fn of<T: ToString>(found: &[T], cut: Option<Cut>) -> Self {
+        let pair = |one: &T| {
+            let text = one.to_string();
+            let (kind, name) = text.split_once(':').unwrap_or_default();
+            (kind.to_owned(), name.to_owned())
+        };
+        Self {
+            subjects: found.iter().map(pair).collect(),
+            cut,
+        }
+    }
+}
+
+impl From<Listing<Subject>> for Subjects {
+    fn from(listing: Listing<Subject>) -> Self {
+        Self::of(&listing.found, listing.cut)
+    }
 }
 
 impl Command for RebacExpand {
@@ -53,33 +56,79 @@ impl Command for RebacExpand {
     type Reply = Subjects;
 
     fn run(self, cx: &mut Context<'_>) -> Result<Subjects> {
-        let (path, node) = found_at(cx, &self.path)?;
+        match self.on.target()? {
+            Target::File(path) => self.of_file(cx, &path),
+            Target::Group(_) => fail(Kind::Invalid, "`group show` tells who is in a group"),
+            Target::Own(object) => {
+                let whom = if self.leaves {
+                    Principals::Leaves
+                } else {
+                    Principals::All
+                };
+                let inquiry = cx.engine().inquire(cx.caller)?;
+                let found = inquiry.expand(&object, &self.relation.parse()?, whom)?;
+                Ok(found.into())
+            }
+        }
+    }
+}
+
+impl RebacExpand {
+    fn of_file(&self, cx: &Context<'_>, path: &Text) -> Result<Subjects> {
+        let (path, node) = found_at(cx, path)?;
         let found = cx.engine().expand(cx.caller, node.ino, &self.relation);
         let mut found = found.map_err(|e| e.context(path))?;
         let is_group = |to: &To| matches!(to, To::One(s) if s.kind == SubjectKind::Group);
         found.retain(|to| !(self.leaves && is_group(to)));
-        let pair = |to: &To| {
-            let text = to.to_string();
-            let pair = text.split_once(':').unwrap_or_default();
-            (pair.0.to_owned(), pair.1.to_owned())
-        };
-        Ok(Subjects {
-            subjects: found.iter().map(pair).collect(),
-        })
+        Ok(Subjects::of(&found, None))
     }
 }
 
-/// Tells on which paths a grant for somebody or his groups gives a role: what lies below those is his, too. Of others than
-/// the caller as far as the grants are on what is the caller's; of anybody for an administrator.
+/// Tells which subjects of some kinds (`user`, `group#member`, `folder`, …) have a relation to an object of a type of the
+/// tenant's own. For owners and administrators.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RebacSubjects {
+    pub relation: String,
+    #[serde(flatten)]
+    pub on: On,
+    pub types: Vec<String>,
+}
+
+impl Command for RebacSubjects {
+    const NAME: &'static str = "rebac-subjects";
+    type Reply = Subjects;
+
+    fn run(self, cx: &mut Context<'_>) -> Result<Subjects> {
+        let Target::Own(object) = self.on.target()? else {
+            let message = "subjects of some types are listed for objects of types of your own: say `expand` for others";
+            return fail(Kind::Invalid, message);
+        };
+        let filters: Result<Vec<SubjectFilter>> = self.types.iter().map(|t| t.parse()).collect();
+        let inquiry = cx.engine().inquire(cx.caller)?;
+        let found = inquiry.subjects(&object, &self.relation.parse()?, &filters?)?;
+        Ok(found.into())
+    }
+}
+
+/// Tells on which paths a grant for somebody or his groups gives a role, and what lies below those is his, too; or with
+/// `object_type` on which objects of that type he has a relation. Paths of others than the caller as far as the grants are
+/// on what is the caller's, objects of others for administrators.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct RebacObjects {
     pub subject: String,
     pub relation: String,
+    /// `file` when it is not said.
+    #[serde(default)]
+    pub object_type: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Objects {
+    /// Paths, or objects as in `doc:readme`.
     pub objects: Vec<Text>,
+    /// Why there may be more: what was not found out is not listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut: Option<Cut>,
 }
 
 impl Command for RebacObjects {
@@ -87,129 +136,31 @@ impl Command for RebacObjects {
     type Reply = Objects;
 
     fn run(self, cx: &mut Context<'_>) -> Result<Objects> {
-        let role = relation::role(&self.relation)?;
+        match &self.object_type {
+            Some(kind) if kind != FILE => {
+                let inquiry = cx.engine().inquire(cx.caller)?;
+                let (relation, whom) = (self.relation.parse()?, subject(&self.subject)?);
+                let found = inquiry.objects(&kind.parse()?, &relation, &whom)?;
+                let text = |object: &ObjectRef| Text::from(&*object.to_string());
+                Ok(Objects {
+                    objects: found.found.iter().map(text).collect(),
+                    cut: found.cut,
+                })
+            }
+            Some(_) | None => self.paths(cx),
+        }
+    }
+}
+
+impl RebacObjects {
+    fn paths(&self, cx: &Context<'_>) -> Result<Objects> {
+        let (engine, role) = (cx.engine(), relation::role(&self.relation)?);
         let mut objects = Vec::new();
-        for ino in cx
-            .engine()
-            .granted_on(cx.caller, role, &self.subject.parse()?)?
-        {
-            let path = cx.engine().path_for(cx.caller, ino)?;
+        for ino in engine.granted_on(cx.caller, role, &self.subject.parse()?)? {
+            let path = engine.path_for(cx.caller, ino)?;
             objects.extend(path.map(|path| Text(path.to_bytes())));
         }
         objects.sort();
-        Ok(Objects { objects })
+        Ok(Objects { objects, cut: None })
     }
-}
-
-/// What somebody may want to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Wish {
-    Read,
-    Write,
-    Execute,
-    /// What only an owner may: change the mode, grant.
-    Own,
-}
-
-impl From<Wish> for Right {
-    fn from(wish: Wish) -> Self {
-        match wish {
-            Wish::Read => Self::Read,
-            Wish::Write => Self::Write,
-            Wish::Execute => Self::Execute,
-            Wish::Own => Self::Own,
-        }
-    }
-}
-
-/// Explains why a user (`bob`) or an agent (`agent:coder`) may do something to a path, or may not. Anybody may ask about
-/// himself, owners and administrators about anybody.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Why {
-    pub subject: String,
-    pub op: Wish,
-    pub path: Text,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Because {
-    /// `user:bob`.
-    pub subject: String,
-    pub op: Wish,
-    pub path: Text,
-    pub allowed: bool,
-    /// Which layer decided: `admin`, `deny`, `graph`, `unix` (mode or list), or `none`.
-    pub layer: String,
-    /// The grant that gave it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub by: Option<TupleInfo>,
-    /// The same for people.
-    pub because: String,
-}
-
-impl Command for Why {
-    const NAME: &'static str = "why";
-    type Reply = Because;
-
-    fn run(self, cx: &mut Context<'_>) -> Result<Because> {
-        let (path, node) = found_at(cx, &self.path)?;
-        let subject: Subject = self.subject.parse()?;
-        let why = cx
-            .engine()
-            .explain(cx.caller, &subject, node.ino, self.op.into());
-        let why = why.map_err(|e| e.context(&path))?;
-        let by = why.by.as_ref().map(|tuple| TupleInfo::shown(cx, tuple));
-        let by = by.transpose()?.flatten();
-        Ok(Because {
-            subject: subject.to_string(),
-            op: self.op,
-            path: Text(path.to_bytes()),
-            allowed: why.allowed,
-            layer: why.layer.word().to_owned(),
-            because: because(cx, &why, by.as_ref())?,
-            by,
-        })
-    }
-}
-
-fn because(cx: &Context<'_>, why: &Explanation, by: Option<&TupleInfo>) -> Result<String> {
-    if let Some(obstacle) = why.obstacle {
-        return in_the_way(cx, why, obstacle);
-    }
-    Ok(match (why.layer, by) {
-        (Layer::Admin, _) => "an administrator may do everything".to_owned(),
-        (Layer::Graph, Some(t)) => format!(
-            "tuple {} gives {}:{} {} on {}",
-            t.tuple_id, t.subject_type, t.subject_id, t.relation, t.object_id
-        ),
-        (Layer::Graph, None) => {
-            "it is the way to a grant further down, and shows that alone".to_owned()
-        }
-        (Layer::Unix | Layer::Deny | Layer::None, _) => by_mode(cx, why)?,
-    })
-}
-
-fn in_the_way(cx: &Context<'_>, why: &Explanation, obstacle: Obstacle) -> Result<String> {
-    Ok(match obstacle {
-        Obstacle::Way(dir) => format!("it takes a right to search {}", shown(cx, dir)?),
-        Obstacle::Deny(at) => format!("an entry in the list of {} denies it", shown(cx, at)?),
-        Obstacle::ReadOnly => "the namespace is read-only".to_owned(),
-        Obstacle::Nothing => format!("no grant gives it, and neither does {}", by_mode(cx, why)?),
-    })
-}
-
-fn by_mode(cx: &Context<'_>, why: &Explanation) -> Result<String> {
-    let attr = Attr::of(cx, &why.node)?;
-    let (mode, owner) = (attr.mode & 0o7777, attr.owner);
-    Ok(format!(
-        "mode {mode:04o} of owner {owner} (gid {})",
-        attr.gid
-    ))
-}
-
-/// A path, as far as the caller may see it.
-fn shown(cx: &Context<'_>, ino: Ino) -> Result<String> {
-    let path = cx.engine().path_for(cx.caller, ino)?;
-    Ok(path.map_or_else(|| "a directory above".to_owned(), |p| p.to_string()))
 }

@@ -4,11 +4,12 @@ use super::Command;
 use super::context::{Context, path_of};
 use crate::core::{Op, Result, Text};
 use crate::facts::{Filter, LogPage, log};
+use crate::fs::Stream;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// The longest a request waits for the log to grow.
-const WAIT_MAX: Duration = Duration::from_secs(30);
+pub(super) const WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// Reads the log: the newest records, or the first `after` an operation. With `wait_ms` and nothing after it yet,
 /// waits for the log to grow.
@@ -40,7 +41,9 @@ impl Command for Log {
             let patience = Duration::from_millis(self.wait_ms).min(WAIT_MAX);
             let tenant = cx.tenant()?;
             if cx.engine().head(tenant)?.0 <= after {
-                cx.engine().events().wait_log(tenant, Op(after), patience);
+                cx.engine()
+                    .events()
+                    .wait_log(tenant, Stream::All, Op(after), patience);
             }
         }
         let filter = Filter {

@@ -12,8 +12,14 @@ pub mod agents;
 pub mod groups;
 pub mod keys;
 mod expiry;
+mod object;
 pub mod grants;
+pub mod boundaries;
+pub mod types;
+pub mod checks;
 pub mod holders;
+pub mod why;
+pub mod changes;
 pub mod owners;
 pub mod remove;
 pub mod copy;
@@ -23,6 +29,7 @@ pub mod stream;
 pub use caller::{Asked, Peer, local, os_user, own_user};
 pub use context::{Context, Progress};
 pub use failure::Failure;
+pub use object::On;
 
 use crate::core::{Error, Kind, Result, error::fail};
 use serde::Serialize;
@@ -80,12 +87,19 @@ commands! {
     grants::RebacGrant,
     grants::RebacRevoke,
     grants::RebacList,
-    grants::RebacRestrict,
-    grants::RebacUnrestrict,
-    holders::RebacCheck,
+    boundaries::RebacRestrict,
+    boundaries::RebacUnrestrict,
+    types::RebacTypeSet,
+    types::RebacTypeList,
+    types::RebacTypeShow,
+    types::RebacTypeDelete,
+    checks::RebacCheck,
+    checks::RebacCheckMany,
     holders::RebacExpand,
+    holders::RebacSubjects,
     holders::RebacObjects,
-    holders::Why,
+    why::Why,
+    changes::RebacChanges,
     owners::Chmod,
     owners::Chown,
     owners::Chgrp,

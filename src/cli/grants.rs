@@ -1,21 +1,23 @@
-//! `nexus rebac`: grants and what is asked about them.
+//! `nexus rebac`: relationships given, taken back and listed; questions and types are beside it.
 
+use super::changes::{self, ChangesArgs};
+use super::checks::{self, CheckArgs};
+use super::holders::{self, ExpandArgs, ObjectsArgs, SubjectsArgs};
 use super::output::{self, listed, or_dash};
 use super::paths;
 use super::place::Place;
-use super::sentence::{Meaning, Phrase, Sentence};
-use crate::api::grants::{
-    RebacGrant, RebacList, RebacRestrict, RebacRevoke, RebacUnrestrict, TupleInfo,
-};
-use crate::api::groups::{GroupAdd, GroupCheck, GroupRemove};
-use crate::api::holders::{RebacCheck, RebacExpand, RebacObjects};
+use super::sentence::{Meaning, Sentence};
+use super::types::{self, TypeCommand};
+use crate::api::boundaries::{RebacRestrict, RebacUnrestrict};
+use crate::api::grants::{RebacGrant, RebacList, RebacRevoke, TupleInfo};
+use crate::api::groups::{GroupAdd, GroupRemove};
 use crate::core::{Kind, Result, error::fail};
 use clap::{Args, Subcommand};
 use std::ffi::OsString;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum GrantCommand {
-    /// Give somebody a role on a file, or on a directory and all below it
+    /// Give somebody a role on a file, on a directory and all below it, or a relation to an object of your own types
     Grant(NewGrant),
     /// The same; `create agent alice member-of group developers` puts somebody into a group
     Create(NewGrant),
@@ -28,22 +30,23 @@ pub(super) enum GrantCommand {
     },
     /// List grants: on what is yours and to you, or all for an administrator
     List(ListArgs),
-    /// Tell whether grants give somebody a role; exit code 3 when they do not
-    Check(Sentence),
-    /// Tell who has a role by grants
-    Expand {
-        #[command(flatten)]
-        phrase: Phrase,
-        /// Users and agents only, no groups
-        #[arg(long)]
-        leaves: bool,
-    },
-    /// Tell on what grants give somebody a role
+    /// Tell whether grants give somebody a relation; exit code 3 when they do not
+    Check(CheckArgs),
+    /// Tell who has a relation by grants
+    Expand(ExpandArgs),
+    /// Tell which subjects of some types have a relation to an object of your own types
+    Subjects(SubjectsArgs),
+    /// Tell to what grants give somebody a relation
     Objects(ObjectsArgs),
     /// Let grants from above end at a directory; the owner's do not
     Restrict { path: OsString },
     /// Let grants from above hold again below a directory
     Unrestrict { path: OsString },
+    /// Types of objects of your own, beside files and groups
+    #[command(subcommand)]
+    Type(TypeCommand),
+    /// Tell every grant, revoke, boundary and type, as they came; with --follow also those to come
+    Changes(ChangesArgs),
 }
 
 #[derive(Debug, Args)]
@@ -57,7 +60,7 @@ pub(super) struct NewGrant {
 
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
-    /// user, agent or group
+    /// user, agent, group, or a type of your own
     #[arg(long, value_name = "TYPE")]
     subject_type: Option<String>,
     /// The name
@@ -65,18 +68,15 @@ pub(super) struct ListArgs {
     subject_id: Option<String>,
     #[arg(long)]
     relation: Option<String>,
+    /// file, or a type of your own
+    #[arg(long, value_name = "TYPE")]
+    object_type: Option<String>,
+    /// The name of an object of your own types
+    #[arg(long, value_name = "NAME")]
+    object_id: Option<String>,
     /// Those on this very path
     #[arg(long, value_name = "PATH")]
     object_path: Option<OsString>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct ObjectsArgs {
-    /// user, agent or group
-    subject_type: String,
-    subject: String,
-    #[arg(long)]
-    relation: String,
 }
 
 pub(super) fn run(place: &Place, command: GrantCommand) -> Result<()> {
@@ -88,9 +88,10 @@ pub(super) fn run(place: &Place, command: GrantCommand) -> Result<()> {
             output::show(place.json, &gone, deleted(tuple_id))
         }
         GrantCommand::List(args) => list(place, args),
-        GrantCommand::Check(sentence) => check(place, sentence),
-        GrantCommand::Expand { phrase, leaves } => expand(place, phrase, leaves),
-        GrantCommand::Objects(args) => objects(place, args),
+        GrantCommand::Check(args) => checks::run(place, args),
+        GrantCommand::Expand(args) => holders::expand(place, args),
+        GrantCommand::Subjects(args) => holders::subjects(place, args),
+        GrantCommand::Objects(args) => holders::objects(place, args),
         GrantCommand::Restrict { path } => {
             let client = place.client()?;
             let path = paths::in_nexus(&client, &path)?;
@@ -103,6 +104,8 @@ pub(super) fn run(place: &Place, command: GrantCommand) -> Result<()> {
             let text = format!("grants from above hold at {path}");
             output::show(place.json, &client.call(RebacUnrestrict { path })?, text)
         }
+        GrantCommand::Type(command) => types::run(place, command),
+        GrantCommand::Changes(args) => changes::run(place, &args),
     }
 }
 
@@ -115,16 +118,17 @@ fn deleted(tuple_id: u64) -> String {
 fn create(place: &Place, new: NewGrant) -> Result<()> {
     let client = place.client()?;
     match new.sentence.meaning()? {
-        Meaning::Role {
+        Meaning::Related {
             subject,
             relation,
-            path,
+            to,
         } => {
             let made = client.call(RebacGrant {
                 subject,
                 relation,
-                path: paths::in_nexus(&client, &path)?,
+                on: paths::on(&client, to)?,
                 expires: new.expires,
+                condition: None,
             })?;
             output::show(place.json, &made, created(&made))
         }
@@ -147,15 +151,15 @@ fn created(t: &TupleInfo) -> String {
 fn revoke(place: &Place, sentence: Sentence) -> Result<()> {
     let client = place.client()?;
     match sentence.meaning()? {
-        Meaning::Role {
+        Meaning::Related {
             subject,
             relation,
-            path,
+            to,
         } => {
             let gone = client.call(RebacRevoke::Said {
                 subject,
                 relation,
-                path: paths::in_nexus(&client, &path)?,
+                on: paths::on(&client, to)?,
             })?;
             output::show(place.json, &gone, deleted(gone.tuple_id))
         }
@@ -175,6 +179,8 @@ fn list(place: &Place, args: ListArgs) -> Result<()> {
         subject_type: args.subject_type,
         subject_id: args.subject_id,
         relation: args.relation,
+        object_type: args.object_type,
+        object_id: args.object_id,
         path,
     })?;
     let head = ["id", "subject", "relation", "object", "expires"];
@@ -183,9 +189,13 @@ fn list(place: &Place, args: ListArgs) -> Result<()> {
 
 fn row(t: &TupleInfo) -> Vec<String> {
     let expires = or_dash(t.expires.as_deref());
+    let of = match &*t.subject_relation {
+        "" => String::new(),
+        relation => format!("#{relation}"),
+    };
     vec![
         t.tuple_id.to_string(),
-        format!("{}:{}", t.subject_type, t.subject_id),
+        format!("{}:{}{of}", t.subject_type, t.subject_id),
         t.relation.clone(),
         format!("{}:{}", t.object_type, t.object_id),
         if t.expired {
@@ -194,67 +204,4 @@ fn row(t: &TupleInfo) -> Vec<String> {
             expires
         },
     ]
-}
-
-fn check(place: &Place, sentence: Sentence) -> Result<()> {
-    let client = place.client()?;
-    let (answer, question) = match sentence.meaning()? {
-        Meaning::Role {
-            subject,
-            relation,
-            path,
-        } => {
-            let path = paths::in_nexus(&client, &path)?;
-            let question = format!("{subject} {relation} {path}");
-            let asked = RebacCheck {
-                subject,
-                relation,
-                path,
-            };
-            (client.call(asked)?, question)
-        }
-        Meaning::Member { member, group } => {
-            let question = format!("{member} member-of group {group}");
-            (client.call(GroupCheck { group, member })?, question)
-        }
-    };
-    let words = if answer.granted {
-        "✓ GRANTED"
-    } else {
-        "✗ DENIED"
-    };
-    output::show(place.json, &answer, words)?;
-    if answer.granted {
-        return Ok(());
-    }
-    // The exit code is the answer for scripts.
-    fail(Kind::Denied, format!("no relationship gives {question}"))
-}
-
-fn expand(place: &Place, phrase: Phrase, leaves: bool) -> Result<()> {
-    let client = place.client()?;
-    let (relation, path) = phrase.meaning()?;
-    let path = paths::in_nexus(&client, &path)?;
-    let found = client.call(RebacExpand {
-        relation,
-        path,
-        leaves,
-    })?;
-    if place.json {
-        return output::json(&found);
-    }
-    let mut subjects = found.subjects.iter();
-    subjects.try_for_each(|(kind, name)| output::line(format!("{kind}:{name}")))
-}
-
-fn objects(place: &Place, args: ObjectsArgs) -> Result<()> {
-    let found = place.client()?.call(RebacObjects {
-        subject: format!("{}:{}", args.subject_type, args.subject),
-        relation: args.relation,
-    })?;
-    if place.json {
-        return output::json(&found);
-    }
-    let mut objects = found.objects.iter();
-    objects.try_for_each(|path| output::line(path.to_string()))
 }

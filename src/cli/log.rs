@@ -100,11 +100,15 @@ fn print(place: &Place, records: &[LogLine]) -> Result<()> {
 }
 
 fn line(r: &LogLine) -> String {
+    let about = match &r.object {
+        Some(object) => object.clone(),
+        None => r.path.to_string(),
+    };
     let path = match (&r.subject, &r.path2) {
-        (Some(subject), _) if r.path == Text::from("/") => subject.clone(),
-        (Some(subject), _) => format!("{}: {subject}", r.path),
-        (None, Some(to)) => format!("{} -> {to}", r.path),
-        (None, None) => r.path.to_string(),
+        (Some(subject), _) if about == "/" => subject.clone(),
+        (Some(subject), _) => format!("{about}: {subject}"),
+        (None, Some(to)) => format!("{about} -> {to}"),
+        (None, None) => about,
     };
     let note = r.note.as_ref().map_or(String::new(), |n| format!(" ({n})"));
     let who = r.user.clone().unwrap_or_else(|| format!("uid {}", r.uid));

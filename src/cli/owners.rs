@@ -2,8 +2,8 @@
 
 use super::place::Place;
 use super::{output, paths};
-use crate::api::holders::{Because, Why, Wish};
 use crate::api::owners::{Chgrp, Chmod, Chown};
+use crate::api::why::{Because, Why, Wish};
 use crate::core::Result;
 use clap::{Subcommand, ValueEnum};
 use std::ffi::OsString;

@@ -1,7 +1,9 @@
 //! What a path on the command line means: a path in Nexus, or one below a mount of this store.
 
 use super::client::Client;
+use super::sentence::Thing;
 use crate::access::namespace;
+use crate::api::On;
 use crate::core::{FsPath, Kind, Result, Text, error::fail};
 use crate::doors::daemon::{MountInfo, Mounts};
 use std::ffi::OsStr;
@@ -27,6 +29,16 @@ pub(super) fn in_nexus(client: &Client, argument: &OsStr) -> Result<Text> {
         None => elsewhere(argument, &absolute)?,
     };
     Ok(Text(path.to_bytes()))
+}
+
+/// What a relation is to, as requests say it.
+pub(super) fn on(client: &Client, to: Thing) -> Result<On> {
+    Ok(match to {
+        Thing::File(path) => On::Path {
+            path: in_nexus(client, &path)?,
+        },
+        Thing::Object(object) => On::Object { object },
+    })
 }
 
 /// A path below no mount: absolute, it is Nexus's to refuse; relative, it means nothing here.

@@ -1,30 +1,30 @@
 //! Relationships as people say them: `user bob can_write file /workspace/a`, or with `--relation can_write`.
 
+use crate::api::checks::MEMBER_OF;
 use crate::core::{Kind, Result, error::fail};
+use crate::meta::tuple::{FILE, PRINCIPALS};
 use clap::Args;
 use std::ffi::{OsStr, OsString};
-
-/// The relation of a group and who is in it.
-const MEMBER_OF: [&str; 3] = ["member-of", "member_of", "member"];
+use std::os::unix::ffi::OsStrExt as _;
 
 #[derive(Debug, Args)]
 pub(super) struct Sentence {
-    /// SUBJECT_TYPE SUBJECT [RELATION] OBJECT_TYPE OBJECT, as in `user bob can_write file /workspace/a`. Subjects are
-    /// `user`, `agent` or `group` with a name; `user '*'` is everybody
+    /// SUBJECT [RELATION] OBJECT, as in `user bob can_write file /workspace/a` or `user:bob viewer doc:readme`. Subjects are
+    /// `user`, `agent` or `group` with a name, or objects of a type of your own; `user '*'` is everybody
     #[arg(required = true, num_args = 1.., value_name = "WORD")]
-    words: Vec<OsString>,
-    /// owner, can_write, can_read or can_execute, where the words do not say it
+    pub(super) words: Vec<OsString>,
+    /// owner, can_write, can_read or can_execute of a file, or one of an object's, where the words do not say it
     #[arg(long)]
-    relation: Option<String>,
+    pub(super) relation: Option<String>,
 }
 
-/// A relation to a file: `can_read file /workspace/a`, or with `--relation`.
+/// A relation to something: `can_read file /workspace/a`, `viewer doc:readme`, or with `--relation`.
 #[derive(Debug, Args)]
 pub(super) struct Phrase {
-    /// [RELATION] OBJECT_TYPE OBJECT, as in `owner-of file /workspace/a`
+    /// [RELATION] OBJECT, as in `owner-of file /workspace/a` or `viewer doc:readme`
     #[arg(required = true, num_args = 1.., value_name = "WORD")]
     words: Vec<OsString>,
-    /// owner, can_write, can_read or can_execute, where the words do not say it
+    /// owner, can_write, can_read or can_execute of a file, or one of an object's, where the words do not say it
     #[arg(long)]
     relation: Option<String>,
 }
@@ -32,65 +32,115 @@ pub(super) struct Phrase {
 /// What a sentence says.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
-    /// Somebody has a role on a file.
-    Role {
+    /// Somebody has a relation to something.
+    Related {
         subject: String,
         relation: String,
-        path: OsString,
+        to: Thing,
     },
     /// Somebody is in a group.
     Member { member: String, group: String },
 }
 
+/// What a relation is to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Thing {
+    File(OsString),
+    /// As in `doc:readme`.
+    Object(String),
+}
+
 impl Sentence {
     pub(super) fn meaning(self) -> Result<Meaning> {
-        let [kind, name, rest @ ..] = self.words.as_slice() else {
-            return unclear();
+        let (kind, name, rest) = match &*self.words {
+            [joined, rest @ ..] if is_joined(joined) => {
+                let (kind, name) = split(joined)?;
+                (kind, text(&name)?, rest)
+            }
+            [kind, name, rest @ ..] => (text(kind)?, text(name)?, rest),
+            _ => return unclear(),
         };
-        let (kind, name) = (text(kind)?, text(name)?);
-        if !["user", "agent", "group"].contains(&kind.as_str()) {
-            return fail(
-                Kind::Invalid,
-                format!("subject type {kind:?}: say user, agent or group"),
-            );
-        }
         let subject = format!("{kind}:{name}");
         let (relation, object, id) = object(rest, self.relation)?;
-        if object == "file" {
-            return Ok(Meaning::Role {
+        if ![FILE, GROUP].contains(&&*object) {
+            let to = Thing::Object(format!("{object}:{}", text(&id)?));
+            return Ok(Meaning::Related {
                 subject,
                 relation,
-                path: id,
+                to,
             });
         }
-        if object == "group" && MEMBER_OF.contains(&relation.as_str()) {
+        if !PRINCIPALS.contains(&&*kind) {
+            let message = format!("subject type {kind:?}: say user, agent or group");
+            return fail(Kind::Invalid, message);
+        }
+        if object == FILE {
+            let to = Thing::File(id);
+            return Ok(Meaning::Related {
+                subject,
+                relation,
+                to,
+            });
+        }
+        if MEMBER_OF.contains(&&*relation) {
             let (member, group) = (subject, text(&id)?);
             return Ok(Meaning::Member { member, group });
         }
-        unknown(&relation, &object)
+        unknown(&relation)
     }
 }
 
 impl Phrase {
-    /// The relation and the path.
-    pub(super) fn meaning(self) -> Result<(String, OsString)> {
+    /// The relation, and what it is to.
+    pub(super) fn meaning(self) -> Result<(String, Thing)> {
         let (relation, object, id) = object(&self.words, self.relation)?;
-        if object == "file" {
-            return Ok((relation, id));
+        match &*object {
+            FILE => Ok((relation, Thing::File(id))),
+            GROUP => unknown(&relation),
+            kind => {
+                let to = Thing::Object(format!("{kind}:{}", text(&id)?));
+                Ok((relation, to))
+            }
         }
-        unknown(&relation, &object)
     }
 }
 
-/// Takes `[RELATION] OBJECT_TYPE OBJECT` apart.
+const GROUP: &str = "group";
+
+/// Takes `[RELATION] OBJECT` apart, where an object is `TYPE NAME` or `TYPE:NAME`.
 fn object(words: &[OsString], option: Option<String>) -> Result<(String, String, OsString)> {
-    match (words, option) {
-        ([kind, id], Some(relation)) => Ok((relation, text(kind)?, id.clone())),
-        ([relation, kind, id], None) => Ok((text(relation)?, text(kind)?, id.clone())),
-        ([_, _, _], Some(relation)) => fail(
-            Kind::Invalid,
-            format!("the relation is said twice: as a word, and with --relation {relation}"),
-        ),
+    let (relation, object) = match (words, option) {
+        ([_] | [_, _], Some(relation)) => (relation, words),
+        ([relation, object @ ..], None) => (text(relation)?, object),
+        ([_, _, _], Some(relation)) => {
+            let message =
+                format!("the relation is said twice: as a word, and with --relation {relation}");
+            return fail(Kind::Invalid, message);
+        }
+        _ => return unclear(),
+    };
+    match object {
+        [kind, id] => Ok((relation, text(kind)?, id.clone())),
+        [joined] if is_joined(joined) => {
+            let (kind, id) = split(joined)?;
+            Ok((relation, kind, id))
+        }
+        _ => unclear(),
+    }
+}
+
+fn is_joined(word: &OsStr) -> bool {
+    word.as_bytes().contains(&b':')
+}
+
+/// The type and the name of `TYPE:NAME`.
+fn split(joined: &OsStr) -> Result<(String, OsString)> {
+    let mut parts = joined.as_bytes().splitn(2, |b| *b == b':');
+    match (parts.next(), parts.next()) {
+        (Some(kind), Some(name)) => {
+            let kind = text(OsStr::from_bytes(kind))?;
+            Ok((kind, OsStr::from_bytes(name).to_owned()))
+        }
         _ => unclear(),
     }
 }
@@ -98,17 +148,14 @@ fn object(words: &[OsString], option: Option<String>) -> Result<(String, String,
 fn unclear<T>() -> Result<T> {
     fail(
         Kind::Invalid,
-        "say it as in `user bob can_write file /workspace/a`, or with --relation can_write in place of that word",
+        "say it as in `user bob can_write file /workspace/a` or `user bob viewer doc:readme`, or with --relation in place of that word",
     )
 }
 
-fn unknown<T>(relation: &str, object: &str) -> Result<T> {
-    fail(
-        Kind::Invalid,
-        format!(
-            "nothing has relation {relation:?} to a {object:?}: say a role on a `file`, or `member-of group`"
-        ),
-    )
+fn unknown<T>(relation: &str) -> Result<T> {
+    let message =
+        format!("nothing has relation {relation:?} to a group: say `member-of group NAME`");
+    fail(Kind::Invalid, message)
 }
 
 fn text(word: &OsStr) -> Result<String> {
@@ -130,12 +177,16 @@ mod tests {
         sentence.meaning()
     }
 
-    fn role(subject: &str, relation: &str, path: &str) -> Meaning {
-        Meaning::Role {
+    fn related(subject: &str, relation: &str, to: Thing) -> Meaning {
+        Meaning::Related {
             subject: subject.into(),
             relation: relation.into(),
-            path: path.into(),
+            to,
         }
+    }
+
+    fn role(subject: &str, relation: &str, path: &str) -> Meaning {
+        related(subject, relation, Thing::File(path.into()))
     }
 
     #[test]
@@ -145,6 +196,24 @@ mod tests {
         assert_eq!(meaning("user bob can_write file /p", None).unwrap(), said);
         let all = meaning("user * viewer-of file /p", None).unwrap();
         assert_eq!(all, role("user:*", "viewer-of", "/p"));
+        let joined = meaning("user:bob can_write file:/p:q", None).unwrap();
+        assert_eq!(joined, role("user:bob", "can_write", "/p:q"));
+    }
+
+    #[test]
+    fn an_object_of_a_type_of_ones_own_is_said_in_one_word_or_two() {
+        let expected = related("user:bob", "viewer", Thing::Object("doc:readme".into()));
+        for (line, relation) in [
+            ("user bob doc:readme", Some("viewer")),
+            ("user bob doc readme", Some("viewer")),
+            ("user bob viewer doc readme", None),
+            ("user:bob viewer doc:readme", None),
+        ] {
+            assert_eq!(meaning(line, relation).unwrap(), expected, "{line}");
+        }
+        let set = meaning("folder plans#viewer viewer doc:readme", None).unwrap();
+        let to = Thing::Object("doc:readme".into());
+        assert_eq!(set, related("folder:plans#viewer", "viewer", to));
     }
 
     #[test]
@@ -167,7 +236,8 @@ mod tests {
             ("user bob can_write file /p", Some("can_read")),
             ("robot bob can_write file /p", None),
             ("user bob can_write group developers", None),
-            ("user bob can_write memory m", None),
+            ("user bob can_write", None),
+            ("user bob can_write readme", None),
         ] {
             let refused = meaning(line, relation).unwrap_err();
             assert_eq!(refused.kind(), Kind::Invalid, "{line}");
@@ -175,15 +245,17 @@ mod tests {
     }
 
     #[test]
-    fn a_phrase_names_a_relation_and_a_file() {
+    fn a_phrase_names_a_relation_and_what_it_is_to() {
         let phrase = |line: &str, relation: Option<&str>| {
             let words = line.split(' ').map(OsString::from).collect();
             let relation = relation.map(str::to_owned);
             Phrase { words, relation }.meaning()
         };
-        let expected = ("owner-of".to_owned(), OsString::from("/p"));
+        let expected = ("owner-of".to_owned(), Thing::File("/p".into()));
         assert_eq!(phrase("owner-of file /p", None).unwrap(), expected);
         assert_eq!(phrase("file /p", Some("owner-of")).unwrap(), expected);
+        let of_doc = ("viewer".to_owned(), Thing::Object("doc:1".into()));
+        assert_eq!(phrase("viewer doc:1", None).unwrap(), of_doc);
         assert!(phrase("file /p", None).is_err());
         assert!(phrase("member-of group g", None).is_err());
     }

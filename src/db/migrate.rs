@@ -18,8 +18,21 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "V3__permissions",
         include_str!("schema/0003_permissions.sql"),
     ),
+    ("V4__relations", include_str!("schema/0004_relations.sql")),
     ("V5__history", include_str!("schema/0005_history.sql")),
     ("V7__log", include_str!("schema/0007_log.sql")),
+];
+
+/// The marks in the texts, and what SQLite reads in their place. The heads of `schema/0001_init.sql` and
+/// `schema/0004_relations.sql` explain them.
+const SQLITE_WORDS: [(&str, &str); 7] = [
+    ("BIGINT PRIMARY KEY", "INTEGER PRIMARY KEY"),
+    ("/* WITHOUT ROWID */", "WITHOUT ROWID"),
+    ("AS JSON)", "AS TEXT)"),
+    ("AS BYTEA)", "AS BLOB)"),
+    ("convert_from(", "CAST("),
+    (", 'UTF8')", " AS TEXT)"),
+    ("json_array_elements(", "json_each("),
 ];
 
 /// Held while migrating on PostgreSQL, where several daemons may start at once.
@@ -54,10 +67,9 @@ fn runner(dialect: fn(&str) -> String) -> Result<Runner> {
         .set_abort_divergent(true))
 }
 
-/// Reads the two marks that the head of `schema/0001_init.sql` explains.
 fn sqlite_text(text: &str) -> String {
-    text.replace("BIGINT PRIMARY KEY", "INTEGER PRIMARY KEY")
-        .replace("/* WITHOUT ROWID */", "WITHOUT ROWID")
+    let replaced = |text: String, (mark, word): &(&str, &str)| text.replace(mark, word);
+    SQLITE_WORDS.iter().fold(text.to_owned(), replaced)
 }
 
 fn refused(e: refinery::Error) -> Error {
@@ -115,5 +127,11 @@ mod tests {
     fn sqlite_gets_rowids_for_numbers_and_none_for_names() {
         let text = sqlite_text("a (id BIGINT PRIMARY KEY) /* WITHOUT ROWID */;");
         assert_eq!(text, "a (id INTEGER PRIMARY KEY) WITHOUT ROWID;");
+    }
+
+    #[test]
+    fn sqlite_reads_json_from_text() {
+        let text = sqlite_text("json_array_elements(CAST(convert_from(x.value, 'UTF8') AS JSON))");
+        assert_eq!(text, "json_each(CAST(CAST(x.value AS TEXT) AS TEXT))");
     }
 }

@@ -33,6 +33,9 @@ pub struct LogLine {
     /// Why something was refused, or which right only an administrator had.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// What a relationship was to that is no path: `doc:readme`; or the types that were defined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<String>,
     pub tenant: String,
     pub user: Option<String>,
     pub agent: Option<String>,
@@ -190,6 +193,7 @@ impl Reader<'_> {
             path2: r.path2.clone().map(Text),
             subject: r.subject(),
             note: r.note(),
+            object: r.object(),
             tenant: self.name.clone(),
             user: r.author.user.clone(),
             agent: r.author.agent.clone(),
@@ -215,6 +219,7 @@ mod tests {
             path2: None,
             subject: None,
             note: None,
+            object: None,
             tenant: "default".into(),
             user: Some("ann".into()),
             agent: None,

@@ -1,9 +1,11 @@
 //! What a store tells about itself: its log, its figures, who is asking. Read under `/.nexus` and by every door.
 
 pub mod log;
+pub mod changes;
 pub mod stats;
 mod view;
 
+pub use changes::{ChangeLine, Changes};
 pub use log::{Filter, LogLine, LogPage};
 pub use stats::{Stats, Whoami};
 pub use view::Facts;

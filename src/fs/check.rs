@@ -4,7 +4,7 @@ use super::engine::Engine;
 use crate::core::{Ino, Result, TenantId};
 use crate::db::Tx;
 use crate::meta::node::Tense;
-use crate::meta::{FileKind, Node, Page, entry, node, tenant, xattr};
+use crate::meta::{FileKind, Node, Page, entry, node, object_type, tenant, tuple, xattr};
 use std::collections::HashMap;
 
 /// How many rows one query of a check fetches.
@@ -70,6 +70,7 @@ impl Engine {
         scan_nodes(&mut *tx, &mut present, &mut report)?;
         scan_entries(&mut *tx, &mut present, &mut report)?;
         scan_xattrs(&mut *tx, &mut present, &mut report)?;
+        scan_relations(&mut *tx, &mut report)?;
         for t in &tenants {
             let head = tenant::head(&mut *tx, t.id)?;
             let state = present.states.get(&t.id).copied().unwrap_or(0);
@@ -183,6 +184,19 @@ fn scan_xattrs(tx: &mut dyn Tx, present: &mut Present, report: &mut Report) -> R
                 attribute.ino
             )),
         }
+    })
+}
+
+/// Checks that types and tuples are as they were written.
+fn scan_relations(tx: &mut dyn Tx, report: &mut Report) -> Result<()> {
+    for row in object_type::all(tx)? {
+        report.checked += 1;
+        report.note(row);
+    }
+    let page = |after: &u64| tuple::page(tx, *after, PAGE);
+    each_row(0, page, |row| {
+        report.checked += 1;
+        report.note(row);
     })
 }
 

@@ -4,7 +4,7 @@
 //! (a `pwrite` of some hundred bytes), no statement, no sync (fsync(2) asks for one).
 
 use super::engine::Engine;
-use super::events::Event;
+use super::events::{Event, Stream};
 use crate::blob::Sealed;
 use crate::core::{Caller, Error, FsPath, Ino, Kind, Name, Op, Result, TenantId, Time};
 use crate::meta::cache::{Delta, Place};
@@ -32,8 +32,10 @@ pub struct Change<'a> {
     attributes: Vec<Ino>,
     contents: Vec<Ino>,
     pub(super) closed: Vec<Event>,
-    /// Grants that went with a node, for the record of the operation.
-    pub(super) dropped: Vec<Arc<Tuple>>,
+    /// Grants that went with something else, and to whom they were, for the record of the operation.
+    pub(super) dropped: Vec<(Arc<Tuple>, String)>,
+    /// Grants that came back, likewise.
+    pub(super) returned: Vec<(Arc<Tuple>, String)>,
     /// Directories whose time changes, and what it was before, for the record: their rows keep no former state.
     touched: Vec<(Ino, Time)>,
     /// Whether a directory, or a node that something was said about, is to be found somewhere else.
@@ -96,6 +98,7 @@ impl Engine {
             contents: Vec::new(),
             closed: Vec::new(),
             dropped: Vec::new(),
+            returned: Vec::new(),
             touched: Vec::new(),
             relocated: false,
         };
@@ -234,7 +237,7 @@ impl Change<'_> {
         for x in self.engine.xattrs(old.ino)?.iter() {
             self.end_xattr(x);
         }
-        self.drop_grants_on(old.ino);
+        self.drop_grants_on(old.ino)?;
         self.unlinked.push(Arc::new(Node {
             nlink: 0,
             ctime: self.now,
@@ -373,20 +376,28 @@ impl Change<'_> {
         self.edits.push(Edit::Log(Box::new(record), hash));
     }
 
-    /// What reverses the operation, with the times of directories and the grants that went.
+    /// What reverses the operation, with the times of directories, the grants that went or came back, and the names of whom
+    /// they are to.
     fn all_that_reverses(&mut self, undo: &serde_json::Value) -> String {
-        let (touched, dropped) = (
-            std::mem::take(&mut self.touched),
-            std::mem::take(&mut self.dropped),
-        );
+        let touched = std::mem::take(&mut self.touched);
+        let dropped = std::mem::take(&mut self.dropped);
+        let returned = std::mem::take(&mut self.returned);
         let mut undo = undo.clone();
         if let Some(fields) = undo.as_object_mut() {
             if !touched.is_empty() {
                 let times: Vec<_> = touched.iter().map(|of| self.times_of(*of)).collect();
                 fields.insert("dirs".to_owned(), serde_json::json!(times));
             }
-            if !dropped.is_empty() {
-                fields.insert("grants".to_owned(), serde_json::json!(dropped));
+            let both = [
+                (dropped, "grants", "grantees"),
+                (returned, "granted", "granted_to"),
+            ];
+            for (moved, grants, names) in both {
+                if !moved.is_empty() {
+                    let (tuples, to): (Vec<_>, Vec<_>) = moved.into_iter().unzip();
+                    fields.insert(grants.to_owned(), serde_json::json!(tuples));
+                    fields.insert(names.to_owned(), serde_json::json!(to));
+                }
             }
         }
         undo.to_string()
@@ -414,9 +425,11 @@ impl Change<'_> {
         self.edits.push(Edit::Head(self.tenant, self.head));
         self.edits.push(self.engine.ids_taken());
         let (of_tenants, of_policy) = (self.edits.of_tenants(), self.edits.of_policy());
+        let of_relations = self.edits.of_relations();
         self.engine.store.commit(std::mem::take(&mut self.edits))?;
         self.engine.tenants.follow(self.tenant, &of_tenants);
         self.engine.policy.follow(&of_policy);
+        self.engine.follow_relations(self.tenant, &of_relations);
         let mut events = std::mem::take(&mut self.closed);
         for (place, _) in &self.entries {
             events.push(Event::Entry {
@@ -443,7 +456,14 @@ impl Change<'_> {
         if self.relocated {
             self.engine.policy.moved();
         }
-        self.engine.events.log_grew(self.tenant, self.head.op);
+        let streams: &[Stream] = if of_policy.is_empty() && of_relations.is_empty() {
+            &[Stream::All]
+        } else {
+            &[Stream::All, Stream::Grants]
+        };
+        self.engine
+            .events
+            .log_grew(self.tenant, self.head.op, streams);
         Ok(events)
     }
 }

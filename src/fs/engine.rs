@@ -6,13 +6,14 @@ use super::handle::Files;
 use super::home::Tenants;
 use super::policy::Policy;
 use super::process::Processes;
+use super::relations::Relations;
 use super::transient::Transient;
 use super::view::{View, Views};
 use crate::blob::Blobs;
 use crate::core::{Clock, Config, Error, Ino, Kind, Latest, Name, Result, Time};
 use crate::db::Db;
 use crate::meta::cache::{Cache, Place};
-use crate::meta::{Edit, Entry, Node, Store, Xattr, tenant};
+use crate::meta::{Edit, Entry, Node, Store, Xattr, guards, tenant};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -39,6 +40,7 @@ pub struct Engine {
     pub(super) tenants: Tenants,
     pub(super) policy: Policy,
     pub(super) audit: Audit,
+    pub(super) relations: Relations,
     pub(super) events: Events,
     pub(super) views: Views,
     pub(super) processes: Processes,
@@ -68,15 +70,27 @@ impl Engine {
             tenants: Tenants::default(),
             policy: Policy::default(),
             audit: Audit::default(),
+            relations: Relations::default(),
             events: Events::default(),
             views: Views::default(),
             processes: Processes::default(),
             atimes: Mutex::default(),
             ids: AtomicU64::new(first),
         };
+        engine.fill_guards()?;
         engine.seed()?;
         engine.recover_drafts()?;
         Ok(engine)
+    }
+
+    /// Guards what an earlier version wrote without, once.
+    fn fill_guards(&self) -> Result<()> {
+        if guards::complete(&mut *self.store.read()?)? {
+            return Ok(());
+        }
+        let mut tx = self.store.begin()?;
+        guards::fill(&mut *tx)?;
+        tx.commit()
     }
 
     pub fn clock(&self) -> &Clock {

@@ -32,6 +32,15 @@ pub enum Event {
     Data(Ino),
 }
 
+/// What of a tenant's log somebody waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stream {
+    /// Every operation.
+    All,
+    /// Operations on grants, boundaries, groups and types.
+    Grants,
+}
+
 /// A batch of events for one subscriber. Dropping it confirms it.
 #[derive(Debug)]
 pub struct Notice {
@@ -61,7 +70,7 @@ struct Subscriber {
 #[derive(Default)]
 pub struct Events {
     subscribers: Mutex<Vec<Subscriber>>,
-    heads: Mutex<HashMap<TenantId, Op>>,
+    heads: Mutex<HashMap<(TenantId, Stream), Op>>,
     grew: Condvar,
 }
 
@@ -119,17 +128,20 @@ impl Events {
         }
     }
 
-    pub(super) fn log_grew(&self, tenant: TenantId, op: Op) {
-        self.heads.lock().insert(tenant, op);
+    /// Notes that the log has a new end, which belongs to these streams.
+    pub(super) fn log_grew(&self, tenant: TenantId, op: Op, streams: &[Stream]) {
+        let mut heads = self.heads.lock();
+        heads.extend(streams.iter().map(|stream| ((tenant, *stream), op)));
         self.grew.notify_all();
     }
 
-    /// Waits until the tenant's log has passed `after`, at most `patience`. Returns at once when it has already.
-    pub fn wait_log(&self, tenant: TenantId, after: Op, patience: Duration) {
+    /// Waits until a stream of the tenant's log has passed `after`, at most `patience`. Returns at once when it has already.
+    pub fn wait_log(&self, tenant: TenantId, stream: Stream, after: Op, patience: Duration) {
         let mut heads = self.heads.lock();
+        let key = (tenant, stream);
         self.grew.wait_while_for(
             &mut heads,
-            |heads| heads.get(&tenant).is_none_or(|op| *op <= after),
+            |heads| heads.get(&key).is_none_or(|op| *op <= after),
             patience,
         );
     }

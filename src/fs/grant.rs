@@ -2,9 +2,7 @@
 
 use super::commit::Change;
 use super::engine::Engine;
-use super::ground::allowed;
 use super::home::Home;
-use super::policy;
 use super::view;
 use crate::access::domain;
 use crate::access::namespace::NAMESPACES;
@@ -87,22 +85,27 @@ impl Engine {
         })
     }
 
-    /// Takes a grant back. Takes ownership of the node, or to be the one who was granted it.
+    /// Takes a grant back. Takes ownership of the node or object, or to be the one who was granted it.
     pub fn revoke(&self, caller: &Caller, id: u64) -> Result<Arc<Tuple>> {
         self.change(caller, |ch| {
             let missing = || Error::new(Kind::NotFound, format!("no relationship tuple {id}"));
-            let tuple = self.policy.tuple(id).ok_or_else(missing)?;
+            let tuple = self.tuple(id).ok_or_else(missing)?;
             if !self.knows(caller, &tuple)? {
                 return Err(missing());
             }
-            let node = self.node(tuple.ino().ok_or_else(missing)?)?;
             // An isolated agent has nothing of its owner's, not even to give up.
             let himself = if caller.isolated {
                 caller.agent_id
             } else {
                 caller.user_id
             };
-            if himself.is_none() || tuple.principal() != himself {
+            let is_his_own = himself.is_some() && tuple.principal() == himself;
+            let Some(ino) = tuple.ino() else {
+                ch.unrelate(&tuple, is_his_own)?;
+                return Ok(tuple);
+            };
+            let node = self.node(ino)?;
+            if !is_his_own {
                 self.path_for(caller, node.ino)?.ok_or_else(missing)?;
                 self.may_rule(caller, node.ino)?;
             }
@@ -150,55 +153,12 @@ impl Engine {
         })
     }
 
-    /// The tuples that a caller may know of: all for an administrator, for others those on nodes of theirs and those that
-    /// name them.
-    pub fn grants(
-        &self,
-        caller: &Caller,
-        fits: impl Fn(&Tuple) -> bool,
-    ) -> Result<Vec<Arc<Tuple>>> {
-        let Some(tenant) = caller.tenant else {
-            return Ok(Vec::new());
-        };
-        let mut known = Vec::new();
-        for tuple in self.policy.tuples(tenant, fits) {
-            if self.knows(caller, &tuple)? {
-                known.push(tuple);
-            }
-        }
-        Ok(known)
-    }
-
-    /// Whether a caller may know of a tuple.
-    fn knows(&self, caller: &Caller, tuple: &Tuple) -> Result<bool> {
-        if caller.admin || caller.tenant != Some(tuple.tenant) {
-            return Ok(caller.tenant == Some(tuple.tenant));
-        }
-        let who = self.reached_by(caller)?;
-        Ok(policy::names(tuple, &who) || self.rules(caller, tuple)?)
-    }
-
     /// What the graph alone gives a subject on a node, expired grants and what a boundary ends left out.
     pub fn graph_rights(&self, ino: Ino, who: &[PrincipalId]) -> Result<Rights> {
         let node = self.node(ino)?;
         let (own, above) = (self.policy.domain(ino), self.above(&node)?);
         let chain = own.iter().chain(above.iter()).map(|d| &**d);
         Ok(domain::granted(chain, who, self.latest()))
-    }
-
-    /// Whom a tuple is about, for the log.
-    fn subject_of(&self, tuple: &Tuple) -> Result<String> {
-        let roster = self.roster(tuple.tenant)?;
-        let found = tuple.principal().and_then(|id| roster.by_id(id));
-        let to = found.map_or(To::Everyone, |one| To::One(one.subject()));
-        Ok(to.to_string())
-    }
-
-    fn rules(&self, caller: &Caller, tuple: &Tuple) -> Result<bool> {
-        let Some(node) = tuple.ino().map(|ino| self.node(ino)).transpose()? else {
-            return Ok(false);
-        };
-        allowed(self.may(caller, &node, Right::Own))
     }
 
     /// A node whose grants the caller may change: he owns it. What he may not see is not found.
@@ -280,17 +240,31 @@ impl Change<'_> {
     }
 
     /// Takes away what was granted on a node that goes.
-    pub(super) fn drop_grants_on(&mut self, ino: Ino) {
-        for tuple in self.tuples_on(ino) {
-            self.edit(Edit::TupleGone(tuple.clone()));
-            self.dropped.push(tuple);
-        }
+    pub(super) fn drop_grants_on(&mut self, ino: Ino) -> Result<()> {
+        let mut going = self.tuples_on(ino).into_iter();
+        going.try_for_each(|tuple| self.drop_grant(tuple))
+    }
+
+    /// Takes a grant away, which the record of the operation will tell.
+    pub(super) fn drop_grant(&mut self, tuple: Arc<Tuple>) -> Result<()> {
+        let grantee = self.engine.subject_of(&tuple)?;
+        self.edit(Edit::TupleGone(tuple.clone()));
+        self.dropped.push((tuple, grantee));
+        Ok(())
+    }
+
+    /// Brings a grant back, likewise.
+    pub(super) fn return_grant(&mut self, tuple: Arc<Tuple>) -> Result<()> {
+        let grantee = self.engine.subject_of(&tuple)?;
+        self.edit(Edit::Tuple(tuple.clone()));
+        self.returned.push((tuple, grantee));
+        Ok(())
     }
 
     fn tuples_on(&self, ino: Ino) -> Vec<Arc<Tuple>> {
         let domain = self.engine.policy.domain(ino).unwrap_or_default();
         let ids = domain.grants.iter().map(|g| g.id);
-        ids.filter_map(|id| self.engine.policy.tuple(id)).collect()
+        ids.filter_map(|id| self.engine.tuple(id)).collect()
     }
 }
 

@@ -3,7 +3,6 @@
 use super::engine::{Engine, no_node};
 use super::grant::To;
 use super::ground::allowed;
-use super::policy;
 use super::view;
 use crate::access::domain::{self, ANYBODY, Domain, Grant, Grantee};
 use crate::access::{Right, Rights, relation};
@@ -75,7 +74,7 @@ impl Engine {
         let now = self.latest();
         let fits = |t: &Tuple| {
             let gives = relation::rights(&t.relation).covers(wanted);
-            gives && !t.is_expired(now) && policy::names(t, &reached)
+            gives && !t.is_expired(now) && t.names(&reached)
         };
         let known = self.grants(caller, fits)?;
         Ok(known.iter().filter_map(|t| t.ino()).collect())

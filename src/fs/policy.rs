@@ -9,9 +9,9 @@ use crate::access::acl::Acls;
 use crate::access::domain::{Domain, Grant, Grantee};
 use crate::access::relation;
 use crate::core::{Caller, Ino, Kind, PrincipalId, Result, TenantId, Time, error::fail};
+use crate::meta::Edit;
 use crate::meta::tuple::{EVERYBODY, Tuple};
 use crate::meta::xattr::{self, Xattr};
-use crate::meta::{Edit, tuple};
 use foldhash::fast::RandomState;
 use parking_lot::RwLock;
 use quick_cache::sync::Cache;
@@ -242,19 +242,11 @@ fn grant(tuple: &Tuple) -> Option<Grant> {
     })
 }
 
-/// Whether a tuple on a file gives something to any of `who`, which is sorted, or will until it ends.
-pub(super) fn names(tuple: &Tuple, who: &[PrincipalId]) -> bool {
-    grant(tuple).is_some_and(|grant| grant.is_for(who))
-}
-
 impl Engine {
-    /// Reads everything that was said, once at the start. Fails rather than leave out what it cannot read.
+    /// Reads lists and boundaries, once at the start. Fails rather than leave out what it cannot read.
     pub(super) fn load_policy(&self) -> Result<()> {
         let mut tx = self.store.read()?;
         let mut said = Vec::new();
-        for tuple in tuple::all(&mut *tx)? {
-            said.push(Edit::Tuple(Arc::new(tuple)));
-        }
         for name in [xattr::ACLS, xattr::RESTRICTED] {
             for x in xattr::named(&mut *tx, name)? {
                 if name == xattr::ACLS {

@@ -11,7 +11,7 @@ use crate::blob::Sealed;
 use crate::core::{Caller, FsPath, Ino, Kind, Op, Result, Time, error::fail};
 use crate::meta::cache::Place;
 use crate::meta::tuple::Tuple;
-use crate::meta::{Edit, Entry, Node, OpKind, Xattr};
+use crate::meta::{Entry, Node, OpKind, Xattr};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -335,9 +335,11 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
 
     fn grants(&mut self) -> Result<()> {
         let engine = self.engine;
+        let mut gone = HashSet::new();
         for tuple in &self.what.grants_gone {
-            if engine.policy.tuple(tuple.id).is_some() && self.may_grant(tuple)? {
-                self.ch.edit(Edit::TupleGone(tuple.clone()));
+            if engine.tuple(tuple.id).is_some() && self.may_grant(tuple)? {
+                self.ch.drop_grant(tuple.clone())?;
+                gone.insert(tuple.id);
             }
         }
         let mut back = HashSet::new();
@@ -346,22 +348,23 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
             if !back.insert(tuple.id) {
                 continue;
             }
-            let same = |t: &Tuple| t.says_as(tuple) || t.id == tuple.id;
-            let known = engine.policy.tuples(tuple.tenant, same);
+            // One with another end goes and makes room in this very change.
+            let same = |t: &Tuple| (t.says_as(tuple) || t.id == tuple.id) && !gone.contains(&t.id);
+            let known = engine.tuples(tuple.tenant, same);
             let roster = engine.roster(tuple.tenant)?;
             let holder = tuple.principal();
             let lives = holder.is_none_or(|id| roster.by_id(id).is_some());
             if known.is_empty() && lives && self.may_grant(tuple)? {
-                self.ch.edit(Edit::Tuple(tuple.clone()));
+                self.ch.return_grant(tuple.clone())?;
             }
         }
         Ok(())
     }
 
-    /// Whether the node of a grant is there; fails where its grants are not the caller's to change.
+    /// Whether the node or the type of a grant is there; fails where its grants are not the caller's to change.
     fn may_grant(&mut self, tuple: &Tuple) -> Result<bool> {
         let Some(ino) = tuple.ino() else {
-            return Ok(false);
+            return self.engine.can_relate(self.ch.caller, tuple);
         };
         if self.new.contains_key(&ino) {
             return Ok(true);

@@ -11,6 +11,7 @@ impl Engine {
     pub(super) fn seed(&self) -> Result<()> {
         self.load_tenants()?;
         self.load_policy()?;
+        self.load_tuples()?;
         self.load_latest()?;
         if self.tenant("default").is_err() {
             self.plant("default")?;

@@ -72,7 +72,6 @@ impl Effects {
                 let own: OpSet = said["nodes"].as_str().unwrap_or_default().parse()?;
                 nodes.join(&own);
                 self.grants_made.extend(tuples("granted"));
-                self.grants_lost.extend(tuples("revoked"));
             }
             _ => nodes.add(record.ino.0),
         }

@@ -4,7 +4,8 @@ use super::ops::OpSet;
 use crate::fs::Revision;
 use serde_json::{Value, json};
 
-/// Adds the nodes and grants that a revision concerns: with the rows that it begins and ends, all that reverses it.
+/// Adds the nodes that a revision concerns: with the rows that it begins and ends, and the grants that came and went, which
+/// the engine adds, all that reverses it.
 pub(super) fn of(revision: &Revision, mut said: Value) -> Value {
     let back = revision.back.iter().map(|n| n.ino);
     let changed = revision.changed.iter().map(|n| n.ino);
@@ -21,11 +22,5 @@ pub(super) fn of(revision: &Revision, mut said: Value) -> Value {
         .chain(gone);
     let nodes: OpSet = all.collect();
     said["nodes"] = json!(nodes.to_string());
-    if !revision.grants_back.is_empty() {
-        said["granted"] = json!(revision.grants_back);
-    }
-    if !revision.grants_gone.is_empty() {
-        said["revoked"] = json!(revision.grants_gone);
-    }
     said
 }

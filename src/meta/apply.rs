@@ -9,7 +9,7 @@ use super::edit::Edit;
 use super::log::{self, Record};
 use super::principal::rows;
 use super::tenant::{self, Head};
-use super::{Entry, Node, entry, node, tuple, xattr, xattr::Xattr};
+use super::{Entry, Node, entry, node, object_type, tuple, xattr, xattr::Xattr};
 use crate::core::{Ino, Result, TenantId, Time};
 use crate::db::Tx;
 use std::collections::BTreeMap;
@@ -61,6 +61,8 @@ pub(super) fn apply<'a>(tx: &mut dyn Tx, edits: impl Iterator<Item = &'a Edit>) 
             Edit::Uids(of, next) => rows::set_uid_next(tx, *of, *next)?,
             Edit::Tuple(new) => tuple::put(tx, new)?,
             Edit::TupleGone(old) => tuple::delete(tx, old.id)?,
+            Edit::ObjectType(new) => object_type::put(tx, new)?,
+            Edit::ObjectTypeGone(old) => object_type::delete(tx, old.id)?,
             _ => present.take(edit),
         }
     }
@@ -156,6 +158,7 @@ pub(super) fn weight(edit: &Edit) -> usize {
         Edit::Log(record, _) => weight_of(record),
         Edit::Draft(draft) => ROW + usize::try_from(draft.len()).unwrap_or(usize::MAX),
         Edit::Xattr(x) | Edit::XattrEnded(x, _) => ROW + x.value.len(),
+        Edit::ObjectType(t) => ROW + t.definition.len(),
         _ => ROW,
     }
 }

@@ -2,6 +2,7 @@
 
 use super::draft::Draft;
 use super::log::Record;
+use super::object_type::ObjectType;
 use super::principal::{Key, Member, Principal, Unnumbered};
 use super::tenant::{Head, Namespace, Tenant};
 use super::tuple::Tuple;
@@ -52,6 +53,10 @@ pub enum Edit {
     Uids(TenantId, u32),
     Tuple(Arc<Tuple>),
     TupleGone(Arc<Tuple>),
+    /// A type of a tenant's own, new or changed.
+    ObjectType(Arc<ObjectType>),
+    /// A type went; its tuples go with edits of their own.
+    ObjectTypeGone(Arc<ObjectType>),
 }
 
 /// The edits of one change, all or nothing.
@@ -104,10 +109,24 @@ impl Edits {
         self.list.iter().filter(kept).cloned().collect()
     }
 
+    /// Those that say something about objects of a tenant's own types, and about who is in a group, on which that may depend.
+    pub fn of_relations(&self) -> Vec<Edit> {
+        let says = |edit: &&Edit| match edit {
+            Edit::Tuple(t) | Edit::TupleGone(t) => !t.is_of_file(),
+            Edit::ObjectType(_)
+            | Edit::ObjectTypeGone(_)
+            | Edit::Member(_)
+            | Edit::MemberGone(_)
+            | Edit::PrincipalGone(_) => true,
+            _ => false,
+        };
+        self.list.iter().filter(says).cloned().collect()
+    }
+
     /// Those that say something about nodes beyond their modes: tuples, lists, boundaries.
     pub fn of_policy(&self) -> Vec<Edit> {
         let says = |edit: &&Edit| match edit {
-            Edit::Tuple(_) | Edit::TupleGone(_) => true,
+            Edit::Tuple(t) | Edit::TupleGone(t) => t.is_of_file(),
             Edit::Xattr(x) | Edit::XattrEnded(x, _) => x.is_own(),
             _ => false,
         };

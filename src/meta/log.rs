@@ -53,6 +53,10 @@ pub enum OpKind {
     Undo,
     /// Something was made again what it was.
     Restore,
+    /// Types of objects defined, new or anew.
+    TypeSet,
+    /// A type taken away, with its tuples.
+    TypeDelete,
 }
 
 const KINDS: &[(OpKind, &str)] = &[
@@ -93,6 +97,8 @@ const KINDS: &[(OpKind, &str)] = &[
     (OpKind::Refused, "refused"),
     (OpKind::Undo, "undo"),
     (OpKind::Restore, "restore"),
+    (OpKind::TypeSet, "type-set"),
+    (OpKind::TypeDelete, "type-delete"),
 ];
 
 impl OpKind {
@@ -183,6 +189,11 @@ impl Record {
         Some(undo.get(key)?.as_str()?.to_owned())
     }
 
+    /// What an operation on relationships was about, where that is no path: `doc:readme`, or the types that were defined.
+    pub fn object(&self) -> Option<String> {
+        (self.path == b"/").then(|| self.said("object"))?
+    }
+
     pub fn path_text(&self) -> String {
         show(&self.path)
     }
@@ -262,6 +273,17 @@ pub fn latest(tx: &mut dyn Tx, tenant: TenantId, head: Op) -> Result<Time> {
     let rows = tx.query(sql, &[tenant.into(), since.into()])?;
     rows.first()
         .map_or(Ok(Time(0)), |row| Ok(Time(row.int(0)?)))
+}
+
+/// The records behind `after`, up to `until`, that may say something about grants, boundaries, groups or types; oldest first.
+pub fn of_grants(tx: &mut dyn Tx, tenant: TenantId, after: Op, until: Op) -> Result<Vec<Record>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM log WHERE tenant = $1 AND op > $2 AND op <= $3 AND (kind IN ('grant', 'revoke', \
+         'restrict', 'type-set', 'type-delete', 'group-add', 'group-remove', 'user-delete', 'agent-delete', \
+         'group-delete') OR undo LIKE '%\"grants\":[{{%' OR undo LIKE '%\"granted\":[{{%') ORDER BY op"
+    );
+    let rows = tx.query(&sql, &[tenant.into(), after.into(), until.into()])?;
+    rows.iter().map(|row| Ok(from_row(row)?.0)).collect()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //!
 //! A principal is known by its number, which is never given out again: rows that name one that is gone name nobody.
 
+pub mod guard;
 pub mod rows;
 
 use crate::core::{Error, Hash, KeyId, Kind, PrincipalId, Result, TenantId, Time};

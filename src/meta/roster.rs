@@ -4,7 +4,7 @@
 
 use super::edit::Edit;
 use super::principal::{Agent, Group, Key, Member, Principal, Subject, SubjectKind, User, rows};
-use crate::core::{Hash, KeyId, PrincipalId, Result, TenantId};
+use crate::core::{Error, Hash, KeyId, PrincipalId, Result, TenantId};
 use crate::db::Tx;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -24,19 +24,32 @@ pub struct Roster {
 }
 
 impl Roster {
+    /// Reads the rows of a tenant; a damaged one is an error.
     pub fn load(tx: &mut dyn Tx, tenant: TenantId) -> Result<Self> {
+        Self::load_past(tx, tenant, &mut Err)
+    }
+
+    /// The same past damaged rows, each of which is told to `damaged`, while that agrees.
+    pub fn load_past(
+        tx: &mut dyn Tx,
+        tenant: TenantId,
+        damaged: &mut dyn FnMut(Error) -> Result<()>,
+    ) -> Result<Self> {
         let mut roster = Self {
             uid_next: rows::uid_next(tx, tenant)?,
             ..Self::default()
         };
-        for principal in rows::principals(tx, tenant)? {
-            roster.add(principal);
+        for row in rows::principals(tx, tenant)? {
+            let row = row.map(|principal| roster.add(principal));
+            row.or_else(&mut *damaged)?;
         }
-        for member in rows::members(tx, tenant)? {
-            roster.join(&member);
+        for row in rows::members(tx, tenant)? {
+            let row = row.map(|member| roster.join(&member));
+            row.or_else(&mut *damaged)?;
         }
-        for key in rows::keys(tx, tenant)? {
-            roster.add_key(Arc::new(key));
+        for row in rows::keys(tx, tenant)? {
+            let row = row.map(|key| roster.add_key(Arc::new(key)));
+            row.or_else(&mut *damaged)?;
         }
         Ok(roster)
     }

@@ -3,6 +3,7 @@
 //! It finds what a disk did to a row, on every read; the sum over all present rows of a tenant is the state
 //! that each log record carries, so that `verify` can tell that rows and log belong together.
 
+use crate::core::{Error, Kind, Result};
 use sha2::{Digest as _, Sha256};
 
 /// Adds up the fields of a row, each with its length, so that no two rows feed the same bytes.
@@ -23,6 +24,14 @@ impl Summer {
     #[must_use]
     pub fn time(self, t: crate::core::Time) -> Self {
         self.int(t.0.cast_unsigned())
+    }
+
+    #[must_use]
+    pub fn opt_time(self, t: Option<crate::core::Time>) -> Self {
+        match t {
+            Some(t) => self.int(1).time(t),
+            None => self.int(0),
+        }
     }
 
     #[must_use]
@@ -49,5 +58,29 @@ impl Summer {
             .0
             .first_chunk()
             .map_or(0, |first| i64::from_le_bytes(*first))
+    }
+}
+
+/// A row outside the tree that carries a guard. It is checked when the store is opened, and by `verify`.
+pub trait Guarded {
+    /// The guard over all of its fields.
+    fn guard(&self) -> i64;
+
+    /// What it is a row of, and its table: `user 17, in table users`.
+    fn what(&self) -> String;
+
+    /// Passes the row on when the stored guard is the one over its fields.
+    fn guarded_by(self, stored: i64) -> Result<Self>
+    where
+        Self: Sized,
+    {
+        if self.guard() == stored {
+            return Ok(self);
+        }
+        let message = format!(
+            "{} is damaged: bring the row back from a backup, or delete it",
+            self.what()
+        );
+        Err(Error::new(Kind::Corrupt, message))
     }
 }

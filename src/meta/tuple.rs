@@ -1,5 +1,6 @@
 //! Relationship tuples: subject, relation, object (Zanzibar's words).
 
+use super::sum::{Guarded, Summer};
 use crate::core::{Ino, PrincipalId, Result, TenantId, Time};
 use crate::db::{Row, Tx};
 use serde::{Deserialize, Serialize};
@@ -28,10 +29,15 @@ pub struct Tuple {
 }
 
 impl Tuple {
+    /// Whether its object is a node, and not an object of a type of the tenant's own.
+    pub fn is_of_file(&self) -> bool {
+        self.object_type == FILE
+    }
+
     /// The node that it is about, if its object is one.
     pub fn ino(&self) -> Option<Ino> {
-        let is_file = self.object_type == FILE;
-        let number = is_file.then(|| self.object_id.parse().ok()).flatten();
+        let number = self.is_of_file().then(|| self.object_id.parse().ok());
+        let number = number.flatten();
         number.map(Ino)
     }
 
@@ -40,6 +46,19 @@ impl Tuple {
         let is_one = PRINCIPALS.contains(&self.subject_type.as_str());
         let number = is_one.then(|| self.subject_id.parse().ok()).flatten();
         number.map(PrincipalId)
+    }
+
+    /// Whether it names one of `who`, which is sorted, or everybody.
+    pub fn names(&self, who: &[PrincipalId]) -> bool {
+        match self.principal() {
+            Some(id) => who.binary_search(&id).is_ok(),
+            None => self.is_for_everybody() && !who.is_empty(),
+        }
+    }
+
+    /// Whether its subject is everybody of a type of principals.
+    pub fn is_for_everybody(&self) -> bool {
+        self.subject_id == EVERYBODY && PRINCIPALS.contains(&self.subject_type.as_str())
     }
 
     /// To the instant of its end it holds, and not from then on.
@@ -63,6 +82,30 @@ impl Tuple {
     }
 }
 
+impl Guarded for Tuple {
+    fn guard(&self) -> i64 {
+        Summer::new("tuples")
+            .int(self.id)
+            .int(self.tenant.0.into())
+            .bytes(self.object_type.as_bytes())
+            .bytes(self.object_id.as_bytes())
+            .bytes(self.relation.as_bytes())
+            .bytes(self.subject_type.as_bytes())
+            .bytes(self.subject_id.as_bytes())
+            .bytes(self.subject_relation.as_bytes())
+            .time(self.created)
+            .opt_time(self.expires)
+            .sum()
+    }
+
+    fn what(&self) -> String {
+        format!("relationship {}, in table tuples,", self.id)
+    }
+}
+
+const SELECT: &str = "SELECT id, tenant, object_type, object_id, relation, subject_type, subject_id, subject_relation, \
+                      created, expires, sum FROM tuples";
+
 fn from_row(row: &Row) -> Result<Tuple> {
     let text = |i| row.text(i).map(str::to_owned);
     Ok(Tuple {
@@ -79,17 +122,30 @@ fn from_row(row: &Row) -> Result<Tuple> {
     })
 }
 
-/// Every tuple of every tenant.
-pub fn all(tx: &mut dyn Tx) -> Result<Vec<Tuple>> {
-    let sql = "SELECT id, tenant, object_type, object_id, relation, subject_type, subject_id, subject_relation, created, \
-               expires FROM tuples ORDER BY id";
-    tx.query(sql, &[])?.iter().map(from_row).collect()
+/// One page of the tuples of all tenants: those after a number, each with its own verdict.
+pub fn page(tx: &mut dyn Tx, after: u64, limit: u32) -> Result<super::Page<u64, Tuple>> {
+    let sql = format!("{SELECT} WHERE id > $1 ORDER BY id LIMIT $2");
+    let rows = tx.query(&sql, &[after.into(), limit.into()])?;
+    let verdict = |row: &Row| from_row(row)?.guarded_by(row.int(10)?);
+    rows.iter()
+        .map(|row| Ok((row.uint(0)?, verdict(row))))
+        .collect()
+}
+
+/// Writes the guards of all rows anew, as those of an earlier version need it.
+pub(super) fn guard_all(tx: &mut dyn Tx) -> Result<()> {
+    for row in tx.query(SELECT, &[])? {
+        let tuple = from_row(&row)?;
+        let params = [tuple.guard().into(), tuple.id.into()];
+        tx.execute("UPDATE tuples SET sum = $1 WHERE id = $2", &params)?;
+    }
+    Ok(())
 }
 
 pub fn put(tx: &mut dyn Tx, t: &Tuple) -> Result<()> {
     tx.execute(
         "INSERT INTO tuples (id, tenant, object_type, object_id, relation, subject_type, subject_id, subject_relation, \
-         created, expires) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)",
+         created, expires, sum) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)",
         &[
             t.id.into(),
             t.tenant.into(),
@@ -101,6 +157,7 @@ pub fn put(tx: &mut dyn Tx, t: &Tuple) -> Result<()> {
             t.subject_relation.as_str().into(),
             t.created.into(),
             t.expires.into(),
+            t.guard().into(),
         ],
     )?;
     Ok(())

@@ -1,6 +1,6 @@
 //! What the evaluator answers, and how far it goes for an answer.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// The longest way from an object to a subject, in stored tuples.
@@ -37,7 +37,7 @@ impl Default for Limits {
 }
 
 /// Yes, no, or not to be found out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     Yes,
@@ -46,7 +46,7 @@ pub enum Verdict {
 }
 
 /// Why an answer is unknown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cut {
     /// The way is longer than [`Limits::hops`].
@@ -58,11 +58,11 @@ pub enum Cut {
 }
 
 /// The answer to a check.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
     pub verdict: Verdict,
     /// Says why, when the verdict is unknown and only then.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cut: Option<Cut>,
 }
 

@@ -165,10 +165,13 @@ impl<'a> Facts<'a> {
         })
     }
 
-    /// Every object of a type that a tuple ever named.
+    /// Every object of a type that a tuple speaks of.
     pub(super) fn objects_of(&self, kind: &TypeName) -> impl Iterator<Item = Obj> {
-        let stored = self.store.names.objects_of(kind);
-        stored.chain(self.own.objects_of(kind))
+        let named = self.store.names.objects_of(kind);
+        let named = named.chain(self.own.objects_of(kind));
+        let relations = || self.store.names.relations().chain(self.own.relations());
+        let rows = [&self.store.rows, &self.extra];
+        named.filter(move |o| rows.iter().any(|r| r.speaks_of(*o, relations())))
     }
 
     /// When a tuple expires that names a subject; the later of the stored and the supposed one.

@@ -94,6 +94,11 @@ impl Names {
         self.types.name(id.0)
     }
 
+    /// How many objects have a number.
+    pub(super) fn count(&self) -> usize {
+        self.objects.names.len()
+    }
+
     pub(super) fn relations(&self) -> impl Iterator<Item = Rel> {
         self.relations.all().map(|(id, _)| Rel(id))
     }

@@ -104,8 +104,18 @@ impl Schema {
 
     /// Finds a relation of a type or says what is unknown.
     pub fn relation(&self, kind: &TypeName, name: &Relation) -> Result<&RelationDef> {
-        let unknown = || Error::new(Kind::Invalid, format!("type {kind} has no relation {name}"));
-        self.kind(kind)?.relations.get(name).ok_or_else(unknown)
+        let def = self.kind(kind)?;
+        let unknown = || {
+            let has: Vec<&str> = def.relations.keys().map(Relation::as_str).collect();
+            let has = if has.is_empty() {
+                "none".to_owned()
+            } else {
+                has.join(", ")
+            };
+            let message = format!("type {kind} has no relation {name}; it has {has}");
+            Error::new(Kind::Invalid, message)
+        };
+        def.relations.get(name).ok_or_else(unknown)
     }
 
     /// Finds a relation with its name as long-lived as the configuration, if there is one.
@@ -240,20 +250,27 @@ impl fmt::Display for Allowed {
 /// A configuration on the wire.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Form {
+pub(super) struct Form {
     types: BTreeMap<TypeName, TypeDef>,
     #[serde(default)]
     conditions: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Form {
+    /// The types, where nothing is said that is not supported.
+    pub(super) fn types(self) -> Result<BTreeMap<TypeName, TypeDef>> {
+        match self.conditions.keys().next() {
+            Some(name) => unsupported(name),
+            None => Ok(self.types),
+        }
+    }
 }
 
 impl TryFrom<Form> for Schema {
     type Error = Error;
 
     fn try_from(form: Form) -> Result<Self> {
-        match form.conditions.keys().next() {
-            Some(name) => unsupported(name),
-            None => Self::new(form.types),
-        }
+        Self::new(form.types()?)
     }
 }
 

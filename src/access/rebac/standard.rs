@@ -2,19 +2,16 @@
 //!
 //! Promise: the store holds one name for one meaning; aliases end at the door that canonicalises.
 
-use super::name::Relation;
+use super::name::{Relation, TypeName};
 use super::schema::Schema;
 use super::tuple::Tuple;
 use crate::core::{Error, Kind, Result};
 
 /// Other names, and the names that are stored for them.
-const ALIASES: [(&str, &str); 6] = [
-    ("owner-of", "owner"),
+const ALIASES: [(&str, &str); 3] = [
     ("editor-of", "can_write"),
     ("viewer-of", "can_read"),
-    ("member-of", "member"),
     ("part-of", "member"),
-    ("parent-of", "parent"),
 ];
 
 /// Reads the configuration a tenant starts with.
@@ -23,21 +20,21 @@ pub fn standard() -> Result<Schema> {
     read.map_err(|e| Error::new(Kind::Corrupt, "the standard configuration").caused_by(e))
 }
 
-/// The name under which a relation is stored: `editor-of` is `can_write`. A name that the configuration itself
-/// defines for some type stays what it is.
-pub fn canonical(schema: &Schema, name: &Relation) -> Result<Relation> {
-    let own = |def: &super::schema::TypeDef| def.relations.contains_key(name);
-    if schema.types().values().any(own) {
-        return Ok(name.clone());
-    }
-    let alias = ALIASES.iter().find(|(alias, _)| *alias == name.as_str());
-    alias.map_or_else(|| Ok(name.clone()), |(_, stored)| Relation::new(stored))
+/// The name under which a relation of a type is stored: `editor-of` is `can_write` where a type has that, and `viewer-of` is
+/// `viewer`. A name that the type itself has stays what it is, and so does one that it has under none.
+pub fn canonical(schema: &Schema, kind: &TypeName, name: &Relation) -> Relation {
+    let said = name.as_str();
+    let alias = ALIASES.iter().find(|(alias, _)| *alias == said);
+    let others = [alias.map(|(_, stored)| *stored), said.strip_suffix("-of")];
+    let names = [Some(said)].into_iter().chain(others).flatten();
+    let mut found = names.filter_map(|name| schema.find(kind, name));
+    found.next().map_or(name, |(stored, _)| stored).clone()
 }
 
 /// A tuple as it is stored: its relation by the canonical name, a bare group as its members.
-pub fn canonical_tuple(schema: &Schema, tuple: Tuple) -> Result<Tuple> {
-    let relation = canonical(schema, &tuple.relation)?;
-    Ok(schema.complete(Tuple { relation, ..tuple }))
+pub fn canonical_tuple(schema: &Schema, tuple: Tuple) -> Tuple {
+    let relation = canonical(schema, &tuple.object.kind, &tuple.relation);
+    schema.complete(Tuple { relation, ..tuple })
 }
 
 #[cfg(test)]
@@ -48,9 +45,7 @@ mod tests {
 
     fn world(tuples: &[&str]) -> World {
         let schema = standard().unwrap();
-        let stored = tuples
-            .iter()
-            .map(|t| canonical_tuple(&schema, tuple(t)).unwrap());
+        let stored = tuples.iter().map(|t| canonical_tuple(&schema, tuple(t)));
         let stored: Vec<Tuple> = stored.collect();
         World::of(schema, stored)
     }
@@ -142,12 +137,23 @@ mod tests {
     }
 
     #[test]
-    fn a_name_of_the_configurations_own_is_no_alias() {
-        let own = serde_json::json!({"types": {"doc": {"relations": {"owner-of": {"rewrite": {"nil": true}}}}}});
+    fn a_name_of_a_types_own_is_no_alias() {
+        let nobody = || serde_json::json!({"rewrite": {"nil": true}});
+        let doc =
+            serde_json::json!({"owner-of": nobody(), "viewer": nobody(), "can_write": nobody()});
+        let own = serde_json::json!({"types": {"doc": {"relations": doc}, "none": {}}});
         let own: Schema = serde_json::from_value(own).unwrap();
-        assert_eq!(canonical(&own, &p("owner-of")).unwrap(), p("owner-of"));
-        assert_eq!(canonical(&own, &p("viewer-of")).unwrap(), p("can_read"));
-        assert_eq!(canonical(&own, &p("other")).unwrap(), p("other"));
+        for (said, stored) in [
+            ("owner-of", "owner-of"),
+            ("viewer-of", "viewer"),
+            ("editor-of", "can_write"),
+            ("part-of", "part-of"),
+            ("other", "other"),
+        ] {
+            let relation = canonical(&own, &p("doc"), &p(said));
+            assert_eq!(relation, p(stored));
+            assert_eq!(canonical(&own, &p("none"), &p(said)), p(said));
+        }
     }
 
     #[test]

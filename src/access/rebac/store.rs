@@ -8,6 +8,9 @@ use crate::core::Time;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
+/// How many names may be kept though no tuple speaks of them.
+const SPARE_NAMES: usize = 1024;
+
 /// The tuples of one tenant. Tenants never share a store: names of the same spelling are different things.
 #[derive(Debug, Clone, Default)]
 pub struct Store {
@@ -49,6 +52,7 @@ impl From<Option<Time>> for Expiry {
 pub(super) struct Rows {
     forward: HashMap<(Obj, Rel), BTreeMap<Subj, Expiry>>,
     reverse: HashMap<Subj, BTreeSet<(Obj, Rel)>>,
+    count: usize,
 }
 
 impl Store {
@@ -98,6 +102,18 @@ impl Store {
         of.chain(by).collect()
     }
 
+    /// Forgets the names of what no tuple speaks of any more, once they outnumber the others.
+    pub fn tidy(&mut self) {
+        if self.names.count() <= SPARE_NAMES + 4 * self.rows.count {
+            return;
+        }
+        let mut tidied = Self::new();
+        for tuple in self.tuples() {
+            tidied.insert(&tuple);
+        }
+        *self = tidied;
+    }
+
     /// Every stored tuple, the expired ones too, in no particular order.
     pub fn tuples(&self) -> impl Iterator<Item = Tuple> {
         let rows = self.rows.forward.iter();
@@ -140,7 +156,9 @@ impl Rows {
     pub(super) fn insert(&mut self, o: Obj, r: Rel, s: Subj, expires: Expiry) -> bool {
         self.reverse.entry(s).or_default().insert((o, r));
         let row = self.forward.entry((o, r)).or_default();
-        row.insert(s, expires) != Some(expires)
+        let old = row.insert(s, expires);
+        self.count += usize::from(old.is_none());
+        old != Some(expires)
     }
 
     fn delete(&mut self, o: Obj, r: Rel, s: Subj) -> bool {
@@ -148,6 +166,7 @@ impl Rows {
             return false;
         };
         let was = row.remove(&s).is_some();
+        self.count -= usize::from(was);
         if row.is_empty() {
             self.forward.remove(&(o, r));
         }
@@ -174,6 +193,16 @@ impl Rows {
     ) -> impl Iterator<Item = (Subj, Expiry)> {
         let row = self.forward.get(&(o, r)).into_iter();
         row.flat_map(move |row| row.range((first, Bound::Unbounded)).map(|(&s, &e)| (s, e)))
+    }
+
+    /// Whether a tuple speaks of an object, on either side.
+    pub(super) fn speaks_of(&self, object: Obj, mut relations: impl Iterator<Item = Rel>) -> bool {
+        let as_one = self.reverse.contains_key(&Subj::One(object));
+        as_one
+            || relations.any(|relation| {
+                let as_set = self.reverse.contains_key(&Subj::Set(object, relation));
+                as_set || self.forward.contains_key(&(object, relation))
+            })
     }
 
     /// What a subject is named on.
@@ -209,6 +238,21 @@ mod tests {
         assert!(!store.delete(&forever));
         assert_eq!(store.tuples().count(), 0);
         assert!(store.rows.forward.is_empty() && store.rows.reverse.is_empty());
+    }
+
+    #[test]
+    fn names_of_what_is_gone_do_not_gather() {
+        let mut store = Store::new();
+        let kept = tuple("file:kept", "owner", "user:a");
+        store.insert(&kept);
+        for n in 0..10 * SPARE_NAMES {
+            let passing = tuple(&format!("file:{n}"), "owner", "user:a");
+            store.insert(&passing);
+            store.delete(&passing);
+            store.tidy();
+            assert!(store.names.count() <= 2 * SPARE_NAMES);
+        }
+        assert_eq!(store.tuples().collect::<Vec<_>>(), [kept]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! fsck of principals: whether everybody whom a row names is there.
+//! fsck of principals: whether their rows are as they were written, and everybody whom a row names is there.
 
 use crate::core::PrincipalId;
 use crate::db::Tx;
@@ -7,11 +7,15 @@ use crate::meta::{Principal, Roster, Tenant};
 
 /// Checks that agents have owners, that members and their groups exist, and that keys are somebody's.
 pub(in crate::fs) fn scan_principals(tx: &mut dyn Tx, t: &Tenant, report: &mut Report) {
-    let Some(roster) = report.note(Roster::load(tx, t.id)) else {
+    let mut wrong = Vec::new();
+    let read = Roster::load_past(tx, t.id, &mut |damage| {
+        wrong.push(damage.chain());
+        Ok(())
+    });
+    let Some(roster) = report.note(read) else {
         return;
     };
     let is = |id: PrincipalId, fits: fn(&Principal) -> bool| roster.by_id(id).is_some_and(fits);
-    let mut wrong = Vec::new();
     for agent in roster.agents() {
         if !is(agent.owner, |p| matches!(p, Principal::User(_))) {
             wrong.push(format!("agent {:?} has no owner", agent.name));

@@ -46,7 +46,7 @@ impl Change<'_> {
     /// The one place where grants end with their subject: gives the tuples of principals that go.
     fn drop_grants_of(&mut self, home: &Home, going: &[PrincipalId]) -> Vec<Arc<Tuple>> {
         let goes = |t: &Tuple| t.principal().is_some_and(|p| going.contains(&p));
-        let tuples = self.engine.policy.tuples(home.tenant.id, goes);
+        let tuples = self.engine.tuples(home.tenant.id, goes);
         for tuple in &tuples {
             self.edit(Edit::TupleGone(tuple.clone()));
         }

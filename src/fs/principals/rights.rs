@@ -25,7 +25,7 @@ pub(super) fn master(caller: &Caller, owner: PrincipalId) -> Result<()> {
 
 impl Engine {
     /// The caller's tenant.
-    pub(super) fn own_home(&self, caller: &Caller) -> Result<Arc<Home>> {
+    pub(in crate::fs) fn own_home(&self, caller: &Caller) -> Result<Arc<Home>> {
         match caller.tenant {
             Some(tenant) => self.home(tenant),
             None => fail(Kind::NotFound, "you belong to no tenant here"),
@@ -40,7 +40,7 @@ impl Engine {
 
 impl Change<'_> {
     /// Ends an operation on principals with its record.
-    pub(super) fn record_of(&mut self, home: &Home, kind: OpKind, undo: &serde_json::Value) {
+    pub(in crate::fs) fn record_of(&mut self, home: &Home, kind: OpKind, undo: &serde_json::Value) {
         self.record(kind, home.tenant.root, &FsPath::default(), None, undo);
     }
 }

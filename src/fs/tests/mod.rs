@@ -13,6 +13,7 @@ mod sharing;
 mod rows;
 mod audit;
 mod permissions;
+mod relations;
 
 use super::{Access, Engine, OpenFlags, SetMode};
 use crate::core::{Caller, Clock, Config, FsPath, HandleId, Ino, Kind, Name, Result, TenantId};

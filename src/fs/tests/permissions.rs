@@ -4,7 +4,7 @@ mod model;
 mod paths;
 mod people;
 mod speed;
-mod time;
+pub(super) mod time;
 
 use super::principals::{boss, make, subject};
 use super::*;

@@ -1,5 +1,7 @@
 //! Rows of principals: those of the first version, and those that somebody damaged.
 
+mod guards;
+
 use super::principals::{TENANT, boss, populate};
 use super::*;
 use crate::core::{PrincipalId, Time};

@@ -1,5 +1,6 @@
 //! Undo on an engine: exact, atomic, and nothing of others lost.
 
 mod world;
+mod grants;
 mod reverse;
 mod two;

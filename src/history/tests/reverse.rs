@@ -144,7 +144,9 @@ fn each_kind_of_change_is_reversed() {
     let all = alone.split(',').map(|what| vec![what]);
     for several in all.chain([together.split(',').collect()]) {
         let (before, head) = (w.tree(), w.head());
-        several.iter().for_each(|what| change(&w, what));
+        for what in &several {
+            change(&w, what);
+        }
         assert_ne!(w.tree(), before, "{several:?}");
         done(&w, &alice(), w.by(&alice(), head));
         assert_eq!(w.tree(), before, "{several:?}");

@@ -3,12 +3,20 @@
 use super::{Agent, Group, Key, Member, Principal, Unnumbered, User};
 use crate::core::{Error, Hash, KeyId, Kind, PrincipalId, Result, TenantId, Time};
 use crate::db::{Row, Tx};
+use crate::meta::sum::Guarded;
 use crate::meta::tenant::{counter, raise_counter};
 use std::sync::Arc;
 
-const USER: &str = "SELECT id, tenant, name, uid, gid, full_name, email, created FROM users";
+pub(super) const USERS: &str =
+    "SELECT id, tenant, name, uid, gid, full_name, email, created, sum FROM users";
+pub(super) const AGENTS: &str =
+    "SELECT id, tenant, name, owner, isolated, created, sum FROM agents";
+pub(super) const GROUPS: &str = "SELECT id, tenant, name, description, created, sum FROM groups";
+pub(super) const MEMBERS: &str = "SELECT tenant, group_id, member, sum FROM members";
+pub(super) const KEYS: &str =
+    "SELECT id, tenant, principal, hash, description, created, expires, sum FROM api_keys";
 
-fn user_from(row: &Row) -> Result<User> {
+pub(super) fn user_from(row: &Row) -> Result<User> {
     Ok(User {
         id: PrincipalId(row.uint(0)?),
         tenant: TenantId(row.u32(1)?),
@@ -21,45 +29,77 @@ fn user_from(row: &Row) -> Result<User> {
     })
 }
 
-/// The users that the first version made, who have no number yet, by uid.
-pub fn unnumbered(tx: &mut dyn Tx, tenant: TenantId) -> Result<Vec<User>> {
-    let sql = format!("{USER} WHERE tenant = $1 AND id = 0 ORDER BY uid");
-    tx.query(&sql, &[tenant.into()])?
-        .iter()
-        .map(user_from)
-        .collect()
+pub(super) fn agent_from(row: &Row) -> Result<Agent> {
+    Ok(Agent {
+        id: PrincipalId(row.uint(0)?),
+        tenant: TenantId(row.u32(1)?),
+        name: row.text(2)?.to_owned(),
+        owner: PrincipalId(row.uint(3)?),
+        isolated: row.int(4)? != 0,
+        created: Time(row.int(5)?),
+    })
 }
 
-/// Every principal of a tenant that has a number.
-pub fn principals(tx: &mut dyn Tx, tenant: TenantId) -> Result<Vec<Principal>> {
-    let mut all = Vec::new();
-    let users = format!("{USER} WHERE tenant = $1 AND id > 0 ORDER BY id");
-    for row in tx.query(&users, &[tenant.into()])? {
-        all.push(Principal::User(Arc::new(user_from(&row)?)));
-    }
-    let agents = "SELECT id, tenant, name, owner, isolated, created FROM agents WHERE tenant = $1 ORDER BY id";
-    for row in tx.query(agents, &[tenant.into()])? {
-        all.push(Principal::Agent(Arc::new(Agent {
-            id: PrincipalId(row.uint(0)?),
-            tenant: TenantId(row.u32(1)?),
-            name: row.text(2)?.to_owned(),
-            owner: PrincipalId(row.uint(3)?),
-            isolated: row.int(4)? != 0,
-            created: Time(row.int(5)?),
-        })));
-    }
-    let groups =
-        "SELECT id, tenant, name, description, created FROM groups WHERE tenant = $1 ORDER BY id";
-    for row in tx.query(groups, &[tenant.into()])? {
-        all.push(Principal::Group(Arc::new(Group {
-            id: PrincipalId(row.uint(0)?),
-            tenant: TenantId(row.u32(1)?),
-            name: row.text(2)?.to_owned(),
-            description: row.opt_text(3)?.map(str::to_owned),
-            created: Time(row.int(4)?),
-        })));
-    }
-    Ok(all)
+pub(super) fn group_from(row: &Row) -> Result<Group> {
+    Ok(Group {
+        id: PrincipalId(row.uint(0)?),
+        tenant: TenantId(row.u32(1)?),
+        name: row.text(2)?.to_owned(),
+        description: row.opt_text(3)?.map(str::to_owned),
+        created: Time(row.int(4)?),
+    })
+}
+
+pub(super) fn member_from(row: &Row) -> Result<Member> {
+    Ok(Member {
+        tenant: TenantId(row.u32(0)?),
+        group: PrincipalId(row.uint(1)?),
+        member: PrincipalId(row.uint(2)?),
+    })
+}
+
+pub(super) fn key_from(row: &Row) -> Result<Key> {
+    Ok(Key {
+        id: KeyId(row.uint(0)?),
+        tenant: TenantId(row.u32(1)?),
+        of: PrincipalId(row.uint(2)?),
+        hash: Hash::from_slice(row.bytes(3)?)?,
+        description: row.opt_text(4)?.map(str::to_owned),
+        created: Time(row.int(5)?),
+        expires: row.opt_int(6)?.map(Time),
+    })
+}
+
+/// Reads rows whose guard stands in column `guard`, each with its own verdict.
+fn judged<T: Guarded>(
+    rows: &[Row],
+    guard: usize,
+    from: impl Fn(&Row) -> Result<T>,
+) -> Vec<Result<T>> {
+    let verdict = |row: &Row| from(row)?.guarded_by(row.int(guard)?);
+    rows.iter().map(verdict).collect()
+}
+
+/// The users that the first version made, who have no number yet, by uid.
+pub fn unnumbered(tx: &mut dyn Tx, tenant: TenantId) -> Result<Vec<User>> {
+    let sql = format!("{USERS} WHERE tenant = $1 AND id = 0 ORDER BY uid");
+    let rows = tx.query(&sql, &[tenant.into()])?;
+    judged(&rows, 8, user_from).into_iter().collect()
+}
+
+/// Every principal of a tenant that has a number, each row with its own verdict.
+pub fn principals(tx: &mut dyn Tx, tenant: TenantId) -> Result<Vec<Result<Principal>>> {
+    let mut of = |select: &str| {
+        let sql = format!("{select} WHERE tenant = $1 AND id > 0 ORDER BY id");
+        tx.query(&sql, &[tenant.into()])
+    };
+    let users = judged(&of(USERS)?, 8, user_from).into_iter();
+    let agents = judged(&of(AGENTS)?, 6, agent_from).into_iter();
+    let groups = judged(&of(GROUPS)?, 5, group_from).into_iter();
+    let users = users.map(|u| u.map(|u| Principal::User(Arc::new(u))));
+    let agents = agents.map(|a| a.map(|a| Principal::Agent(Arc::new(a))));
+    let groups = groups.map(|g| g.map(|g| Principal::Group(Arc::new(g))));
+    Ok(users.chain(agents).chain(groups).collect())
 }
 
 pub fn put_unnumbered(tx: &mut dyn Tx, u: &Unnumbered, created: Time) -> Result<()> {
@@ -87,8 +127,9 @@ pub fn put(tx: &mut dyn Tx, new: &Principal) -> Result<()> {
 /// A name that has a row already has one of the first version, which gets its number.
 fn put_user(tx: &mut dyn Tx, u: &User) -> Result<()> {
     tx.execute(
-        "INSERT INTO users (id, tenant, name, uid, gid, full_name, email, created) VALUES ($1,$2,$3,$4,$5,$6,$7,$8) \
-         ON CONFLICT (tenant, name) DO UPDATE SET id = excluded.id",
+        "INSERT INTO users (id, tenant, name, uid, gid, full_name, email, created, sum) \
+         VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9) \
+         ON CONFLICT (tenant, name) DO UPDATE SET id = excluded.id, sum = excluded.sum",
         &[
             u.id.into(),
             u.tenant.into(),
@@ -98,6 +139,7 @@ fn put_user(tx: &mut dyn Tx, u: &User) -> Result<()> {
             u.full_name.as_deref().into(),
             u.email.as_deref().into(),
             u.created.into(),
+            u.guard().into(),
         ],
     )?;
     Ok(())
@@ -105,7 +147,7 @@ fn put_user(tx: &mut dyn Tx, u: &User) -> Result<()> {
 
 fn put_agent(tx: &mut dyn Tx, a: &Agent) -> Result<()> {
     tx.execute(
-        "INSERT INTO agents (id, tenant, name, owner, isolated, created) VALUES ($1,$2,$3,$4,$5,$6)",
+        "INSERT INTO agents (id, tenant, name, owner, isolated, created, sum) VALUES ($1,$2,$3,$4,$5,$6,$7)",
         &[
             a.id.into(),
             a.tenant.into(),
@@ -113,6 +155,7 @@ fn put_agent(tx: &mut dyn Tx, a: &Agent) -> Result<()> {
             a.owner.into(),
             u32::from(a.isolated).into(),
             a.created.into(),
+            a.guard().into(),
         ],
     )?;
     Ok(())
@@ -120,13 +163,14 @@ fn put_agent(tx: &mut dyn Tx, a: &Agent) -> Result<()> {
 
 fn put_group(tx: &mut dyn Tx, g: &Group) -> Result<()> {
     tx.execute(
-        "INSERT INTO groups (id, tenant, name, description, created) VALUES ($1,$2,$3,$4,$5)",
+        "INSERT INTO groups (id, tenant, name, description, created, sum) VALUES ($1,$2,$3,$4,$5,$6)",
         &[
             g.id.into(),
             g.tenant.into(),
             g.name.as_str().into(),
             g.description.as_deref().into(),
             g.created.into(),
+            g.guard().into(),
         ],
     )?;
     Ok(())
@@ -142,22 +186,21 @@ pub fn delete(tx: &mut dyn Tx, old: &Principal) -> Result<()> {
     Ok(())
 }
 
-pub fn members(tx: &mut dyn Tx, tenant: TenantId) -> Result<Vec<Member>> {
-    let sql = "SELECT group_id, member FROM members WHERE tenant = $1 ORDER BY group_id, member";
-    let read = |row: &Row| {
-        Ok(Member {
-            tenant,
-            group: PrincipalId(row.uint(0)?),
-            member: PrincipalId(row.uint(1)?),
-        })
-    };
-    tx.query(sql, &[tenant.into()])?.iter().map(read).collect()
+pub fn members(tx: &mut dyn Tx, tenant: TenantId) -> Result<Vec<Result<Member>>> {
+    let sql = format!("{MEMBERS} WHERE tenant = $1 ORDER BY group_id, member");
+    let rows = tx.query(&sql, &[tenant.into()])?;
+    Ok(judged(&rows, 3, member_from))
 }
 
 pub fn put_member(tx: &mut dyn Tx, m: &Member) -> Result<()> {
     tx.execute(
-        "INSERT INTO members (tenant, group_id, member) VALUES ($1,$2,$3)",
-        &[m.tenant.into(), m.group.into(), m.member.into()],
+        "INSERT INTO members (tenant, group_id, member, sum) VALUES ($1,$2,$3,$4)",
+        &[
+            m.tenant.into(),
+            m.group.into(),
+            m.member.into(),
+            m.guard().into(),
+        ],
     )?;
     Ok(())
 }
@@ -170,25 +213,16 @@ pub fn delete_member(tx: &mut dyn Tx, m: &Member) -> Result<()> {
     Ok(())
 }
 
-pub fn keys(tx: &mut dyn Tx, tenant: TenantId) -> Result<Vec<Key>> {
-    let sql = "SELECT id, principal, hash, description, created, expires FROM api_keys WHERE tenant = $1 ORDER BY id";
-    let read = |row: &Row| {
-        Ok(Key {
-            id: KeyId(row.uint(0)?),
-            tenant,
-            of: PrincipalId(row.uint(1)?),
-            hash: Hash::from_slice(row.bytes(2)?)?,
-            description: row.opt_text(3)?.map(str::to_owned),
-            created: Time(row.int(4)?),
-            expires: row.opt_int(5)?.map(Time),
-        })
-    };
-    tx.query(sql, &[tenant.into()])?.iter().map(read).collect()
+pub fn keys(tx: &mut dyn Tx, tenant: TenantId) -> Result<Vec<Result<Key>>> {
+    let sql = format!("{KEYS} WHERE tenant = $1 ORDER BY id");
+    let rows = tx.query(&sql, &[tenant.into()])?;
+    Ok(judged(&rows, 7, key_from))
 }
 
 pub fn put_key(tx: &mut dyn Tx, k: &Key) -> Result<()> {
     tx.execute(
-        "INSERT INTO api_keys (id, tenant, principal, hash, description, created, expires) VALUES ($1,$2,$3,$4,$5,$6,$7)",
+        "INSERT INTO api_keys (id, tenant, principal, hash, description, created, expires, sum) \
+         VALUES ($1,$2,$3,$4,$5,$6,$7,$8)",
         &[
             k.id.into(),
             k.tenant.into(),
@@ -197,6 +231,7 @@ pub fn put_key(tx: &mut dyn Tx, k: &Key) -> Result<()> {
             k.description.as_deref().into(),
             k.created.into(),
             k.expires.into(),
+            k.guard().into(),
         ],
     )?;
     Ok(())

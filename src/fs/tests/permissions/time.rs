@@ -10,7 +10,7 @@ const NOON: Time = Time(1_700_000_000_000_000_000);
 const HOUR: Duration = Duration::from_hours(1);
 
 /// Opens the store of a world again, at a time.
-pub(super) fn reopen(w: &mut World, at: Time) {
+pub(in crate::fs::tests) fn reopen(w: &mut World, at: Time) {
     w.engine = None;
     let config = Config::new(w.dir.path());
     let db = Arc::new(Sqlite::open(&config.database()).unwrap());
@@ -20,7 +20,7 @@ pub(super) fn reopen(w: &mut World, at: Time) {
     ));
 }
 
-pub(super) fn world_at(at: Time) -> World {
+pub(in crate::fs::tests) fn world_at(at: Time) -> World {
     let mut w = World {
         dir: tempfile::tempdir().unwrap(),
         engine: None,

@@ -1,0 +1,110 @@
+//! `nexus rebac changes`.
+
+use super::client::Client;
+use super::log::short;
+use super::output;
+use super::place::Place;
+use crate::api::changes::RebacChanges;
+use crate::core::{Kind, Result, error::fail};
+use crate::facts::changes::ChangeKind;
+use crate::facts::{ChangeLine, Changes};
+use clap::Args;
+
+/// How long one request of `--follow` waits.
+const WAIT_MS: u64 = 20_000;
+const PAGE: u32 = 1000;
+
+#[derive(Debug, Args)]
+pub(super) struct ChangesArgs {
+    /// Begin with this operation, as `nexus log` numbers them [default: the first]
+    #[arg(long, value_name = "OP", default_value_t = 1)]
+    from: u64,
+    /// Go on as more come
+    #[arg(short, long)]
+    follow: bool,
+}
+
+pub(super) fn run(place: &Place, args: &ChangesArgs) -> Result<()> {
+    let client = place.client()?;
+    let mut after = args.from.saturating_sub(1);
+    loop {
+        let page = ask(&client, after, 0)?;
+        let at_end = page.changes.is_empty();
+        print(place, &page.changes)?;
+        after = page.last;
+        if at_end {
+            break;
+        }
+    }
+    if args.follow {
+        return follow(place, &client, after);
+    }
+    Ok(())
+}
+
+fn ask(client: &Client, after: u64, wait_ms: u64) -> Result<Changes> {
+    client.call(RebacChanges {
+        after,
+        limit: PAGE,
+        wait_ms,
+    })
+}
+
+fn follow(place: &Place, client: &Client, mut after: u64) -> Result<()> {
+    if client.socket().is_none() {
+        let message = "no daemon runs, so nothing can change while this command has the store open";
+        return fail(Kind::Unavailable, message);
+    }
+    loop {
+        let page = ask(client, after, WAIT_MS)?;
+        print(place, &page.changes)?;
+        after = page.last;
+    }
+}
+
+fn print(place: &Place, changes: &[ChangeLine]) -> Result<()> {
+    let mut out = Vec::new();
+    for change in changes {
+        if place.json {
+            out.extend(crate::api::to_json(change)?);
+        } else {
+            out.extend(line(change).into_bytes());
+        }
+        out.push(b'\n');
+    }
+    output::raw(&out)
+}
+
+fn line(c: &ChangeLine) -> String {
+    let object = match &c.object_id {
+        Some(id) => format!("{}:{id}", c.object_type),
+        None => c.object_type.clone(),
+    };
+    let said = [c.subject.as_deref(), c.relation.as_deref(), Some(&*object)];
+    let said: Vec<&str> = said.into_iter().flatten().collect();
+    let until = c
+        .expires
+        .as_ref()
+        .map(|end| format!(" until {}", short(end)));
+    let who = c.user.clone().unwrap_or_else(|| format!("uid {}", c.uid));
+    let agent = c.agent.as_ref().map_or(String::new(), |a| format!("+{a}"));
+    format!(
+        "{:>7}  {}  {:11}  {}{}  {who}{agent}",
+        c.op,
+        short(&c.time),
+        word(c.change),
+        said.join(" "),
+        until.unwrap_or_default()
+    )
+}
+
+fn word(change: ChangeKind) -> &'static str {
+    match change {
+        ChangeKind::Grant => "grant",
+        ChangeKind::Revoke => "revoke",
+        ChangeKind::Restrict => "restrict",
+        ChangeKind::Unrestrict => "unrestrict",
+        ChangeKind::TypeSet => "type-set",
+        ChangeKind::TypeDelete => "type-delete",
+    }
+}

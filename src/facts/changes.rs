@@ -1,0 +1,292 @@
+//! How relationships came to be what they are: every tuple that came or went, every boundary, group and type, as the log has them.
+//!
+//! An administrator reads all of his tenant's; others what is about tuples that they may know of ([`Engine::knows`]), boundaries
+//! of what is theirs, and groups and types, which everybody knows. Nothing is named that they may not see.
+
+use crate::core::{Caller, Error, Ino, Kind, Op, PrincipalId, Result, TenantId, Text};
+use crate::fs::Engine;
+use crate::meta::tuple::{FILE, Tuple};
+use crate::meta::{Member, OpKind, Principal, Record, Roster, SubjectKind, log};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// How many changes one answer holds, but for the rest of the last operation's.
+pub const CHANGES_MAX: u32 = 10_000;
+/// How many operations one query looks at.
+const WINDOW: u64 = 20_000;
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChangeKind {
+    Grant,
+    Revoke,
+    Restrict,
+    Unrestrict,
+    TypeSet,
+    TypeDelete,
+}
+
+/// One change. An operation may have several: with a file go its grants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeLine {
+    pub op: u64,
+    pub time: String,
+    pub change: ChangeKind,
+    /// The tuple that came or went; memberships have no number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tuple_id: Option<u64>,
+    /// `user:bob`, `group:developers`, `folder:plans#viewer`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relation: Option<String>,
+    pub object_type: String,
+    /// The path of a file or the name of an object; nothing for a type itself, and for what the reader may not see now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object_id: Option<Text>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+    /// Who did it.
+    pub user: Option<String>,
+    pub agent: Option<String>,
+    pub uid: u32,
+}
+
+/// An answer, oldest change first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changes {
+    pub changes: Vec<ChangeLine>,
+    /// The newest operation looked at: ask for what is `after` it next.
+    pub last: u64,
+}
+
+/// Reads the changes of the caller's tenant behind an operation: whole operations, until there are `limit` changes.
+pub fn read(engine: &Engine, caller: &Caller, after: Op, limit: u32) -> Result<Changes> {
+    let none = || Error::new(Kind::NotFound, "without a tenant there is no log");
+    let tenant = caller.tenant.ok_or_else(none)?;
+    let mut reader = Reader {
+        engine,
+        caller,
+        tenant,
+        roster: engine.roster(tenant)?,
+        found: Vec::new(),
+    };
+    let last = reader.forwards(after, limit.min(CHANGES_MAX) as usize)?;
+    Ok(Changes {
+        changes: reader.found,
+        last: last.0,
+    })
+}
+
+/// What a record's `undo` says about relationships; other operations say other things there.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Said {
+    tuple: Option<Tuple>,
+    replaced: Vec<Tuple>,
+    /// Tuples that went with something else, and to whom they were.
+    grants: Vec<Tuple>,
+    grantees: Vec<String>,
+    /// Tuples that came back, likewise.
+    granted: Vec<Tuple>,
+    granted_to: Vec<String>,
+    subject: Option<String>,
+    object: Option<String>,
+    restricted: bool,
+    member_name: Option<String>,
+    principals: Vec<Principal>,
+    members: Vec<Member>,
+}
+
+struct Reader<'a> {
+    engine: &'a Engine,
+    caller: &'a Caller,
+    tenant: TenantId,
+    roster: Arc<Roster>,
+    found: Vec<ChangeLine>,
+}
+
+impl Reader<'_> {
+    fn forwards(&mut self, mut at: Op, limit: usize) -> Result<Op> {
+        let head = self.engine.head(self.tenant)?;
+        while at < head {
+            let until = Op(at.0.saturating_add(WINDOW)).min(head);
+            let mut tx = self.engine.store().read()?;
+            for record in log::of_grants(&mut *tx, self.tenant, at, until)? {
+                if self.found.len() >= limit {
+                    return Ok(at);
+                }
+                at = record.op;
+                self.take(&record)?;
+            }
+            at = until;
+        }
+        Ok(at)
+    }
+
+    fn take(&mut self, record: &Record) -> Result<()> {
+        let said: Said = serde_json::from_str(&record.undo).map_err(|e| {
+            let message = format!("operation {} of the log cannot be read", record.op);
+            Error::new(Kind::Corrupt, message).caused_by(e)
+        })?;
+        match record.kind {
+            OpKind::Grant | OpKind::Revoke => self.tuple_came_or_went(record, &said)?,
+            OpKind::Restrict => self.boundary(record, &said)?,
+            OpKind::TypeSet => self.types(record, &said, ChangeKind::TypeSet),
+            OpKind::TypeDelete => self.types(record, &said, ChangeKind::TypeDelete),
+            OpKind::GroupAdd => self.membership(record, &said, ChangeKind::Grant),
+            OpKind::GroupRemove => self.membership(record, &said, ChangeKind::Revoke),
+            // Of others only what went with it.
+            _ => {}
+        }
+        for member in &said.members {
+            let names = [member.member, member.group].map(|id| self.subject(id, &said));
+            let [member, group] = names;
+            self.member(record, ChangeKind::Revoke, member, &group);
+        }
+        let went = (&said.grants, &said.grantees, ChangeKind::Revoke);
+        let came = (&said.granted, &said.granted_to, ChangeKind::Grant);
+        for (tuples, names, change) in [went, came] {
+            for (at, tuple) in tuples.iter().enumerate() {
+                let subject = names.get(at).cloned();
+                let subject = subject.unwrap_or_else(|| self.subject_of(tuple, &said));
+                self.tuple(record, change, tuple, subject)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn tuple_came_or_went(&mut self, record: &Record, said: &Said) -> Result<()> {
+        let Some(tuple) = &said.tuple else {
+            return Ok(());
+        };
+        let subject = said.subject.clone();
+        let subject = subject.unwrap_or_else(|| self.subject_of(tuple, said));
+        for old in &said.replaced {
+            self.tuple(record, ChangeKind::Revoke, old, subject.clone())?;
+        }
+        let kind = if record.kind == OpKind::Grant {
+            ChangeKind::Grant
+        } else {
+            ChangeKind::Revoke
+        };
+        self.tuple(record, kind, tuple, subject)
+    }
+
+    fn tuple(
+        &mut self,
+        record: &Record,
+        change: ChangeKind,
+        tuple: &Tuple,
+        subject: String,
+    ) -> Result<()> {
+        if !self.engine.knows(self.caller, tuple)? {
+            return Ok(());
+        }
+        let object_id = match tuple.ino() {
+            Some(ino) => self.path(record, ino)?,
+            None => Some(Text::from(&*tuple.object_id)),
+        };
+        self.found.push(ChangeLine {
+            tuple_id: Some(tuple.id),
+            subject: Some(subject),
+            relation: Some(tuple.relation.clone()),
+            object_id,
+            expires: tuple.expires.map(|end| end.to_string()),
+            ..line(record, change, &tuple.object_type)
+        });
+        Ok(())
+    }
+
+    fn boundary(&mut self, record: &Record, said: &Said) -> Result<()> {
+        let change = if said.restricted {
+            ChangeKind::Unrestrict
+        } else {
+            ChangeKind::Restrict
+        };
+        if self.caller.admin || self.engine.owns_node(self.caller, record.ino)? {
+            let object_id = self.path(record, record.ino)?;
+            self.found.push(ChangeLine {
+                object_id,
+                ..line(record, change, FILE)
+            });
+        }
+        Ok(())
+    }
+
+    fn types(&mut self, record: &Record, said: &Said, change: ChangeKind) {
+        let names = said.object.as_deref().unwrap_or_default();
+        let lines = names.split(", ").map(|name| line(record, change, name));
+        self.found.extend(lines);
+    }
+
+    fn membership(&mut self, record: &Record, said: &Said, change: ChangeKind) {
+        if let (Some(group), Some(member)) = (&said.subject, &said.member_name) {
+            self.member(record, change, member.clone(), group);
+        }
+    }
+
+    fn member(&mut self, record: &Record, change: ChangeKind, member: String, group: &str) {
+        let kind = SubjectKind::Group.to_string();
+        let name = group.split_once(':').map_or(group, |(_, name)| name);
+        self.found.push(ChangeLine {
+            subject: Some(member),
+            relation: Some("member".to_owned()),
+            object_id: Some(Text::from(name)),
+            ..line(record, change, &kind)
+        });
+    }
+
+    /// The path that a node had, for administrators; for others the one it has, if they may see it.
+    fn path(&self, record: &Record, ino: Ino) -> Result<Option<Text>> {
+        let then = match record.kind {
+            OpKind::Rename | OpKind::Exchange => record.path2.as_ref(),
+            OpKind::Undo | OpKind::Restore => None,
+            _ => Some(&record.path).filter(|path| **path != b"/"),
+        };
+        match then {
+            Some(path) if self.caller.admin => Ok(Some(Text(path.clone()))),
+            Some(_) | None => {
+                let now = self.engine.path_for(self.caller, ino)?;
+                Ok(now.map(|path| Text(path.to_bytes())))
+            }
+        }
+    }
+
+    fn subject_of(&self, tuple: &Tuple, said: &Said) -> String {
+        let name = tuple.principal().map(|id| self.subject(id, said));
+        let name = name.unwrap_or_else(|| format!("{}:{}", tuple.subject_type, tuple.subject_id));
+        match &*tuple.subject_relation {
+            "" => name,
+            relation => format!("{name}#{relation}"),
+        }
+    }
+
+    /// A principal by name: one that went with the operation, one that is there; of another its number.
+    fn subject(&self, id: PrincipalId, said: &Said) -> String {
+        let gone = said.principals.iter().find(|p| p.id() == id);
+        let found = gone.or_else(|| self.roster.by_id(id));
+        found.map_or_else(|| format!("#{}", id.0), |p| p.subject().to_string())
+    }
+}
+
+fn line(record: &Record, change: ChangeKind, object_type: &str) -> ChangeLine {
+    ChangeLine {
+        op: record.op.0,
+        time: record.time.to_string(),
+        change,
+        tuple_id: None,
+        subject: None,
+        relation: None,
+        object_type: object_type.to_owned(),
+        object_id: None,
+        expires: None,
+        user: record.author.user.clone(),
+        agent: record.author.agent.clone(),
+        uid: record.author.uid,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,103 @@
+//! Undo of grants, on files and on objects of a tenant's own types.
+
+use super::world::*;
+use crate::access::rebac::{self, Format};
+use crate::core::Time;
+use crate::core::{Caller, Op};
+use crate::fs::To;
+use crate::history::OpSet;
+
+const DOCS: &str =
+    "types: {doc: {relations: {owner: {rewrite: {this: true}, types: [{type: user}]}}}}";
+
+/// A world in which alice owns a directory and an object; gives her, and bob's name.
+fn world() -> (World, Caller, To) {
+    let w = World::new();
+    let e = &w.engine;
+    let made =
+        ["alice", "bob"].map(|name| e.create_user(&root(), name, None, (None, None)).unwrap());
+    let alice = Caller {
+        user_id: Some(made[0].id),
+        ..person("alice", made[0].uid)
+    };
+    e.set_types(&root(), Format::Yaml.read(DOCS).unwrap())
+        .unwrap();
+    w.mkdir(&alice, "/workspace/a");
+    (w, alice, To::One("bob".parse().unwrap()))
+}
+
+fn on_doc(subject: &str) -> rebac::Tuple {
+    rebac::Tuple::new(
+        "doc:1".parse().unwrap(),
+        "owner".parse().unwrap(),
+        subject.parse().unwrap(),
+    )
+}
+
+/// The numbers of all tuples there are.
+fn numbers(w: &World) -> Vec<u64> {
+    let all = w.engine.grants(&root(), |_| true).unwrap();
+    all.iter().map(|t| t.id).collect()
+}
+
+fn last(w: &World) -> OpSet {
+    [w.head()].into_iter().collect()
+}
+
+#[test]
+fn a_grant_on_an_object_is_undone_and_comes_back_when_that_is_undone() {
+    let (w, alice, _) = world();
+    w.engine.relate(&root(), &on_doc("user:alice")).unwrap();
+    let before = numbers(&w);
+    w.engine.relate(&alice, &on_doc("user:bob")).unwrap();
+    let (granted, both) = (last(&w), numbers(&w));
+    w.undo(&alice, granted).unwrap();
+    assert_eq!(numbers(&w), before);
+    w.undo(&alice, last(&w)).unwrap();
+    assert_eq!(numbers(&w), both);
+    // Who owns it no more has no grants on it to bring back.
+    w.engine.revoke(&root(), before[0]).unwrap();
+    w.engine.revoke(&root(), both[1]).unwrap();
+    assert!(w.undo(&alice, last(&w)).is_err());
+    // With its type an object went for good.
+    w.engine
+        .delete_type(&root(), &"doc".parse().unwrap())
+        .unwrap();
+    let revoked = Op(w.head().0 - 1);
+    w.undo(&root(), [revoked].into_iter().collect()).unwrap();
+    assert_eq!(numbers(&w), [] as [u64; 0]);
+    w.assert_sound();
+}
+
+#[test]
+fn what_somebody_took_back_since_does_not_come_back_by_an_undo_of_an_undo() {
+    let (w, alice, bob) = world();
+    let dir = w.ino("/workspace/a");
+    let id = w
+        .engine
+        .grant(&alice, dir, "can_read", &bob, None)
+        .unwrap()
+        .id;
+    let granted = last(&w);
+    w.engine.revoke(&root(), id).unwrap();
+    w.undo(&alice, granted).unwrap();
+    w.undo(&alice, last(&w)).unwrap();
+    assert_eq!(numbers(&w), [] as [u64; 0]);
+    w.assert_sound();
+}
+
+#[test]
+fn a_grant_with_another_end_is_again_what_it_was() {
+    let (w, alice, bob) = world();
+    let dir = w.ino("/workspace/a");
+    let end = Some(Time(i64::MAX));
+    let first = w
+        .engine
+        .grant(&alice, dir, "can_read", &bob, end)
+        .unwrap()
+        .id;
+    w.engine.grant(&alice, dir, "can_read", &bob, None).unwrap();
+    w.undo(&alice, last(&w)).unwrap();
+    assert_eq!(numbers(&w), [first]);
+    w.assert_sound();
+}
