@@ -24,7 +24,7 @@ use std::sync::Arc;
 pub enum To {
     /// A user, an agent, or the members of a group.
     One(Subject),
-    /// Every user of the tenant.
+    /// Every user of the tenant, and every agent that acts with its owner's rights.
     Everyone,
 }
 

@@ -4,6 +4,7 @@ use super::engine::{Engine, no_node};
 use super::grant::To;
 use super::ground::allowed;
 use super::policy;
+use super::reach::reach_of;
 use super::view;
 use crate::access::domain::{self, ANYBODY, Domain, Grant, Grantee};
 use crate::access::{Right, Rights, relation};
@@ -17,8 +18,8 @@ use std::sync::Arc;
 pub(super) type Line = Vec<(Ino, Arc<Domain>)>;
 
 impl Engine {
-    /// Whether grants alone give somebody a role on a node, himself or through his groups. Anybody may ask about himself and
-    /// his groups; about others it takes ownership of the node.
+    /// Whether grants alone give somebody a role on a node, himself or through his groups; an agent through its owner, too,
+    /// unless it is isolated. Anybody may ask about himself and his groups; about others it takes ownership of the node.
     pub fn holds(&self, caller: &Caller, ino: Ino, role: &str, who: &To) -> Result<bool> {
         let wanted = relation::rights(relation::role(role)?);
         let (about, reached) = match who {
@@ -27,7 +28,7 @@ impl Engine {
             To::One(subject) => {
                 let roster = self.roster_of(caller)?;
                 let id = found(&roster, subject)?.id();
-                (Some(id), with_groups(&roster, id))
+                (Some(id), reach_of(&roster, id))
             }
         };
         let node = self.may_ask(caller, ino, about)?;
@@ -42,18 +43,16 @@ impl Engine {
         let roster = self.roster(node.tenant)?;
         let line = self.line(&node)?;
         let counting = domain::counting(line.iter().map(|(_, d)| &**d), self.latest());
-        let (open, named): (Vec<&Grant>, Vec<&Grant>) =
-            counting.partition(|g| g.grantee == Grantee::Everyone);
-        let open = open.iter().fold(Rights::NONE, |sum, g| sum.and(g.rights));
-        // Where everyone has it, he stands for all who are not named.
-        let everyone = open.covers(wanted);
-        let base = if everyone { Rights::NONE } else { open };
-        let mut all: Vec<To> = reachable(&roster, &named)
-            .into_iter()
-            .filter(|id| {
-                base.and(sum(&named, &with_groups(&roster, *id)))
-                    .covers(wanted)
-            })
+        let grants: Vec<&Grant> = counting.collect();
+        let everyone = sum(&grants, &[ANYBODY]).covers(wanted);
+        let has = |id: &PrincipalId| {
+            let mut reached = reach_of(&roster, *id);
+            // Where everyone has it, he stands for all who are not named.
+            reached.retain(|id| !everyone || *id != ANYBODY);
+            sum(&grants, &reached).covers(wanted)
+        };
+        let having = reachable(&roster, &grants).into_iter().filter(has);
+        let mut all: Vec<To> = having
             .filter_map(|id| Some(To::One(roster.by_id(id)?.subject())))
             .collect();
         all.extend(everyone.then_some(To::Everyone));
@@ -69,7 +68,7 @@ impl Engine {
             To::Everyone => vec![ANYBODY],
             To::One(subject) => {
                 let roster = self.roster_of(caller)?;
-                with_groups(&roster, found(&roster, subject)?.id())
+                reach_of(&roster, found(&roster, subject)?.id())
             }
         };
         let now = self.latest();
@@ -149,18 +148,13 @@ pub(super) fn found<'r>(roster: &'r Roster, subject: &Subject) -> Result<&'r Pri
     roster.named(subject).ok_or_else(missing)
 }
 
-fn with_groups(roster: &Roster, id: PrincipalId) -> Vec<PrincipalId> {
-    let mut all = roster.groups_of(id);
-    all.insert(id);
-    all.into_iter().collect()
-}
-
 fn sum(grants: &[&Grant], who: &[PrincipalId]) -> Rights {
     let theirs = grants.iter().filter(|g| g.is_for(who));
     theirs.fold(Rights::NONE, |sum, g| sum.and(g.rights))
 }
 
-/// Whom grants name, and who is in those groups, at any depth: each is entered once, so a ring of groups ends.
+/// Whom grants name, who is in those groups, at any depth, and who acts for them: each is entered once, so a ring of groups
+/// ends.
 fn reachable(roster: &Roster, grants: &[&Grant]) -> BTreeSet<PrincipalId> {
     let named = grants.iter().filter_map(|g| match g.grantee {
         Grantee::Principal(id) => Some(id),
@@ -171,5 +165,8 @@ fn reachable(roster: &Roster, grants: &[&Grant]) -> BTreeSet<PrincipalId> {
     while let Some(at) = next.pop() {
         next.extend(roster.members_of(at).filter(|member| all.insert(*member)));
     }
+    let acting = roster.agents().filter(|a| !a.isolated && all.contains(&a.owner));
+    let acting: Vec<_> = acting.map(|a| a.id).collect();
+    all.extend(acting);
     all
 }

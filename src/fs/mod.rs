@@ -15,6 +15,7 @@ mod home;
 mod namespace;
 mod principals;
 mod policy;
+mod reach;
 mod ground;
 mod visible;
 mod grant;

@@ -8,7 +8,7 @@ use super::visible::Ways;
 use crate::access::acl::Acls;
 use crate::access::domain::{Domain, Grant, Grantee};
 use crate::access::relation;
-use crate::core::{Caller, Ino, Kind, PrincipalId, Result, TenantId, Time, error::fail};
+use crate::core::{Ino, Kind, PrincipalId, Result, TenantId, Time, error::fail};
 use crate::meta::tuple::{EVERYBODY, Tuple};
 use crate::meta::xattr::{self, Xattr};
 use crate::meta::{Edit, tuple};
@@ -35,7 +35,15 @@ const WAYS: usize = 256;
 type Revisions = (u64, u64);
 /// Domains along a way up, the nearest first.
 pub(super) type Chain = Arc<[Arc<Domain>]>;
-type Who = (TenantId, Option<PrincipalId>, Option<PrincipalId>, bool);
+
+/// Who asks, as far as grants go.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct Who {
+    pub tenant: TenantId,
+    pub agent: Option<PrincipalId>,
+    /// The user whose rights count: not of an isolated agent.
+    pub user: Option<PrincipalId>,
+}
 
 pub(super) struct Policy {
     stated: RwLock<Stated>,
@@ -154,6 +162,16 @@ impl Policy {
     #[cfg(test)]
     pub(super) fn forget_callers(&self) {
         self.callers.clear();
+    }
+
+    /// Whom grants may name to reach a caller, if that was found out since principals changed.
+    pub(super) fn known_caller(&self, who: &Who, revision: u64) -> Option<Arc<[PrincipalId]>> {
+        let (then, reached) = self.callers.get(who)?;
+        (then == revision).then_some(reached)
+    }
+
+    pub(super) fn keep_caller(&self, who: Who, revision: u64, reached: Arc<[PrincipalId]>) {
+        self.callers.insert(who, (revision, reached));
     }
 
     pub(super) fn known_ways(
@@ -303,31 +321,5 @@ impl Engine {
             at = self.node(at)?.parent;
         }
         Ok(found.into())
-    }
-
-    /// Whom grants may name to reach a caller: its agent, its user unless that agent is isolated, and their groups; sorted.
-    pub(super) fn reached_by(&self, caller: &Caller) -> Result<Arc<[PrincipalId]>> {
-        let Some(tenant) = caller.tenant else {
-            return Ok(Arc::default());
-        };
-        let key = (tenant, caller.user_id, caller.agent_id, caller.isolated);
-        let revision = self.principals_revision();
-        if let Some((then, who)) = self.policy.callers.get(&key)
-            && then == revision
-        {
-            return Ok(who);
-        }
-        let roster = self.roster(tenant)?;
-        let user = caller.user_id.filter(|_| !caller.isolated);
-        let mut all = Vec::new();
-        for id in caller.agent_id.into_iter().chain(user) {
-            all.push(id);
-            all.extend(roster.groups_of(id));
-        }
-        all.sort_unstable();
-        all.dedup();
-        let who: Arc<[PrincipalId]> = all.into();
-        self.policy.callers.insert(key, (revision, who.clone()));
-        Ok(who)
     }
 }
