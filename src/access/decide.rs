@@ -10,16 +10,49 @@ use crate::core::{Caller, Kind, PrincipalId, Result, Time, error::fail};
 use crate::meta::Node;
 use std::sync::Arc;
 
+/// Domains along a way up, the nearest first.
+pub type Chain = Arc<[Arc<Domain>]>;
+
 /// What a decision about one node stands on, as of one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Ground {
     /// What was said about the node itself.
     pub own: Option<Arc<Domain>>,
     /// The same of what lies above it, the nearest first.
-    pub above: Arc<[Arc<Domain>]>,
+    pub above: Chain,
+    /// The same by its other names: a file of several is open as far as all of them say.
+    pub beside: Vec<Chain>,
     /// Whom grants may name to reach the caller: user, agent and their groups; sorted.
     pub who: Arc<[PrincipalId]>,
     pub now: Time,
+}
+
+impl Ground {
+    /// What was said about the node and what lies above it, by each of its names; from the node upwards.
+    pub fn lines(&self) -> impl Iterator<Item = impl Iterator<Item = &Domain>> {
+        let names = std::iter::once(&self.above).chain(&self.beside);
+        names.map(|above| self.own.iter().chain(above.iter()).map(|d| &**d))
+    }
+
+    /// What grants give to any of `who`, which is sorted: what they give by every name.
+    pub fn granted(&self, who: &[PrincipalId]) -> Rights {
+        let by_name = self
+            .lines()
+            .map(|line| domain::granted(line, who, self.now));
+        by_name.reduce(Rights::within).unwrap_or_default()
+    }
+
+    /// What lists refuse a caller, whichever name they come by.
+    fn denied(&self, caller: &Caller) -> Rights {
+        let own = self.own.iter().filter_map(|d| d.acls.access.as_ref());
+        let above = self
+            .above
+            .iter()
+            .chain(self.beside.iter().flat_map(|b| b.iter()));
+        let handed = above.filter_map(|d| d.acls.default.as_ref());
+        let lists = own.chain(handed);
+        lists.fold(Rights::NONE, |sum, list| sum.and(list.denied(caller)))
+    }
 }
 
 /// What each layer says.
@@ -85,19 +118,14 @@ pub fn weigh(caller: &Caller, node: &Node, ground: &Ground) -> Result<Standing> 
     if caller.tenant != Some(node.tenant) {
         return fail(Kind::NotFound, format!("no node {}", node.ino));
     }
-    let own = ground.own.as_deref();
-    let list = own.and_then(|d| d.acls.access.as_ref());
-    let handed = ground.above.iter().filter_map(|d| d.acls.default.as_ref());
-    let denied = list.into_iter().chain(handed);
-    let denied = denied.fold(Rights::NONE, |sum, list| sum.and(list.denied(caller)));
-    let chain = own.into_iter().chain(ground.above.iter().map(|d| &**d));
-    let mut graph = domain::granted(chain, &ground.who, ground.now);
+    let list = ground.own.as_ref().and_then(|d| d.acls.access.as_ref());
+    let mut graph = ground.granted(&ground.who);
     if node.is_dir() && graph.has(Right::Read) {
         graph = graph.and(Rights::EXECUTE);
     }
     Ok(Standing {
         admin: caller.admin,
-        denied,
+        denied: ground.denied(caller),
         graph,
         unix: if caller.isolated {
             Rights::NONE
@@ -239,6 +267,7 @@ mod tests {
         Ground {
             own: own.map(Arc::new),
             above: above.into_iter().map(Arc::new).collect(),
+            beside: Vec::new(),
             who: Arc::from([PrincipalId(who)]),
             now: Time(0),
         }
@@ -307,6 +336,29 @@ mod tests {
         };
         let denied = ground(Some(lists(Some(deny(7)), None)), vec![], 70);
         assert!(super::decide(&admin, &file, &denied, Right::Read).is_ok());
+    }
+
+    #[test]
+    fn a_file_of_several_names_is_open_as_far_as_all_of_them_say() {
+        let file = node(0o600, 5, 5);
+        let chain = |domain: Domain| Chain::from([Arc::new(domain)]);
+        let by = |above: Domain, beside: &[Domain]| Ground {
+            beside: beside.iter().cloned().map(chain).collect(),
+            ..ground(None, vec![above], 70)
+        };
+        let allowed = |g: &Ground| weigh(&person(7, &[]), &file, g).unwrap().allowed();
+        let (all, read) = (grant(70, Rights::ALL), grant(70, Rights::READ));
+        assert_eq!(
+            allowed(&by(all.clone(), std::slice::from_ref(&read))),
+            Rights::READ
+        );
+        assert_eq!(
+            allowed(&by(all.clone(), &[grant(71, Rights::ALL)])),
+            Rights::NONE
+        );
+        let mut denies = read;
+        denies.acls.default = Some(deny(7));
+        assert_eq!(allowed(&by(all, &[denies])), Rights::NONE);
     }
 
     #[test]

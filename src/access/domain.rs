@@ -5,7 +5,7 @@
 
 use super::acl::Acls;
 use super::rights::Rights;
-use crate::core::{PrincipalId, Time};
+use crate::core::{Ino, PrincipalId, Time};
 
 /// Stands for everybody among those whom grants may name; lower than every number that is given.
 pub const ANYBODY: PrincipalId = PrincipalId(0);
@@ -32,6 +32,7 @@ pub struct Grant {
 /// All that was said about one node.
 #[derive(Debug, Clone, Default)]
 pub struct Domain {
+    pub on: Ino,
     pub grants: Vec<Grant>,
     pub acls: Acls,
     /// Grants from above end here; the owner's do not.
@@ -39,6 +40,14 @@ pub struct Domain {
 }
 
 impl Domain {
+    /// Nothing yet, of a node.
+    pub fn of(on: Ino) -> Self {
+        Self {
+            on,
+            ..Self::default()
+        }
+    }
+
     pub fn is_empty(&self) -> bool {
         self.grants.is_empty() && self.acls.is_empty() && !self.restricted
     }

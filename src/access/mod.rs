@@ -12,5 +12,5 @@ mod unix;
 pub mod decide;
 pub mod rebac;
 
-pub use decide::{Ground, Layer, Standing, decide};
+pub use decide::{Chain, Ground, Layer, Standing, decide};
 pub use rights::{Right, Rights};

@@ -6,10 +6,9 @@ use super::ground::allowed;
 use super::home::Home;
 use super::policy;
 use super::view;
-use crate::access::domain;
 use crate::access::namespace::NAMESPACES;
 use crate::access::{Right, Rights, relation};
-use crate::core::{Caller, Error, Ino, Kind, Name, PrincipalId, Result, Time, error::fail};
+use crate::core::{Caller, Error, Ino, Kind, Name, Result, Time, error::fail};
 use crate::meta::cache::Place;
 use crate::meta::tuple::{EVERYBODY, FILE, Tuple};
 use crate::meta::{Edit, Node, OpKind, Roster, Subject, SubjectKind, Xattr, xattr};
@@ -178,14 +177,6 @@ impl Engine {
         Ok(policy::names(tuple, &who) || self.rules(caller, tuple)?)
     }
 
-    /// What the graph alone gives a subject on a node, expired grants and what a boundary ends left out.
-    pub fn graph_rights(&self, ino: Ino, who: &[PrincipalId]) -> Result<Rights> {
-        let node = self.node(ino)?;
-        let (own, above) = (self.policy.domain(ino), self.above(&node)?);
-        let chain = own.iter().chain(above.iter()).map(|d| &**d);
-        Ok(domain::granted(chain, who, self.latest()))
-    }
-
     /// Whom a tuple is about, for the log.
     fn subject_of(&self, tuple: &Tuple) -> Result<String> {
         let roster = self.roster(tuple.tenant)?;
@@ -245,14 +236,16 @@ impl Change<'_> {
         Ok(new)
     }
 
-    /// Every kernel forgets a node's name and what lies below, and the names that lead to it: who sees them has changed.
+    /// Every kernel forgets a node's names and what lies below, and the names that lead to it: who sees them has changed.
     pub(super) fn forget_below(&mut self, node: &Node) -> Result<()> {
-        let mut at = node.ino;
-        while let Some(place) = self.engine.place(at)? {
-            self.closed(&place);
-            at = place.parent;
-            // The names that it lists for this or that user are others now.
-            self.relisted(at);
+        for place in self.engine.places(node)? {
+            let mut next = Some(place);
+            while let Some(place) = next {
+                self.closed(&place);
+                // The names that it lists for this or that user are others now.
+                self.relisted(place.parent);
+                next = self.engine.place(place.parent)?;
+            }
         }
         Ok(())
     }
@@ -267,8 +260,8 @@ impl Change<'_> {
             });
         }
         let mut seen = HashSet::new();
-        for (ino, _) in self.engine.policy.domains() {
-            let mut at = ino;
+        for domain in self.engine.policy.domains() {
+            let mut at = domain.on;
             while let Some(place) = self.engine.place(at)?
                 && seen.insert(place.parent)
             {

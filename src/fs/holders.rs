@@ -2,20 +2,17 @@
 
 use super::engine::{Engine, no_node};
 use super::grant::To;
-use super::ground::allowed;
+use super::ground::{allowed, allowed_to};
 use super::policy;
 use super::reach::reach_of;
 use super::view;
-use crate::access::domain::{self, ANYBODY, Domain, Grant, Grantee};
-use crate::access::{Right, Rights, relation};
+use crate::access::domain::{ANYBODY, Grantee};
+use crate::access::{Ground, Right, relation};
 use crate::core::{Caller, Error, FsPath, Ino, Kind, PrincipalId, Result, error::fail};
 use crate::meta::tuple::Tuple;
 use crate::meta::{Node, Principal, Roster, Subject};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-
-/// What was said about a node and what lies above it, with where it was said; the nearest first.
-pub(super) type Line = Vec<(Ino, Arc<Domain>)>;
 
 impl Engine {
     /// Whether grants alone give somebody a role on a node, himself or through his groups; an agent through its owner, too,
@@ -32,7 +29,8 @@ impl Engine {
             }
         };
         let node = self.may_ask(caller, ino, about)?;
-        Ok(self.graph_rights(node.ino, &reached)?.covers(wanted))
+        let granted = self.ground(caller, &node)?.granted(&reached);
+        Ok(granted.covers(wanted))
     }
 
     /// Everybody who has a role on a node by grants, directly or through groups, and the groups themselves. Takes ownership of
@@ -41,17 +39,15 @@ impl Engine {
         let wanted = relation::rights(relation::role(role)?);
         let node = self.may_ask(caller, ino, None)?;
         let roster = self.roster(node.tenant)?;
-        let line = self.line(&node)?;
-        let counting = domain::counting(line.iter().map(|(_, d)| &**d), self.latest());
-        let grants: Vec<&Grant> = counting.collect();
-        let everyone = sum(&grants, &[ANYBODY]).covers(wanted);
+        let ground = self.ground(caller, &node)?;
+        let everyone = ground.granted(&[ANYBODY]).covers(wanted);
         let has = |id: &PrincipalId| {
             let mut reached = reach_of(&roster, *id);
             // Where everyone has it, he stands for all who are not named.
             reached.retain(|id| !everyone || *id != ANYBODY);
-            sum(&grants, &reached).covers(wanted)
+            ground.granted(&reached).covers(wanted)
         };
-        let having = reachable(&roster, &grants).into_iter().filter(has);
+        let having = reachable(&roster, &ground).into_iter().filter(has);
         let mut all: Vec<To> = having
             .filter_map(|id| Some(To::One(roster.by_id(id)?.subject())))
             .collect();
@@ -80,16 +76,30 @@ impl Engine {
         Ok(known.iter().filter_map(|t| t.ino()).collect())
     }
 
-    /// The path of a node, for somebody who may see it; `None` for all others.
+    /// A path of a node, for somebody who may see it there; `None` for all others.
     pub fn path_for(&self, caller: &Caller, ino: Ino) -> Result<Option<FsPath>> {
-        let walked = self.path_of(ino).and_then(|path| {
-            let found = self.resolve_link(caller, &path)?;
-            Ok((found.ino == ino).then_some(path))
+        let found = self.paths_of(ino).and_then(|paths| {
+            for path in paths {
+                let walked = allowed_to(self.resolve_link(caller, &path))?;
+                if walked.is_some_and(|found| found.ino == ino) {
+                    return Ok(Some(path));
+                }
+            }
+            Ok(None)
         });
-        match walked {
-            Err(e) if matches!(e.kind(), Kind::NotFound | Kind::Denied) => Ok(None),
-            other => other,
+        allowed_to(found).map(Option::flatten)
+    }
+
+    fn paths_of(&self, ino: Ino) -> Result<Vec<FsPath>> {
+        let mut paths = Vec::new();
+        let node = self.node(ino)?;
+        for place in self.places(&node)? {
+            paths.push(self.path_of(place.parent)?.join(place.name.clone()));
         }
+        if node.is_dir() && paths.is_empty() {
+            paths.push(self.path_of(ino)?);
+        }
+        Ok(paths)
     }
 
     /// A node of which a caller may know who has what on it: about himself he may always ask, about anybody when the node
@@ -119,16 +129,6 @@ impl Engine {
         )
     }
 
-    pub(super) fn line(&self, node: &Node) -> Result<Line> {
-        let mut line = Vec::new();
-        let mut at = Some(node.ino);
-        while let Some(ino) = at {
-            line.extend(self.policy.domain(ino).map(|domain| (ino, domain)));
-            at = self.parent(&*self.node(ino)?)?;
-        }
-        Ok(line)
-    }
-
     pub(super) fn roster_of(&self, caller: &Caller) -> Result<Arc<Roster>> {
         match caller.tenant {
             Some(tenant) => self.roster(tenant),
@@ -148,15 +148,11 @@ pub(super) fn found<'r>(roster: &'r Roster, subject: &Subject) -> Result<&'r Pri
     roster.named(subject).ok_or_else(missing)
 }
 
-fn sum(grants: &[&Grant], who: &[PrincipalId]) -> Rights {
-    let theirs = grants.iter().filter(|g| g.is_for(who));
-    theirs.fold(Rights::NONE, |sum, g| sum.and(g.rights))
-}
-
 /// Whom grants name, who is in those groups, at any depth, and who acts for them: each is entered once, so a ring of groups
 /// ends.
-fn reachable(roster: &Roster, grants: &[&Grant]) -> BTreeSet<PrincipalId> {
-    let named = grants.iter().filter_map(|g| match g.grantee {
+fn reachable(roster: &Roster, ground: &Ground) -> BTreeSet<PrincipalId> {
+    let grants = ground.lines().flatten().flat_map(|domain| &domain.grants);
+    let named = grants.filter_map(|g| match g.grantee {
         Grantee::Principal(id) => Some(id),
         Grantee::Everyone => None,
     });

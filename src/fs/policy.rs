@@ -5,6 +5,7 @@
 
 use super::engine::Engine;
 use super::visible::Ways;
+use crate::access::Chain;
 use crate::access::acl::Acls;
 use crate::access::domain::{Domain, Grant, Grantee};
 use crate::access::relation;
@@ -33,8 +34,6 @@ pub(super) const TRIES: usize = 64;
 const WAYS: usize = 256;
 
 type Revisions = (u64, u64);
-/// Domains along a way up, the nearest first.
-pub(super) type Chain = Arc<[Arc<Domain>]>;
 
 /// Who asks, as far as grants go.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -100,7 +99,7 @@ impl Policy {
         self.count.store(stated.domains.len(), Ordering::Release);
         self.any_ends
             .store(!stated.ends.is_empty(), Ordering::Release);
-        drop(stated);
+        // Before anybody reads what is new: what was derived from parts of both is seen to be old.
         self.moved();
     }
 
@@ -126,14 +125,9 @@ impl Policy {
         self.stated.read().domains.get(&ino).cloned()
     }
 
-    /// Nodes that own a domain, with it.
-    pub(super) fn domains(&self) -> Vec<(Ino, Arc<Domain>)> {
-        let stated = self.stated.read();
-        stated
-            .domains
-            .iter()
-            .map(|(i, d)| (*i, d.clone()))
-            .collect()
+    /// Every domain there is.
+    pub(super) fn domains(&self) -> Vec<Arc<Domain>> {
+        self.stated.read().domains.values().cloned().collect()
     }
 
     pub(super) fn tuple(&self, id: u64) -> Option<Arc<Tuple>> {
@@ -197,7 +191,8 @@ impl Policy {
 
 impl Stated {
     fn change(&mut self, ino: Ino, f: impl FnOnce(&mut Domain)) {
-        let domain = Arc::make_mut(self.domains.entry(ino).or_default());
+        let new = || Arc::new(Domain::of(ino));
+        let domain = Arc::make_mut(self.domains.entry(ino).or_insert_with(new));
         f(domain);
         if domain.is_empty() {
             self.domains.remove(&ino);
