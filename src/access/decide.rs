@@ -141,7 +141,11 @@ pub fn decide(caller: &Caller, node: &Node, ground: &Ground, right: Right) -> Re
     if weigh(caller, node, ground)?.allowed().has(right) {
         return Ok(());
     }
-    // Words that are there already: most refusals are asked for, not shown.
+    refuse(right)
+}
+
+/// Says that somebody has not a right, in words that are there already: most refusals are asked for, not shown.
+pub fn refuse<T>(right: Right) -> Result<T> {
     match right {
         Right::Own => fail(Kind::NotPermitted, "it belongs to somebody else"),
         Right::Read => fail(Kind::Denied, "no read permission"),

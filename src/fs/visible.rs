@@ -5,7 +5,7 @@
 
 use super::engine::Engine;
 use super::ground::is_refusal;
-use crate::access::decide::{Standing, weigh};
+use crate::access::decide::{Standing, refuse, weigh};
 use crate::access::{Ground, Right};
 use crate::core::{Caller, Ino, Result, Time};
 use crate::meta::{FileKind, Node};
@@ -61,7 +61,7 @@ impl Look<'_> {
             Sight::Whole { .. } => !spoken_of || !standing.allowed().is_empty(),
             Sight::Ways(_) => !standing.graph.without(standing.denied).is_empty(),
         };
-        if seen || !node.is_dir() {
+        if seen || !node.is_dir() || standing.denied.has(Right::Execute) {
             return Ok(seen);
         }
         match &self.sight {
@@ -91,19 +91,22 @@ impl Look<'_> {
 
 impl Engine {
     /// How a caller looks at a directory with `right` (search or read); fails with `Denied` when he has neither that nor a
-    /// way through it.
+    /// way through it, which no deny leaves him.
     pub(super) fn sight(&self, caller: &Caller, dir: &Node, right: Right) -> Result<Sight> {
         let said = !self.policy.is_empty();
-        let Err(refused) = self.may(caller, dir, right) else {
+        let ground = self.ground(caller, dir)?;
+        self.note_bypass(caller, dir, &ground, right)?;
+        let standing = weigh(caller, dir, &ground)?;
+        if standing.allowed().has(right) {
             return Ok(Sight::Whole { said });
-        };
-        if said && is_refusal(&refused) {
+        }
+        if said && !standing.denied.has(right) {
             let ways = self.ways(caller)?;
             if ways.dirs.contains(&dir.ino) {
                 return Ok(Sight::Ways(ways));
             }
         }
-        Err(refused)
+        refuse(right)
     }
 
     /// Looks at a directory with `right` (search or read), to see which of its names are there for the caller.
