@@ -3,7 +3,7 @@
 use super::engine::{Engine, no_node};
 use super::grant::To;
 use super::ground::{allowed, allowed_to};
-use super::policy;
+use super::policy::{self, TRIES};
 use super::reach::reach_of;
 use super::view;
 use crate::access::domain::{ANYBODY, Grantee};
@@ -78,16 +78,24 @@ impl Engine {
 
     /// A path of a node, for somebody who may see it there; `None` for all others.
     pub fn path_for(&self, caller: &Caller, ino: Ino) -> Result<Option<FsPath>> {
-        let found = self.paths_of(ino).and_then(|paths| {
-            for path in paths {
-                let walked = allowed_to(self.resolve_link(caller, &path))?;
+        let Some(mut paths) = allowed_to(self.paths_of(ino))? else {
+            return Ok(None);
+        };
+        for _ in 0..TRIES {
+            for path in &paths {
+                let walked = allowed_to(self.resolve_link(caller, path))?;
                 if walked.is_some_and(|found| found.ino == ino) {
-                    return Ok(Some(path));
+                    return Ok(Some(path.clone()));
                 }
             }
-            Ok(None)
-        });
-        allowed_to(found).map(Option::flatten)
+            let walked = paths;
+            paths = allowed_to(self.paths_of(ino))?.unwrap_or_default();
+            // Else it was moved away while he walked there.
+            if paths == walked {
+                break;
+            }
+        }
+        Ok(None)
     }
 
     fn paths_of(&self, ino: Ino) -> Result<Vec<FsPath>> {
@@ -161,7 +169,9 @@ fn reachable(roster: &Roster, ground: &Ground) -> BTreeSet<PrincipalId> {
     while let Some(at) = next.pop() {
         next.extend(roster.members_of(at).filter(|member| all.insert(*member)));
     }
-    let acting = roster.agents().filter(|a| !a.isolated && all.contains(&a.owner));
+    let acting = roster
+        .agents()
+        .filter(|a| !a.isolated && all.contains(&a.owner));
     let acting: Vec<_> = acting.map(|a| a.id).collect();
     all.extend(acting);
     all
