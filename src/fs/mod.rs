@@ -11,6 +11,7 @@ pub mod events;
 pub mod view;
 mod process;
 mod transient;
+mod revision;
 mod home;
 mod namespace;
 mod principals;

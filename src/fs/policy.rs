@@ -4,6 +4,7 @@
 //! of domains, who a caller is to grants) carries the revision it was derived from.
 
 use super::engine::Engine;
+use super::revision::Revision;
 use super::visible::Ways;
 use crate::access::Chain;
 use crate::access::acl::Acls;
@@ -18,7 +19,7 @@ use parking_lot::RwLock;
 use quick_cache::sync::Cache;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// How many callers are remembered.
@@ -51,7 +52,7 @@ pub(super) struct Policy {
     /// Whether any grant ends by itself; spares the clock where none does.
     any_ends: AtomicBool,
     /// Another one after each change of a domain and each move of a directory.
-    revision: AtomicU64,
+    pub(super) revision: Revision,
     chains: Cache<Ino, (u64, Chain)>,
     callers: Cache<Who, (u64, Arc<[PrincipalId]>)>,
     /// Ways by whom they are for, with the revisions of policy and principals.
@@ -72,7 +73,7 @@ impl Default for Policy {
             stated: RwLock::default(),
             count: AtomicUsize::default(),
             any_ends: AtomicBool::default(),
-            revision: AtomicU64::default(),
+            revision: Revision::default(),
             chains: Cache::new(CHAINS),
             callers: Cache::new(REMEMBERED),
             ways: Cache::new(WAYS),
@@ -105,7 +106,7 @@ impl Policy {
 
     /// Notes that a directory, or a node that something was said about, is somewhere else: chains and ways of before are old.
     pub(super) fn moved(&self) {
-        self.revision.fetch_add(1, Ordering::Release);
+        self.revision.advance();
     }
 
     /// Whether any grant ends by itself.
@@ -149,7 +150,7 @@ impl Policy {
     }
 
     pub(super) fn revision(&self) -> u64 {
-        self.revision.load(Ordering::Acquire)
+        self.revision.get()
     }
 
     /// Whoever asks next is looked up anew.
