@@ -6,12 +6,13 @@ use super::ground::allowed;
 use super::home::Home;
 use super::policy;
 use super::view;
+use crate::access::domain::ANYBODY;
 use crate::access::namespace::NAMESPACES;
 use crate::access::{Right, Rights, relation};
 use crate::core::{Caller, Error, Ino, Kind, Name, Result, Time, error::fail};
 use crate::meta::cache::Place;
 use crate::meta::tuple::{EVERYBODY, FILE, Tuple};
-use crate::meta::{Edit, Node, OpKind, Roster, Subject, SubjectKind, Xattr, xattr};
+use crate::meta::{Edit, Node, OpKind, Principal, Roster, Subject, SubjectKind, Xattr, xattr};
 use serde_json::json;
 use std::collections::HashSet;
 use std::fmt;
@@ -183,6 +184,22 @@ impl Engine {
         let found = tuple.principal().and_then(|id| roster.by_id(id));
         let to = found.map_or(To::Everyone, |one| To::One(one.subject()));
         Ok(to.to_string())
+    }
+
+    /// Whether a caller may know of a grant that a subject had on a node: it names him, or the node is his.
+    pub fn may_know_of(&self, caller: &Caller, subject: &str, on: Ino) -> Result<bool> {
+        let reached = match subject.parse()? {
+            To::Everyone => Some(ANYBODY),
+            To::One(one) => self.roster_of(caller)?.named(&one).map(Principal::id),
+        };
+        let who = self.reached_by(caller)?;
+        if reached.is_some_and(|id| who.binary_search(&id).is_ok()) {
+            return Ok(true);
+        }
+        let owned = self
+            .node(on)
+            .and_then(|node| self.may(caller, &node, Right::Own));
+        allowed(owned)
     }
 
     fn rules(&self, caller: &Caller, tuple: &Tuple) -> Result<bool> {

@@ -4,10 +4,10 @@
 //! something was said, a name is visible to whom it gives any right, and so is the way to it.
 
 use super::engine::Engine;
-use super::ground::is_refusal;
+use super::ground::{allowed_to, is_refusal};
 use crate::access::decide::{Standing, refuse, weigh};
-use crate::access::{Ground, Right};
-use crate::core::{Caller, Ino, Result, Time};
+use crate::access::{Ground, Right, namespace};
+use crate::core::{Caller, FsPath, Ino, Result, Time};
 use crate::meta::{FileKind, Node};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -123,6 +123,25 @@ impl Engine {
             ground: self.ground_in(caller, dir)?,
             last: None,
         })
+    }
+
+    /// Whether a listing of its directory shows a caller the name at a path, or one that is gone would have been in it: he
+    /// sees all of it.
+    pub fn lists(&self, caller: &Caller, path: &FsPath) -> Result<bool> {
+        let Some((dir, name)) = path.split() else {
+            return Ok(false);
+        };
+        let listed = self.resolve(caller, &dir).and_then(|dir| {
+            if dir.parent == Ino(0) {
+                return Ok(namespace::named(name.as_bytes()).is_some_and(|p| p.visible_to(caller)));
+            }
+            let mut look = self.look(caller, &dir, Right::Read)?;
+            match self.child(dir.ino, name)? {
+                Some(ino) => look.sees(&*self.node(ino)?),
+                None => Ok(matches!(look.sight, Sight::Whole { .. })),
+            }
+        });
+        Ok(allowed_to(listed)?.unwrap_or(false))
     }
 
     /// Whether all users of a tenant find the same under a directory's names, so that a kernel may keep them for all.
