@@ -156,8 +156,7 @@ pub(super) fn found<'r>(roster: &'r Roster, subject: &Subject) -> Result<&'r Pri
     roster.named(subject).ok_or_else(missing)
 }
 
-/// Whom grants name, who is in those groups, at any depth, and who acts for them: each is entered once, so a ring of groups
-/// ends.
+/// Whom grants name, who is in those groups, at any depth, and who acts for them.
 fn reachable(roster: &Roster, ground: &Ground) -> BTreeSet<PrincipalId> {
     let grants = ground.lines().flatten().flat_map(|domain| &domain.grants);
     let named = grants.filter_map(|g| match g.grantee {
@@ -165,10 +164,7 @@ fn reachable(roster: &Roster, ground: &Ground) -> BTreeSet<PrincipalId> {
         Grantee::Everyone => None,
     });
     let mut all: BTreeSet<_> = named.collect();
-    let mut next: Vec<_> = all.iter().copied().collect();
-    while let Some(at) = next.pop() {
-        next.extend(roster.members_of(at).filter(|member| all.insert(*member)));
-    }
+    all.extend(roster.all_members_of(all.iter().copied().collect()));
     let acting = roster
         .agents()
         .filter(|a| !a.isolated && all.contains(&a.owner));
