@@ -335,3 +335,23 @@ fn what_is_moved_into_a_private_directory_is_private() {
     sh(&t, "cat p/d/f; mv p/d e");
     as_user(BERT, &t, "cat e/f").must();
 }
+
+/// What is made in a private directory is found by its owner alone, also by a kernel that has just been told of it.
+#[test]
+fn what_is_made_in_a_private_directory_is_private() {
+    let Some(world) = village() else { return };
+    let t = world.path("t");
+    as_user(ANNA, &t, "umask 077; mkdir p").must();
+    for made in [
+        "echo > p/f",
+        "mkdir p/f",
+        "ln -s g p/f",
+        "mkfifo p/f",
+        "echo > p/g; ln p/g p/f",
+        "echo > p/g; mv p/g p/f",
+    ] {
+        as_user(ANNA, &t, &format!("umask 077; {made}")).must();
+        as_user(BERT, &t, "stat p/f").must_fail();
+        as_user(ANNA, &t, "rm -r p/*").must();
+    }
+}
