@@ -1,6 +1,10 @@
 //! Sharing, as the collaboration tutorial tells it: grants said at the command line, and held by a mount of several users.
 
 mod grants;
+mod groups;
+mod links;
+mod model;
+mod random;
 mod words;
 
 use crate::shell::{Said, run};
