@@ -2,6 +2,10 @@
 
 mod grants;
 mod own_types;
+mod groups;
+mod links;
+mod model;
+mod random;
 mod words;
 
 use crate::shell::{Said, run};

@@ -3,24 +3,11 @@
 //! In order: tenant, administrator, a deny, the graph, lists and modes (semantics.md §4). Budget: no allocation, no query;
 //! what was said about the node and what lies above it is at hand as a [`Ground`].
 
-use super::domain::{self, Domain};
+use super::ground::Ground;
 use super::rights::{Right, Rights};
 use super::unix;
-use crate::core::{Caller, Kind, PrincipalId, Result, Time, error::fail};
+use crate::core::{Caller, Kind, Result, error::fail};
 use crate::meta::Node;
-use std::sync::Arc;
-
-/// What a decision about one node stands on, as of one moment.
-#[derive(Debug, Clone, Default)]
-pub struct Ground {
-    /// What was said about the node itself.
-    pub own: Option<Arc<Domain>>,
-    /// The same of what lies above it, the nearest first.
-    pub above: Arc<[Arc<Domain>]>,
-    /// Whom grants may name to reach the caller: user, agent and their groups; sorted.
-    pub who: Arc<[PrincipalId]>,
-    pub now: Time,
-}
 
 /// What each layer says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -85,19 +72,14 @@ pub fn weigh(caller: &Caller, node: &Node, ground: &Ground) -> Result<Standing> 
     if caller.tenant != Some(node.tenant) {
         return fail(Kind::NotFound, format!("no node {}", node.ino));
     }
-    let own = ground.own.as_deref();
-    let list = own.and_then(|d| d.acls.access.as_ref());
-    let handed = ground.above.iter().filter_map(|d| d.acls.default.as_ref());
-    let denied = list.into_iter().chain(handed);
-    let denied = denied.fold(Rights::NONE, |sum, list| sum.and(list.denied(caller)));
-    let chain = own.into_iter().chain(ground.above.iter().map(|d| &**d));
-    let mut graph = domain::granted(chain, &ground.who, ground.now);
+    let list = ground.own.as_ref().and_then(|d| d.acls.access.as_ref());
+    let mut graph = ground.granted(&ground.who);
     if node.is_dir() && graph.has(Right::Read) {
         graph = graph.and(Rights::EXECUTE);
     }
     Ok(Standing {
         admin: caller.admin,
-        denied,
+        denied: ground.denied(caller),
         graph,
         unix: if caller.isolated {
             Rights::NONE
@@ -113,7 +95,11 @@ pub fn decide(caller: &Caller, node: &Node, ground: &Ground, right: Right) -> Re
     if weigh(caller, node, ground)?.allowed().has(right) {
         return Ok(());
     }
-    // Words that are there already: most refusals are asked for, not shown.
+    refuse(right)
+}
+
+/// Says that somebody has not a right, in words that are there already: most refusals are asked for, not shown.
+pub fn refuse<T>(right: Right) -> Result<T> {
     match right {
         Right::Own => fail(Kind::NotPermitted, "it belongs to somebody else"),
         Right::Read => fail(Kind::Denied, "no read permission"),
@@ -169,11 +155,13 @@ pub fn decide_chown(
 #[cfg(test)]
 mod tests {
     use super::super::acl::{Acl, AclEntry, AclWho, Acls};
-    use super::super::domain::{Grant, Grantee};
+    use super::super::domain::{Domain, Grant, Grantee};
+    use super::super::ground::Chain;
     use super::*;
     use crate::blob::Content;
-    use crate::core::{Ino, Op, TenantId};
+    use crate::core::{Ino, Op, PrincipalId, TenantId, Time};
     use crate::meta::FileKind;
+    use std::sync::Arc;
 
     fn node(mode: u32, uid: u32, gid: u32) -> Node {
         Node {
@@ -239,6 +227,7 @@ mod tests {
         Ground {
             own: own.map(Arc::new),
             above: above.into_iter().map(Arc::new).collect(),
+            beside: Vec::new(),
             who: Arc::from([PrincipalId(who)]),
             now: Time(0),
         }
@@ -307,6 +296,29 @@ mod tests {
         };
         let denied = ground(Some(lists(Some(deny(7)), None)), vec![], 70);
         assert!(super::decide(&admin, &file, &denied, Right::Read).is_ok());
+    }
+
+    #[test]
+    fn a_file_of_several_names_is_open_as_far_as_all_of_them_say() {
+        let file = node(0o600, 5, 5);
+        let chain = |domain: Domain| Chain::from([Arc::new(domain)]);
+        let by = |above: Domain, beside: &[Domain]| Ground {
+            beside: beside.iter().cloned().map(chain).collect(),
+            ..ground(None, vec![above], 70)
+        };
+        let allowed = |g: &Ground| weigh(&person(7, &[]), &file, g).unwrap().allowed();
+        let (all, read) = (grant(70, Rights::ALL), grant(70, Rights::READ));
+        assert_eq!(
+            allowed(&by(all.clone(), std::slice::from_ref(&read))),
+            Rights::READ
+        );
+        assert_eq!(
+            allowed(&by(all.clone(), &[grant(71, Rights::ALL)])),
+            Rights::NONE
+        );
+        let mut denies = read;
+        denies.acls.default = Some(deny(7));
+        assert_eq!(allowed(&by(all, &[denies])), Rights::NONE);
     }
 
     #[test]

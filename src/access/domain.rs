@@ -5,9 +5,9 @@
 
 use super::acl::Acls;
 use super::rights::Rights;
-use crate::core::{PrincipalId, Time};
+use crate::core::{Ino, PrincipalId, Time};
 
-/// Somebody of whom no grant speaks by number: what he has, everyone has.
+/// Stands for everybody among those whom grants may name; lower than every number that is given.
 pub const ANYBODY: PrincipalId = PrincipalId(0);
 
 /// Whom a grant is for.
@@ -15,7 +15,7 @@ pub const ANYBODY: PrincipalId = PrincipalId(0);
 pub enum Grantee {
     /// A user or an agent; or the members of a group.
     Principal(PrincipalId),
-    /// Every user of the tenant.
+    /// Every user of the tenant, and every agent that acts with its owner's rights.
     Everyone,
 }
 
@@ -32,6 +32,7 @@ pub struct Grant {
 /// All that was said about one node.
 #[derive(Debug, Clone, Default)]
 pub struct Domain {
+    pub on: Ino,
     pub grants: Vec<Grant>,
     pub acls: Acls,
     /// Grants from above end here; the owner's do not.
@@ -39,16 +40,25 @@ pub struct Domain {
 }
 
 impl Domain {
+    /// Nothing yet, of a node.
+    pub fn of(on: Ino) -> Self {
+        Self {
+            on,
+            ..Self::default()
+        }
+    }
+
     pub fn is_empty(&self) -> bool {
         self.grants.is_empty() && self.acls.is_empty() && !self.restricted
     }
 }
 
 impl Grant {
+    /// Whether it is for any of `who`, which is sorted.
     pub fn is_for(&self, who: &[PrincipalId]) -> bool {
         match self.grantee {
             Grantee::Principal(id) => who.binary_search(&id).is_ok(),
-            Grantee::Everyone => !who.is_empty(),
+            Grantee::Everyone => who.first() == Some(&ANYBODY),
         }
     }
 
@@ -124,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn everyone_is_everybody_in_the_tenant_and_nobody_else() {
+    fn everyone_is_whoever_is_among_everybody_and_nobody_else() {
         let mut all = domain(false, &[]);
         all.grants.push(Grant {
             id: 2,
@@ -133,8 +143,10 @@ mod tests {
             expires: None,
         });
         let of = |who: &[PrincipalId]| granted([&all].into_iter(), who, NOW);
-        assert_eq!(of(&[BOB]), Rights::READ);
+        assert_eq!(of(&[ANYBODY, BOB]), Rights::READ);
         assert_eq!(of(&[ANYBODY]), Rights::READ);
+        // An isolated agent, and a stranger.
+        assert_eq!(of(&[BOB]), Rights::NONE);
         assert_eq!(of(&[]), Rights::NONE);
     }
 }

@@ -9,8 +9,10 @@ pub mod domain;
 pub mod relation;
 pub mod namespace;
 mod unix;
+pub mod ground;
 pub mod decide;
 pub mod rebac;
 
-pub use decide::{Ground, Layer, Standing, decide};
+pub use decide::{Layer, Standing, decide};
+pub use ground::{Chain, Ground};
 pub use rights::{Right, Rights};

@@ -25,6 +25,8 @@ pub mod remove;
 pub mod copy;
 pub mod store;
 pub mod stream;
+#[cfg(test)]
+mod tests;
 
 pub use caller::{Asked, Peer, local, os_user, own_user};
 pub use context::{Context, Progress};

@@ -7,7 +7,7 @@ use crate::facts::Stats;
 use crate::fs::check::Report;
 use serde::{Deserialize, Serialize};
 
-/// Shows figures of the running engine.
+/// Shows figures of the running engine; to all but administrators none that tell of others.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ShowStats {}
 

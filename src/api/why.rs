@@ -103,6 +103,9 @@ fn in_the_way(cx: &Context<'_>, why: &Explanation, obstacle: Obstacle) -> Result
     Ok(match obstacle {
         Obstacle::Way(dir) => format!("it takes a right to search {}", shown(cx, dir)?),
         Obstacle::Deny(at) => format!("an entry in the list of {} denies it", shown(cx, at)?),
+        Obstacle::Names => {
+            "the file has several names, and not all of them lie where a grant gives it".to_owned()
+        }
         Obstacle::ReadOnly => "the namespace is read-only".to_owned(),
         Obstacle::Nothing => format!("no grant gives it, and neither does {}", by_mode(cx, why)?),
     })

@@ -85,16 +85,18 @@ pub(super) fn stats(place: &Place) -> Result<()> {
     if place.json {
         return output::json(&stats);
     }
-    let lines = [
-        ("operations", stats.operations),
-        ("open", stats.open_handles),
-        ("pending", stats.pending_files),
-        ("cached bytes", stats.cache_bytes),
-        ("statements", stats.statements),
-        ("reads", stats.reads),
-        ("changes", stats.changes),
-        ("syncs", stats.syncs),
-    ];
+    let mut lines = vec![("operations", stats.operations)];
+    if let Some(work) = stats.work {
+        lines.extend([
+            ("open", work.open_handles),
+            ("pending", work.pending_files),
+            ("cached bytes", work.cache_bytes),
+            ("statements", work.statements),
+            ("reads", work.reads),
+            ("changes", work.changes),
+            ("syncs", work.syncs),
+        ]);
+    }
     lines
         .iter()
         .try_for_each(|(name, n)| output::line(format!("{name:12} {n}")))

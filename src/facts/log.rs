@@ -1,10 +1,9 @@
 //! The log as people and programs read it.
 //!
-//! A caller sees records of its own, and those whose path lies in a directory it may list: a record tells no name
-//! that `ls` would not.
+//! A caller sees records of its own, and those whose paths `ls` would show it. Whom a grant was for is told to those whom
+//! it names, and to owners.
 
 use super::stats::tenant_name;
-use crate::access::Right;
 use crate::core::{Caller, Error, FsPath, Kind, Op, Result, TenantId, Text};
 use crate::fs::Engine;
 use crate::meta::Record;
@@ -80,7 +79,7 @@ pub fn read(engine: &Engine, caller: &Caller, filter: &Filter) -> Result<LogPage
         name: tenant_name(engine, caller).unwrap_or_default(),
         filter,
         limit: filter.limit.min(RECORDS_MAX) as usize,
-        listable: HashMap::new(),
+        listed: HashMap::new(),
         found: Vec::new(),
     };
     let last = match filter.after {
@@ -100,8 +99,8 @@ struct Reader<'a> {
     name: String,
     filter: &'a Filter,
     limit: usize,
-    /// Directories already asked about.
-    listable: HashMap<FsPath, bool>,
+    /// Paths already asked about.
+    listed: HashMap<Vec<u8>, bool>,
     found: Vec<LogLine>,
 }
 
@@ -166,22 +165,35 @@ impl Reader<'_> {
     }
 
     fn may_see(&mut self, record: &Record) -> bool {
-        if self.caller.admin || record.author.uid == self.caller.uid {
+        if self.caller.admin || self.is_own(record) {
             return true;
         }
         let paths = std::iter::once(&record.path).chain(record.path2.as_ref());
-        paths.into_iter().all(|path| self.may_list_parent(path))
+        paths.into_iter().all(|path| self.is_listed(path))
     }
 
-    fn may_list_parent(&mut self, path: &[u8]) -> bool {
-        let Some((dir, _)) = FsPath::parse(path).ok().as_ref().and_then(FsPath::split) else {
-            return false;
-        };
+    /// An isolated agent has no more part in what its owner did than in what it may do.
+    fn is_own(&self, record: &Record) -> bool {
+        let by_agent = record.author.agent.as_deref() == self.caller.agent.as_deref();
+        record.author.uid == self.caller.uid && (by_agent || !self.caller.isolated)
+    }
+
+    fn is_listed(&mut self, path: &[u8]) -> bool {
         let (engine, caller) = (self.engine, self.caller);
-        *self.listable.entry(dir).or_insert_with_key(|dir| {
-            let may = |node: crate::fs::Found| engine.access(caller, node.ino, &[Right::Read]);
-            engine.resolve(caller, dir).and_then(may).is_ok()
+        let known = self.listed.entry(path.to_vec());
+        *known.or_insert_with_key(|path| {
+            let path = FsPath::parse(path);
+            path.and_then(|path| engine.lists(caller, &path))
+                .unwrap_or(false)
         })
+    }
+
+    /// Whom a record is about, for those who may know of such a grant.
+    fn subject(&self, record: &Record) -> Option<String> {
+        let told = self.caller.admin || self.is_own(record);
+        let subject = record.subject()?;
+        let may_know = || self.engine.may_know_of(self.caller, &subject, record.ino);
+        (told || may_know().unwrap_or(false)).then_some(subject)
     }
 
     fn line(&self, r: &Record) -> LogLine {
@@ -191,7 +203,7 @@ impl Reader<'_> {
             kind: r.kind.name().to_owned(),
             path: Text(r.path.clone()),
             path2: r.path2.clone().map(Text),
-            subject: r.subject(),
+            subject: self.subject(r),
             note: r.note(),
             object: r.object(),
             tenant: self.name.clone(),

@@ -10,6 +10,14 @@ pub struct Stats {
     pub version: String,
     /// Operations in the caller's tenant's log.
     pub operations: u64,
+    /// The work of all, for administrators: it would tell others what the store knew already.
+    #[serde(flatten)]
+    pub work: Option<Work>,
+}
+
+/// What the store has done and has to do, for all tenants together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Work {
     pub open_handles: u64,
     /// Open files with writes that no version has yet.
     pub pending_files: u64,
@@ -28,11 +36,19 @@ pub struct Stats {
 
 impl Stats {
     pub fn of(engine: &Engine, caller: &Caller) -> Result<Self> {
-        let (db, store) = (engine.store().counters(), engine.store().progress());
         let operations = caller.tenant.map(|t| engine.head(t)).transpose()?;
         Ok(Self {
             version: super::VERSION.to_owned(),
             operations: operations.map_or(0, |op| op.0),
+            work: caller.admin.then(|| Work::of(engine)),
+        })
+    }
+}
+
+impl Work {
+    fn of(engine: &Engine) -> Self {
+        let (db, store) = (engine.store().counters(), engine.store().progress());
+        Self {
             open_handles: engine.open_handles() as u64,
             pending_files: engine.pending_files() as u64,
             cache_bytes: engine.blobs().cache_bytes(),
@@ -42,7 +58,7 @@ impl Stats {
             statements: db.statements,
             reads: db.reads,
             syncs: store.syncs + db.syncs,
-        })
+        }
     }
 }
 

@@ -214,8 +214,12 @@ impl Engine {
             let old = ch.node(ino)?;
             linkable(caller, &old)?;
             ch.vacant(parent, name)?;
-            if let Some(place) = self.place(ino)? {
+            for place in self.places(&old)? {
                 self.one_domain(place.parent, parent)?;
+                if !self.policy.is_empty() {
+                    // From now on who may use it depends on both, of which a kernel asks anew only where it was told to.
+                    ch.closed(&place);
+                }
             }
             let from = self.path_of(ino)?;
             ch.add_entry(parent, name, ino, self.next_id());

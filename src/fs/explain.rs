@@ -2,9 +2,10 @@
 
 use super::engine::Engine;
 use super::ground::allowed;
-use super::holders::{Line, found};
+use super::holders::found;
+use crate::access::decide::weigh;
 use crate::access::domain::{self, Domain, Grant};
-use crate::access::{Layer, Right, Rights};
+use crate::access::{Ground, Layer, Right, Rights};
 use crate::core::{Caller, Ino, Kind, Result, error::fail};
 use crate::meta::tuple::Tuple;
 use crate::meta::{Node, Principal, Roster, Subject, User};
@@ -31,6 +32,8 @@ pub enum Obstacle {
     Deny(Ino),
     /// The namespace is not to be changed.
     ReadOnly,
+    /// It has several names, and what gives it by one does not by another.
+    Names,
     /// No grant, list or mode gives it.
     Nothing,
 }
@@ -49,8 +52,8 @@ impl Engine {
         let about = found(&roster, subject)?;
         let node = self.may_ask(caller, ino, Some(about.id()))?;
         let who = self.acting_as(caller, &roster, about)?;
-        let standing = self.standing(&who, &node)?;
-        let line = self.line(&node)?;
+        let ground = self.ground(&who, &node)?;
+        let standing = weigh(&who, &node, &ground)?;
         let mut why = Explanation {
             allowed: standing.allowed().has(right),
             layer: standing.layer(right),
@@ -66,15 +69,14 @@ impl Engine {
         } else if !why.allowed && self.leads_on(&who, &node, right)? {
             (why.allowed, why.layer) = (true, Layer::Graph);
         } else if !why.allowed {
-            let deny = || Obstacle::Deny(denying(&line, &who, node.ino, right).unwrap_or(node.ino));
-            let denied = why.layer == Layer::Deny;
-            why.obstacle = Some(if denied { deny() } else { Obstacle::Nothing });
+            why.obstacle = Some(refusing(&ground, &who, &node, right));
         } else if matches!(right, Right::Write | Right::Own) && !self.is_writable(&who, ino)? {
             (why.allowed, why.layer) = (false, Layer::None);
             why.obstacle = Some(Obstacle::ReadOnly);
         }
         if why.allowed && why.layer == Layer::Graph {
-            why.by = self.giving(&line, &who, &node, right)?;
+            let by = giving(&ground, &node, right).next();
+            why.by = by.and_then(|grant| self.policy.tuple(grant.id));
         }
         Ok(why)
     }
@@ -130,10 +132,22 @@ impl Engine {
         })
     }
 
-    /// The highest directory above a node that somebody can neither search nor pass through to what he was granted.
+    /// The highest directory above a node that somebody can neither search nor pass through to what he was granted; `None`
+    /// when he comes to one of its names.
     fn stopped_at(&self, who: &Caller, node: &Node) -> Result<Option<Ino>> {
         let mut stop = None;
-        let mut at = self.parent(node)?;
+        for dir in self.parents(node)? {
+            match self.stopped_from(who, dir)? {
+                None => return Ok(None),
+                at => stop = stop.or(at),
+            }
+        }
+        Ok(stop)
+    }
+
+    fn stopped_from(&self, who: &Caller, dir: Ino) -> Result<Option<Ino>> {
+        let mut stop = None;
+        let mut at = Some(dir);
         while let Some(up) = at {
             let dir = self.node(up)?;
             if !allowed(self.sight(who, &dir, Right::Execute).map(drop))? {
@@ -147,10 +161,8 @@ impl Engine {
     /// The node whose list refuses somebody the search of a directory, if one does.
     fn denied_at(&self, who: &Caller, dir: Ino) -> Result<Option<Ino>> {
         let node = self.node(dir)?;
-        if self.standing(who, &node)?.layer(Right::Execute) != Layer::Deny {
-            return Ok(None);
-        }
-        Ok(denying(&self.line(&node)?, who, dir, Right::Execute))
+        let ground = self.ground(who, &node)?;
+        Ok(denying(&ground, who, dir, Right::Execute).filter(|_| !who.admin))
     }
 
     /// Whether a directory may be passed, and what leads on in it seen, on the way to something granted.
@@ -165,21 +177,25 @@ impl Engine {
             other => allowed(other),
         }
     }
+}
 
-    /// The nearest grant that gives somebody a right.
-    fn giving(
-        &self,
-        line: &Line,
-        who: &Caller,
-        node: &Node,
-        right: Right,
-    ) -> Result<Option<Arc<Tuple>>> {
-        let reached = self.reached_by(who)?;
-        let domains = line.iter().map(|(_, domain)| &**domain);
-        let mut counting = domain::counting(domains, self.latest());
-        let gives = |g: &&Grant| g.is_for(&reached) && gives(g.rights, node, right);
-        Ok(counting.find(gives).and_then(|g| self.policy.tuple(g.id)))
+/// What is in the way of somebody who has come to a node.
+fn refusing(ground: &Ground, who: &Caller, node: &Node, right: Right) -> Obstacle {
+    if let Some(at) = denying(ground, who, node.ino, right) {
+        return Obstacle::Deny(at);
     }
+    match giving(ground, node, right).next() {
+        Some(_) => Obstacle::Names,
+        None => Obstacle::Nothing,
+    }
+}
+
+/// The grants that give somebody a right, by any of the node's names; the nearest first.
+fn giving<'g>(ground: &'g Ground, node: &'g Node, right: Right) -> impl Iterator<Item = &'g Grant> {
+    let counting = ground
+        .lines()
+        .flat_map(|line| domain::counting(line, ground.now));
+    counting.filter(move |g| g.is_for(&ground.who) && gives(g.rights, node, right))
 }
 
 /// Whoever may read a directory by a grant may search it.
@@ -188,11 +204,11 @@ fn gives(rights: Rights, node: &Node, right: Right) -> bool {
 }
 
 /// The nearest node whose list refuses somebody a right.
-fn denying(line: &Line, who: &Caller, ino: Ino, right: Right) -> Option<Ino> {
-    let refuses = |(at, domain): &&(Ino, Arc<Domain>)| {
+fn denying(ground: &Ground, who: &Caller, ino: Ino, right: Right) -> Option<Ino> {
+    let refuses = |domain: &&Domain| {
         // A directory's own list is about itself; what it hands on is about what lies below.
         let acls = &domain.acls;
-        let list = if *at == ino {
+        let list = if domain.on == ino {
             &acls.access
         } else {
             &acls.default
@@ -200,5 +216,6 @@ fn denying(line: &Line, who: &Caller, ino: Ino, right: Right) -> Option<Ino> {
         list.as_ref()
             .is_some_and(|list| list.denied(who).has(right))
     };
-    line.iter().find(refuses).map(|(at, _)| *at)
+    let found = ground.lines().flatten().find(refuses);
+    found.map(|domain| domain.on)
 }

@@ -4,13 +4,13 @@ use super::commit::Change;
 use super::engine::Engine;
 use super::home::Home;
 use super::view;
-use crate::access::domain;
+use crate::access::domain::ANYBODY;
 use crate::access::namespace::NAMESPACES;
 use crate::access::{Right, Rights, relation};
-use crate::core::{Caller, Error, Ino, Kind, Name, PrincipalId, Result, Time, error::fail};
+use crate::core::{Caller, Error, Ino, Kind, Name, Result, Time, error::fail};
 use crate::meta::cache::Place;
 use crate::meta::tuple::{EVERYBODY, FILE, Tuple};
-use crate::meta::{Edit, Node, OpKind, Roster, Subject, SubjectKind, Xattr, xattr};
+use crate::meta::{Edit, Node, OpKind, Principal, Roster, Subject, SubjectKind, Xattr, xattr};
 use serde_json::json;
 use std::collections::HashSet;
 use std::fmt;
@@ -22,7 +22,7 @@ use std::sync::Arc;
 pub enum To {
     /// A user, an agent, or the members of a group.
     One(Subject),
-    /// Every user of the tenant.
+    /// Every user of the tenant, and every agent that acts with its owner's rights.
     Everyone,
 }
 
@@ -153,12 +153,19 @@ impl Engine {
         })
     }
 
-    /// What the graph alone gives a subject on a node, expired grants and what a boundary ends left out.
-    pub fn graph_rights(&self, ino: Ino, who: &[PrincipalId]) -> Result<Rights> {
-        let node = self.node(ino)?;
-        let (own, above) = (self.policy.domain(ino), self.above(&node)?);
-        let chain = own.iter().chain(above.iter()).map(|d| &**d);
-        Ok(domain::granted(chain, who, self.latest()))
+    /// Whether a caller may know of a grant that a subject had on a node: it names him, or the node is his.
+    pub fn may_know_of(&self, caller: &Caller, subject: &str, on: Ino) -> Result<bool> {
+        // A set that objects of own types make is nobody by name.
+        let reached = match subject.parse() {
+            Ok(To::Everyone) => Some(ANYBODY),
+            Ok(To::One(one)) => self.roster_of(caller)?.named(&one).map(Principal::id),
+            Err(_) => None,
+        };
+        let who = self.reached_by(caller)?;
+        if reached.is_some_and(|id| who.binary_search(&id).is_ok()) {
+            return Ok(true);
+        }
+        self.owns_node(caller, on)
     }
 
     /// A node whose grants the caller may change: he owns it. What he may not see is not found.
@@ -205,14 +212,16 @@ impl Change<'_> {
         Ok(new)
     }
 
-    /// Every kernel forgets a node's name and what lies below, and the names that lead to it: who sees them has changed.
+    /// Every kernel forgets a node's names and what lies below, and the names that lead to it: who sees them has changed.
     pub(super) fn forget_below(&mut self, node: &Node) -> Result<()> {
-        let mut at = node.ino;
-        while let Some(place) = self.engine.place(at)? {
-            self.closed(&place);
-            at = place.parent;
-            // The names that it lists for this or that user are others now.
-            self.relisted(at);
+        for place in self.engine.places(node)? {
+            let mut next = Some(place);
+            while let Some(place) = next {
+                self.closed(&place);
+                // The names that it lists for this or that user are others now.
+                self.relisted(place.parent);
+                next = self.engine.place(place.parent)?;
+            }
         }
         Ok(())
     }
@@ -227,8 +236,8 @@ impl Change<'_> {
             });
         }
         let mut seen = HashSet::new();
-        for (ino, _) in self.engine.policy.domains() {
-            let mut at = ino;
+        for domain in self.engine.policy.domains() {
+            let mut at = domain.on;
             while let Some(place) = self.engine.place(at)?
                 && seen.insert(place.parent)
             {

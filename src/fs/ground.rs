@@ -1,11 +1,13 @@
 //! What the judge needs to know about a node, gathered: every question of the engine goes through here.
 
 use super::engine::Engine;
-use super::policy::{Chain, TRIES};
+use super::policy::TRIES;
 use crate::access::decide::{Standing, decide_chown, decide_remove, weigh};
-use crate::access::{Ground, Right, decide};
+use crate::access::domain::Domain;
+use crate::access::{Chain, Ground, Right, decide};
 use crate::core::{Caller, Error, Ino, Kind, Result, Time, error::fail};
 use crate::meta::Node;
+use crate::meta::cache::Place;
 use std::sync::Arc;
 
 impl Engine {
@@ -48,9 +50,11 @@ impl Engine {
         }
         for _ in 0..TRIES {
             let before = self.policy.revision();
+            let (above, beside) = self.above(node)?;
             let ground = Ground {
                 own: self.policy.domain(node.ino),
-                above: self.above(node)?,
+                above,
+                beside,
                 who: self.reached_by(caller)?,
                 now: self.moment(),
             };
@@ -73,6 +77,7 @@ impl Engine {
         Ok(Ground {
             own: None,
             above: self.chain(dir.ino)?,
+            beside: Vec::new(),
             who: self.reached_by(caller)?,
             now: self.moment(),
         })
@@ -87,32 +92,83 @@ impl Engine {
         }
     }
 
-    pub(super) fn above(&self, node: &Node) -> Result<Chain> {
-        match self.parent(node)? {
-            Some(dir) => self.chain(dir),
-            None => Ok(Arc::default()),
+    /// What lies above a node by one of its names, and by the others.
+    fn above(&self, node: &Node) -> Result<(Chain, Vec<Chain>)> {
+        if has_names(node) {
+            let mut all = self.chains(node)?;
+            return Ok((all.pop().unwrap_or_default(), all));
+        }
+        let chain = self.parent(node)?.map(|dir| self.chain(dir));
+        Ok((chain.transpose()?.unwrap_or_default(), Vec::new()))
+    }
+
+    /// What lies above a node, by each of its names; nothing for one that has a single name.
+    pub(super) fn beside(&self, node: &Node) -> Result<Vec<Chain>> {
+        if has_names(node) {
+            self.chains(node)
+        } else {
+            Ok(Vec::new())
         }
     }
 
+    fn chains(&self, node: &Node) -> Result<Vec<Chain>> {
+        let dirs = self.parents(node)?;
+        dirs.into_iter().map(|dir| self.chain(dir)).collect()
+    }
+
+    /// Whether who may use a node depends on all of its names.
+    pub(super) fn is_torn(&self, node: &Node) -> Result<bool> {
+        let all = self.beside(node)?;
+        Ok(all.windows(2).any(|two| !is_same(&two[0], &two[1])))
+    }
+
+    /// Whether a kernel that keeps one name of a node would keep what another decides.
+    pub fn depends_on_names(&self, node: &Node) -> bool {
+        has_names(node) && !self.policy.is_empty()
+    }
+
     /// Fails with `CrossDevice` when a node with several names would have names in different domains: who may use it would
-    /// depend on the name.
+    /// depend on them all, of which most people see one.
     pub(super) fn stays(&self, node: &Node, from: Ino, to: Ino) -> Result<()> {
-        if node.is_dir() || node.nlink < 2 {
-            return Ok(());
+        if has_names(node) {
+            return self.one_domain(from, to);
         }
-        self.one_domain(from, to)
+        Ok(())
     }
 
     /// Fails with `CrossDevice` unless the same was said about two directories and what lies above them.
     pub(super) fn one_domain(&self, one: Ino, other: Ino) -> Result<()> {
-        let (one, other) = (self.chain(one)?, self.chain(other)?);
-        if one.len() == other.len() && one.iter().zip(&*other).all(|(a, b)| Arc::ptr_eq(a, b)) {
+        if is_same(&self.chain(one)?, &self.chain(other)?) {
             return Ok(());
         }
         fail(
             Kind::CrossDevice,
             "a file has names only where the same was granted: copy it",
         )
+    }
+
+    /// The directories that a node is in.
+    pub(super) fn parents(&self, node: &Node) -> Result<Vec<Ino>> {
+        if has_names(node) {
+            let all = self.places(node)?;
+            return Ok(all.iter().map(|place| place.parent).collect());
+        }
+        Ok(self.parent(node)?.into_iter().collect())
+    }
+
+    /// Every place where a node has a name.
+    pub(super) fn places(&self, node: &Node) -> Result<Vec<Arc<Place>>> {
+        if !has_names(node) {
+            return Ok(self.place(node.ino)?.into_iter().collect());
+        }
+        let names = self.store.names_of(node.ino, node.nlink)?;
+        let place = |entry: &Arc<crate::meta::Entry>| {
+            Arc::new(Place {
+                parent: entry.parent,
+                name: entry.name.clone(),
+            })
+        };
+        Ok(names.iter().map(place).collect())
     }
 
     /// The directory that a node is in, one of them; `None` for a root and for what has no name any more.
@@ -127,11 +183,25 @@ impl Engine {
     }
 }
 
+/// Whether a node has several names.
+fn has_names(node: &Node) -> bool {
+    !node.is_dir() && node.nlink > 1
+}
+
+fn is_same(one: &[Arc<Domain>], other: &[Arc<Domain>]) -> bool {
+    one.len() == other.len() && one.iter().zip(other).all(|(a, b)| Arc::ptr_eq(a, b))
+}
+
 /// Turns "not allowed" into yes or no and leaves what went wrong an error.
 pub(super) fn allowed(decision: Result<()>) -> Result<bool> {
-    match decision {
-        Ok(()) => Ok(true),
-        Err(e) if is_refusal(&e) => Ok(false),
+    allowed_to(decision).map(|yes| yes.is_some())
+}
+
+/// The same of something that is found only by who may.
+pub(super) fn allowed_to<T>(found: Result<T>) -> Result<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(e) if is_refusal(&e) => Ok(None),
         Err(e) => Err(e),
     }
 }

@@ -2,22 +2,21 @@
 
 use super::engine::{Engine, no_node};
 use super::grant::To;
-use super::ground::allowed;
+use super::ground::{allowed, allowed_to};
+use super::policy::TRIES;
+use super::reach::reach_of;
 use super::view;
-use crate::access::domain::{self, ANYBODY, Domain, Grant, Grantee};
-use crate::access::{Right, Rights, relation};
+use crate::access::domain::{ANYBODY, Grantee};
+use crate::access::{Ground, Right, relation};
 use crate::core::{Caller, Error, FsPath, Ino, Kind, PrincipalId, Result, error::fail};
 use crate::meta::tuple::Tuple;
 use crate::meta::{Node, Principal, Roster, Subject};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// What was said about a node and what lies above it, with where it was said; the nearest first.
-pub(super) type Line = Vec<(Ino, Arc<Domain>)>;
-
 impl Engine {
-    /// Whether grants alone give somebody a role on a node, himself or through his groups. Anybody may ask about himself and
-    /// his groups; about others it takes ownership of the node.
+    /// Whether grants alone give somebody a role on a node, himself or through his groups; an agent through its owner, too,
+    /// unless it is isolated. Anybody may ask about himself and his groups; about others it takes ownership of the node.
     pub fn holds(&self, caller: &Caller, ino: Ino, role: &str, who: &To) -> Result<bool> {
         let wanted = relation::rights(relation::role(role)?);
         let (about, reached) = match who {
@@ -26,11 +25,12 @@ impl Engine {
             To::One(subject) => {
                 let roster = self.roster_of(caller)?;
                 let id = found(&roster, subject)?.id();
-                (Some(id), with_groups(&roster, id))
+                (Some(id), reach_of(&roster, id))
             }
         };
         let node = self.may_ask(caller, ino, about)?;
-        Ok(self.graph_rights(node.ino, &reached)?.covers(wanted))
+        let granted = self.ground(caller, &node)?.granted(&reached);
+        Ok(granted.covers(wanted))
     }
 
     /// Everybody who has a role on a node by grants, directly or through groups, and the groups themselves. Takes ownership of
@@ -39,20 +39,16 @@ impl Engine {
         let wanted = relation::rights(relation::role(role)?);
         let node = self.may_ask(caller, ino, None)?;
         let roster = self.roster(node.tenant)?;
-        let line = self.line(&node)?;
-        let counting = domain::counting(line.iter().map(|(_, d)| &**d), self.latest());
-        let (open, named): (Vec<&Grant>, Vec<&Grant>) =
-            counting.partition(|g| g.grantee == Grantee::Everyone);
-        let open = open.iter().fold(Rights::NONE, |sum, g| sum.and(g.rights));
-        // Where everyone has it, he stands for all who are not named.
-        let everyone = open.covers(wanted);
-        let base = if everyone { Rights::NONE } else { open };
-        let mut all: Vec<To> = reachable(&roster, &named)
-            .into_iter()
-            .filter(|id| {
-                base.and(sum(&named, &with_groups(&roster, *id)))
-                    .covers(wanted)
-            })
+        let ground = self.ground(caller, &node)?;
+        let everyone = ground.granted(&[ANYBODY]).covers(wanted);
+        let has = |id: &PrincipalId| {
+            let mut reached = reach_of(&roster, *id);
+            // Where everyone has it, he stands for all who are not named.
+            reached.retain(|id| !everyone || *id != ANYBODY);
+            ground.granted(&reached).covers(wanted)
+        };
+        let having = reachable(&roster, &ground).into_iter().filter(has);
+        let mut all: Vec<To> = having
             .filter_map(|id| Some(To::One(roster.by_id(id)?.subject())))
             .collect();
         all.extend(everyone.then_some(To::Everyone));
@@ -68,7 +64,7 @@ impl Engine {
             To::Everyone => vec![ANYBODY],
             To::One(subject) => {
                 let roster = self.roster_of(caller)?;
-                with_groups(&roster, found(&roster, subject)?.id())
+                reach_of(&roster, found(&roster, subject)?.id())
             }
         };
         let now = self.latest();
@@ -80,16 +76,38 @@ impl Engine {
         Ok(known.iter().filter_map(|t| t.ino()).collect())
     }
 
-    /// The path of a node, for somebody who may see it; `None` for all others.
+    /// A path of a node, for somebody who may see it there; `None` for all others.
     pub fn path_for(&self, caller: &Caller, ino: Ino) -> Result<Option<FsPath>> {
-        let walked = self.path_of(ino).and_then(|path| {
-            let found = self.resolve_link(caller, &path)?;
-            Ok((found.ino == ino).then_some(path))
-        });
-        match walked {
-            Err(e) if matches!(e.kind(), Kind::NotFound | Kind::Denied) => Ok(None),
-            other => other,
+        let Some(mut paths) = allowed_to(self.paths_of(ino))? else {
+            return Ok(None);
+        };
+        for _ in 0..TRIES {
+            for path in &paths {
+                let walked = allowed_to(self.resolve_link(caller, path))?;
+                if walked.is_some_and(|found| found.ino == ino) {
+                    return Ok(Some(path.clone()));
+                }
+            }
+            let walked = paths;
+            paths = allowed_to(self.paths_of(ino))?.unwrap_or_default();
+            // Else it was moved away while he walked there.
+            if paths == walked {
+                break;
+            }
         }
+        Ok(None)
+    }
+
+    fn paths_of(&self, ino: Ino) -> Result<Vec<FsPath>> {
+        let mut paths = Vec::new();
+        let node = self.node(ino)?;
+        for place in self.places(&node)? {
+            paths.push(self.path_of(place.parent)?.join(place.name.clone()));
+        }
+        if node.is_dir() && paths.is_empty() {
+            paths.push(self.path_of(ino)?);
+        }
+        Ok(paths)
     }
 
     /// A node of which a caller may know who has what on it: about himself he may always ask, about anybody when the node
@@ -119,16 +137,6 @@ impl Engine {
         )
     }
 
-    pub(super) fn line(&self, node: &Node) -> Result<Line> {
-        let mut line = Vec::new();
-        let mut at = Some(node.ino);
-        while let Some(ino) = at {
-            line.extend(self.policy.domain(ino).map(|domain| (ino, domain)));
-            at = self.parent(&*self.node(ino)?)?;
-        }
-        Ok(line)
-    }
-
     pub(super) fn roster_of(&self, caller: &Caller) -> Result<Arc<Roster>> {
         match caller.tenant {
             Some(tenant) => self.roster(tenant),
@@ -148,27 +156,19 @@ pub(super) fn found<'r>(roster: &'r Roster, subject: &Subject) -> Result<&'r Pri
     roster.named(subject).ok_or_else(missing)
 }
 
-fn with_groups(roster: &Roster, id: PrincipalId) -> Vec<PrincipalId> {
-    let mut all = roster.groups_of(id);
-    all.insert(id);
-    all.into_iter().collect()
-}
-
-fn sum(grants: &[&Grant], who: &[PrincipalId]) -> Rights {
-    let theirs = grants.iter().filter(|g| g.is_for(who));
-    theirs.fold(Rights::NONE, |sum, g| sum.and(g.rights))
-}
-
-/// Whom grants name, and who is in those groups, at any depth: each is entered once, so a ring of groups ends.
-fn reachable(roster: &Roster, grants: &[&Grant]) -> BTreeSet<PrincipalId> {
-    let named = grants.iter().filter_map(|g| match g.grantee {
+/// Whom grants name, who is in those groups, at any depth, and who acts for them.
+fn reachable(roster: &Roster, ground: &Ground) -> BTreeSet<PrincipalId> {
+    let grants = ground.lines().flatten().flat_map(|domain| &domain.grants);
+    let named = grants.filter_map(|g| match g.grantee {
         Grantee::Principal(id) => Some(id),
         Grantee::Everyone => None,
     });
     let mut all: BTreeSet<_> = named.collect();
-    let mut next: Vec<_> = all.iter().copied().collect();
-    while let Some(at) = next.pop() {
-        next.extend(roster.members_of(at).filter(|member| all.insert(*member)));
-    }
+    all.extend(roster.all_members_of(all.iter().copied().collect()));
+    let acting = roster
+        .agents()
+        .filter(|a| !a.isolated && all.contains(&a.owner));
+    let acting: Vec<_> = acting.map(|a| a.id).collect();
+    all.extend(acting);
     all
 }

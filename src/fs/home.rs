@@ -3,12 +3,12 @@
 //! It follows the edits of every commit before that returns, in the same order: nobody sees an older state after a change.
 
 use super::engine::Engine;
+use super::revision::Revision;
 use crate::core::{Error, Kind, Result, TenantId, error::fail};
 use crate::meta::{Edit, Namespace, Roster, Tenant, User, tenant};
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A tenant with everything that is asked about it.
 #[derive(Debug, Clone)]
@@ -23,7 +23,7 @@ pub(super) struct Home {
 pub(super) struct Tenants {
     homes: RwLock<BTreeMap<TenantId, Arc<Home>>>,
     /// Grows whenever any principal changes.
-    revision: AtomicU64,
+    pub(super) revision: Revision,
 }
 
 impl Tenants {
@@ -49,7 +49,7 @@ impl Tenants {
                 Arc::make_mut(home).follow(edit);
             }
         }
-        self.revision.fetch_add(1, Ordering::Release);
+        self.revision.advance();
     }
 }
 
@@ -112,7 +112,7 @@ impl Engine {
 
     /// A number that is another one after every change of any principal: what was derived from rosters before is old then.
     pub fn principals_revision(&self) -> u64 {
-        self.tenants.revision.load(Ordering::Acquire)
+        self.tenants.revision.get()
     }
 
     /// The users of a tenant, by name.

@@ -4,11 +4,13 @@
 //! of domains, who a caller is to grants) carries the revision it was derived from.
 
 use super::engine::Engine;
+use super::revision::Revision;
 use super::visible::Ways;
+use crate::access::Chain;
 use crate::access::acl::Acls;
 use crate::access::domain::{Domain, Grant, Grantee};
 use crate::access::relation;
-use crate::core::{Caller, Ino, Kind, PrincipalId, Result, TenantId, Time, error::fail};
+use crate::core::{Ino, Kind, PrincipalId, Result, TenantId, Time, error::fail};
 use crate::meta::Edit;
 use crate::meta::tuple::{EVERYBODY, Tuple};
 use crate::meta::xattr::{self, Xattr};
@@ -17,7 +19,7 @@ use parking_lot::RwLock;
 use quick_cache::sync::Cache;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// How many callers are remembered.
@@ -33,9 +35,15 @@ pub(super) const TRIES: usize = 64;
 const WAYS: usize = 256;
 
 type Revisions = (u64, u64);
-/// Domains along a way up, the nearest first.
-pub(super) type Chain = Arc<[Arc<Domain>]>;
-type Who = (TenantId, Option<PrincipalId>, Option<PrincipalId>, bool);
+
+/// Who asks, as far as grants go.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct Who {
+    pub tenant: TenantId,
+    pub agent: Option<PrincipalId>,
+    /// The user whose rights count: not of an isolated agent.
+    pub user: Option<PrincipalId>,
+}
 
 pub(super) struct Policy {
     stated: RwLock<Stated>,
@@ -44,7 +52,7 @@ pub(super) struct Policy {
     /// Whether any grant ends by itself; spares the clock where none does.
     any_ends: AtomicBool,
     /// Another one after each change of a domain and each move of a directory.
-    revision: AtomicU64,
+    pub(super) revision: Revision,
     chains: Cache<Ino, (u64, Chain)>,
     callers: Cache<Who, (u64, Arc<[PrincipalId]>)>,
     /// Ways by whom they are for, with the revisions of policy and principals.
@@ -65,7 +73,7 @@ impl Default for Policy {
             stated: RwLock::default(),
             count: AtomicUsize::default(),
             any_ends: AtomicBool::default(),
-            revision: AtomicU64::default(),
+            revision: Revision::default(),
             chains: Cache::new(CHAINS),
             callers: Cache::new(REMEMBERED),
             ways: Cache::new(WAYS),
@@ -92,13 +100,13 @@ impl Policy {
         self.count.store(stated.domains.len(), Ordering::Release);
         self.any_ends
             .store(!stated.ends.is_empty(), Ordering::Release);
-        drop(stated);
+        // Before anybody reads what is new: what was derived from parts of both is seen to be old.
         self.moved();
     }
 
     /// Notes that a directory, or a node that something was said about, is somewhere else: chains and ways of before are old.
     pub(super) fn moved(&self) {
-        self.revision.fetch_add(1, Ordering::Release);
+        self.revision.advance();
     }
 
     /// Whether any grant ends by itself.
@@ -118,14 +126,9 @@ impl Policy {
         self.stated.read().domains.get(&ino).cloned()
     }
 
-    /// Nodes that own a domain, with it.
-    pub(super) fn domains(&self) -> Vec<(Ino, Arc<Domain>)> {
-        let stated = self.stated.read();
-        stated
-            .domains
-            .iter()
-            .map(|(i, d)| (*i, d.clone()))
-            .collect()
+    /// Every domain there is.
+    pub(super) fn domains(&self) -> Vec<Arc<Domain>> {
+        self.stated.read().domains.values().cloned().collect()
     }
 
     pub(super) fn tuple(&self, id: u64) -> Option<Arc<Tuple>> {
@@ -147,13 +150,23 @@ impl Policy {
     }
 
     pub(super) fn revision(&self) -> u64 {
-        self.revision.load(Ordering::Acquire)
+        self.revision.get()
     }
 
     /// Whoever asks next is looked up anew.
     #[cfg(test)]
     pub(super) fn forget_callers(&self) {
         self.callers.clear();
+    }
+
+    /// Whom grants may name to reach a caller, if that was found out since principals changed.
+    pub(super) fn known_caller(&self, who: &Who, revision: u64) -> Option<Arc<[PrincipalId]>> {
+        let (then, reached) = self.callers.get(who)?;
+        (then == revision).then_some(reached)
+    }
+
+    pub(super) fn keep_caller(&self, who: Who, revision: u64, reached: Arc<[PrincipalId]>) {
+        self.callers.insert(who, (revision, reached));
     }
 
     pub(super) fn known_ways(
@@ -179,7 +192,8 @@ impl Policy {
 
 impl Stated {
     fn change(&mut self, ino: Ino, f: impl FnOnce(&mut Domain)) {
-        let domain = Arc::make_mut(self.domains.entry(ino).or_default());
+        let new = || Arc::new(Domain::of(ino));
+        let domain = Arc::make_mut(self.domains.entry(ino).or_insert_with(new));
         f(domain);
         if domain.is_empty() {
             self.domains.remove(&ino);
@@ -295,31 +309,5 @@ impl Engine {
             at = self.node(at)?.parent;
         }
         Ok(found.into())
-    }
-
-    /// Whom grants may name to reach a caller: its agent, its user unless that agent is isolated, and their groups; sorted.
-    pub(super) fn reached_by(&self, caller: &Caller) -> Result<Arc<[PrincipalId]>> {
-        let Some(tenant) = caller.tenant else {
-            return Ok(Arc::default());
-        };
-        let key = (tenant, caller.user_id, caller.agent_id, caller.isolated);
-        let revision = self.principals_revision();
-        if let Some((then, who)) = self.policy.callers.get(&key)
-            && then == revision
-        {
-            return Ok(who);
-        }
-        let roster = self.roster(tenant)?;
-        let user = caller.user_id.filter(|_| !caller.isolated);
-        let mut all = Vec::new();
-        for id in caller.agent_id.into_iter().chain(user) {
-            all.push(id);
-            all.extend(roster.groups_of(id));
-        }
-        all.sort_unstable();
-        all.dedup();
-        let who: Arc<[PrincipalId]> = all.into();
-        self.policy.callers.insert(key, (revision, who.clone()));
-        Ok(who)
     }
 }

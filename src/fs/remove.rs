@@ -106,6 +106,10 @@ impl Change<'_> {
             return self.remove(node);
         }
         self.relocated |= self.engine.policy.domain(node.ino).is_some();
+        if self.engine.is_torn(node)? {
+            // The names that stay decide alone now.
+            self.forget_below(node)?;
+        }
         self.touch(Node {
             nlink: node.nlink - 1,
             ctime: self.now,

@@ -4,10 +4,10 @@
 //! something was said, a name is visible to whom it gives any right, and so is the way to it.
 
 use super::engine::Engine;
-use super::ground::is_refusal;
-use crate::access::decide::{Standing, weigh};
-use crate::access::{Ground, Right};
-use crate::core::{Caller, Ino, Result, Time};
+use super::ground::{allowed_to, is_refusal};
+use crate::access::decide::{Standing, refuse, weigh};
+use crate::access::{Ground, Right, namespace};
+use crate::core::{Caller, FsPath, Ino, Result, Time};
 use crate::meta::{FileKind, Node};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ pub(super) struct Look<'a> {
     last: Option<(Like, Standing)>,
 }
 
-/// What a decision about a node depends on, where nothing was said about itself.
+/// What a decision about a node depends on, where nothing was said about itself and it has one name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Like(FileKind, u32, u32, u32);
 
@@ -56,12 +56,12 @@ impl Look<'_> {
             return Ok(true);
         }
         let standing = self.standing(node)?;
-        let spoken_of = self.ground.own.is_some() || !self.ground.above.is_empty();
+        let spoken_of = self.ground.lines().any(|mut line| line.next().is_some());
         let seen = match self.sight {
             Sight::Whole { .. } => !spoken_of || !standing.allowed().is_empty(),
             Sight::Ways(_) => !standing.graph.without(standing.denied).is_empty(),
         };
-        if seen || !node.is_dir() {
+        if seen || !node.is_dir() || standing.denied.has(Right::Execute) {
             return Ok(seen);
         }
         match &self.sight {
@@ -72,15 +72,17 @@ impl Look<'_> {
 
     fn standing(&mut self, node: &Node) -> Result<Standing> {
         self.ground.own = self.engine.policy.domain(node.ino);
+        self.ground.beside = self.engine.beside(node)?;
+        let is_plain = self.ground.own.is_none() && self.ground.beside.is_empty();
         let like = Like(node.kind, node.mode, node.uid, node.gid);
         if let Some((last, known)) = self.last
-            && self.ground.own.is_none()
+            && is_plain
             && last == like
         {
             return Ok(known);
         }
         let standing = weigh(self.caller, node, &self.ground)?;
-        if self.ground.own.is_none() {
+        if is_plain {
             self.last = Some((like, standing));
         }
         Ok(standing)
@@ -89,19 +91,22 @@ impl Look<'_> {
 
 impl Engine {
     /// How a caller looks at a directory with `right` (search or read); fails with `Denied` when he has neither that nor a
-    /// way through it.
+    /// way through it, which no deny leaves him.
     pub(super) fn sight(&self, caller: &Caller, dir: &Node, right: Right) -> Result<Sight> {
         let said = !self.policy.is_empty();
-        let Err(refused) = self.may(caller, dir, right) else {
+        let ground = self.ground(caller, dir)?;
+        self.note_bypass(caller, dir, &ground, right)?;
+        let standing = weigh(caller, dir, &ground)?;
+        if standing.allowed().has(right) {
             return Ok(Sight::Whole { said });
-        };
-        if said && is_refusal(&refused) {
+        }
+        if said && !standing.denied.has(right) {
             let ways = self.ways(caller)?;
             if ways.dirs.contains(&dir.ino) {
                 return Ok(Sight::Ways(ways));
             }
         }
-        Err(refused)
+        refuse(right)
     }
 
     /// Looks at a directory with `right` (search or read), to see which of its names are there for the caller.
@@ -118,6 +123,25 @@ impl Engine {
             ground: self.ground_in(caller, dir)?,
             last: None,
         })
+    }
+
+    /// Whether a listing of its directory shows a caller the name at a path, or one that is gone would have been in it: he
+    /// sees all of it.
+    pub fn lists(&self, caller: &Caller, path: &FsPath) -> Result<bool> {
+        let Some((dir, name)) = path.split() else {
+            return Ok(false);
+        };
+        let listed = self.resolve(caller, &dir).and_then(|dir| {
+            if dir.parent == Ino(0) {
+                return Ok(namespace::named(name.as_bytes()).is_some_and(|p| p.visible_to(caller)));
+            }
+            let mut look = self.look(caller, &dir, Right::Read)?;
+            match self.child(dir.ino, name)? {
+                Some(ino) => look.sees(&*self.node(ino)?),
+                None => Ok(matches!(look.sight, Sight::Whole { .. })),
+            }
+        });
+        Ok(allowed_to(listed)?.unwrap_or(false))
     }
 
     /// Whether all users of a tenant find the same under a directory's names, so that a kernel may keep them for all.
@@ -138,10 +162,22 @@ impl Engine {
         Ok(!super::view::is_view(dir) && silent && self.next_end().is_none())
     }
 
-    /// Fails with `Denied` unless a caller may walk to a node: each directory above it can be searched, or leads to what he
-    /// was granted. Kernels ask for a name once; what is reached by number is asked here.
+    /// Fails with `Denied` unless a caller may walk to a node by one of its names. Kernels ask for a name once; what is
+    /// reached by number is asked here.
     pub(super) fn may_reach(&self, caller: &Caller, node: &Node) -> Result<()> {
-        let mut at = self.parent(node)?;
+        let mut refused = Ok(());
+        for dir in self.parents(node)? {
+            match self.may_walk(caller, dir) {
+                Err(e) if is_refusal(&e) => refused = Err(e),
+                other => return other,
+            }
+        }
+        refused
+    }
+
+    /// Fails with `Denied` unless a caller may search a directory and each above it, or they lead to what he was granted.
+    fn may_walk(&self, caller: &Caller, dir: Ino) -> Result<()> {
+        let mut at = Some(dir);
         while let Some(up) = at {
             let dir = self.node(up)?;
             self.sight(caller, &dir, Right::Execute)?;
@@ -159,7 +195,7 @@ impl Engine {
             return Ok(known);
         }
         let mut ways = Ways::default();
-        for (ino, domain) in self.policy.domains() {
+        for domain in self.policy.domains() {
             let counting = domain
                 .grants
                 .iter()
@@ -168,7 +204,7 @@ impl Engine {
             if !ends.is_empty() {
                 let first = ends.into_iter().flatten().chain(ways.until).min();
                 ways.until = first;
-                self.add_way(ino, &mut ways.dirs)?;
+                self.add_way(domain.on, &mut ways.dirs)?;
             }
         }
         let ways = Arc::new(ways);
@@ -177,12 +213,11 @@ impl Engine {
     }
 
     fn add_way(&self, to: Ino, dirs: &mut HashSet<Ino>) -> Result<()> {
-        let mut at = self.parent(&*self.node(to)?)?;
-        while let Some(up) = at {
-            if !dirs.insert(up) {
-                return Ok(());
+        for dir in self.parents(&*self.node(to)?)? {
+            let mut at = Some(dir);
+            while let Some(up) = at.filter(|up| dirs.insert(*up)) {
+                at = self.parent(&*self.node(up)?)?;
             }
-            at = self.parent(&*self.node(up)?)?;
         }
         Ok(())
     }

@@ -43,6 +43,22 @@ impl Store {
         Ok(stored.into_iter().find(stands).map(Arc::new))
     }
 
+    /// The names of a node, `many` or fewer.
+    pub fn names_of(&self, ino: Ino, many: u32) -> Result<Vec<Arc<Entry>>> {
+        let changed = self.shared().pending.read().names(ino);
+        let gone = u32::try_from(changed.len()).unwrap_or(u32::MAX);
+        let limit = many.saturating_add(gone);
+        let stored = entry::names_of(&mut *self.shared().db.glance()?, ino, limit)?;
+        let stands = |e: &Entry| {
+            !changed
+                .keys()
+                .any(|p| p.parent == e.parent && p.name == e.name)
+        };
+        let mut all: Vec<_> = stored.into_iter().filter(stands).map(Arc::new).collect();
+        all.extend(changed.values().flatten().cloned());
+        Ok(all)
+    }
+
     /// Whether a directory has any entry.
     pub fn has_any(&self, dir: Ino) -> Result<bool> {
         let changed = self.shared().pending.read().dir(dir);

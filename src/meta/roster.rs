@@ -179,15 +179,14 @@ impl Roster {
         second_of(&self.groups, of)
     }
 
-    /// Every group that a principal is in, itself or through others: each is entered once, so a ring of groups ends.
+    /// Every group that a principal is in, itself or through others.
     pub fn groups_of(&self, of: PrincipalId) -> BTreeSet<PrincipalId> {
-        let mut found = BTreeSet::new();
-        let mut next = vec![of];
-        while let Some(at) = next.pop() {
-            let new = self.direct_groups(at).filter(|group| found.insert(*group));
-            next.extend(new);
-        }
-        found
+        reachable(vec![of], |at| self.direct_groups(at))
+    }
+
+    /// Everybody who is in any of some groups, himself or through others, and those others.
+    pub fn all_members_of(&self, groups: Vec<PrincipalId>) -> BTreeSet<PrincipalId> {
+        reachable(groups, |at| self.members_of(at))
     }
 
     /// The numbers that files know those groups by.
@@ -222,6 +221,18 @@ impl Roster {
     }
 }
 
+/// Whatever can be come to from some principals. Each is entered once: a ring ends, and of many ways to one, one is gone.
+fn reachable<I: Iterator<Item = PrincipalId>>(
+    mut next: Vec<PrincipalId>,
+    mut next_to: impl FnMut(PrincipalId) -> I,
+) -> BTreeSet<PrincipalId> {
+    let mut found = BTreeSet::new();
+    while let Some(at) = next.pop() {
+        next.extend(next_to(at).filter(|one| found.insert(*one)));
+    }
+    found
+}
+
 /// The second of all pairs that begin with `first`.
 fn second_of(
     pairs: &BTreeSet<(PrincipalId, PrincipalId)>,
@@ -234,6 +245,7 @@ fn second_of(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::Cell;
 
     fn roster(pairs: &[(u64, u64)]) -> Roster {
         let mut roster = Roster::default();
@@ -260,14 +272,55 @@ mod tests {
         assert_eq!(groups(&roster, 12), [] as [u64; 0]);
     }
 
+    /// Finds the groups of principal 1, and counts memberships looked at.
+    fn looked_at(roster: &Roster) -> (usize, usize) {
+        let looked = Cell::new(0);
+        let look = |group| {
+            looked.set(looked.get() + 1);
+            group
+        };
+        let found = reachable(vec![PrincipalId(1)], |at| {
+            roster.direct_groups(at).map(look)
+        });
+        assert_eq!(found, roster.groups_of(PrincipalId(1)));
+        (found.len(), looked.get())
+    }
+
     #[test]
-    fn a_ring_of_groups_ends() {
-        let mut pairs: Vec<_> = (0..10_000)
-            .map(|n| (100 + (n + 1) % 10_000, 100 + n))
-            .collect();
+    fn a_ring_of_groups_is_walked_once() {
+        const RING: u64 = 10_000;
+        let mut pairs: Vec<_> = (0..RING).map(|n| (100 + (n + 1) % RING, 100 + n)).collect();
         pairs.push((100, 1));
         let roster = roster(&pairs);
-        assert_eq!(groups(&roster, 1).len(), 10_000);
+        assert_eq!(looked_at(&roster), (10_000, pairs.len()));
+        let members = roster.all_members_of(vec![PrincipalId(100)]);
+        assert_eq!(members.len(), 10_001);
+    }
+
+    #[test]
+    fn where_ways_part_and_meet_again_each_membership_is_looked_at_once() {
+        const LAYERS: u64 = 60;
+        // Two groups a layer, each in both of the next: 2^60 ways to the last.
+        let id = |layer: u64, side: u64| 100 + 2 * layer + side;
+        let mut pairs = vec![(id(0, 0), 1), (id(0, 1), 1)];
+        for layer in 1..LAYERS {
+            for (outer, inner) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+                pairs.push((id(layer, outer), id(layer - 1, inner)));
+            }
+        }
+        let mut roster = roster(&pairs);
+        assert_eq!(looked_at(&roster), (120, pairs.len()));
+        let last: Vec<_> = [0, 1].map(|side| PrincipalId(id(LAYERS - 1, side))).into();
+        assert_eq!(roster.all_members_of(last).len(), 119);
+        // Cut between two layers, nothing behind is reached.
+        for (outer, inner) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+            roster.follow(&Edit::MemberGone(Member {
+                tenant: TenantId(1),
+                group: PrincipalId(id(30, outer)),
+                member: PrincipalId(id(29, inner)),
+            }));
+        }
+        assert_eq!(groups(&roster, 1).len(), 60);
     }
 
     #[test]

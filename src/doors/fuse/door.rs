@@ -65,6 +65,10 @@ impl Door {
         if computed || !self.is_same_for_all(parent, Some(node.ino)) {
             return Duration::ZERO;
         }
+        // What is said about another name decides, too, and is told of that one alone.
+        if self.engine.depends_on_names(node) {
+            return Duration::ZERO;
+        }
         // What is seen by a grant is not seen any more when that ends, of which nobody is told.
         let end = self.engine.next_end().unwrap_or(EXACT);
         self.ttl(node.ino).min(end)

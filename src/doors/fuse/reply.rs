@@ -39,7 +39,8 @@ pub(super) fn opened(opened: Answer<Opened>, reply: ReplyOpen) {
 pub(super) fn created(created: Answer<(Entry, Opened)>, reply: ReplyCreate) {
     match created {
         Ok((e, o)) => reply.created(
-            &e.attr_ttl,
+            // fuser has one here for both: the name is kept for others, too, and some may not see it.
+            &e.attr_ttl.min(e.name_ttl),
             &e.attr,
             GENERATION,
             FileHandle(o.handle.0),

@@ -1,17 +1,24 @@
 //! Grants on nodes: each pitfall that others fell into (permissions.md §4), and that we do not.
 
-mod model;
 mod paths;
+mod game;
+mod tree;
+mod words;
+mod proof;
+mod model;
+mod moves;
+mod names;
 mod people;
 mod speed;
 pub(super) mod time;
 
 use super::principals::{boss, make, subject};
 use super::*;
-use crate::access::Rights;
+use crate::access::acl::{AclEntry, AclWho};
+use crate::access::{Right, Rights};
 use crate::core::Time;
-use crate::fs::RenameMode;
 use crate::fs::grant::To;
+use crate::fs::{AclOf, Obstacle, RenameMode};
 use crate::meta::log;
 
 /// Gives a role on a path; says the tuple's number.
@@ -242,6 +249,31 @@ fn only_the_way_to_a_deep_grant_is_shown() {
     assert_eq!(list(&w, &bob, "/workspace/a/b/c").unwrap(), ["f"]);
     assert_eq!(w.read(&bob, "/workspace/a/b/c/f").unwrap(), b"a/b/c");
     closed(w.read(&bob, "/workspace/a/f"));
+}
+
+#[test]
+fn a_deny_ends_the_way_to_what_lies_deeper() {
+    let (w, alice, bob) = with(&["a", "a/b", "a/b/c"]);
+    give(&w, &alice, "/workspace/a/b/c", "can_read", "bob");
+    assert!(w.read(&bob, "/workspace/a/b/c/f").is_ok());
+    let deny = AclEntry {
+        who: AclWho::User(bob.uid),
+        deny: true,
+        rights: 0,
+    };
+    let b = ino(&w, "/workspace/a/b");
+    let set = w.engine().set_acl_entry(&alice, b, AclOf::Itself, deny);
+    set.unwrap();
+    closed(w.read(&bob, "/workspace/a/b/c/f"));
+    assert_eq!(list(&w, &bob, "/workspace/a").unwrap(), [""; 0]);
+    closed(list(&w, &bob, "/workspace/a/b"));
+    let why = w.engine().explain(
+        &alice,
+        &subject("bob"),
+        ino(&w, "/workspace/a/b/c/f"),
+        Right::Read,
+    );
+    assert_eq!(why.unwrap().obstacle, Some(Obstacle::Deny(b)));
 }
 
 #[test]

@@ -124,6 +124,52 @@ fn an_isolated_agent_has_no_hand_in_its_owners_grants() {
     w.engine().revoke(&bob, his).unwrap();
 }
 
+fn agent(w: &World, of: &Caller, name: &str, isolated: bool) -> Caller {
+    w.engine().create_agent(of, name, None, isolated).unwrap();
+    w.engine().confirm(&Caller {
+        agent: Some(name.into()),
+        ..of.clone()
+    })
+}
+
+#[test]
+fn an_agent_holds_what_its_owner_does_unless_it_is_isolated() {
+    let (w, alice, bob) = with(&["a"]);
+    let (helper, robot) = (
+        agent(&w, &bob, "helper", false),
+        agent(&w, &bob, "robot", true),
+    );
+    w.engine().create_group(&boss(), "g", None).unwrap();
+    w.engine()
+        .add_member(&boss(), "g", &subject("bob"))
+        .unwrap();
+    let dir = ino(&w, "/workspace/a");
+    let agrees = || {
+        let expanded = w.engine().expand(&alice, dir, "can_read").unwrap();
+        [("agent:helper", &helper), ("agent:robot", &robot)].map(|(name, who)| {
+            let to = To::One(subject(name));
+            let held = w.engine().holds(&alice, dir, "can_read", &to).unwrap();
+            assert_eq!(held, w.read(who, "/workspace/a/f").is_ok(), "{name}");
+            let on = w.engine().granted_on(&alice, "can_read", &to).unwrap();
+            assert_eq!(held, on.contains(&dir), "{name}");
+            let listed = expanded.contains(&to) || expanded.contains(&To::Everyone);
+            assert!(listed || !held, "{name}: {expanded:?}");
+            held
+        })
+    };
+    assert_eq!(agrees(), [false, false]);
+    for (to, holds) in [
+        ("bob", [true, false]),
+        ("group:g", [true, false]),
+        ("*", [true, false]),
+        ("agent:robot", [false, true]),
+    ] {
+        let id = give(&w, &alice, "/workspace/a", "can_read", to);
+        assert_eq!(agrees(), holds, "granted to {to}");
+        w.engine().revoke(&alice, id).unwrap();
+    }
+}
+
 #[test]
 fn an_administrator_may_all_in_his_tenant_and_nothing_in_another() {
     let (w, _, bob) = with(&["a"]);

@@ -1,0 +1,247 @@
+//! Every command that tells of paths tells everybody of the same ones: those that he finds.
+
+use super::boss;
+use super::town::{Town, above, last};
+use crate::core::Caller;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+const SEEDS: u64 = 6;
+
+fn texts(list: &Value) -> BTreeSet<String> {
+    let all = list.as_array().into_iter().flatten();
+    all.map(|v| v.as_str().unwrap().to_owned()).collect()
+}
+
+/// Runs a check for everybody in several towns.
+fn everywhere(check: impl Fn(&mut Town, &str, &Caller)) {
+    for seed in 1..=SEEDS {
+        println!("seed {seed}");
+        let mut town = Town::new(seed);
+        for name in ["ann", "ben", "cas", "agent:rob"] {
+            let who = town.village.person(name);
+            check(&mut town, name, &who);
+        }
+    }
+}
+
+/// permissions.md §4: "every API that emits a path filters with the same function"
+#[test]
+fn what_is_listed_is_what_is_found() {
+    everywhere(|town, name, who| {
+        let listed = town.listed(who);
+        for at in &town.all {
+            let found = town.finds(who, at);
+            let lists = town.lists(who, above(at));
+            if ["read", "execute"]
+                .iter()
+                .all(|op| town.has(name, who, op, above(at)))
+            {
+                assert_eq!(listed.contains(at), found, "{name} {at}");
+            }
+            assert!(!listed.contains(at) || lists);
+            let gets = town
+                .village
+                .ask(who, "acl-get", &json!({ "path": at }))
+                .is_ok();
+            assert_eq!(gets, found, "{name} {at}");
+        }
+    });
+}
+
+#[test]
+fn the_log_tells_others_of_what_is_listed_and_of_nothing_else() {
+    everywhere(|town, name, who| {
+        let listed = town.listed(who);
+        let log = |who: &Caller| {
+            let log = town.village.must(who, "log", &json!({"limit": 10_000}));
+            log["records"].as_array().unwrap().clone()
+        };
+        let paths = |record: &Value| {
+            let both = ["path", "path2"].map(|key| record[key].as_str().map(str::to_owned));
+            both.into_iter().flatten().collect::<Vec<_>>()
+        };
+        let told = log(who);
+        for record in &told {
+            for at in paths(record).iter().filter(|at| town.all.contains(*at)) {
+                assert!(listed.contains(at), "{name} is told of {at}: {record}");
+            }
+            if let (Some(subject), true) = (record["subject"].as_str(), record["path"] != "/") {
+                let at = record["path"].as_str().unwrap();
+                let concerned = subject == format!("user:{name}") || subject == name;
+                let concerned = concerned
+                    || subject == "user:*" && name != "agent:rob"
+                    || subject == "group:team" && name == "ben";
+                assert!(
+                    concerned || !town.all.contains(at) || town.may(name, who, "own", at),
+                    "{name}: {record}"
+                );
+            }
+        }
+        for record in log(&boss()) {
+            let all = paths(&record);
+            if !all.is_empty() && all.iter().all(|at| listed.contains(at)) {
+                let op = &record["op"];
+                assert!(
+                    told.iter().any(|r| r["op"] == *op),
+                    "{name} is not told of {record}"
+                );
+            }
+        }
+    });
+}
+
+#[test]
+fn grants_are_told_to_those_whom_they_name_and_to_owners_where_they_find_the_path() {
+    everywhere(|town, name, who| {
+        let subject = if name == "agent:rob" {
+            name.to_owned()
+        } else {
+            format!("user:{name}")
+        };
+        let list = |who: &Caller| {
+            let listed = town.village.must(who, "rebac-list", &json!({}));
+            listed["tuples"].as_array().unwrap().clone()
+        };
+        let told = list(who);
+        let mut objects = BTreeSet::new();
+        for tuple in list(&boss()) {
+            let at = tuple["object_id"].as_str().unwrap().to_owned();
+            let to = (
+                tuple["subject_type"].as_str().unwrap(),
+                tuple["subject_id"].as_str().unwrap(),
+            );
+            let names = subject == format!("{}:{}", to.0, to.1)
+                || to == ("user", "*") && name != "agent:rob"
+                || to == ("group", "team") && name == "ben";
+            let found = town.finds(who, &at);
+            let expected = found && (names || town.may(&subject, who, "own", &at));
+            assert_eq!(told.contains(&tuple), expected, "{name}: {tuple}");
+            if names && found {
+                objects.insert(at);
+            }
+        }
+        let asked = json!({"subject": subject, "relation": "can_read"});
+        let granted = texts(&town.village.must(who, "rebac-objects", &asked)["objects"]);
+        assert_eq!(granted, objects, "{name}");
+        for at in &granted {
+            let asked = json!({"subject": subject, "relation": "can_read", "path": at});
+            assert_eq!(
+                town.village.must(who, "rebac-check", &asked)["granted"],
+                true
+            );
+        }
+    });
+}
+
+#[test]
+fn what_is_copied_or_would_be_removed_is_what_is_listed() {
+    everywhere(|town, name, who| {
+        let walked = town.walk(who);
+        let tops: Vec<_> = walked
+            .iter()
+            .filter(|at| above(at) == "/workspace")
+            .cloned()
+            .collect();
+        for top in tops {
+            let below = |at: &&String| **at == top || at.starts_with(&format!("{top}/"));
+            let inside: BTreeSet<_> = walked.iter().filter(below).cloned().collect();
+            let dry = json!({"path": top, "recursive": true, "dry_run": true});
+            match town.village.ask(who, "remove", &dry) {
+                Ok(reply) => assert_eq!(texts(&reply["paths"]), inside, "{name} {top}"),
+                Err(e) => town.names_only_found(who, &e.chain(), &top),
+            }
+            let to = format!("/shared/{}", last(&top));
+            let copy = json!({"from": top, "to": to, "recursive": true});
+            match town.village.ask(who, "copy", &copy) {
+                Ok(reply) => assert_eq!(reply["copied"], inside.len(), "{name} {top}"),
+                Err(e) => town.names_only_found(who, &e.chain(), &top),
+            }
+            town.village
+                .ask(&boss(), "remove", &json!({"path": to, "recursive": true}))
+                .ok();
+        }
+    });
+}
+
+#[test]
+fn an_explanation_names_what_the_asker_finds_and_nothing_else() {
+    everywhere(|town, name, who| {
+        for at in &town.all {
+            for subject in ["ann", "ben", "cas", "agent:rob"] {
+                for op in ["read", "write", "execute", "own"] {
+                    let asked = json!({"subject": subject, "op": op, "path": at});
+                    let said = match town.village.ask(who, "why", &asked) {
+                        Ok(reply) => reply.to_string(),
+                        Err(e) => e.chain(),
+                    };
+                    town.names_only_found(who, &said, at);
+                    assert!(
+                        town.finds(who, at) || !said.contains("allowed"),
+                        "{name}: {said}"
+                    );
+                }
+            }
+        }
+    });
+}
+
+/// permissions.md §4: "ENOENT for hidden and absent alike"
+#[test]
+fn every_command_says_of_what_is_hidden_what_it_says_of_what_is_absent() {
+    let commands = [
+        ("list", json!({})),
+        ("info", json!({"hash": true})),
+        ("acl-get", json!({})),
+        ("acl-set", json!({"entry": "user:ann:r--"})),
+        ("chmod", json!({"mode": "0777"})),
+        ("chown", json!({"owner": "ann"})),
+        ("chgrp", json!({"group": "team"})),
+        (
+            "rebac-grant",
+            json!({"subject": "user:cas", "relation": "owner"}),
+        ),
+        (
+            "rebac-revoke",
+            json!({"subject": "user:cas", "relation": "owner"}),
+        ),
+        (
+            "rebac-check",
+            json!({"subject": "user:cas", "relation": "owner"}),
+        ),
+        ("rebac-list", json!({})),
+        ("rebac-expand", json!({"relation": "owner"})),
+        ("rebac-restrict", json!({})),
+        ("rebac-unrestrict", json!({})),
+        ("why", json!({"subject": "cas", "op": "read"})),
+        ("remove", json!({"recursive": true})),
+    ];
+    everywhere(|town, name, who| {
+        for at in town.all.iter().filter(|at| !town.finds(who, at)) {
+            let absent = format!("{}/qx99xq", above(at));
+            for (command, body) in &commands {
+                let said = |at: &str| {
+                    let mut body = body.clone();
+                    body["path"] = json!(at);
+                    let refused = town.village.ask(who, command, &body).unwrap_err();
+                    (
+                        refused.kind(),
+                        refused.to_string().replace(last(at), "NAME"),
+                    )
+                };
+                assert_eq!(said(at), said(&absent), "{name} {command} {at}");
+            }
+            for command in ["copy", "move"] {
+                let said = |at: &str| {
+                    let refused = town.village.ask(
+                        who,
+                        command,
+                        &json!({"from": at, "to": "/shared/x", "recursive": true}),
+                    );
+                    refused.unwrap_err().kind()
+                };
+                assert_eq!(said(at), said(&absent), "{name} {command} {at}");
+            }
+        }
+    });
+}

@@ -1,0 +1,34 @@
+//! Numbers that tell whether what was derived from something is still true of it.
+
+#[cfg(test)]
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Another number after each change.
+#[derive(Default)]
+pub(super) struct Revision {
+    at: AtomicU64,
+    #[cfg(test)]
+    stuck: AtomicBool,
+}
+
+impl Revision {
+    pub(super) fn get(&self) -> u64 {
+        self.at.load(Ordering::Acquire)
+    }
+
+    /// Notes a change, once what was changed can be read.
+    pub(super) fn advance(&self) {
+        #[cfg(test)]
+        if self.stuck.load(Ordering::Acquire) {
+            return;
+        }
+        self.at.fetch_add(1, Ordering::Release);
+    }
+
+    /// Misses every change from now on, so that tests show that they would notice.
+    #[cfg(test)]
+    pub(super) fn stick(&self) {
+        self.stuck.store(true, Ordering::Release);
+    }
+}
