@@ -7,8 +7,7 @@ use super::acl::Acls;
 use super::rights::Rights;
 use crate::core::{Ino, PrincipalId, Time};
 
-/// Stands for everybody among those whom grants may name; lower than every number that is given.
-pub const ANYBODY: PrincipalId = PrincipalId(0);
+pub use crate::meta::tuple::ANYBODY;
 
 /// Whom a grant is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

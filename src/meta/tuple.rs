@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 pub const FILE: &str = "file";
 /// A subject that stands for everybody of its type.
 pub const EVERYBODY: &str = "*";
+/// Stands for everybody among those whom grants may name; lower than every number that is given.
+pub const ANYBODY: PrincipalId = PrincipalId(0);
 /// The types of subjects that are principals.
 pub const PRINCIPALS: [&str; 3] = ["user", "agent", "group"];
 
@@ -48,11 +50,11 @@ impl Tuple {
         number.map(PrincipalId)
     }
 
-    /// Whether it names one of `who`, which is sorted, or everybody.
+    /// Whether it names one of `who`, which is sorted, or everybody and that is among them.
     pub fn names(&self, who: &[PrincipalId]) -> bool {
         match self.principal() {
             Some(id) => who.binary_search(&id).is_ok(),
-            None => self.is_for_everybody() && !who.is_empty(),
+            None => self.is_for_everybody() && who.first() == Some(&ANYBODY),
         }
     }
 

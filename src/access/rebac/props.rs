@@ -302,6 +302,7 @@ fn agreed(schema: &Schema, store: &Store, limits: Limits) -> BTreeMap<(Place, Su
             assert!(
                 answer.cut.is_none()
                     || listed.cut.is_some()
+                    || !names(store, &object)
                     || no(unlimited.check(&object, &relation, &subject).unwrap())
             );
         }
