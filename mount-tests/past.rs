@@ -299,3 +299,48 @@ fn a_revoke_holds_for_the_past_at_the_next_call() {
         format!("setpriv --reuid 21001 --regid 21001 --clear-groups cat .at/op:{op}/vault/f");
     assert_eq!(sh(&dir, &anna), "secret\n");
 }
+
+#[test]
+fn commands_read_the_past_with_and_without_a_mount() {
+    let (served, embedded) = (World::new(), World::unmounted(&[]));
+    for world in [&served, &embedded] {
+        let run = |arguments: &[&str]| world.nexus(arguments).must();
+        run(&["mkdir", "-p", "/workspace/d/sub"]);
+        run(&["write", "/workspace/d/f", "one"]);
+        run(&["write", "/workspace/d/sub/g", "two"]);
+        let op = format!("op:{}", head(world));
+        let tree = run(&["tree", "/workspace"]);
+        run(&["write", "/workspace/d/f", "changed"]);
+        run(&["rm", "-r", "/workspace/d/sub"]);
+        assert_eq!(run(&["cat", "/workspace/d/f", "--at", &op]), "one");
+        assert_eq!(run(&["ls", "/workspace/d", "--at", &op]), "f\nsub\n");
+        let then = run(&["tree", "/workspace", "--at", &op]);
+        assert_eq!(
+            then.lines().skip(1).collect::<Vec<_>>(),
+            tree.lines().skip(1).collect::<Vec<_>>()
+        );
+        let told = run(&[
+            "--json",
+            "info",
+            "/workspace/d/sub/g",
+            "--hash",
+            "--at",
+            &op,
+        ]);
+        let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+        assert_eq!((&told["size"], &told["version"]), (&3.into(), &1.into()));
+        assert_eq!(told["content_hash"].as_str().unwrap().len(), 64);
+        run(&["cp", "-r", "/workspace/d", "/workspace/back", "--at", &op]);
+        assert_eq!(
+            run(&["cat", "/workspace/back/f", "/workspace/back/sub/g"]),
+            "onetwo"
+        );
+        let said = world.nexus(&["ls", "/workspace", "--at", "someday"]);
+        assert_eq!(said.status.code(), Some(2));
+        assert!(said.err.contains("2h-ago"), "{said:?}");
+        let said = world.nexus(&["ls", "/workspace", "--at", "2200-01-01"]);
+        assert!(said.err.contains("still to come"), "{said:?}");
+        let said = world.nexus(&["ls", "/workspace", "--at", "1980-01-01"]);
+        assert!(said.err.contains("younger"), "{said:?}");
+    }
+}

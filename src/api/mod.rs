@@ -7,6 +7,7 @@ pub mod failure;
 pub mod files;
 pub mod log;
 pub mod undo;
+pub mod moment;
 pub mod principals;
 pub mod agents;
 pub mod groups;
@@ -67,6 +68,7 @@ commands! {
     copy::Copy,
     log::Log,
     undo::Undo,
+    moment::When,
     principals::TenantCreate,
     principals::TenantList,
     principals::UserCreate,

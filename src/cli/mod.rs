@@ -11,6 +11,8 @@ mod supervise;
 mod busy;
 mod mount;
 mod helper;
+mod at;
+mod listing;
 mod files;
 mod log;
 mod undo;
