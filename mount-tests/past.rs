@@ -344,3 +344,65 @@ fn commands_read_the_past_with_and_without_a_mount() {
         assert!(said.err.contains("younger"), "{said:?}");
     }
 }
+
+#[test]
+fn commands_tell_versions_differences_and_whose_a_line_is() {
+    let world = World::new();
+    let (dir, run) = (world.workspace(), |arguments: &[&str]| {
+        world.nexus(arguments).must()
+    });
+    sh(
+        &dir,
+        "mkdir docs; printf 'a\\nb\\nc\\n' > docs/text; head -c 300000 /dev/zero > docs/bytes",
+    );
+    let op = format!("op:{}", head(&world));
+    // Saved as editors do: another file in its place.
+    sh(
+        &dir,
+        "sed -i s/b/B/ docs/text; echo d >> docs/text; echo x >> docs/bytes; echo new > docs/new",
+    );
+    let said = world.command(&["write", "/workspace/docs/text", "--append", "e"]);
+    let mut said = said;
+    crate::shell::run(said.args(["--agent", "fixer", "--session", "s1"])).must();
+    let table = run(&["versions", "/workspace/docs/text"]);
+    // A shell's redirection closes the file once before it writes, and so does sed.
+    assert_eq!(table.lines().count(), 7, "{table}");
+    assert!(
+        table.lines().last().unwrap().contains("+fixer (s1)"),
+        "{table}"
+    );
+    assert_eq!(
+        run(&["cat", "/workspace/docs/text", "--version", "2"]),
+        "a\nb\nc\n"
+    );
+    assert_eq!(
+        run(&["cat", "/workspace/docs/text", "--version", "4"]),
+        "a\nB\nc\n"
+    );
+    world
+        .nexus(&["cat", "/workspace/docs/text", "--version", "9"])
+        .must_fail();
+    let told = run(&["diff", "/workspace/docs/text", "--from", "2", "--to", "4"]);
+    assert!(told.contains("-b\n+B\n"), "{told}");
+    let told = run(&["diff", "/workspace/docs/bytes"]);
+    assert!(
+        told.starts_with("~ content  300000 bytes ") && told.contains("-> 300002 bytes "),
+        "{told}"
+    );
+    let told = run(&["diff", "/workspace", "--from", &op]);
+    let paths: Vec<_> = told
+        .lines()
+        .map(|l| l.split("  ").next().unwrap())
+        .collect();
+    assert_eq!(paths, ["~ docs/bytes", "+ docs/new", "~ docs/text"]);
+    let told = run(&["blame", "/workspace/docs/text"]);
+    let ends: Vec<_> = told
+        .lines()
+        .map(|l| l.rsplit("  ").next().unwrap())
+        .collect();
+    assert_eq!(ends, ["a", "B", "c", "d", "e"]);
+    assert!(
+        told.lines().last().unwrap().contains("+fixer (s1)"),
+        "{told}"
+    );
+}

@@ -8,6 +8,7 @@ pub mod files;
 pub mod log;
 pub mod undo;
 pub mod moment;
+pub mod versions;
 pub mod principals;
 pub mod agents;
 pub mod groups;
@@ -69,6 +70,9 @@ commands! {
     log::Log,
     undo::Undo,
     moment::When,
+    versions::Versions,
+    versions::Blame,
+    versions::Diff,
     principals::TenantCreate,
     principals::TenantList,
     principals::UserCreate,

@@ -31,9 +31,13 @@ pub(super) enum FileCommand {
         at: At,
     },
     /// Print files
+    #[command(disable_version_flag = true)]
     Cat {
         #[arg(required = true)]
         paths: Vec<OsString>,
+        /// One of its versions, by its number (see `nexus versions`)
+        #[arg(long, value_name = "N", conflicts_with = "at")]
+        version: Option<u64>,
         #[command(flatten)]
         at: At,
     },
@@ -114,7 +118,7 @@ pub(super) fn run(place: &Place, command: FileCommand) -> Result<()> {
     let at = |path: &OsString| paths::in_nexus(&client, path);
     match command {
         FileCommand::Ls { path, long, at } => ls(place, &client, at.find(&client, &path)?, long),
-        FileCommand::Cat { paths, at } => cat(&client, &paths, &at),
+        FileCommand::Cat { paths, version, at } => cat(&client, &paths, version, &at),
         FileCommand::Write(args) => write(place, &client, args),
         FileCommand::Cp {
             recursive,
@@ -161,10 +165,10 @@ pub(super) fn run(place: &Place, command: FileCommand) -> Result<()> {
     }
 }
 
-fn cat(client: &Client, paths: &[OsString], at: &At) -> Result<()> {
+fn cat(client: &Client, paths: &[OsString], version: Option<u64>, at: &At) -> Result<()> {
     let mut out = io::stdout().lock();
     for path in paths {
-        client.read(&at.find(client, path)?.0, &mut out)?;
+        client.read(&at.find(client, path)?.0, version, &mut out)?;
     }
     Ok(out.flush()?)
 }

@@ -14,6 +14,7 @@ mod helper;
 mod at;
 mod listing;
 mod files;
+mod versions;
 mod log;
 mod undo;
 mod admin;

@@ -335,6 +335,14 @@ impl Engine {
         }))
     }
 
+    /// A handle on what cannot change any more, for reading; whoever asks for it has asked whether he may.
+    pub(super) fn open_kept(&self, node: Arc<Node>) -> HandleId {
+        self.files.insert(Handle {
+            source: Source::Kept(node),
+            flags: OpenFlags::new(Access::Read),
+        })
+    }
+
     fn open_view(&self, caller: &Caller, ino: Ino, flags: OpenFlags) -> Result<HandleId> {
         if flags.access.writes() || flags.truncate {
             return view::read_only();

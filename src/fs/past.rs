@@ -7,7 +7,9 @@ use super::dir::DirEntry;
 use super::engine::{Engine, no_node};
 use super::lookup::Found;
 use crate::access::Right;
-use crate::core::{Caller, Error, Ino, Kind, Name, Op, Result, TenantId, Time, error::fail};
+use crate::core::{
+    Caller, Error, HandleId, Ino, Kind, Name, Op, Result, TenantId, Time, error::fail,
+};
 use crate::meta::cache::Place;
 use crate::meta::{Entry, Node, Xattr};
 use std::sync::Arc;
@@ -119,6 +121,16 @@ impl Engine {
         self.may_still(caller, ino, right)
     }
 
+    /// Opens a file as it was, for reading. Takes read permission today.
+    pub fn open_at(&self, caller: &Caller, at: Moment, ino: Ino) -> Result<HandleId> {
+        self.may_at(caller, at, ino, Right::Read)?;
+        let node = self.getattr_at(caller, at, ino)?;
+        if node.is_dir() {
+            return fail(Kind::IsDirectory, "not a file");
+        }
+        Ok(self.open_kept(node))
+    }
+
     /// The extended attributes of a node as it was, by name, those of Nexus itself included. Asks nobody.
     pub fn xattrs_at(&self, at: Moment, ino: Ino) -> Result<Vec<Arc<Xattr>>> {
         self.store.xattrs_at(ino, at.op)
@@ -132,7 +144,13 @@ impl Engine {
         {
             return Ok(Some(now.parent));
         }
-        Ok(self.store.name_at(ino, at.op)?.map(|entry| entry.parent))
+        Ok(self.parents_at(at, ino)?.first().copied())
+    }
+
+    /// The directories that a node was in: all of them where it had several names.
+    pub fn parents_at(&self, at: Moment, ino: Ino) -> Result<Vec<Ino>> {
+        let names = self.store.names_at(ino, at.op)?;
+        Ok(names.into_iter().map(|entry| entry.parent).collect())
     }
 
     fn directory_at(&self, caller: &Caller, at: Moment, ino: Ino) -> Result<Found> {

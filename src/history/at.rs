@@ -75,6 +75,17 @@ impl At {
     }
 }
 
+/// The stored node behind a number: itself, or what `.at` shows. Fails with `Unsupported` for what is computed.
+pub(super) fn stored(engine: &Engine, ino: Ino) -> Result<Ino> {
+    if !engine.is_in_view(ino) {
+        return Ok(ino);
+    }
+    if engine.is_computed(ino) {
+        return fail(Kind::Unsupported, "this is computed and has no history");
+    }
+    Ok(node_of(ino.0))
+}
+
 fn mask() -> u64 {
     (1 << SEAT_SHIFT) - 1
 }

@@ -7,6 +7,12 @@
 pub mod when;
 mod seats;
 mod at;
+mod versions;
+mod patch;
+mod touched;
+mod diff;
+mod blame;
+mod compare;
 mod ops;
 mod fold;
 mod merge;
@@ -22,7 +28,11 @@ mod tests;
 mod at_tests;
 
 pub use at::At;
+pub use blame::{Line, blame};
+pub use compare::{Compared, Side, compare};
+pub use diff::{Change, Difference, Differences, differences};
 pub use ops::OpSet;
 pub use plan::{Conflict, Plan};
 pub use undo::{Answer, Choice, Undone, is_reversible, undo};
+pub use versions::{Version, version, versions};
 pub use when::resolve_when;

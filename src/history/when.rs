@@ -5,6 +5,7 @@
 
 use crate::core::{Caller, Error, Kind, Op, Result, Time, error::fail};
 use crate::fs::{Engine, Moment};
+use crate::meta::log_query;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, Zoned};
@@ -108,27 +109,18 @@ fn zoned(now: Time) -> Result<Zoned> {
     Ok(now.to_zoned(TimeZone::system()))
 }
 
-/// The last operation that was done by a time: between one that was and one that was not, halving.
+/// The last operation that was done by a time.
 fn last_by(engine: &Engine, caller: &Caller, time: Time) -> Result<Moment> {
     let last = engine.last_moment(caller)?;
     if last.time <= time {
         return Ok(last);
     }
-    let (mut low, mut high) = (0, last.op.0);
-    let mut found = None;
-    while high - low > 1 {
-        let middle = low + (high - low) / 2;
-        match engine.store().time_of(last.tenant, Op(middle))? {
-            Some((op, at)) if at > time => high = op.0,
-            Some((op, time)) => {
-                low = middle;
-                found = Some(Moment { op, time, ..last });
-            }
-            None => low = middle,
-        }
+    let op = log_query::op_at(&mut *engine.store().read()?, last.tenant, time)?;
+    if op == Op(0) {
+        let message = format!("nothing had been done by {time}: the tree is younger than that");
+        return fail(Kind::NotFound, message);
     }
-    let none = || format!("nothing had been done by {time}: the tree is younger than that");
-    found.ok_or_else(|| Error::new(Kind::NotFound, none()))
+    engine.moment_of(caller, op)
 }
 
 #[cfg(test)]

@@ -24,9 +24,8 @@ const ENTRY: &str = "SELECT parent, name, ino, cookie, began, sum FROM entries W
     (SELECT * FROM entries_past WHERE parent = $1 AND name = $2 AND ended > $3 ORDER BY ended LIMIT 1) AS next \
     WHERE began <= $3";
 
-const NAME: &str = "SELECT parent, name, ino, cookie, began, sum FROM entries WHERE ino = $1 AND began <= $2 \
-    UNION ALL SELECT parent, name, ino, cookie, began, sum FROM entries_past WHERE ino = $1 AND ended > $2 AND began <= $2 \
-    LIMIT 1";
+const NAMES: &str = "SELECT parent, name, ino, cookie, began, sum FROM entries WHERE ino = $1 AND began <= $2 \
+    UNION ALL SELECT parent, name, ino, cookie, began, sum FROM entries_past WHERE ino = $1 AND ended > $2 AND began <= $2";
 
 const XATTRS: &str = "SELECT ino, name, value, began, sum FROM xattrs WHERE ino = $1 AND began <= $2 \
     UNION ALL SELECT ino, name, value, began, sum FROM xattrs_past WHERE ino = $1 AND began <= $2 AND ended > $2 ORDER BY 2";
@@ -85,10 +84,11 @@ impl Store {
         Ok(one(&mut *tx, ENTRY, &params, entry::from_row)?.map(Arc::new))
     }
 
-    /// Any one name that a node had after operation `at`; directories had exactly one.
-    pub fn name_at(&self, ino: Ino, at: Op) -> Result<Option<Entry>> {
+    /// The names that a node had after operation `at`; directories had exactly one.
+    pub fn names_at(&self, ino: Ino, at: Op) -> Result<Vec<Entry>> {
         let mut tx = self.read()?;
-        one(&mut *tx, NAME, &[ino.into(), at.into()], entry::from_row)
+        let rows = tx.query(NAMES, &[ino.into(), at.into()])?;
+        rows.iter().map(entry::from_row).collect()
     }
 
     /// The attributes of a node after operation `at`, by name.

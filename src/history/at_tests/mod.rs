@@ -4,6 +4,8 @@ mod replay;
 mod calls;
 mod today;
 mod moved;
+mod versions;
+mod compared;
 
 use super::At;
 use crate::core::{Caller, Op, Result};

@@ -5,9 +5,10 @@ use crate::core::Time;
 use crate::core::{Ino, Op, Result};
 use crate::fs::tests::{World, alice, path, writing};
 use crate::fs::{Access, OpenFlags, RenameMode, SetAttr, SetMode, SetTime};
+use crate::history::{Change, Compared, Difference, compare};
 use crate::meta::FileKind;
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -221,6 +222,52 @@ fn assert_recorded(w: &World, recorded: &BTreeMap<Op, Tree>) {
     }
 }
 
+/// What differs between two trees, path by path.
+fn expected(old: &Tree, new: &Tree) -> BTreeSet<(String, String)> {
+    let mut all = BTreeSet::new();
+    let mut tell = |at: &str, what: Change| {
+        all.insert((at[1..].to_owned(), format!("{what:?}")));
+    };
+    for (at, is) in new {
+        match old.get(at) {
+            None => tell(at, Change::Added),
+            Some(was) if was.kind != is.kind => {
+                tell(at, Change::Added);
+                tell(at, Change::Removed);
+            }
+            Some(was) if was.bytes != is.bytes => tell(at, Change::Content),
+            Some(was) if was.owner != is.owner => tell(at, Change::Attributes),
+            Some(_) => {}
+        }
+    }
+    for at in old.keys().filter(|at| !new.contains_key(*at)) {
+        tell(at, Change::Removed);
+    }
+    all
+}
+
+#[track_caller]
+fn assert_compared(w: &World, recorded: &BTreeMap<Op, Tree>) {
+    let all: Vec<_> = recorded.iter().collect();
+    for pair in all.windows(2).chain(all.windows(4)) {
+        let ((old, was), (new, is)) = (pair[0], pair[pair.len() - 1]);
+        let words = (format!("op:{old}"), format!("op:{new}"));
+        let words = (Some(words.0.as_str()), words.1.as_str());
+        let found = compare(w.engine(), &alice(), &path("/workspace"), words).unwrap();
+        let Compared::Trees(found) = found.2 else {
+            panic!("no trees")
+        };
+        let told = |d: Difference| {
+            (
+                String::from_utf8(d.path).unwrap(),
+                format!("{:?}", d.change),
+            )
+        };
+        let found: BTreeSet<_> = found.all.into_iter().map(told).collect();
+        assert_eq!(found, expected(was, is), "{old} to {new}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
@@ -240,6 +287,7 @@ proptest! {
             }
         }
         assert_recorded(&w, &recorded);
+        assert_compared(&w, &recorded);
         w.engine().drop_caches();
         assert_recorded(&w, &recorded);
         w.assert_sound();
