@@ -31,3 +31,4 @@ mod budget;
 mod store;
 mod verify;
 mod input;
+mod past;

@@ -4,6 +4,7 @@ use crate::core::{Clock, Config, Error, Kind, Result};
 use crate::db::{Db, sqlite::Sqlite};
 use crate::facts::Facts;
 use crate::fs::Engine;
+use crate::history::At;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -35,7 +36,10 @@ impl Nexus {
         let db = Arc::new(Sqlite::open(&config.database())?);
         db.migrate()?;
         let engine = Arc::new(Engine::new(config, db.clone(), clock)?);
-        engine.set_views(vec![Box::new(Facts::of(&engine))]);
+        engine.set_views(vec![
+            Box::new(Facts::of(&engine)),
+            Box::new(At::of(&engine)),
+        ]);
         Ok(Self {
             engine,
             db,

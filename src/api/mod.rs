@@ -7,6 +7,8 @@ pub mod failure;
 pub mod files;
 pub mod log;
 pub mod undo;
+pub mod moment;
+pub mod versions;
 pub mod principals;
 pub mod agents;
 pub mod groups;
@@ -67,6 +69,10 @@ commands! {
     copy::Copy,
     log::Log,
     undo::Undo,
+    moment::When,
+    versions::Versions,
+    versions::Blame,
+    versions::Diff,
     principals::TenantCreate,
     principals::TenantList,
     principals::UserCreate,

@@ -5,6 +5,7 @@ use super::files::make_all;
 use crate::blob::Working;
 use crate::core::{Caller, FsPath, HandleId, Ino, Kind, Result};
 use crate::fs::{Access, Engine, OpenFlags};
+use crate::history;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -29,15 +30,31 @@ impl Reading {
         let node = engine.resolve(caller, path)?;
         let id = engine.open(caller, node.ino, OpenFlags::new(Access::Read));
         let id = id.map_err(|e| e.context(path))?;
-        let (engine, caller) = (engine.clone(), caller.clone());
-        Ok(Self {
-            engine,
-            caller,
+        Ok(Self::of(engine, caller, id, node.size))
+    }
+
+    /// Opens one version of a file (see [`history::versions`]) for reading from its start.
+    pub fn open_version(
+        engine: &Arc<Engine>,
+        caller: &Caller,
+        path: &FsPath,
+        number: u64,
+    ) -> Result<Self> {
+        let version = history::version(engine, caller, path, number)?;
+        let id = engine.open_at(caller, version.at, version.node.ino);
+        let id = id.map_err(|e| e.context(path))?;
+        Ok(Self::of(engine, caller, id, version.node.size))
+    }
+
+    fn of(engine: &Arc<Engine>, caller: &Caller, id: HandleId, size: u64) -> Self {
+        Self {
+            engine: engine.clone(),
+            caller: caller.clone(),
             id,
-            size: node.size,
+            size,
             at: 0,
-            end: node.size,
-        })
+            end: size,
+        }
     }
 
     /// Narrows what is read; a range that reaches behind the end is cut there.

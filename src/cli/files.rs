@@ -1,16 +1,18 @@
 //! The everyday file commands: with or without a mount, with or without a daemon.
 
+use super::at::At;
 use super::client::Client;
+use super::listing::{ls, mode, tree};
 use super::place::Place;
-use super::{log, output, paths};
+use super::{output, paths};
 use crate::api::copy::Copy;
-use crate::api::files::{Attr, Entry, Info, List, Mkdir, Move};
+use crate::api::files::{Info, Mkdir, Move};
 use crate::api::remove::Remove;
 use crate::api::stream::Onto;
 use crate::core::{Kind, Result, Text};
 use clap::{Args, Subcommand};
 use std::ffi::OsString;
-use std::io::{self, IsTerminal as _, Read, Write as _};
+use std::io::{self, Read, Write as _};
 use std::os::unix::ffi::OsStringExt as _;
 
 /// How deep `tree` goes when it is not told.
@@ -25,11 +27,19 @@ pub(super) enum FileCommand {
         /// Mode, owner, size and time as well
         #[arg(short)]
         long: bool,
+        #[command(flatten)]
+        at: At,
     },
     /// Print files
+    #[command(disable_version_flag = true)]
     Cat {
         #[arg(required = true)]
         paths: Vec<OsString>,
+        /// One of its versions, by its number (see `nexus versions`)
+        #[arg(long, value_name = "N", conflicts_with = "at")]
+        version: Option<u64>,
+        #[command(flatten)]
+        at: At,
     },
     /// Write a file: TEXT, or what comes on standard input
     Write(WriteArgs),
@@ -39,6 +49,9 @@ pub(super) enum FileCommand {
         recursive: bool,
         from: OsString,
         to: OsString,
+        /// FROM only: TO is in the present
+        #[command(flatten)]
+        at: At,
     },
     /// Move or rename
     Mv { from: OsString, to: OsString },
@@ -59,6 +72,8 @@ pub(super) enum FileCommand {
         /// How many levels
         #[arg(short = 'L', long, default_value_t = DEPTH)]
         depth: u32,
+        #[command(flatten)]
+        at: At,
     },
     /// Tell all about a file
     Info {
@@ -66,6 +81,8 @@ pub(super) enum FileCommand {
         /// The SHA-256 of its content too
         #[arg(long)]
         hash: bool,
+        #[command(flatten)]
+        at: At,
     },
 }
 
@@ -100,15 +117,16 @@ pub(super) fn run(place: &Place, command: FileCommand) -> Result<()> {
     let client = place.client()?;
     let at = |path: &OsString| paths::in_nexus(&client, path);
     match command {
-        FileCommand::Ls { path, long } => ls(place, &client, at(&path)?, long),
-        FileCommand::Cat { paths } => cat(&client, &paths),
+        FileCommand::Ls { path, long, at } => ls(place, &client, at.find(&client, &path)?, long),
+        FileCommand::Cat { paths, version, at } => cat(&client, &paths, version, &at),
         FileCommand::Write(args) => write(place, &client, args),
         FileCommand::Cp {
             recursive,
             from,
             to,
+            at: when,
         } => {
-            let from = at(&from)?;
+            let from = when.find(&client, &from)?;
             let to = into(&client, &from, at(&to)?)?;
             let copied = client.call(Copy {
                 from,
@@ -140,99 +158,17 @@ pub(super) fn run(place: &Place, command: FileCommand) -> Result<()> {
                 })
                 .map(drop)
         }),
-        FileCommand::Tree { path, depth } => tree(&client, &at(&path)?, depth),
-        FileCommand::Info { path, hash } => info(place, &client, at(&path)?, hash),
-    }
-}
-
-fn ls(place: &Place, client: &Client, path: Text, long: bool) -> Result<()> {
-    let listing = client.call(List { path })?;
-    if place.json {
-        return listing.entries.iter().try_for_each(output::json);
-    }
-    let mut out = Vec::new();
-    let wide = |f: fn(&Attr) -> usize| {
-        listing
-            .entries
-            .iter()
-            .map(|e| f(&e.attr))
-            .max()
-            .unwrap_or(0)
-    };
-    let (owner, size) = (wide(|a| a.owner.len()), wide(|a| a.size.to_string().len()));
-    for entry in &listing.entries {
-        if long {
-            let a = &entry.attr;
-            let time = log::short(&a.mtime);
-            write!(
-                out,
-                "{} {:>3} {:owner$} {:>size$} {time} ",
-                mode(a),
-                a.nlink,
-                a.owner,
-                a.size
-            )?;
+        FileCommand::Tree { path, depth, at } => tree(&client, &at.find(&client, &path)?, depth),
+        FileCommand::Info { path, hash, at } => {
+            info(place, &client, at.find(&client, &path)?, hash)
         }
-        name(&mut out, &entry.name);
-        if let (true, Some(target)) = (long, &entry.attr.target) {
-            out.extend_from_slice(b" -> ");
-            name(&mut out, target);
-        }
-        out.push(b'\n');
-    }
-    output::raw(&out)
-}
-
-/// A name as its bytes; on a terminal as text that cannot command it.
-fn name(out: &mut Vec<u8>, name: &Text) {
-    if io::stdout().is_terminal() {
-        out.extend(name.to_string().chars().flat_map(|c| {
-            if c.is_control() {
-                c.escape_default().to_string()
-            } else {
-                c.to_string()
-            }
-            .into_bytes()
-        }));
-    } else {
-        out.extend_from_slice(&name.0);
     }
 }
 
-/// `drwxr-xr-x`, as ls(1) writes it.
-fn mode(attr: &Attr) -> String {
-    let letter = match attr.kind.as_str() {
-        "directory" => 'd',
-        "symlink" => 'l',
-        "fifo" => 'p',
-        "socket" => 's',
-        "character device" => 'c',
-        "block device" => 'b',
-        _ => '-',
-    };
-    let mut out = String::from(letter);
-    for (shift, special, (with, without)) in [
-        (6, 0o4000, ('s', 'S')),
-        (3, 0o2000, ('s', 'S')),
-        (0, 0o1000, ('t', 'T')),
-    ] {
-        let bits = attr.mode >> shift;
-        out.push(if bits & 4 != 0 { 'r' } else { '-' });
-        out.push(if bits & 2 != 0 { 'w' } else { '-' });
-        out.push(match (attr.mode & special != 0, bits & 1 != 0) {
-            (true, true) => with,
-            (true, false) => without,
-            (false, true) => 'x',
-            (false, false) => '-',
-        });
-    }
-    out
-}
-
-fn cat(client: &Client, paths: &[OsString]) -> Result<()> {
+fn cat(client: &Client, paths: &[OsString], version: Option<u64>, at: &At) -> Result<()> {
     let mut out = io::stdout().lock();
     for path in paths {
-        client.read(&paths::in_nexus(client, path)?.0, &mut out)?;
+        client.read(&at.find(client, path)?.0, version, &mut out)?;
     }
     Ok(out.flush()?)
 }
@@ -298,41 +234,6 @@ fn rm(place: &Place, client: &Client, args: &RmArgs) -> Result<()> {
     Ok(())
 }
 
-fn tree(client: &Client, path: &Text, depth: u32) -> Result<()> {
-    output::line(path.to_string())?;
-    let mut out = Vec::new();
-    branches(client, path, "", depth, &mut out)?;
-    output::raw(&out)
-}
-
-fn branches(
-    client: &Client,
-    path: &Text,
-    indent: &str,
-    depth: u32,
-    out: &mut Vec<u8>,
-) -> Result<()> {
-    if depth == 0 {
-        return Ok(());
-    }
-    let entries: Vec<Entry> = client.call(List { path: path.clone() })?.entries;
-    for (i, entry) in entries.iter().enumerate() {
-        let last = i + 1 == entries.len();
-        write!(out, "{indent}{}", if last { "└── " } else { "├── " })?;
-        name(out, &entry.name);
-        out.push(b'\n');
-        if entry.attr.is_dir() {
-            let below = Text([path.0.as_slice(), b"/", &entry.name.0].concat());
-            let indent = format!("{indent}{}", if last { "    " } else { "│   " });
-            match branches(client, &below, &indent, depth - 1, out) {
-                Err(e) if e.kind() == Kind::Denied => writeln!(out, "{indent}└── (no permission)")?,
-                other => other?,
-            }
-        }
-    }
-    Ok(())
-}
-
 fn info(place: &Place, client: &Client, path: Text, hash: bool) -> Result<()> {
     let told = client.call(Info {
         path,
@@ -364,31 +265,4 @@ fn info(place: &Place, client: &Client, path: Text, hash: bool) -> Result<()> {
     lines
         .into_iter()
         .try_for_each(|(key, value)| output::line(format!("{key:9} {value}")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn modes_look_as_ls_writes_them() {
-        let attr = |kind: &str, mode| Attr {
-            ino: 1,
-            kind: kind.into(),
-            mode,
-            nlink: 1,
-            owner: "ann".into(),
-            uid: 1,
-            gid: 1,
-            size: 0,
-            mtime: String::new(),
-            ctime: String::new(),
-            btime: String::new(),
-            version: 1,
-            target: None,
-        };
-        assert_eq!(mode(&attr("directory", 0o1777)), "drwxrwxrwt");
-        assert_eq!(mode(&attr("file", 0o4640)), "-rwSr-----");
-        assert_eq!(mode(&attr("file", 0o2755)), "-rwxr-sr-x");
-    }
 }

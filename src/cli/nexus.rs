@@ -12,6 +12,7 @@ use super::owners::{self, OwnerCommand};
 use super::place::Place;
 use super::run::{self as as_agent, Inside, RunArgs};
 use super::undo::{self, UndoArgs};
+use super::versions::{self, VersionCommand};
 use super::{doctor, exit, nexusctl, output, service, status};
 use crate::core::Result;
 use crate::facts::VERSION;
@@ -52,6 +53,8 @@ enum Command {
     Undo(UndoArgs),
     #[command(flatten)]
     File(FileCommand),
+    #[command(flatten)]
+    Versions(VersionCommand),
     /// Set an entry of a file's access control list
     Setfacl(SetFacl),
     /// Show a file's access control list
@@ -100,6 +103,7 @@ fn run(Nexus { place, command }: Nexus) -> Result<()> {
         Command::Log(args) => log::run(&place, &args),
         Command::Undo(args) => undo::run(&place, args),
         Command::File(command) => files::run(&place, command),
+        Command::Versions(command) => versions::run(&place, command),
         Command::Setfacl(args) => acl::set(&place, args),
         Command::Getfacl(args) => acl::get(&place, args),
         Command::Owner(command) => owners::run(&place, command),

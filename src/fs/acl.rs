@@ -35,7 +35,13 @@ impl Engine {
     /// A node with its lists, the access list's owner, mask and others as its mode has them.
     pub fn acls(&self, caller: &Caller, ino: Ino) -> Result<(Arc<Node>, Acls)> {
         let node = self.getattr(caller, ino)?;
-        let mut acls = self.policy.domain(ino).map(|d| d.acls.clone());
+        let mut acls = if view::is_view(ino) {
+            let all = self.attributes(caller, ino)?;
+            let stored = all.iter().find(|x| x.name == xattr::ACLS);
+            stored.map(|x| Acls::decode(&x.value)).transpose()?
+        } else {
+            self.policy.domain(ino).map(|d| d.acls.clone())
+        };
         if let Some(list) = acls.as_mut().and_then(|a| a.access.as_mut()) {
             reflect(list, node.mode);
         }
@@ -129,7 +135,7 @@ impl Engine {
         f: impl FnOnce(&mut Acl) -> Result<()>,
     ) -> Result<()> {
         if view::is_view(ino) {
-            return fail(Kind::ReadOnly, "this is computed and cannot be changed");
+            return view::read_only();
         }
         self.change(caller, |ch| {
             ch.birth(ino, None)?;

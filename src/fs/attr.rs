@@ -94,13 +94,29 @@ impl Engine {
 
     /// A node that stands for an item of a view.
     pub(super) fn view_node(&self, caller: &Caller, ino: Ino) -> Result<Arc<Node>> {
-        let now = self.clock.now();
-        let (kind, mode, size) = match self.views.item(caller, ino)? {
+        let item = self.views.item(caller, ino)?;
+        Ok(self.node_of(caller, ino, &item))
+    }
+
+    /// An item of a view, as the node that its number stands for.
+    pub(super) fn node_of(&self, caller: &Caller, ino: Ino, item: &Item) -> Arc<Node> {
+        let (kind, mode, size) = match item {
             Item::Directory(_) => (FileKind::Directory, 0o555, 0),
             Item::File(bytes) => (FileKind::File, 0o444, bytes.len() as u64),
             Item::Link(target) => (FileKind::Symlink, 0o777, target.len() as u64),
+            Item::Stored(node) => {
+                return Arc::new(Node {
+                    ino,
+                    parent: match node.parent {
+                        Ino(0) => Ino(0),
+                        up => view::sibling(ino, up.0),
+                    },
+                    ..(**node).clone()
+                });
+            }
         };
-        Ok(Arc::new(Node {
+        let now = self.clock.now();
+        Arc::new(Node {
             ino,
             tenant: caller.tenant.unwrap_or(TenantId(0)),
             kind,
@@ -119,17 +135,15 @@ impl Engine {
             parent: Ino(0),
             began: Op(0),
             writing: None,
-        }))
+        })
     }
 
     /// Answers access(2) for each right asked.
     pub fn access(&self, caller: &Caller, ino: Ino, rights: &[Right]) -> Result<()> {
         let node = self.getattr(caller, ino)?;
         if view::is_view(ino) {
-            if rights.contains(&Right::Write) {
-                return fail(Kind::ReadOnly, "this is computed and cannot be changed");
-            }
-            return Ok(());
+            let mut rights = rights.iter();
+            return rights.try_for_each(|right| self.views.allows(caller, ino, *right));
         }
         rights.iter().try_for_each(|right| match right {
             // Who may pass through a directory to what he was granted may enter and list it (chdir(2) asks here).
@@ -149,7 +163,7 @@ impl Engine {
         handle: Option<HandleId>,
     ) -> Result<Arc<Node>> {
         if view::is_view(ino) {
-            return fail(Kind::ReadOnly, "this is computed and cannot be changed");
+            return view::read_only();
         }
         if let Some(size) = set.size {
             self.truncate(caller, ino, size, handle)?;

@@ -151,6 +151,7 @@ impl Change<'_> {
 
     /// Fails with `Exists` when a name is taken.
     pub(super) fn vacant(&mut self, parent: Ino, name: &Name) -> Result<()> {
+        self.engine.may_name(name)?;
         match self.entry(parent, name)? {
             Some(_) => Err(Error::new(Kind::Exists, format!("{name} exists"))),
             None => Ok(()),

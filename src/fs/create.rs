@@ -4,6 +4,7 @@ use super::commit::Change;
 use super::engine::Engine;
 use super::handle::OpenFlags;
 use super::transient::Birth;
+use super::view;
 use crate::access::Right;
 use crate::blob::Content;
 use crate::core::{
@@ -39,6 +40,7 @@ impl Engine {
     ) -> Result<(Arc<Node>, HandleId)> {
         let turn = self.turn.lock();
         let (dir, path) = self.may_add(caller, parent)?;
+        self.may_name(name)?;
         if let Some(ino) = self.child(parent, name)? {
             drop(turn);
             if flags.exclusive {
@@ -207,6 +209,9 @@ impl Engine {
 
     /// Gives a node another name (link(2)).
     pub fn link(&self, caller: &Caller, ino: Ino, parent: Ino, name: &Name) -> Result<Arc<Node>> {
+        if view::is_view(ino) {
+            return view::read_only();
+        }
         self.change(caller, |ch| {
             let (_, dir) = self.may_add(caller, parent)?;
             self.locate(ino)?.writable(caller)?;
@@ -245,6 +250,14 @@ impl Engine {
     /// Whether the caller may put a new name into a directory.
     pub fn access_new(&self, caller: &Caller, parent: Ino) -> Result<()> {
         self.may_add(caller, parent).map(drop)
+    }
+
+    /// Fails with `Exists` for a name that is a view's in every directory.
+    pub(super) fn may_name(&self, name: &Name) -> Result<()> {
+        if self.views.takes(name) {
+            return fail(Kind::Exists, format!("{name} is there in every directory"));
+        }
+        Ok(())
     }
 
     /// The directory and its path, if the caller may put a name into it.

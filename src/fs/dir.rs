@@ -3,8 +3,9 @@
 use super::engine::Engine;
 use super::handle::Held;
 use super::lookup::Found;
-use super::view::{self, Item};
-use crate::access::{Right, namespace};
+use super::namespace::is_for;
+use super::view::{self, Listed};
+use crate::access::Right;
 use crate::core::{Caller, Error, HandleId, Ino, Kind, Name, Result, error::fail};
 use crate::meta::Entry;
 use parking_lot::Mutex;
@@ -39,7 +40,9 @@ impl Engine {
         if !node.is_dir() {
             return fail(Kind::NotDirectory, "not a directory");
         }
-        if !view::is_view(ino) {
+        if view::is_view(ino) {
+            self.views.allows(caller, ino, Right::Read)?;
+        } else {
             self.may_reach(caller, &node)?;
             self.sight(caller, &node, Right::Read)?;
             held = Some(self.files.hold(self, ino)?);
@@ -157,8 +160,7 @@ impl Engine {
     fn hide(&self, caller: &Caller, dir: Ino, page: &mut Vec<DirEntry>) -> Result<()> {
         let node = self.node(dir)?;
         if node.parent == Ino(0) && node.nlink > 0 {
-            let named = |e: &DirEntry| namespace::named(e.name.as_bytes());
-            page.retain(|e| named(e).is_some_and(|p| p.visible_to(caller)));
+            page.retain(|e| is_for(caller, &e.name));
         }
         if self.policy.is_empty() || node.nlink == 0 {
             return Ok(());
@@ -191,19 +193,12 @@ impl Engine {
     }
 
     fn view_page(&self, caller: &Caller, dir: Ino, after: u64) -> Result<VecDeque<DirEntry>> {
-        let Item::Directory(entries) = self.views.item(caller, dir)? else {
-            return fail(Kind::NotDirectory, "not a directory");
+        let page = self.views.page(caller, dir, after)?;
+        let shown = |listed: Listed| DirEntry {
+            cookie: listed.cookie,
+            name: listed.name,
+            node: self.node_of(caller, view::sibling(dir, listed.id), &listed.item),
         };
-        let first = super::engine::FIRST_ID;
-        let numbered = entries
-            .into_iter()
-            .zip(first..)
-            .filter(|(_, cookie)| *cookie > after);
-        numbered
-            .map(|((name, id), cookie)| {
-                let node = self.view_node(caller, view::sibling(dir, id))?;
-                Ok(DirEntry { cookie, name, node })
-            })
-            .collect()
+        Ok(page.into_iter().map(shown).collect())
     }
 }

@@ -2,6 +2,7 @@
 
 use super::audit::Audit;
 use super::events::Events;
+use super::gone::Graveyard;
 use super::handle::Files;
 use super::home::Tenants;
 use super::policy::Policy;
@@ -39,6 +40,7 @@ pub struct Engine {
     pub(super) files: Files,
     pub(super) tenants: Tenants,
     pub(super) policy: Policy,
+    pub(super) graveyard: Graveyard,
     pub(super) audit: Audit,
     pub(super) relations: Relations,
     pub(super) events: Events,
@@ -69,6 +71,7 @@ impl Engine {
             transient,
             tenants: Tenants::default(),
             policy: Policy::default(),
+            graveyard: Graveyard::default(),
             audit: Audit::default(),
             relations: Relations::default(),
             events: Events::default(),
@@ -129,6 +132,11 @@ impl Engine {
         self.views.set(views);
     }
 
+    /// The name of the view that hangs in every directory.
+    pub fn everywhere(&self) -> Option<Name> {
+        self.views.everywhere()
+    }
+
     /// Forgets what can be read again, to free memory or to read cold.
     pub fn drop_caches(&self) {
         self.cache.clear();
@@ -168,7 +176,7 @@ impl Engine {
         self.transient.node(ino).ok_or_else(|| no_node(ino))
     }
 
-    fn stored_node(&self, ino: Ino) -> Result<Option<Arc<Node>>> {
+    pub(super) fn stored_node(&self, ino: Ino) -> Result<Option<Arc<Node>>> {
         if let Some(known) = self.cache.node(ino) {
             return Ok(known);
         }

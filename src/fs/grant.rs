@@ -171,7 +171,7 @@ impl Engine {
     /// A node whose grants the caller may change: he owns it. What he may not see is not found.
     pub(super) fn may_rule(&self, caller: &Caller, ino: Ino) -> Result<Arc<Node>> {
         if view::is_view(ino) {
-            return fail(Kind::ReadOnly, "this is computed and cannot be changed");
+            return view::read_only();
         }
         let node = self.getattr(caller, ino)?;
         self.may_reach(caller, &node)?;

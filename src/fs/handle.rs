@@ -155,6 +155,8 @@ pub(super) struct Handle {
 pub(super) enum Source {
     Stored(Held),
     Computed(Bytes),
+    /// What cannot change any more: a node of the past.
+    Kept(Arc<Node>),
 }
 
 /// Every handle of an engine.
@@ -333,20 +335,31 @@ impl Engine {
         }))
     }
 
+    /// A handle on what cannot change any more, for reading; whoever asks for it has asked whether he may.
+    pub(super) fn open_kept(&self, node: Arc<Node>) -> HandleId {
+        self.files.insert(Handle {
+            source: Source::Kept(node),
+            flags: OpenFlags::new(Access::Read),
+        })
+    }
+
     fn open_view(&self, caller: &Caller, ino: Ino, flags: OpenFlags) -> Result<HandleId> {
-        if flags.access.writes() {
-            return fail(
-                Kind::ReadOnly,
-                "this file is computed and cannot be written",
-            );
+        if flags.access.writes() || flags.truncate {
+            return view::read_only();
         }
-        let Item::File(bytes) = self.views.item(caller, ino)? else {
-            return fail(Kind::IsDirectory, "not a file");
+        let right = match flags.access {
+            Access::Execute => Right::Execute,
+            Access::Read | Access::Write | Access::ReadWrite => Right::Read,
         };
-        Ok(self.files.insert(Handle {
-            source: Source::Computed(bytes),
-            flags,
-        }))
+        self.views.allows(caller, ino, right)?;
+        let source = match self.views.item(caller, ino)? {
+            Item::File(bytes) => Source::Computed(bytes),
+            Item::Stored(node) if !node.is_dir() => Source::Kept(node),
+            Item::Stored(_) | Item::Directory(_) | Item::Link(_) => {
+                return fail(Kind::IsDirectory, "not a file");
+            }
+        };
+        Ok(self.files.insert(Handle { source, flags }))
     }
 
     fn may_open(&self, caller: &Caller, node: &Node, flags: OpenFlags) -> Result<()> {
@@ -365,8 +378,13 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether a node's bytes are computed at open, so that no cache may keep them.
+    /// Whether a node's attributes and bytes are computed when they are asked for, so that no cache may keep them.
     pub fn is_computed(&self, ino: Ino) -> bool {
+        view::is_view(ino) && !self.views.lasts(ino)
+    }
+
+    /// Whether a node is in a view: what a name there stands for, and for whom, is asked for each time.
+    pub fn is_in_view(&self, ino: Ino) -> bool {
         view::is_view(ino)
     }
 

@@ -1,8 +1,9 @@
 //! From names to nodes.
 
 use super::engine::Engine;
+use super::namespace::is_for;
 use super::view;
-use crate::access::{Right, namespace};
+use crate::access::Right;
 use crate::core::{Caller, Error, FsPath, Ino, Kind, Name, Result, error::fail};
 use crate::meta::Node;
 use std::sync::Arc;
@@ -22,13 +23,12 @@ impl Engine {
         }
         let dir = self.directory(caller, parent)?;
         let mut look = self.look(caller, &dir, Right::Execute)?;
+        if let Some(ino) = self.views.in_dir(&dir, name) {
+            return self.view_node(caller, ino);
+        }
         let found = if dir.parent == Ino(0) {
-            if let Some(ino) = self.views.root(name) {
-                return self.view_node(caller, ino);
-            }
-            let known = namespace::named(name.as_bytes());
-            let hidden = known.is_none_or(|p| !p.visible_to(caller));
-            self.child(parent, name)?.filter(|_| !hidden)
+            let is_there = is_for(caller, name);
+            self.child(parent, name)?.filter(|_| is_there)
         } else {
             self.child(parent, name)?
         };
@@ -111,10 +111,7 @@ impl Engine {
     /// A stored directory of the caller's tenant.
     pub(super) fn directory(&self, caller: &Caller, ino: Ino) -> Result<Arc<Node>> {
         if view::is_view(ino) {
-            return fail(
-                Kind::ReadOnly,
-                "this directory is computed and cannot be changed",
-            );
+            return view::read_only();
         }
         let node = self.node(ino)?;
         if caller.tenant != Some(node.tenant) {

@@ -33,6 +33,11 @@ impl Location {
     }
 }
 
+/// Whether a name in a tenant's root is a namespace that is there for the caller.
+pub(super) fn is_for(caller: &Caller, name: &Name) -> bool {
+    namespace::named(name.as_bytes()).is_some_and(|p| p.visible_to(caller))
+}
+
 impl Engine {
     /// Makes a tenant with its tree; administrators only.
     pub fn create_tenant(&self, caller: &Caller, name: &str) -> Result<Tenant> {

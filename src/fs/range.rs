@@ -2,6 +2,7 @@
 
 use super::engine::Engine;
 use super::handle::{Handle, OpenFile, Source};
+use crate::blob::Working;
 use crate::core::{Caller, Error, HandleId, Kind, Result, error::fail};
 use std::sync::Arc;
 
@@ -33,12 +34,16 @@ impl Engine {
     ) -> Result<u64> {
         let source = self.files.handle(from.0)?;
         let target = self.files.handle(to.0)?;
-        let Source::Stored(held) = source.readable()? else {
-            return fail(Kind::Unsupported, "a computed file is copied by reading it");
+        let target = target.writable()?;
+        let content = match source.readable()? {
+            Source::Computed(_) => {
+                return fail(Kind::Unsupported, "a computed file is copied by reading it");
+            }
+            Source::Stored(held) if Arc::ptr_eq(&held.file, target) || held.file.is_dirty() => None,
+            Source::Stored(held) => Some(self.node(held.file.ino)?.content.clone()),
+            Source::Kept(node) => Some(node.content.clone()),
         };
-        let (source, target) = (&held.file, target.writable()?);
-        if !Arc::ptr_eq(source, target) && !source.is_dirty() {
-            let content = self.node(source.ino)?.content.clone();
+        if let Some(content) = content {
             let end = content.size().min(from.1.saturating_add(len));
             let wanted = end.saturating_sub(from.1);
             if wanted == 0 {
@@ -51,20 +56,20 @@ impl Engine {
                 return Ok(taken);
             }
         }
-        self.copy_bytes(caller, (source, from.1), (target, to.1), len)
+        self.copy_bytes(caller, from, (target, to.1), len)
     }
 
     fn copy_bytes(
         &self,
         caller: &Caller,
-        from: (&OpenFile, u64),
+        from: (HandleId, u64),
         to: (&Arc<OpenFile>, u64),
         len: u64,
     ) -> Result<u64> {
         let mut done = 0;
         while done < len {
             let step = usize::try_from((len - done).min(COPY_STEP)).unwrap_or(0);
-            let bytes = self.read_file(from.0, from.1 + done, step)?;
+            let bytes = self.read(from.0, from.1 + done, step)?;
             if bytes.is_empty() {
                 break;
             }
@@ -113,23 +118,20 @@ impl Engine {
 
     /// The next byte at or after `offset` that is data (lseek(2), SEEK_DATA); `Range` when there is none.
     pub fn seek_data(&self, id: HandleId, offset: u64) -> Result<u64> {
-        let found = self.with_stored(id, |f| {
-            f.state.lock().working.seek_data(&self.blobs, offset)
-        })?;
+        let found = self.with_bytes(id, |bytes| bytes.seek_data(&self.blobs, offset))?;
         found.ok_or_else(|| Error::new(Kind::Range, "no data behind this offset"))
     }
 
     /// The next hole at or after `offset` (SEEK_HOLE); the end of a file counts as one.
     pub fn seek_hole(&self, id: HandleId, offset: u64) -> Result<u64> {
-        self.with_stored(id, |f| {
-            f.state.lock().working.seek_hole(&self.blobs, offset)
-        })
+        self.with_bytes(id, |bytes| bytes.seek_hole(&self.blobs, offset))
     }
 
-    fn with_stored<T>(&self, id: HandleId, f: impl FnOnce(&OpenFile) -> Result<T>) -> Result<T> {
+    fn with_bytes<T>(&self, id: HandleId, f: impl FnOnce(&Working) -> Result<T>) -> Result<T> {
         let handle: Arc<Handle> = self.files.handle(id)?;
         match &handle.source {
-            Source::Stored(held) => f(&held.file),
+            Source::Stored(held) => f(&held.file.state.lock().working),
+            Source::Kept(node) => f(&Working::new(node.content.clone())),
             Source::Computed(_) => fail(Kind::Unsupported, "a computed file has no holes"),
         }
     }

@@ -4,7 +4,7 @@ use super::engine::Engine;
 use super::handle::{OpenFile, Source};
 use super::view::{self, Item};
 use crate::core::{Caller, HandleId, Ino, Kind, Result, error::fail};
-use crate::meta::FileKind;
+use crate::meta::{FileKind, Node};
 use bytes::Bytes;
 
 impl Engine {
@@ -17,6 +17,7 @@ impl Engine {
                 Ok(bytes.slice(from..bytes.len().min(from.saturating_add(len))))
             }
             Source::Stored(held) => self.read_file(&held.file, offset, len),
+            Source::Kept(node) => self.read_kept(node, offset, len),
         }
     }
 
@@ -34,6 +35,12 @@ impl Engine {
         Ok(bytes)
     }
 
+    /// Bytes of a node that cannot change any more.
+    fn read_kept(&self, node: &Node, offset: u64, len: usize) -> Result<Bytes> {
+        let bytes = self.blobs.read(&node.content, offset, len);
+        bytes.map_err(|e| self.locate_damage(e, node.ino))
+    }
+
     /// Names the file whose bytes are damaged, in the log and in the message.
     fn locate_damage(&self, e: crate::core::Error, ino: Ino) -> crate::core::Error {
         let path = self
@@ -49,10 +56,14 @@ impl Engine {
         if view::is_view(ino) {
             return match self.views.item(caller, ino)? {
                 Item::Link(target) => Ok(target.into()),
+                Item::Stored(node) => self.target(&node),
                 Item::Directory(_) | Item::File(_) => fail(Kind::Invalid, "not a symbolic link"),
             };
         }
-        let node = self.getattr(caller, ino)?;
+        self.target(&*self.getattr(caller, ino)?)
+    }
+
+    fn target(&self, node: &Node) -> Result<Bytes> {
         if node.kind != FileKind::Symlink {
             return fail(Kind::Invalid, "not a symbolic link");
         }

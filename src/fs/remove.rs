@@ -2,6 +2,7 @@
 
 use super::commit::Change;
 use super::engine::Engine;
+use super::view;
 use crate::access::Right;
 use crate::core::{Caller, Error, FsPath, Ino, Kind, Name, Result, error::fail};
 use crate::meta::{Entry, Node, OpKind};
@@ -58,6 +59,9 @@ impl Engine {
         name: &Name,
     ) -> Result<(Arc<Entry>, Arc<Node>, FsPath)> {
         let dir = self.directory(ch.caller, parent)?;
+        if self.views.takes(name) {
+            return view::read_only();
+        }
         let mut look = self.look(ch.caller, &dir, Right::Execute)?;
         let missing = || Error::new(Kind::NotFound, format!("no {name}"));
         let entry = ch.entry(parent, name)?.ok_or_else(missing)?;
@@ -81,6 +85,7 @@ impl Engine {
         let rows: Vec<Ino> = delta.nodes.iter().map(|(ino, _)| *ino).collect();
         self.files.guarded(|open| {
             for node in unlinked {
+                self.bury(node.ino);
                 if open(node.ino) {
                     self.transient.insert_unlinked(node);
                 }

@@ -46,6 +46,7 @@ impl Engine {
         self.change(caller, |ch| {
             let (entry, node, from_dir) = self.may_remove(ch, from.dir, from.name)?;
             let (_, to_dir) = self.may_add(caller, to.dir)?;
+            self.may_name(to.name)?;
             let paths = (
                 from_dir.join(from.name.clone()),
                 to_dir.join(to.name.clone()),

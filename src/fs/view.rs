@@ -1,16 +1,24 @@
-//! Views: subtrees that are computed, not stored.
+//! Views: subtrees that are computed, or stored otherwise than the present is.
 //!
-//! A view hangs in a tenant's root under a name that lookup finds and readdir does not show. The engine knows this trait and
-//! no view; `nexus.rs` registers them. Their node numbers have the top bit set, so they never meet stored ones.
+//! A view hangs in a tenant's root or in every directory, under a name that lookup finds and readdir does not show. The engine
+//! knows this trait and no view; `nexus.rs` registers them. Their node numbers have the top bit set, so they never meet
+//! stored ones. All that is in a view is read-only.
 
+use crate::access::Right;
 use crate::core::{Caller, Error, Ino, Kind, Name, Result, error::fail};
+use crate::meta::{Node, Xattr};
 use bytes::Bytes;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 const VIEW_BIT: u64 = 1 << 63;
+/// Set in the numbers of the view that hangs in every directory.
+const EVERYWHERE_BIT: u64 = 1 << 62;
+/// Where the index of a view stands in the numbers of those that hang in the root.
 const INDEX_SHIFT: u32 = 40;
+/// The names of a computed directory are numbered from here: doors have numbers of their own below it.
+const FIRST_COOKIE: u64 = super::engine::FIRST_ID;
 
-/// One item of a view, known by a number of the view's own; 0 is its root directory.
+/// One item of a view, known by a number of the view's own: of 40 bits, or of 62 where it hangs in every directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item {
     Directory(Vec<(Name, u64)>),
@@ -18,68 +26,223 @@ pub enum Item {
     File(Bytes),
     /// Where the link points.
     Link(Vec<u8>),
+    /// Something stored; `ino` and `parent` are numbers of the view. Its content is read as it is asked for.
+    Stored(Arc<Node>),
 }
 
-/// A computed subtree.
+/// One name that a view lists.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// Pass it as `after` to go on behind this name.
+    pub cookie: u64,
+    pub name: Name,
+    pub id: u64,
+    pub item: Item,
+}
+
+/// Where a view hangs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hung {
+    /// In the root of each tenant; its own root directory is item 0.
+    InRoot,
+    /// In every directory; there its root directory is the item with the directory's number. One view at most.
+    Everywhere,
+}
+
+/// A subtree beside the stored ones.
 pub trait View: Send + Sync {
-    /// The name it has in a tenant's root.
     fn name(&self) -> &'static str;
 
-    /// Computes one item for this caller; `NotFound` for what does not exist or may not be seen.
+    fn hung(&self) -> Hung {
+        Hung::InRoot
+    }
+
+    /// Finds one item for this caller; `NotFound` for what does not exist or may not be seen.
     fn item(&self, caller: &Caller, id: u64) -> Result<Item>;
+
+    /// Finds a name in a directory of the view.
+    fn child(&self, caller: &Caller, id: u64, name: &Name) -> Result<u64> {
+        let entries = names(self.item(caller, id)?)?;
+        let found = entries.into_iter().find(|(n, _)| n == name);
+        let (_, id) = found.ok_or_else(|| Error::new(Kind::NotFound, format!("no {name}")))?;
+        Ok(id)
+    }
+
+    /// Lists names of a directory behind the cookie `after`; none at the end.
+    fn page(&self, caller: &Caller, id: u64, after: u64) -> Result<Vec<Listed>> {
+        let numbered = names(self.item(caller, id)?)?
+            .into_iter()
+            .zip(FIRST_COOKIE..);
+        let behind = numbered.filter(|(_, cookie)| *cookie > after);
+        behind
+            .map(|((name, id), cookie)| {
+                Ok(Listed {
+                    cookie,
+                    name,
+                    id,
+                    item: self.item(caller, id)?,
+                })
+            })
+            .collect()
+    }
+
+    /// Decides whether the caller may read an item's bytes or names, or search it; who finds an item may, usually.
+    fn allows(&self, caller: &Caller, id: u64, right: Right) -> Result<()> {
+        self.item(caller, id)?;
+        match right {
+            Right::Read | Right::Execute => Ok(()),
+            Right::Write | Right::Own => read_only(),
+        }
+    }
+
+    /// The extended attributes of an item, by name, those of Nexus itself included.
+    fn xattrs(&self, caller: &Caller, id: u64) -> Result<Vec<Arc<Xattr>>> {
+        self.item(caller, id).map(|_| Vec::new())
+    }
+
+    /// Whether an item is the same for ever, so that who has seen its attributes or bytes may keep them.
+    fn lasts(&self, id: u64) -> bool {
+        let _ = id;
+        false
+    }
+}
+
+fn names(item: Item) -> Result<Vec<(Name, u64)>> {
+    match item {
+        Item::Directory(entries) => Ok(entries),
+        Item::File(_) | Item::Link(_) | Item::Stored(_) => {
+            fail(Kind::NotDirectory, "not a directory")
+        }
+    }
+}
+
+/// What every change in a view is answered with.
+pub(super) fn read_only<T>() -> Result<T> {
+    fail(
+        Kind::ReadOnly,
+        "this is a view of something else and cannot be changed",
+    )
 }
 
 /// The views of an engine, set once while it is assembled.
 #[derive(Default)]
-pub(super) struct Views(OnceLock<Vec<Box<dyn View>>>);
+pub(super) struct Views(OnceLock<Hanging>);
+
+#[derive(Default)]
+struct Hanging {
+    in_root: Vec<Box<dyn View>>,
+    everywhere: Option<Box<dyn View>>,
+}
 
 impl Views {
     pub(super) fn set(&self, views: Vec<Box<dyn View>>) {
-        if self.0.set(views).is_err() {
+        let mut all = Hanging::default();
+        for view in views {
+            match view.hung() {
+                Hung::InRoot => all.in_root.push(view),
+                Hung::Everywhere => all.everywhere = Some(view),
+            }
+        }
+        if self.0.set(all).is_err() {
             tracing::error!("views were registered twice; the first stay");
         }
     }
 
-    fn all(&self) -> &[Box<dyn View>] {
-        self.0.get().map_or(&[], Vec::as_slice)
+    /// The root of the view of this name that hangs in a directory.
+    pub(super) fn in_dir(&self, dir: &Node, name: &Name) -> Option<Ino> {
+        let all = self.0.get()?;
+        if all
+            .everywhere
+            .as_ref()
+            .is_some_and(|v| is_named(&**v, name))
+        {
+            return Some(Ino(VIEW_BIT | EVERYWHERE_BIT | dir.ino.0));
+        }
+        if dir.parent != Ino(0) {
+            return None;
+        }
+        let index = all.in_root.iter().position(|v| is_named(&**v, name))?;
+        Some(Ino(VIEW_BIT | (index as u64) << INDEX_SHIFT))
     }
 
-    /// The root of the view of this name.
-    pub(super) fn root(&self, name: &Name) -> Option<Ino> {
-        let index = self
-            .all()
-            .iter()
-            .position(|v| v.name().as_bytes() == name.as_bytes())?;
-        Some(ino(index, 0))
+    /// The name of the view that hangs in every directory.
+    pub(super) fn everywhere(&self) -> Option<Name> {
+        let view = self.0.get()?.everywhere.as_ref()?;
+        Name::new(view.name().as_bytes()).ok()
+    }
+
+    /// Whether a view hangs under this name in every directory, where nothing else can have it.
+    pub(super) fn takes(&self, name: &Name) -> bool {
+        let everywhere = self.0.get().and_then(|all| all.everywhere.as_ref());
+        everywhere.is_some_and(|v| is_named(&**v, name))
+    }
+
+    /// The view that a number is of, and the number of the item in it.
+    fn of(&self, ino: Ino) -> Result<(&dyn View, u64)> {
+        let none = || Error::new(Kind::NotFound, format!("no view has number {ino}"));
+        let all = self.0.get().ok_or_else(none)?;
+        if ino.0 & EVERYWHERE_BIT != 0 {
+            let view = all.everywhere.as_ref().ok_or_else(none)?;
+            return Ok((&**view, id_of(ino)));
+        }
+        let index = usize::try_from((ino.0 & !VIEW_BIT) >> INDEX_SHIFT).unwrap_or(usize::MAX);
+        let view = all.in_root.get(index).ok_or_else(none)?;
+        Ok((&**view, id_of(ino)))
     }
 
     pub(super) fn item(&self, caller: &Caller, ino: Ino) -> Result<Item> {
-        let index = usize::try_from((ino.0 & !VIEW_BIT) >> INDEX_SHIFT).unwrap_or(usize::MAX);
-        let Some(view) = self.all().get(index) else {
-            return fail(Kind::NotFound, format!("no view {index}"));
-        };
-        view.item(caller, ino.0 & ((1 << INDEX_SHIFT) - 1))
+        let (view, id) = self.of(ino)?;
+        view.item(caller, id)
     }
 
     pub(super) fn child(&self, caller: &Caller, dir: Ino, name: &Name) -> Result<Ino> {
-        let Item::Directory(entries) = self.item(caller, dir)? else {
-            return fail(Kind::NotDirectory, "not a directory");
-        };
-        let found = entries.iter().find(|(n, _)| n == name);
-        let (_, id) = found.ok_or_else(|| Error::new(Kind::NotFound, format!("no {name}")))?;
-        Ok(sibling(dir, *id))
+        let (view, id) = self.of(dir)?;
+        Ok(sibling(dir, view.child(caller, id, name)?))
     }
+
+    pub(super) fn page(&self, caller: &Caller, dir: Ino, after: u64) -> Result<Vec<Listed>> {
+        let (view, id) = self.of(dir)?;
+        view.page(caller, id, after)
+    }
+
+    pub(super) fn allows(&self, caller: &Caller, ino: Ino, right: Right) -> Result<()> {
+        let (view, id) = self.of(ino)?;
+        view.allows(caller, id, right)
+    }
+
+    pub(super) fn xattrs(&self, caller: &Caller, ino: Ino) -> Result<Vec<Arc<Xattr>>> {
+        let (view, id) = self.of(ino)?;
+        view.xattrs(caller, id)
+    }
+
+    pub(super) fn lasts(&self, ino: Ino) -> bool {
+        self.of(ino).is_ok_and(|(view, id)| view.lasts(id))
+    }
+}
+
+fn is_named(view: &dyn View, name: &Name) -> bool {
+    view.name().as_bytes() == name.as_bytes()
 }
 
 pub(super) fn is_view(ino: Ino) -> bool {
     ino.0 & VIEW_BIT != 0
 }
 
-fn ino(index: usize, id: u64) -> Ino {
-    Ino(VIEW_BIT | ((index as u64) << INDEX_SHIFT) | id)
+/// How many low bits of a number are the view's own.
+fn width(ino: Ino) -> u32 {
+    if ino.0 & EVERYWHERE_BIT != 0 {
+        EVERYWHERE_BIT.trailing_zeros()
+    } else {
+        INDEX_SHIFT
+    }
+}
+
+fn id_of(ino: Ino) -> u64 {
+    ino.0 & ((1 << width(ino)) - 1)
 }
 
 /// The number of another item of the same view.
 pub(super) fn sibling(of: Ino, id: u64) -> Ino {
-    Ino((of.0 >> INDEX_SHIFT << INDEX_SHIFT) | id)
+    let width = width(of);
+    Ino((of.0 >> width << width) | id)
 }

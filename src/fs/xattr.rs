@@ -7,6 +7,7 @@ use crate::access::{Right, posix_acl};
 use crate::core::{Caller, Error, Ino, Kind, Result, error::fail};
 use crate::meta::{FileKind, Node, OpKind, Xattr};
 use serde_json::json;
+use std::sync::Arc;
 
 /// The longest value, in bytes (XATTR_SIZE_MAX).
 const VALUE_MAX: usize = 65_536;
@@ -41,10 +42,7 @@ impl Engine {
             return self.posix_acl(caller, ino, of);
         }
         self.may_see(caller, &node, name)?;
-        if view::is_view(ino) {
-            return Err(absent());
-        }
-        let all = self.xattrs(ino)?;
+        let all = self.attributes(caller, ino)?;
         let found = all.iter().find(|x| x.name == name);
         found.map(|x| x.value.clone()).ok_or_else(absent)
     }
@@ -52,10 +50,7 @@ impl Engine {
     /// The names a caller may see.
     pub fn listxattr(&self, caller: &Caller, ino: Ino) -> Result<Vec<Vec<u8>>> {
         self.getattr(caller, ino)?;
-        if view::is_view(ino) {
-            return Ok(Vec::new());
-        }
-        let all = self.xattrs(ino)?;
+        let all = self.attributes(caller, ino)?;
         let shown = |n: &Vec<u8>| !n.starts_with(b"trusted.") || caller.is_root();
         let listed = all.iter().filter(|x| !x.is_own());
         let lists = [posix_acl::ACCESS, posix_acl::DEFAULT].map(<[u8]>::to_vec);
@@ -64,6 +59,14 @@ impl Engine {
         };
         let names = listed.map(|x| x.name.clone()).filter(shown);
         Ok(names.chain(lists.into_iter().filter(has)).collect())
+    }
+
+    /// All attributes of a node, stored or in a view.
+    pub(super) fn attributes(&self, caller: &Caller, ino: Ino) -> Result<Arc<[Arc<Xattr>]>> {
+        if view::is_view(ino) {
+            return Ok(self.views.xattrs(caller, ino)?.into());
+        }
+        self.xattrs(ino)
     }
 
     pub fn setxattr(
@@ -153,7 +156,7 @@ impl Engine {
     fn may_change(&self, caller: &Caller, ino: Ino, name: &[u8]) -> Result<()> {
         let node = self.getattr(caller, ino)?;
         if view::is_view(ino) {
-            return fail(Kind::ReadOnly, "this is computed and cannot be changed");
+            return view::read_only();
         }
         if name.starts_with(FACTS) {
             return fail(
@@ -184,7 +187,7 @@ impl Engine {
 
     fn may_see(&self, caller: &Caller, node: &Node, name: &[u8]) -> Result<()> {
         match prefix(name) {
-            b"user" => self.may(caller, node, Right::Read),
+            b"user" => self.may_read(caller, node),
             b"security" => Ok(()),
             b"trusted" if caller.is_root() => Ok(()),
             b"trusted" => fail(Kind::NoAttribute, "no such attribute"),
@@ -192,20 +195,26 @@ impl Engine {
         }
     }
 
+    fn may_read(&self, caller: &Caller, node: &Node) -> Result<()> {
+        if view::is_view(node.ino) {
+            return self.views.allows(caller, node.ino, Right::Read);
+        }
+        self.may(caller, node, Right::Read)
+    }
+
     /// `hash`, `version` and `op` of a file; `why.RIGHT` of any node: whether the caller has it, and the layer that says so.
     fn fact(&self, caller: &Caller, node: &Node, fact: &[u8]) -> Result<Option<Vec<u8>>> {
-        if view::is_view(node.ino) {
+        if self.is_computed(node.ino) {
             return Ok(None);
         }
         let text = match fact {
             b"hash" if node.kind == FileKind::File => {
-                self.may(caller, node, Right::Read)?;
-                self.blobs
-                    .whole_hash(&self.node(node.ino)?.content)?
-                    .to_string()
+                self.may_read(caller, node)?;
+                self.blobs.whole_hash(&node.content)?.to_string()
             }
             b"version" => node.version.to_string(),
             b"op" => node.began.to_string(),
+            _ if view::is_view(node.ino) => return Ok(None),
             b"why.read" => self.why(caller, node, Right::Read)?,
             b"why.write" => self.why(caller, node, Right::Write)?,
             b"why.execute" => self.why(caller, node, Right::Execute)?,

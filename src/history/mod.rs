@@ -1,8 +1,18 @@
-//! The past: what was done, undone.
+//! The past: any moment of it read, what was done in it undone.
 //!
 //! History is a property of the tables: each row carries the operation that made it, each former row the one that ended it.
-//! So undoing is deciding what rows should be, and writing them in one change (`fs::revise`).
+//! So reading the past is the same query with a bound, and undoing is deciding what rows should be, and writing them in one
+//! change (`fs::revise`).
 
+pub mod when;
+mod seats;
+mod at;
+mod versions;
+mod patch;
+mod touched;
+mod diff;
+mod blame;
+mod compare;
 mod ops;
 mod fold;
 mod merge;
@@ -14,7 +24,15 @@ mod undo;
 mod steps;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod at_tests;
 
+pub use at::At;
+pub use blame::{Line, blame};
+pub use compare::{Compared, Side, compare};
+pub use diff::{Change, Difference, Differences, differences};
 pub use ops::OpSet;
 pub use plan::{Conflict, Plan};
 pub use undo::{Answer, Choice, Undone, is_reversible, undo};
+pub use versions::{Version, version, versions};
+pub use when::resolve_when;

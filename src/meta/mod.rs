@@ -23,12 +23,14 @@ mod apply;
 mod pending;
 pub mod store;
 mod present;
+mod past;
 
 pub use edit::{Edit, Edits};
 pub use entry::Entry;
 pub use log::{OpKind, Record};
 pub use node::{FileKind, Node};
 pub use object_type::ObjectType;
+pub use past::Last;
 pub use principal::{Agent, Group, Key, Member, Principal, Subject, SubjectKind, User};
 pub use roster::Roster;
 pub use store::Store;

@@ -44,8 +44,17 @@ impl Embedded {
         api::run(command, &mut cx)
     }
 
-    pub(super) fn read(&self, path: &[u8], out: &mut dyn Write) -> Result<()> {
-        let mut reading = Reading::open(&self.nexus.engine, &self.caller, &FsPath::parse(path)?)?;
+    pub(super) fn read(
+        &self,
+        path: &[u8],
+        version: Option<u64>,
+        out: &mut dyn Write,
+    ) -> Result<()> {
+        let (engine, path) = (&self.nexus.engine, FsPath::parse(path)?);
+        let mut reading = match version {
+            Some(number) => Reading::open_version(engine, &self.caller, &path, number)?,
+            None => Reading::open(engine, &self.caller, &path)?,
+        };
         while let Some(piece) = reading.piece()? {
             out.write_all(&piece)?;
         }

@@ -57,10 +57,16 @@ impl Client {
         }
     }
 
-    pub(super) fn read(&self, path: &[u8], out: &mut dyn Write) -> Result<()> {
+    /// Reads a file: its present content, or one of its versions.
+    pub(super) fn read(
+        &self,
+        path: &[u8],
+        version: Option<u64>,
+        out: &mut dyn Write,
+    ) -> Result<()> {
         match self {
-            Self::Embedded(e) => e.read(path, out),
-            Self::Socket(s) => s.read(path, out),
+            Self::Embedded(e) => e.read(path, version, out),
+            Self::Socket(s) => s.read(path, version, out),
         }
     }
 

@@ -105,8 +105,15 @@ impl Socket {
         }
     }
 
-    pub(super) fn read(&self, path: &[u8], out: &mut dyn Write) -> Result<()> {
-        let request = self.request(Method::GET, &format!("/files{}", percent::encode(path)));
+    pub(super) fn read(
+        &self,
+        path: &[u8],
+        version: Option<u64>,
+        out: &mut dyn Write,
+    ) -> Result<()> {
+        let which = version.map_or(String::new(), |n| format!("?version={n}"));
+        let address = format!("/files{}{which}", percent::encode(path));
+        let request = self.request(Method::GET, &address);
         let mut body = self.send(request.body(full(Vec::new())))?.into_body();
         while let Some(frame) = self.runtime.block_on(body.frame()) {
             if let Ok(data) = frame.map_err(broken)?.into_data() {

@@ -18,11 +18,13 @@ use std::sync::Arc;
 
 type Answer = std::result::Result<Response, Refusal>;
 
-/// Which part of a file is wanted, where no `Range` header says it.
+/// What of a file is wanted; which part, where no `Range` header says it.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Part {
     offset: Option<u64>,
     length: Option<u64>,
+    /// Of the file's versions, instead of its present content.
+    version: Option<u64>,
 }
 
 /// How a file is written.
@@ -49,7 +51,11 @@ pub(super) async fn get(
         .and_then(range_of);
     let reading = blocking(move || {
         let caller = from.caller(&daemon, &headers)?;
-        Reading::open(&daemon.nexus.engine, &caller, &path)
+        let engine = &daemon.nexus.engine;
+        match part.version {
+            Some(number) => Reading::open_version(engine, &caller, &path, number),
+            None => Reading::open(engine, &caller, &path),
+        }
     });
     let reading = reading.await?;
     let size = reading.size;

@@ -3,16 +3,17 @@
 use super::answer::{Answer, Entry, Opened, Sender, answer};
 use super::door::Door;
 use super::numbers;
-use crate::core::{Caller, HandleId, Ino, Result};
+use crate::core::{Caller, HandleId, Ino, Name, Result};
 use crate::meta::Node;
 use fuser::{FileType, FopenFlags, INodeNo};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Arc;
 
-/// Offsets of the two names that every directory has; the engine's cookies lie above.
+/// Offsets of the names that every directory has; the engine's cookies lie above.
 const DOT: u64 = 1;
 const DOT_DOT: u64 = 2;
+const DOT_AT: u64 = 3;
 
 impl Door {
     pub(super) fn opendir(&self, who: Sender, ino: INodeNo) -> Answer<Opened> {
@@ -95,10 +96,26 @@ impl Door {
                 return Ok(());
             }
         }
-        let after = if offset <= DOT_DOT { 0 } else { offset };
+        if offset < DOT_AT
+            && let Some((name, view)) = self.listed_view(caller, dir)
+            && add(name.as_bytes(), DOT_AT, &view)
+        {
+            return Ok(());
+        }
+        let after = if offset <= DOT_AT { 0 } else { offset };
         self.engine.readdir(caller, handle, after, |e| {
             !add(e.name.as_bytes(), e.cookie, &e.node)
         })
+    }
+
+    /// The view that hangs in every directory, where this mount lists it: not in the view itself.
+    fn listed_view(&self, caller: &Caller, dir: Ino) -> Option<(Name, Arc<Node>)> {
+        if !self.lists_past || self.engine.is_in_view(dir) {
+            return None;
+        }
+        let name = self.engine.everywhere()?;
+        let view = self.engine.lookup(caller, dir, &name).ok()?;
+        Some((name, view))
     }
 
     /// The directory above; the root is its own. What a computed directory hangs below is the root too.

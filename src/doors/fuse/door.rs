@@ -24,6 +24,8 @@ pub(super) struct Door {
     pub engine: Arc<Engine>,
     pub callers: Callers,
     pub numbers: Numbers,
+    /// Whether directories list the view that hangs in every one of them.
+    pub lists_past: bool,
     pub end: Arc<End>,
 }
 
@@ -61,8 +63,9 @@ impl Door {
         if for_some && parent == self.numbers.root() && !self.callers.is_single() {
             return Duration::ZERO;
         }
-        let computed = self.engine.is_computed(parent);
-        if computed || !self.is_same_for_all(parent, Some(node.ino)) {
+        // Who may see what is in a view is asked for each time: of a change nobody tells the kernel there.
+        let in_view = self.engine.is_in_view(parent) || self.engine.is_in_view(node.ino);
+        if in_view || !self.is_same_for_all(parent, Some(node.ino)) {
             return Duration::ZERO;
         }
         // What is said about another name decides, too, and is told of that one alone.
@@ -76,7 +79,7 @@ impl Door {
 
     /// Whether the kernel may remember that a name does not exist.
     pub(super) fn keeps_absence(&self, parent: Ino) -> bool {
-        !self.engine.is_computed(parent)
+        !self.engine.is_in_view(parent)
             && (self.callers.is_single() || parent != self.numbers.root())
             && self.is_same_for_all(parent, None)
     }

@@ -274,6 +274,7 @@ fn door(engine: Arc<Engine>, id: MountId, options: &MountOptions) -> Result<Door
         engine,
         callers,
         numbers,
+        lists_past: options.lists_past()?,
         end: Arc::default(),
     })
 }

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 const THREADS: usize = 4;
 /// The option that says which way requests come.
 const TRANSPORT: &str = "transport";
+/// The option that says whether directories list their past.
+const SNAPDIR: &str = "snapdir";
 
 /// Which way requests come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,17 +45,33 @@ impl MountOptions {
             plain: Vec::new(),
         };
         for (name, value) in &self.extra {
-            if name != TRANSPORT {
+            if name != TRANSPORT && name != SNAPDIR {
                 set.take(name, value.as_deref())?;
             }
         }
         Ok(set.config())
     }
 
+    /// Whether every directory lists `.at`; the last one said counts.
+    pub(super) fn lists_past(&self) -> Result<bool> {
+        match self.said(SNAPDIR).map(|(_, value)| value.as_deref()) {
+            None | Some(Some("hidden")) => Ok(false),
+            Some(Some("visible")) => Ok(true),
+            Some(_) => fail(
+                Kind::Invalid,
+                "mount option snapdir: say `visible` or `hidden`",
+            ),
+        }
+    }
+
+    /// The last that was said of an option: its name, and its value if one was said.
+    fn said(&self, option: &str) -> Option<&(String, Option<String>)> {
+        self.extra.iter().rfind(|(name, _)| name == option)
+    }
+
     /// Which way requests are to come; the last one said counts.
     pub(super) fn transport(&self) -> Result<Transport> {
-        let mut said = self.extra.iter().filter(|(name, _)| name == TRANSPORT);
-        match said.next_back().map(|(_, value)| value.as_deref()) {
+        match self.said(TRANSPORT).map(|(_, value)| value.as_deref()) {
             None | Some(Some("auto")) => Ok(Transport::Auto),
             Some(Some("fuser")) => Ok(Transport::Fuser),
             Some(Some("io_uring")) => Ok(Transport::IoUring),
@@ -94,7 +112,7 @@ impl Settings {
                     Kind::Invalid,
                     format!(
                         "mount option {name:?} is not known: there are ro, rw, allow_other, noatime, noexec, nodev, \
-                         nosuid, sync and transport"
+                         nosuid, sync, transport and snapdir"
                     ),
                 );
             }
@@ -199,6 +217,23 @@ mod tests {
         assert_eq!(last.unwrap(), Transport::IoUring);
         assert_eq!(said(&[Some("pigeon")]).unwrap_err().kind(), Kind::Invalid);
         assert_eq!(said(&[None]).unwrap_err().kind(), Kind::Invalid);
+    }
+
+    #[test]
+    fn the_past_is_listed_where_somebody_says_so() {
+        let said = |values: &[&str]| {
+            let extra = values
+                .iter()
+                .map(|v| ("snapdir".to_owned(), Some((*v).to_owned())));
+            let options = MountOptions {
+                extra: extra.collect(),
+                ..single(&[])
+            };
+            options.config(false).and_then(|_| options.lists_past())
+        };
+        assert!(!said(&[]).unwrap() && said(&["visible"]).unwrap());
+        assert!(!said(&["visible", "hidden"]).unwrap());
+        assert_eq!(said(&["perhaps"]).unwrap_err().kind(), Kind::Invalid);
     }
 
     #[test]

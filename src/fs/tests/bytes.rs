@@ -115,3 +115,46 @@ fn what_is_known_is_not_asked_again() {
     w.write(&alice(), "/workspace/small", &[7; 4096]).unwrap();
     assert_eq!(e.store().counters().reads - before, 0);
 }
+
+/// semantics.md §7: "they are not listed, so that copying tools leave them alone."
+#[test]
+fn attributes_keep_bytes_and_refuse_what_xattr_7_refuses() {
+    let w = World::new();
+    let ino = w.write(&alice(), "/workspace/f", b"x").unwrap();
+    let e = w.engine();
+    e.setxattr(&alice(), ino, b"user.k", b"\0\xff", SetMode::Create)
+        .unwrap();
+    refused(
+        e.setxattr(&alice(), ino, b"user.k", b"", SetMode::Create),
+        Kind::Exists,
+    );
+    refused(
+        e.setxattr(&alice(), ino, b"user.n", b"", SetMode::Replace),
+        Kind::NoAttribute,
+    );
+    refused(
+        e.setxattr(&alice(), ino, b"trusted.k", b"", SetMode::Any),
+        Kind::NotPermitted,
+    );
+    refused(
+        e.setxattr(&alice(), ino, b"user.nexus.hash", b"", SetMode::Any),
+        Kind::NotPermitted,
+    );
+    assert_eq!(e.getxattr(&alice(), ino, b"user.k").unwrap(), b"\0\xff");
+    assert_eq!(e.listxattr(&alice(), ino).unwrap(), [b"user.k".to_vec()]);
+    let hash = crate::core::Hash::of(b"x").to_string();
+    assert_eq!(
+        e.getxattr(&alice(), ino, b"user.nexus.hash").unwrap(),
+        hash.as_bytes()
+    );
+    // ENOTSUP, so that `ls -l` asks once a filesystem and not once a file; what root has set is there all the same.
+    let label = b"security.selinux";
+    refused(e.getxattr(&alice(), ino, label), Kind::Unsupported);
+    let root = person("root", 0);
+    e.setxattr(&root, ino, label, b"l", SetMode::Any).unwrap();
+    assert_eq!(e.getxattr(&alice(), ino, label).unwrap(), b"l");
+    e.removexattr(&root, ino, label).unwrap();
+    e.removexattr(&alice(), ino, b"user.k").unwrap();
+    refused(e.getxattr(&alice(), ino, b"user.k"), Kind::NoAttribute);
+    w.assert_sound();
+}

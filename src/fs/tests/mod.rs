@@ -7,43 +7,50 @@ mod model;
 mod threads;
 mod session;
 mod walk;
-mod principals;
+pub(crate) mod principals;
 mod keys;
 mod sharing;
 mod rows;
 mod audit;
-mod permissions;
+pub(crate) mod permissions;
 mod relations;
 
-use super::{Access, Engine, OpenFlags, SetMode};
+use super::{Access, Engine, OpenFlags, SetMode, View};
 use crate::core::{Caller, Clock, Config, FsPath, HandleId, Ino, Kind, Name, Result, TenantId};
 use crate::db::{Db as _, Sqlite};
 use std::sync::Arc;
 
 /// An engine over a store in a directory of its own, and two people.
-pub(super) struct World {
-    pub(super) dir: tempfile::TempDir,
+pub(crate) struct World {
+    pub(crate) dir: tempfile::TempDir,
     engine: Option<Arc<Engine>>,
 }
 
 impl World {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let engine = Some(open(dir.path()));
         Self { dir, engine }
     }
 
-    pub(super) fn engine(&self) -> &Arc<Engine> {
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
         self.engine.as_ref().unwrap()
     }
 
+    /// An engine with a view beside its tree.
+    pub(crate) fn looking(view: impl Fn(&Arc<Engine>) -> Box<dyn View>) -> Self {
+        let world = Self::new();
+        world.engine().set_views(vec![view(world.engine())]);
+        world
+    }
+
     /// Closes without settling, as a crash would, and opens again.
-    pub(super) fn crash(&mut self) {
+    pub(crate) fn crash(&mut self) {
         self.engine = None;
         self.engine = Some(open(self.dir.path()));
     }
 
-    pub(super) fn workspace(&self) -> Ino {
+    pub(crate) fn workspace(&self) -> Ino {
         self.engine()
             .resolve(&alice(), &path("/workspace"))
             .unwrap()
@@ -52,7 +59,7 @@ impl World {
 
     /// Fails the test when rows, log or blobs do not fit together.
     #[track_caller]
-    pub(super) fn assert_sound(&self) {
+    pub(crate) fn assert_sound(&self) {
         let report = self
             .engine()
             .verify(&Caller::engine(TenantId(1)), &mut |_| {})
@@ -61,7 +68,7 @@ impl World {
     }
 
     /// Creates, writes and closes.
-    pub(super) fn write(&self, who: &Caller, at: &str, bytes: &[u8]) -> Result<Ino> {
+    pub(crate) fn write(&self, who: &Caller, at: &str, bytes: &[u8]) -> Result<Ino> {
         let e = self.engine();
         let target = path(at);
         let (dir, name) = e.resolve_parent(who, &target)?;
@@ -72,7 +79,7 @@ impl World {
         Ok(node.ino)
     }
 
-    pub(super) fn read(&self, who: &Caller, at: &str) -> Result<Vec<u8>> {
+    pub(crate) fn read(&self, who: &Caller, at: &str) -> Result<Vec<u8>> {
         let e = self.engine();
         let node = e.resolve(who, &path(at))?;
         let handle = e.open(who, node.ino, OpenFlags::new(Access::Read))?;
@@ -89,7 +96,7 @@ fn open(dir: &std::path::Path) -> Arc<Engine> {
     Arc::new(Engine::new(config, db, Clock::System).unwrap())
 }
 
-pub(super) fn person(name: &str, uid: u32) -> Caller {
+pub(crate) fn person(name: &str, uid: u32) -> Caller {
     Caller {
         user: Some(name.into()),
         uid,
@@ -100,23 +107,23 @@ pub(super) fn person(name: &str, uid: u32) -> Caller {
     }
 }
 
-pub(super) fn alice() -> Caller {
+pub(crate) fn alice() -> Caller {
     person("alice", 1001)
 }
 
-pub(super) fn bob() -> Caller {
+pub(crate) fn bob() -> Caller {
     person("bob", 1002)
 }
 
-pub(super) fn path(p: &str) -> FsPath {
+pub(crate) fn path(p: &str) -> FsPath {
     FsPath::parse(p.as_bytes()).unwrap()
 }
 
-pub(super) fn name(n: &str) -> Name {
+pub(crate) fn name(n: &str) -> Name {
     Name::new(n.as_bytes()).unwrap()
 }
 
-pub(super) fn writing() -> OpenFlags {
+pub(crate) fn writing() -> OpenFlags {
     OpenFlags {
         truncate: true,
         ..OpenFlags::new(Access::ReadWrite)
@@ -124,54 +131,11 @@ pub(super) fn writing() -> OpenFlags {
 }
 
 #[track_caller]
-pub(super) fn refused<T: std::fmt::Debug>(result: Result<T>, kind: Kind) {
+pub(crate) fn refused<T: std::fmt::Debug>(result: Result<T>, kind: Kind) {
     assert_eq!(result.unwrap_err().kind(), kind);
 }
 
-pub(super) fn close(world: &World, who: &Caller, handle: HandleId) {
+pub(crate) fn close(world: &World, who: &Caller, handle: HandleId) {
     world.engine().flush(who, handle).unwrap();
     world.engine().release(who, handle).unwrap();
-}
-
-/// semantics.md §7: "they are not listed, so that copying tools leave them alone."
-#[test]
-fn attributes_keep_bytes_and_refuse_what_xattr_7_refuses() {
-    let w = World::new();
-    let ino = w.write(&alice(), "/workspace/f", b"x").unwrap();
-    let e = w.engine();
-    e.setxattr(&alice(), ino, b"user.k", b"\0\xff", SetMode::Create)
-        .unwrap();
-    refused(
-        e.setxattr(&alice(), ino, b"user.k", b"", SetMode::Create),
-        Kind::Exists,
-    );
-    refused(
-        e.setxattr(&alice(), ino, b"user.n", b"", SetMode::Replace),
-        Kind::NoAttribute,
-    );
-    refused(
-        e.setxattr(&alice(), ino, b"trusted.k", b"", SetMode::Any),
-        Kind::NotPermitted,
-    );
-    refused(
-        e.setxattr(&alice(), ino, b"user.nexus.hash", b"", SetMode::Any),
-        Kind::NotPermitted,
-    );
-    assert_eq!(e.getxattr(&alice(), ino, b"user.k").unwrap(), b"\0\xff");
-    assert_eq!(e.listxattr(&alice(), ino).unwrap(), [b"user.k".to_vec()]);
-    let hash = crate::core::Hash::of(b"x").to_string();
-    assert_eq!(
-        e.getxattr(&alice(), ino, b"user.nexus.hash").unwrap(),
-        hash.as_bytes()
-    );
-    // ENOTSUP, so that `ls -l` asks once a filesystem and not once a file; what root has set is there all the same.
-    let label = b"security.selinux";
-    refused(e.getxattr(&alice(), ino, label), Kind::Unsupported);
-    let root = person("root", 0);
-    e.setxattr(&root, ino, label, b"l", SetMode::Any).unwrap();
-    assert_eq!(e.getxattr(&alice(), ino, label).unwrap(), b"l");
-    e.removexattr(&root, ino, label).unwrap();
-    e.removexattr(&alice(), ino, b"user.k").unwrap();
-    refused(e.getxattr(&alice(), ino, b"user.k"), Kind::NoAttribute);
-    w.assert_sound();
 }

@@ -23,18 +23,18 @@ use crate::meta::log;
 
 /// Gives a role on a path; says the tuple's number.
 #[track_caller]
-pub(super) fn give(w: &World, by: &Caller, at: &str, role: &str, to: &str) -> u64 {
+pub(crate) fn give(w: &World, by: &Caller, at: &str, role: &str, to: &str) -> u64 {
     give_until(w, by, at, (role, to), None).unwrap()
 }
 
 /// Refused, or not even found: where something was said, who has no right sees nothing.
 #[track_caller]
-pub(super) fn closed<T: std::fmt::Debug>(result: Result<T>) {
+pub(crate) fn closed<T: std::fmt::Debug>(result: Result<T>) {
     let kind = result.unwrap_err().kind();
     assert!(matches!(kind, Kind::Denied | Kind::NotFound), "{kind:?}");
 }
 
-pub(super) fn give_until(
+pub(crate) fn give_until(
     w: &World,
     by: &Caller,
     at: &str,
@@ -51,12 +51,12 @@ pub(super) fn give_until(
 
 /// The node at a path, whoever may see it.
 #[track_caller]
-pub(super) fn ino(w: &World, at: &str) -> Ino {
+pub(crate) fn ino(w: &World, at: &str) -> Ino {
     w.engine().resolve_link(&boss(), &path(at)).unwrap().ino
 }
 
 #[track_caller]
-pub(super) fn mkdir(w: &World, who: &Caller, at: &str) -> Ino {
+pub(crate) fn mkdir(w: &World, who: &Caller, at: &str) -> Ino {
     let target = path(at);
     let (dir, name) = w.engine().resolve_parent(who, &target).unwrap();
     w.engine().mkdir(who, dir, name, 0o755).unwrap().ino
@@ -79,13 +79,13 @@ pub(super) fn rights(w: &World, who: &Caller, at: Ino) -> Rights {
     w.engine().standing(who, &node).unwrap().allowed()
 }
 
-fn rename(w: &World, who: &Caller, from: &str, to: &str) -> Result<()> {
+pub(crate) fn rename(w: &World, who: &Caller, from: &str, to: &str) -> Result<()> {
     let (e, from, to) = (w.engine(), path(from), path(to));
     let from = e.resolve_parent(who, &from)?;
     e.rename(who, from, e.resolve_parent(who, &to)?, RenameMode::Replace)
 }
 
-fn unlink(w: &World, who: &Caller, at: &str) -> Result<()> {
+pub(crate) fn unlink(w: &World, who: &Caller, at: &str) -> Result<()> {
     let at = path(at);
     let (dir, name) = w.engine().resolve_parent(who, &at)?;
     w.engine().unlink(who, dir, name)
@@ -97,7 +97,7 @@ fn link(w: &World, who: &Caller, from: &str, to: &str) -> Result<()> {
     e.link(who, ino(w, from), dir, name).map(drop)
 }
 
-pub(super) fn list(w: &World, who: &Caller, at: &str) -> Result<Vec<String>> {
+pub(crate) fn list(w: &World, who: &Caller, at: &str) -> Result<Vec<String>> {
     let listed = w
         .engine()
         .list(who, w.engine().resolve(who, &path(at))?.ino)?;

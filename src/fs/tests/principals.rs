@@ -7,11 +7,11 @@ use crate::meta::{OpKind, Record, Roster, Subject, log};
 
 pub(super) const TENANT: TenantId = TenantId(1);
 
-pub(super) fn boss() -> Caller {
+pub(crate) fn boss() -> Caller {
     Caller::engine(TENANT)
 }
 
-pub(super) fn make(w: &World, user: &str) -> Caller {
+pub(crate) fn make(w: &World, user: &str) -> Caller {
     let made = w.engine().create_user(&boss(), user, None, (None, None));
     let made = made.unwrap();
     Caller {
@@ -20,7 +20,7 @@ pub(super) fn make(w: &World, user: &str) -> Caller {
     }
 }
 
-pub(super) fn subject(text: &str) -> Subject {
+pub(crate) fn subject(text: &str) -> Subject {
     text.parse().unwrap()
 }
 

@@ -51,6 +51,7 @@ impl Desk {
             engine,
             callers,
             numbers: Numbers::plain(root),
+            lists_past: false,
             end: Arc::default(),
         };
         Self {

@@ -1,0 +1,28 @@
+//! `--at WHEN`: the same command on the tree as it was.
+
+use super::client::Client;
+use super::paths;
+use crate::api::moment::When;
+use crate::core::{Result, Text};
+use clap::Args;
+use std::ffi::OsStr;
+
+/// When the tree is meant.
+#[derive(Debug, Args)]
+pub(super) struct At {
+    /// As it was: 10m-ago, yesterday, 2026-11-22T10:00, op:8123, a snapshot's name
+    #[arg(long, value_name = "WHEN")]
+    at: Option<String>,
+}
+
+impl At {
+    /// The place in Nexus that an argument stands for at that time. All that a command asks for is of one moment.
+    pub(super) fn find(&self, client: &Client, argument: &OsStr) -> Result<Text> {
+        let path = paths::in_nexus(client, argument)?;
+        let Some(when) = self.at.clone() else {
+            return Ok(path);
+        };
+        let op = client.call(When { when })?.op;
+        Ok(Text([format!("/.at/op:{op}").as_bytes(), &path.0].concat()))
+    }
+}

@@ -1,0 +1,279 @@
+//! Who may see what was: by what is there of it today, and where nothing is, by the last that is known of it.
+//!
+//! A node that is gone keeps the owner, mode, lists and boundary it had when it went, where it lay then; grants on it went
+//! with it, grants above it count as far up as its directories are still there. So what was taken from somebody stays
+//! taken: neither removing nor moving something opens its past.
+
+use super::engine::{Engine, no_node};
+use super::ground::allowed;
+use super::namespace::is_for;
+use super::policy::Chain;
+use super::visible::{Look, Sight};
+use crate::access::acl::Acls;
+use crate::access::decide::weigh;
+use crate::access::domain::Domain;
+use crate::access::{Ground, Right, decide};
+use crate::core::{Caller, Ino, Kind, Result, error::fail};
+use crate::meta::cache::Place;
+use crate::meta::{Entry, Node, xattr};
+use quick_cache::sync::Cache;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// How deep a tree may have been; a longer chain of parents is a cycle that damage made.
+const DEPTH_MAX: usize = 4096;
+/// How many nodes that are gone are remembered.
+const REMEMBERED: usize = 16_384;
+
+/// The last that is known of a node that is gone.
+struct Gone {
+    node: Node,
+    /// Lists and a boundary. Its grants went with it.
+    said: Option<Arc<Domain>>,
+    /// Where it lay.
+    parent: Ino,
+}
+
+/// Nodes that were found to be gone.
+pub(super) struct Graveyard {
+    known: Cache<Ino, Arc<Gone>>,
+    /// Another one whenever a node goes: one that came back and went again may be another.
+    burials: AtomicU64,
+}
+
+impl Default for Graveyard {
+    fn default() -> Self {
+        Self {
+            known: Cache::new(REMEMBERED),
+            burials: AtomicU64::default(),
+        }
+    }
+}
+
+impl Graveyard {
+    /// Notes that a node went.
+    pub(super) fn bury(&self, ino: Ino) {
+        // In this order: who reads rows meanwhile finds either that they are old or that they were taken out again.
+        self.burials.fetch_add(1, Ordering::AcqRel);
+        self.known.remove(&ino);
+    }
+}
+
+/// A directory as a caller looks into its past.
+pub(super) struct Glance<'a> {
+    engine: &'a Engine,
+    caller: &'a Caller,
+    dir: Ino,
+    /// Whether it is a tenant's root, which never goes.
+    in_root: bool,
+    sight: Sight,
+    /// Domains of the directory and of what lies above it.
+    chain: Chain,
+    /// The directory as it is today, if it is.
+    today: Option<Look<'a>>,
+}
+
+impl Glance<'_> {
+    /// Whether the caller sees today what had a name in the directory.
+    pub(super) fn sees(&mut self, entry: &Entry) -> Result<bool> {
+        let (engine, caller) = (self.engine, self.caller);
+        if self.in_root && !is_for(caller, &entry.name) {
+            return Ok(false);
+        }
+        let Some(now) = engine.stored_node(entry.ino)? else {
+            let gone = engine.gone(entry.ino)?;
+            if gone.parent == self.dir {
+                return engine.sees_gone(caller, &gone, &self.sight, &self.chain);
+            }
+            // It was moved before it went.
+            return match engine.outlook(caller, gone.parent, Right::Execute) {
+                Ok((sight, chain)) => engine.sees_gone(caller, &gone, &sight, &chain),
+                refused => allowed(refused.map(drop)),
+            };
+        };
+        let place = Place {
+            parent: entry.parent,
+            name: entry.name.clone(),
+        };
+        let stands = engine.stored_entry(place)?;
+        match &mut self.today {
+            Some(look) if stands.is_some_and(|e| e.ino == entry.ino) => look.sees(&now),
+            _ => engine.sees_elsewhere(caller, &now),
+        }
+    }
+}
+
+impl Engine {
+    pub(super) fn bury(&self, ino: Ino) {
+        self.graveyard.bury(ino);
+    }
+
+    /// Looks with `right` (search or read) into the past of a directory, which may be gone.
+    pub(super) fn glance<'a>(
+        &'a self,
+        caller: &'a Caller,
+        dir: Ino,
+        right: Right,
+    ) -> Result<Glance<'a>> {
+        let (sight, chain) = self.outlook(caller, dir, right)?;
+        let today = self.stored_node(dir)?;
+        let in_root = today.as_ref().is_some_and(|now| now.parent == Ino(0));
+        let today = today.map(|now| self.look(caller, &now, right));
+        Ok(Glance {
+            engine: self,
+            caller,
+            dir,
+            in_root,
+            sight,
+            chain,
+            today: today.transpose()?,
+        })
+    }
+
+    /// Decides whether a caller has `right` on a node today, or would if it were still there.
+    pub fn may_still(&self, caller: &Caller, ino: Ino, right: Right) -> Result<()> {
+        if let Some(now) = self.stored_node(ino)? {
+            self.may_reach(caller, &now)?;
+            return match right {
+                Right::Read | Right::Execute if now.is_dir() => {
+                    self.sight(caller, &now, right).map(drop)
+                }
+                _ => self.may(caller, &now, right),
+            };
+        }
+        let gone = self.gone(ino)?;
+        let (sight, above) = self.outlook(caller, gone.parent, Right::Execute)?;
+        if !self.sees_gone(caller, &gone, &sight, &above)? {
+            return Err(no_node(ino));
+        }
+        decide(
+            caller,
+            &gone.node,
+            &self.ground_of(caller, &gone, &above)?,
+            right,
+        )
+    }
+
+    /// How a caller looks into a directory, which may be gone, with `right`, and the domains of it and of what lies above it.
+    /// Fails with `Denied` or `NotFound` when he may not.
+    fn outlook(&self, caller: &Caller, dir: Ino, right: Right) -> Result<(Sight, Chain)> {
+        let mut fallen = Vec::new();
+        let mut at = dir;
+        let standing = loop {
+            if let Some(now) = self.stored_node(at)? {
+                break now;
+            }
+            let gone = self.gone(at)?;
+            at = gone.parent;
+            fallen.push(gone);
+            if fallen.len() > DEPTH_MAX {
+                return fail(
+                    Kind::Corrupt,
+                    format!("directory {dir} had more than {DEPTH_MAX} parents"),
+                );
+            }
+        };
+        let asked = if fallen.is_empty() {
+            right
+        } else {
+            Right::Execute
+        };
+        self.may_reach(caller, &standing)?;
+        let mut sight = self.sight(caller, &standing, asked)?;
+        let mut chain = if self.policy.is_empty() {
+            Chain::default()
+        } else {
+            self.chain(standing.ino)?
+        };
+        for (left, gone) in fallen.iter().enumerate().rev() {
+            if !self.sees_gone(caller, gone, &sight, &chain)? {
+                return Err(no_node(gone.node.ino));
+            }
+            let ground = self.ground_of(caller, gone, &chain)?;
+            let asked = if left == 0 { right } else { Right::Execute };
+            decide(caller, &gone.node, &ground, asked)?;
+            chain = ground
+                .own
+                .into_iter()
+                .chain(chain.iter().cloned())
+                .collect();
+            sight = Sight::Whole {
+                said: !chain.is_empty(),
+            };
+        }
+        Ok((sight, chain))
+    }
+
+    /// Whether a caller who looks so into its directory sees something that is gone: as [`Look::sees`] has it.
+    fn sees_gone(
+        &self,
+        caller: &Caller,
+        gone: &Gone,
+        sight: &Sight,
+        above: &Chain,
+    ) -> Result<bool> {
+        if caller.admin {
+            return Ok(true);
+        }
+        let standing = weigh(caller, &gone.node, &self.ground_of(caller, gone, above)?)?;
+        Ok(match sight {
+            Sight::Whole { .. } => {
+                let spoken_of = gone.said.is_some() || !above.is_empty();
+                !spoken_of || !standing.allowed().is_empty()
+            }
+            Sight::Ways(_) => !standing.graph.without(standing.denied).is_empty(),
+        })
+    }
+
+    /// Whether a caller sees a node where it is today.
+    fn sees_elsewhere(&self, caller: &Caller, now: &Node) -> Result<bool> {
+        let place = self.locate(now.ino)?;
+        if place.policy.is_some_and(|p| !p.visible_to(caller)) {
+            return Ok(false);
+        }
+        let Some(dir) = self.parent(now)? else {
+            return Ok(true);
+        };
+        if !allowed(self.may_reach(caller, now))? {
+            return Ok(false);
+        }
+        let dir = self.node(dir)?;
+        self.look(caller, &dir, Right::Execute)?.sees(now)
+    }
+
+    fn ground_of(&self, caller: &Caller, gone: &Gone, above: &Chain) -> Result<Ground> {
+        Ok(Ground {
+            own: gone.said.clone(),
+            above: above.clone(),
+            who: self.reached_by(caller)?,
+            now: self.latest(),
+        })
+    }
+
+    /// The last that is known of a node that is in the tables no more.
+    fn gone(&self, ino: Ino) -> Result<Arc<Gone>> {
+        if let Some(known) = self.graveyard.known.get(&ino) {
+            return Ok(known);
+        }
+        let burials = self.graveyard.burials.load(Ordering::Acquire);
+        let last = self.store.last_of(ino)?.ok_or_else(|| no_node(ino))?;
+        let mut said = Domain::default();
+        for x in &last.xattrs {
+            match &*x.name {
+                xattr::ACLS => said.acls = Acls::decode(&x.value)?,
+                xattr::RESTRICTED => said.restricted = true,
+                _ => {}
+            }
+        }
+        let gone = Arc::new(Gone {
+            node: last.node,
+            said: Some(said).filter(|d| !d.is_empty()).map(Arc::new),
+            parent: last.name.parent,
+        });
+        self.graveyard.known.insert(ino, gone.clone());
+        if self.graveyard.burials.load(Ordering::Acquire) != burials {
+            self.graveyard.known.remove(&ino);
+        }
+        Ok(gone)
+    }
+}

@@ -1,0 +1,208 @@
+//! The tree as it was after an operation: the calls that read, for a moment of the past.
+//!
+//! What was is told by rows, who may know it by the present: a node that is still there is seen and read by whom it is
+//! today, wherever it is today; one that is gone is judged by the last that is known of it (see `gone`).
+
+use super::dir::DirEntry;
+use super::engine::{Engine, no_node};
+use super::lookup::Found;
+use crate::access::Right;
+use crate::core::{
+    Caller, Error, HandleId, Ino, Kind, Name, Op, Result, TenantId, Time, error::fail,
+};
+use crate::meta::cache::Place;
+use crate::meta::{Entry, Node, Xattr};
+use std::sync::Arc;
+
+/// How many entries one query fetches.
+const PAGE: u32 = 1024;
+/// Links of a directory that is not asked for them: 1 means that nobody counted (find(1) then looks at every entry).
+const UNCOUNTED: u32 = 1;
+
+/// A tenant's tree after one of its operations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Moment {
+    pub tenant: TenantId,
+    pub op: Op,
+    /// When the operation was done.
+    pub time: Time,
+}
+
+impl Engine {
+    /// The tree as an operation of the caller's tenant left it; fails with `NotFound` where the log has no such operation.
+    pub fn moment_of(&self, caller: &Caller, op: Op) -> Result<Moment> {
+        let now = self.last_moment(caller)?;
+        let missing = || Error::new(Kind::NotFound, format!("there is no operation {op} (yet)"));
+        if op > now.op || op == Op(0) {
+            return Err(missing());
+        }
+        let found = self.store.time_of(now.tenant, op)?.ok_or_else(missing)?;
+        Ok(Moment {
+            op,
+            time: found.1,
+            ..now
+        })
+    }
+
+    /// The tree as it is, for reading it on and on while it changes.
+    pub fn last_moment(&self, caller: &Caller) -> Result<Moment> {
+        let none = || Error::new(Kind::NotFound, "without a tenant there is no past");
+        let tenant = caller.tenant.ok_or_else(none)?;
+        // Between changes: what is read from memory for this moment then is no older than it.
+        let op = {
+            let _turn = self.turn.lock();
+            self.store.head(tenant)?.op
+        };
+        let (op, time) = self.store.time_of(tenant, op)?.ok_or_else(none)?;
+        Ok(Moment { tenant, op, time })
+    }
+
+    /// A node as it was. Asks who may reach it as little as getattr does: only what was looked up can be asked for.
+    pub fn getattr_at(&self, caller: &Caller, at: Moment, ino: Ino) -> Result<Found> {
+        let node = self.node_at(at, ino)?;
+        if caller.tenant == Some(at.tenant) && node.tenant == at.tenant {
+            return Ok(shown(at, node));
+        }
+        Err(no_node(ino))
+    }
+
+    /// Finds a name in a directory as it was. What the caller may not see today does not exist.
+    pub fn lookup_at(&self, caller: &Caller, at: Moment, dir: Ino, name: &Name) -> Result<Found> {
+        let dir = self.directory_at(caller, at, dir)?;
+        let mut glance = self.glance(caller, dir.ino, Right::Execute)?;
+        let missing = || Error::new(Kind::NotFound, format!("no {name}"));
+        let entry = self.entry_at(at, dir.ino, name)?.ok_or_else(missing)?;
+        let node = self.node_at(at, entry.ino)?;
+        if glance.sees(&entry)? {
+            return Ok(shown(at, node));
+        }
+        Err(missing())
+    }
+
+    /// Lists names of a directory as it was behind the cookie `after`, those that the caller may see today; none at the end.
+    pub fn list_at(
+        &self,
+        caller: &Caller,
+        at: Moment,
+        dir: Ino,
+        after: u64,
+    ) -> Result<Vec<DirEntry>> {
+        let dir = self.directory_at(caller, at, dir)?;
+        let mut glance = self.glance(caller, dir.ino, Right::Read)?;
+        let mut after = after;
+        loop {
+            let page = self.store.list_at(dir.ino, at.op, after, PAGE)?;
+            let Some((last, _)) = page.last() else {
+                return Ok(Vec::new());
+            };
+            after = last.cookie;
+            let mut seen = Vec::with_capacity(page.len());
+            for (entry, node) in page {
+                if glance.sees(&entry)? {
+                    seen.push(DirEntry {
+                        cookie: entry.cookie,
+                        name: entry.name.clone(),
+                        node: shown(at, node),
+                    });
+                }
+            }
+            if !seen.is_empty() {
+                return Ok(seen);
+            }
+        }
+    }
+
+    /// Decides whether the caller may read a node as it was, search or list it: whether he may today.
+    pub fn may_at(&self, caller: &Caller, at: Moment, ino: Ino, right: Right) -> Result<()> {
+        if matches!(right, Right::Write | Right::Own) {
+            return super::view::read_only();
+        }
+        self.getattr_at(caller, at, ino)?;
+        self.may_still(caller, ino, right)
+    }
+
+    /// Opens a file as it was, for reading. Takes read permission today.
+    pub fn open_at(&self, caller: &Caller, at: Moment, ino: Ino) -> Result<HandleId> {
+        self.may_at(caller, at, ino, Right::Read)?;
+        let node = self.getattr_at(caller, at, ino)?;
+        if node.is_dir() {
+            return fail(Kind::IsDirectory, "not a file");
+        }
+        Ok(self.open_kept(node))
+    }
+
+    /// The extended attributes of a node as it was, by name, those of Nexus itself included. Asks nobody.
+    pub fn xattrs_at(&self, at: Moment, ino: Ino) -> Result<Vec<Arc<Xattr>>> {
+        self.store.xattrs_at(ino, at.op)
+    }
+
+    /// The directory that a node was in, one of them; `None` of a root.
+    pub fn parent_at(&self, at: Moment, ino: Ino) -> Result<Option<Ino>> {
+        if let Some(place) = self.place(ino)?
+            && let Some(now) = self.stored_entry((*place).clone())?
+            && now.began <= at.op
+        {
+            return Ok(Some(now.parent));
+        }
+        Ok(self.parents_at(at, ino)?.first().copied())
+    }
+
+    /// The directories that a node was in: all of them where it had several names.
+    pub fn parents_at(&self, at: Moment, ino: Ino) -> Result<Vec<Ino>> {
+        let names = self.store.names_at(ino, at.op)?;
+        Ok(names.into_iter().map(|entry| entry.parent).collect())
+    }
+
+    fn directory_at(&self, caller: &Caller, at: Moment, ino: Ino) -> Result<Found> {
+        let dir = self.getattr_at(caller, at, ino)?;
+        if dir.is_dir() {
+            return Ok(dir);
+        }
+        fail(Kind::NotDirectory, "not a directory")
+    }
+
+    fn node_at(&self, at: Moment, ino: Ino) -> Result<Arc<Node>> {
+        if let Some(now) = self.stored_node(ino)?
+            && now.began <= at.op
+        {
+            return Ok(now);
+        }
+        // It was another before that, or was not there yet, or is gone.
+        let then = self.store.node_at(ino, at.op)?;
+        then.ok_or_else(|| Error::new(Kind::NotFound, format!("node {ino} did not exist then")))
+    }
+
+    fn entry_at(&self, at: Moment, parent: Ino, name: &Name) -> Result<Option<Arc<Entry>>> {
+        let place = Place {
+            parent,
+            name: name.clone(),
+        };
+        if let Some(now) = self.stored_entry(place.clone())?
+            && now.began <= at.op
+        {
+            return Ok(Some(now));
+        }
+        self.store.entry_at(&place, at.op)
+    }
+}
+
+/// A row of then without what later operations have changed in it in place.
+fn shown(at: Moment, node: Arc<Node>) -> Found {
+    let dir = node.is_dir();
+    let links = if dir { UNCOUNTED } else { node.nlink };
+    let mtime = if dir {
+        node.mtime.min(at.time)
+    } else {
+        node.mtime
+    };
+    let ctime = node.ctime.min(at.time);
+    if (links, mtime, ctime) == (node.nlink, node.mtime, node.ctime) {
+        return node;
+    }
+    Arc::new(Node {
+        nlink: links,
+        mtime,
+        ctime,
+        ..(*node).clone()
+    })
+}

@@ -1,0 +1,171 @@
+//! `.at`: in every directory, the same directory at other moments.
+//!
+//! `DIR/.at/WHEN` is DIR as it was then, read-only, with all that was below it, and no other `.at` in it. Nothing is kept
+//! for what is looked at but the moment: a number in the view is a seat (see `seats`) and a node's own number.
+
+use super::seats::{Seat, Seats};
+use super::when::resolve_when;
+use crate::access::Right;
+use crate::core::{Caller, Error, Ino, Kind, Name, Result, error::fail};
+use crate::fs::view::{Hung, Item, Listed};
+use crate::fs::{DirEntry, Engine, View};
+use crate::meta::{Node, Xattr};
+use parking_lot::Mutex;
+use std::sync::{Arc, Weak};
+
+/// Where the number of a seat stands in an item's number; below it is the node's. Seat 0 is `.at` itself.
+const SEAT_SHIFT: u32 = 40;
+
+/// The view behind `.at`.
+pub struct At {
+    engine: Weak<Engine>,
+    seats: Mutex<Seats>,
+}
+
+impl At {
+    /// Makes the view of an engine that will own it.
+    pub fn of(engine: &Arc<Engine>) -> Self {
+        Self {
+            engine: Arc::downgrade(engine),
+            seats: Mutex::default(),
+        }
+    }
+
+    fn engine(&self) -> Result<Arc<Engine>> {
+        let engine = self.engine.upgrade();
+        engine.ok_or_else(|| Error::new(Kind::Unavailable, "the store is closing"))
+    }
+
+    /// The seat that an item belongs to, `None` for `.at` itself. To another tenant it does not exist.
+    fn seat(&self, caller: &Caller, id: u64) -> Result<Option<Seat>> {
+        let number = u32::try_from(id >> SEAT_SHIFT).unwrap_or(u32::MAX);
+        if number == 0 {
+            return Ok(None);
+        }
+        let seat = self.seats.lock().seat(number)?;
+        if caller.tenant == Some(seat.at.tenant) {
+            return Ok(Some(seat));
+        }
+        fail(Kind::NotFound, format!("no item {id} in .at"))
+    }
+
+    /// A node as it was, with numbers of the view.
+    fn stored(&self, seat: &Seat, id: u64, node: &Node) -> Result<Item> {
+        let parent = if !node.is_dir() {
+            0
+        } else if node.ino == seat.base {
+            // Above the directory that was entered is the `.at` it was found in.
+            seat.base.0
+        } else {
+            let up = self.engine()?.parent_at(seat.at, node.ino)?;
+            up.map_or(0, |up| id & !mask() | up.0)
+        };
+        Ok(Item::Stored(Arc::new(Node {
+            ino: Ino(id),
+            parent: Ino(parent),
+            ..node.clone()
+        })))
+    }
+
+    /// Fails unless the caller may still search the directory whose `.at` this is.
+    fn may_enter(&self, caller: &Caller, dir: Ino) -> Result<()> {
+        let engine = self.engine()?;
+        engine.getattr(caller, dir)?;
+        engine.may_still(caller, dir, Right::Execute)
+    }
+}
+
+/// The stored node behind a number: itself, or what `.at` shows. Fails with `Unsupported` for what is computed.
+pub(super) fn stored(engine: &Engine, ino: Ino) -> Result<Ino> {
+    if !engine.is_in_view(ino) {
+        return Ok(ino);
+    }
+    if engine.is_computed(ino) {
+        return fail(Kind::Unsupported, "this is computed and has no history");
+    }
+    Ok(node_of(ino.0))
+}
+
+fn mask() -> u64 {
+    (1 << SEAT_SHIFT) - 1
+}
+
+fn node_of(id: u64) -> Ino {
+    Ino(id & mask())
+}
+
+impl View for At {
+    fn name(&self) -> &'static str {
+        ".at"
+    }
+
+    fn hung(&self) -> Hung {
+        Hung::Everywhere
+    }
+
+    fn item(&self, caller: &Caller, id: u64) -> Result<Item> {
+        let engine = self.engine()?;
+        let Some(seat) = self.seat(caller, id)? else {
+            engine.getattr(caller, node_of(id))?;
+            return Ok(Item::Directory(Vec::new()));
+        };
+        let node = engine.getattr_at(caller, seat.at, node_of(id))?;
+        self.stored(&seat, id, &node)
+    }
+
+    fn child(&self, caller: &Caller, id: u64, name: &Name) -> Result<u64> {
+        let (engine, dir) = (self.engine()?, node_of(id));
+        if let Some(seat) = self.seat(caller, id)? {
+            let found = engine.lookup_at(caller, seat.at, dir, name)?;
+            return Ok(id & !mask() | found.ino.0);
+        }
+        self.may_enter(caller, dir)?;
+        let at = resolve_when(&engine, caller, &name.to_string())?;
+        engine.getattr_at(caller, at, dir)?;
+        let seat = self.seats.lock().number(Seat { at, base: dir })?;
+        Ok(u64::from(seat) << SEAT_SHIFT | dir.0)
+    }
+
+    fn page(&self, caller: &Caller, id: u64, after: u64) -> Result<Vec<Listed>> {
+        let Some(seat) = self.seat(caller, id)? else {
+            return Ok(Vec::new());
+        };
+        let page = self
+            .engine()?
+            .list_at(caller, seat.at, node_of(id), after)?;
+        let listed = |e: DirEntry| {
+            let id = id & !mask() | e.node.ino.0;
+            Ok(Listed {
+                cookie: e.cookie,
+                name: e.name,
+                id,
+                item: self.stored(&seat, id, &e.node)?,
+            })
+        };
+        page.into_iter().map(listed).collect()
+    }
+
+    fn allows(&self, caller: &Caller, id: u64, right: Right) -> Result<()> {
+        let engine = self.engine()?;
+        match self.seat(caller, id)? {
+            Some(seat) => engine.may_at(caller, seat.at, node_of(id), right),
+            None if matches!(right, Right::Write | Right::Own) => {
+                fail(Kind::ReadOnly, "the past cannot be changed")
+            }
+            None => self.may_enter(caller, node_of(id)),
+        }
+    }
+
+    fn xattrs(&self, caller: &Caller, id: u64) -> Result<Vec<Arc<Xattr>>> {
+        let Some(seat) = self.seat(caller, id)? else {
+            return Ok(Vec::new());
+        };
+        let engine = self.engine()?;
+        engine.getattr_at(caller, seat.at, node_of(id))?;
+        engine.xattrs_at(seat.at, node_of(id))
+    }
+
+    fn lasts(&self, id: u64) -> bool {
+        id >> SEAT_SHIFT != 0
+    }
+}

@@ -1,0 +1,182 @@
+//! Files and trees compared with what they were.
+
+use super::{head, world};
+use crate::core::{Caller, Kind};
+use crate::fs::tests::permissions::{ino, mkdir, rename, unlink};
+use crate::fs::tests::{World, alice, path, refused};
+use crate::fs::{RenameMode, SetAttr};
+use crate::history::{Change, Compared, compare};
+
+const F: &str = "/workspace/f";
+
+fn text(w: &World, words: (Option<&str>, &str)) -> String {
+    match compare(w.engine(), &alice(), &path(F), words).unwrap().2 {
+        Compared::Text(text) => String::from_utf8(text).unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn trees(w: &World, who: &Caller, at: &str, words: (&str, &str)) -> Vec<(String, Change)> {
+    let words = (Some(words.0), words.1);
+    match compare(w.engine(), who, &path(at), words).unwrap().2 {
+        Compared::Trees(found) => found
+            .all
+            .into_iter()
+            .map(|d| (String::from_utf8(d.path).unwrap(), d.change))
+            .collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn texts_are_compared_line_by_line_by_version_and_by_time() {
+    let w = world();
+    let who = alice();
+    w.write(&who, F, b"a\nb\n").unwrap();
+    let first = format!("op:{}", head(&w));
+    w.write(&who, F, b"a\nB\n").unwrap();
+    w.write(&who, F, b"a\nB\nc\n").unwrap();
+    let told = text(&w, (None, "now"));
+    assert!(told.contains("@@ -1,2 +1,3 @@\n a\n B\n+c\n"), "{told}");
+    assert!(
+        told.starts_with("--- /workspace/f\top:") || told.starts_with("--- \""),
+        "{told}"
+    );
+    let told = text(&w, (Some("1"), "2"));
+    assert!(told.contains("-b\n+B\n"), "{told}");
+    assert_eq!(text(&w, (Some("2"), "2")), "");
+    assert!(text(&w, (Some(&first), "now")).contains("-b\n+B\n+c\n"));
+    refused(
+        compare(w.engine(), &who, &path(F), (Some("9"), "now")),
+        Kind::NotFound,
+    );
+    refused(
+        compare(w.engine(), &who, &path(F), (Some("soon"), "now")),
+        Kind::NotFound,
+    );
+    // Against when it was not there yet, and is not there any more.
+    unlink(&w, &who, F).unwrap();
+    assert!(text(&w, (Some(&first), "now")).contains("-a\n-b\n"));
+    assert!(text(&w, (None, "now")).contains("-a\n-B\n-c\n"));
+    let before = "op:1";
+    refused(
+        compare(w.engine(), &who, &path(F), (Some(before), "now")),
+        Kind::NotFound,
+    );
+}
+
+#[test]
+fn bytes_are_told_to_differ_or_not() {
+    let w = world();
+    let who = alice();
+    w.write(&who, F, b"\0one").unwrap();
+    w.write(&who, F, b"\0two").unwrap();
+    let told = |words| compare(w.engine(), &who, &path(F), words).unwrap().2;
+    assert!(matches!(
+        told((None, "now")),
+        Compared::Bytes { differ: true }
+    ));
+    assert!(matches!(
+        told((Some("2"), "now")),
+        Compared::Bytes { differ: false }
+    ));
+}
+
+#[test]
+fn trees_tell_what_came_went_and_changed_and_nothing_else() {
+    let w = world();
+    let (e, who) = (w.engine(), alice());
+    for dir in ["p", "p/same", "p/deep", "p/deep/er", "p/gone"] {
+        mkdir(&w, &who, &format!("/workspace/{dir}"));
+    }
+    for file in [
+        "p/same/f",
+        "p/deep/er/f",
+        "p/gone/f",
+        "p/a",
+        "p/mode",
+        "p/moved",
+        "p/x",
+    ] {
+        w.write(&who, &format!("/workspace/{file}"), file.as_bytes())
+            .unwrap();
+    }
+    mkdir(&w, &who, "/workspace/p/y");
+    let op = format!("op:{}", head(&w));
+    w.write(&who, "/workspace/p/deep/er/f", b"changed").unwrap();
+    w.write(&who, "/workspace/p/new", b"n").unwrap();
+    w.write(&who, "/workspace/p/short", b"lived").unwrap();
+    unlink(&w, &who, "/workspace/p/short").unwrap();
+    unlink(&w, &who, "/workspace/p/gone/f").unwrap();
+    let at = path("/workspace/p/gone");
+    let (dir, name) = e.resolve_parent(&who, &at).unwrap();
+    e.rmdir(&who, dir, name).unwrap();
+    let set = SetAttr {
+        mode: Some(0o600),
+        ..SetAttr::default()
+    };
+    e.setattr(&who, ino(&w, "/workspace/p/mode"), &set, None)
+        .unwrap();
+    rename(&w, &who, "/workspace/p/moved", "/workspace/p/deep/moved").unwrap();
+    // Two that change places, and one of them moves on.
+    let (x, y) = (path("/workspace/p/x"), path("/workspace/p/y"));
+    let (x, y) = (
+        e.resolve_parent(&who, &x).unwrap(),
+        e.resolve_parent(&who, &y).unwrap(),
+    );
+    e.rename(&who, x, y, RenameMode::Exchange).unwrap();
+    let wanted = [
+        ("deep/er/f", Change::Content),
+        ("deep/moved", Change::Added),
+        ("gone", Change::Removed),
+        ("gone/f", Change::Removed),
+        ("mode", Change::Attributes),
+        ("moved", Change::Removed),
+        ("new", Change::Added),
+        ("x", Change::Added),
+        ("x", Change::Removed),
+        ("y", Change::Added),
+        ("y", Change::Removed),
+    ];
+    let mut found = trees(&w, &who, "/workspace/p", (&op, "now"));
+    found.sort_by(|a, b| (&a.0, format!("{:?}", a.1)).cmp(&(&b.0, format!("{:?}", b.1))));
+    let found: Vec<_> = found.iter().map(|(p, c)| (p.as_str(), *c)).collect();
+    assert_eq!(found, wanted);
+    let found = trees(&w, &who, "/workspace", (&op, "now"));
+    assert_eq!(found.len(), wanted.len());
+    assert!(trees(&w, &who, "/", (&op, &op)).is_empty());
+    // Backwards, what came has gone.
+    let back = trees(&w, &who, "/workspace/p", ("now", &op));
+    assert!(back.contains(&("new".to_owned(), Change::Removed)));
+    refused(
+        compare(e, &who, &path("/workspace/p"), (None, "now")),
+        Kind::Invalid,
+    );
+}
+
+#[test]
+fn a_move_and_a_link_are_found_wherever_they_are() {
+    let w = world();
+    let (e, who) = (w.engine(), alice());
+    for dir in ["a", "b", "c"] {
+        mkdir(&w, &who, &format!("/workspace/{dir}"));
+    }
+    w.write(&who, "/workspace/a/f", b"1").unwrap();
+    let to = path("/workspace/b/g");
+    let (dir, name) = e.resolve_parent(&who, &to).unwrap();
+    e.link(&who, ino(&w, "/workspace/a/f"), dir, name).unwrap();
+    let op = format!("op:{}", head(&w));
+    // Written through one name, it differs under both.
+    w.write(&who, "/workspace/a/f", b"22").unwrap();
+    let found = trees(&w, &who, "/workspace", (&op, "now"));
+    let both = [
+        ("a/f".to_owned(), Change::Content),
+        ("b/g".to_owned(), Change::Content),
+    ];
+    assert_eq!(found, both);
+    let op = format!("op:{}", head(&w));
+    rename(&w, &who, "/workspace/b", "/workspace/c/b").unwrap();
+    let found = trees(&w, &who, "/workspace", (&op, "now"));
+    let paths: Vec<_> = found.iter().map(|(p, _)| p.as_str()).collect();
+    assert_eq!(paths, ["b", "b/g", "c/b", "c/b/g"]);
+}

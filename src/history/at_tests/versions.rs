@@ -1,0 +1,178 @@
+//! Versions of a file, and whose its lines are.
+
+use super::world;
+use crate::core::{Caller, Kind};
+use crate::fs::tests::permissions::{ino, mkdir, rename, unlink};
+use crate::fs::tests::principals::make;
+use crate::fs::tests::{World, alice, bob, name, path, refused};
+use crate::fs::{Access, OpenFlags, SetAttr};
+use crate::history::{Version, blame, version, versions};
+use crate::meta::OpKind;
+
+const F: &str = "/workspace/f";
+
+fn told(w: &World, who: &Caller, at: &str) -> Vec<Version> {
+    versions(w.engine(), who, &path(at)).unwrap()
+}
+
+fn sizes(versions: &[Version]) -> Vec<u64> {
+    versions.iter().map(|v| v.node.size).collect()
+}
+
+fn chmod(w: &World, at: &str, mode: u32) {
+    let set = SetAttr {
+        mode: Some(mode),
+        ..SetAttr::default()
+    };
+    w.engine()
+        .setattr(&alice(), ino(w, at), &set, None)
+        .unwrap();
+}
+
+/// What a version's bytes are.
+fn bytes(w: &World, who: &Caller, number: u64) -> Vec<u8> {
+    let e = w.engine();
+    let found = version(e, who, &path(F), number).unwrap();
+    let handle = e.open_at(who, found.at, found.node.ino).unwrap();
+    let bytes = e.read(handle, 0, 1 << 20).unwrap().to_vec();
+    e.release(who, handle).unwrap();
+    bytes
+}
+
+#[test]
+fn each_completed_change_of_the_content_is_a_version_with_a_name_on_it() {
+    let w = world();
+    let agent = Caller {
+        agent: Some("fixer".into()),
+        session: Some("s1".into()),
+        ..alice()
+    };
+    w.write(&alice(), F, b"1").unwrap();
+    chmod(&w, F, 0o666);
+    w.write(&agent, F, b"22").unwrap();
+    chmod(&w, F, 0o644);
+    w.write(&alice(), F, b"333").unwrap();
+    let all = told(&w, &alice(), F);
+    assert_eq!(sizes(&all), [1, 2, 3]);
+    assert_eq!(all.iter().map(|v| v.number).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(all[0].record.kind, OpKind::Create);
+    assert_eq!(all[1].record.author.session.as_deref(), Some("s1"));
+    assert_eq!(all[1].record.author.agent.as_deref(), Some("fixer"));
+    assert_eq!(bytes(&w, &alice(), 2), b"22");
+    refused(version(w.engine(), &alice(), &path(F), 4), Kind::NotFound);
+    mkdir(&w, &alice(), "/workspace/d");
+    refused(
+        versions(w.engine(), &alice(), &path("/workspace/d")),
+        Kind::Invalid,
+    );
+    refused(
+        versions(w.engine(), &alice(), &path("/workspace/none")),
+        Kind::NotFound,
+    );
+}
+
+#[test]
+fn what_was_renamed_over_a_file_goes_on_where_it_was() {
+    let w = world();
+    let who = alice();
+    w.write(&who, F, b"1").unwrap();
+    w.write(&who, F, b"22").unwrap();
+    // As sed -i and most editors save.
+    w.write(&who, "/workspace/tmp", b"333").unwrap();
+    rename(&w, &who, "/workspace/tmp", F).unwrap();
+    w.write(&who, F, b"4444").unwrap();
+    assert_eq!(sizes(&told(&w, &who, F)), [1, 2, 3, 4]);
+    assert_eq!(bytes(&w, &who, 1), b"1");
+    // Moved away, and another one made: what the first becomes elsewhere is no version of this.
+    rename(&w, &who, F, "/workspace/f~").unwrap();
+    w.write(&who, F, b"55555").unwrap();
+    w.write(&who, "/workspace/f~", b"elsewhere").unwrap();
+    assert_eq!(sizes(&told(&w, &who, F)), [1, 2, 3, 4, 5]);
+    assert_eq!(sizes(&told(&w, &who, "/workspace/f~")), [3, 4, 9]);
+    unlink(&w, &who, F).unwrap();
+    assert_eq!(sizes(&told(&w, &who, F)), [1, 2, 3, 4, 5]);
+    assert_eq!(bytes(&w, &who, 5), b"55555");
+}
+
+#[test]
+fn versions_that_somebody_may_not_read_are_left_out_with_those_before() {
+    let w = world();
+    let (alice, bob) = (make(&w, "alice"), make(&w, "bob"));
+    w.write(&alice, F, b"1").unwrap();
+    let set = |mode| SetAttr {
+        mode: Some(mode),
+        ..SetAttr::default()
+    };
+    w.engine()
+        .setattr(&alice, ino(&w, F), &set(0o600), None)
+        .unwrap();
+    refused(versions(w.engine(), &bob, &path(F)), Kind::Denied);
+    unlink(&w, &alice, F).unwrap();
+    refused(versions(w.engine(), &bob, &path(F)), Kind::NotFound);
+    w.write(&alice, F, b"22").unwrap();
+    w.engine()
+        .setattr(&alice, ino(&w, F), &set(0o644), None)
+        .unwrap();
+    assert_eq!(sizes(&told(&w, &alice, F)), [1, 2]);
+    assert_eq!(sizes(&told(&w, &bob, F)), [2]);
+}
+
+#[test]
+fn a_link_has_the_versions_of_what_it_leads_to() {
+    let w = world();
+    let who = alice();
+    w.write(&who, F, b"1").unwrap();
+    w.write(&who, F, b"22").unwrap();
+    let ws = w.workspace();
+    w.engine().symlink(&who, ws, &name("link"), b"f").unwrap();
+    assert_eq!(sizes(&told(&w, &who, "/workspace/link")), [1, 2]);
+}
+
+#[test]
+fn a_line_is_whose_version_brought_it() {
+    let w = world();
+    let who = alice();
+    w.write(&who, F, b"a\nb\nc\n").unwrap();
+    chmod(&w, F, 0o666);
+    w.write(&bob(), F, b"a\nB\nc\n").unwrap();
+    w.write(&who, F, b"new\na\nB\nc\nlast").unwrap();
+    let (all, lines) = blame(w.engine(), &who, &path(F)).unwrap();
+    let whose: Vec<_> = lines
+        .iter()
+        .map(|l| (&*l.text, all[l.version].number))
+        .collect();
+    let wanted: [(&[u8], u64); 5] = [
+        (b"new\n", 3),
+        (b"a\n", 1),
+        (b"B\n", 2),
+        (b"c\n", 1),
+        (b"last", 3),
+    ];
+    assert_eq!(whose, wanted);
+    assert_eq!(all[1].record.author.user.as_deref(), Some("bob"));
+    // Bytes in between have no lines to hand on.
+    w.write(&who, F, b"\0\0").unwrap();
+    refused(blame(w.engine(), &who, &path(F)), Kind::Unsupported);
+    w.write(&who, F, b"a\n").unwrap();
+    let (all, lines) = blame(w.engine(), &who, &path(F)).unwrap();
+    assert_eq!(all[lines[0].version].number, 5);
+}
+
+#[test]
+fn a_version_of_a_large_file_is_read_by_ranges() {
+    let w = world();
+    let (e, who) = (w.engine(), alice());
+    let long = vec![7; 3 << 20];
+    w.write(&who, F, &long).unwrap();
+    let h = e
+        .open(&who, ino(&w, F), OpenFlags::new(Access::Write))
+        .unwrap();
+    e.write(&who, h, 1 << 20, b"changed").unwrap();
+    e.flush(&who, h).unwrap();
+    e.release(&who, h).unwrap();
+    let old = version(e, &who, &path(F), 1).unwrap();
+    let handle = e.open_at(&who, old.at, old.node.ino).unwrap();
+    assert_eq!(e.read(handle, 1 << 20, 7).unwrap(), &long[..7]);
+    assert!(e.write(&who, handle, 0, b"x").is_err());
+    e.release(&who, handle).unwrap();
+}

@@ -1,0 +1,202 @@
+//! Two trees compared: names that came and went, and what changed under those that stayed.
+
+use super::at::stored;
+use super::touched::Touched;
+use crate::core::{Caller, Kind, Result, error::fail};
+use crate::fs::{DirEntry, Engine, Found, Moment};
+use crate::meta::Node;
+use std::cmp::Ordering;
+
+/// How many differences are told.
+const DIFFERENCES_MAX: usize = 10_000;
+
+/// What is different under one name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    Added,
+    Removed,
+    /// Bytes, or where a link points.
+    Content,
+    /// Only mode, owner or group.
+    Attributes,
+}
+
+/// One name that differs.
+#[derive(Debug, Clone)]
+pub struct Difference {
+    /// Its path from where the two trees begin; empty for these themselves.
+    pub path: Vec<u8>,
+    pub change: Change,
+    pub old: Option<Found>,
+    pub new: Option<Found>,
+}
+
+/// What differs between two trees.
+#[derive(Debug, Default)]
+pub struct Differences {
+    /// In the order of their paths, directory by directory.
+    pub all: Vec<Difference>,
+    /// Whether there are more than are told.
+    pub more: bool,
+}
+
+/// Compares two directories as of two moments, as the caller sees both today. Directories below which nothing was done between
+/// the moments are not looked into.
+pub fn differences(
+    engine: &Engine,
+    caller: &Caller,
+    old: (&Found, Moment),
+    new: (&Found, Moment),
+) -> Result<Differences> {
+    if !old.0.is_dir() || !new.0.is_dir() {
+        return fail(Kind::NotDirectory, "not a directory");
+    }
+    let mut comparing = Comparing {
+        engine,
+        caller,
+        touched: Touched::between(engine, old.1, new.1)?,
+        found: Differences::default(),
+    };
+    comparing.trees(old.0, new.0)?;
+    Ok(comparing.found)
+}
+
+struct Comparing<'a> {
+    engine: &'a Engine,
+    caller: &'a Caller,
+    touched: Option<Touched>,
+    found: Differences,
+}
+
+/// A directory that is in one of the trees or in both.
+struct Pair {
+    path: Vec<u8>,
+    old: Option<Found>,
+    new: Option<Found>,
+}
+
+impl Comparing<'_> {
+    fn trees(&mut self, old: &Found, new: &Found) -> Result<()> {
+        let mut todo = vec![Pair {
+            path: Vec::new(),
+            old: Some(old.clone()),
+            new: Some(new.clone()),
+        }];
+        while let Some(pair) = todo.pop() {
+            if self.found.more {
+                return Ok(());
+            }
+            if self.may_differ(&pair)? {
+                // Backwards: the last one put there is taken next.
+                let below = self.directory(&pair)?;
+                todo.extend(below.into_iter().rev());
+            }
+        }
+        Ok(())
+    }
+
+    fn may_differ(&self, pair: &Pair) -> Result<bool> {
+        let (Some(old), Some(new), Some(touched)) = (&pair.old, &pair.new, &self.touched) else {
+            return Ok(true);
+        };
+        let (old, new) = (stored(self.engine, old.ino)?, stored(self.engine, new.ino)?);
+        Ok(old != new || touched.has(old))
+    }
+
+    /// Compares the names of a directory; gives the directories among them.
+    fn directory(&mut self, pair: &Pair) -> Result<Vec<Pair>> {
+        let old = self.list(pair.old.as_ref())?;
+        let new = self.list(pair.new.as_ref())?;
+        let (mut old, mut new) = (old.into_iter().peekable(), new.into_iter().peekable());
+        let mut below = Vec::new();
+        loop {
+            let order = match (old.peek(), new.peek()) {
+                (None, None) => return Ok(below),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(a), Some(b)) => a.name.cmp(&b.name),
+            };
+            let old = if order.is_le() { old.next() } else { None };
+            let new = if order.is_ge() { new.next() } else { None };
+            let Some(name) = old.as_ref().or(new.as_ref()).map(|e| e.name.clone()) else {
+                return Ok(below);
+            };
+            let path = joined(&pair.path, name.as_bytes());
+            let (old, new) = (old.map(|e| e.node), new.map(|e| e.node));
+            below.extend(self.name(path, old, new)?);
+        }
+    }
+
+    /// Compares what one name stands for. Something of another type is another thing.
+    fn name(&mut self, path: Vec<u8>, old: Option<Found>, new: Option<Found>) -> Result<Vec<Pair>> {
+        if let (Some(was), Some(is)) = (&old, &new)
+            && was.kind != is.kind
+        {
+            let mut below = self.name(path.clone(), old, None)?;
+            below.extend(self.name(path, None, new)?);
+            return Ok(below);
+        }
+        if let Some(change) = self.change(old.as_deref(), new.as_deref())? {
+            self.tell(Difference {
+                path: path.clone(),
+                change,
+                old: old.clone(),
+                new: new.clone(),
+            });
+        }
+        let is_dir = old.as_ref().or(new.as_ref()).is_some_and(|n| n.is_dir());
+        Ok(is_dir
+            .then_some(Pair { path, old, new })
+            .into_iter()
+            .collect())
+    }
+
+    fn change(&self, old: Option<&Node>, new: Option<&Node>) -> Result<Option<Change>> {
+        let (old, new) = match (old, new) {
+            (Some(old), Some(new)) => (old, new),
+            (None, Some(_)) => return Ok(Some(Change::Added)),
+            (Some(_), None) => return Ok(Some(Change::Removed)),
+            (None, None) => return Ok(None),
+        };
+        let same_row = stored(self.engine, old.ino)? == stored(self.engine, new.ino)?
+            && old.began == new.began;
+        let owner = |n: &Node| (n.mode, n.uid, n.gid);
+        Ok(if same_row {
+            None
+        } else if old.content != new.content || old.rdev != new.rdev {
+            Some(Change::Content)
+        } else {
+            (owner(old) != owner(new)).then_some(Change::Attributes)
+        })
+    }
+
+    fn tell(&mut self, difference: Difference) {
+        if self.found.all.len() == DIFFERENCES_MAX {
+            self.found.more = true;
+        } else {
+            self.found.all.push(difference);
+        }
+    }
+
+    /// The names of a directory in their order; none of one that the caller may not list.
+    fn list(&self, dir: Option<&Found>) -> Result<Vec<DirEntry>> {
+        let Some(dir) = dir else {
+            return Ok(Vec::new());
+        };
+        match self.engine.list(self.caller, dir.ino) {
+            Ok(mut names) => {
+                names.sort_by(|a, b| a.name.cmp(&b.name));
+                Ok(names)
+            }
+            Err(e) if matches!(e.kind(), Kind::Denied | Kind::NotFound) => Ok(Vec::new()),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+fn joined(dir: &[u8], name: &[u8]) -> Vec<u8> {
+    if dir.is_empty() {
+        return name.to_vec();
+    }
+    [dir, b"/", name].concat()
+}

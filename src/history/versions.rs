@@ -1,0 +1,161 @@
+//! Versions of a file: what its content was after each completed change, and whose change that was.
+//!
+//! A file is what has its name. Tools that save by writing a new file and renaming it over the old one make a new node each
+//! time; so the versions of a file are those of the node that has the name now, and before them those of the nodes that had it
+//! before, as long as they had it. Versions are counted from the first of them.
+
+use super::at::stored;
+use crate::access::Right;
+use crate::core::{Caller, Error, FsPath, Ino, Kind, Name, Op, Result, error::fail};
+use crate::fs::{Engine, Found, Moment};
+use crate::meta::cache::Place;
+use crate::meta::{FileKind, Node, Record, log, timeline};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// How many nodes that had the name are looked at.
+const NODES_MAX: usize = 1000;
+
+/// One version of a file.
+#[derive(Debug, Clone)]
+pub struct Version {
+    /// Counts the versions of the file, from 1.
+    pub number: u64,
+    /// The moment it was made.
+    pub at: Moment,
+    /// The file as it was then.
+    pub node: Arc<Node>,
+    /// Who made it, and how.
+    pub record: Record,
+}
+
+/// A node that has or had the file's name.
+struct Holder {
+    ino: Ino,
+    /// The operation by which it lost the name.
+    until: Option<Op>,
+}
+
+/// The versions of the file at a path, the oldest first; of a file that is gone, too, where the directory it was in is still
+/// there. Takes read permission on the file: versions of a node that the caller may not read any more, and those before it, are
+/// left out. Fails with `Invalid` on what is no regular file.
+pub fn versions(engine: &Engine, caller: &Caller, path: &FsPath) -> Result<Vec<Version>> {
+    let mut found = Vec::new();
+    for holder in holders(engine, caller, path)? {
+        found.push(states(engine, caller, &holder)?);
+    }
+    let oldest_first = found.into_iter().rev().flatten();
+    let mut all = Vec::new();
+    for (number, node) in (1..).zip(oldest_first) {
+        let record = record(engine, caller, node.began)?;
+        all.push(Version {
+            number,
+            at: Moment {
+                tenant: node.tenant,
+                op: node.began,
+                time: record.time,
+            },
+            node: Arc::new(node),
+            record,
+        });
+    }
+    Ok(all)
+}
+
+/// One version of the file at a path; fails with `NotFound` when it has none of this number.
+pub fn version(engine: &Engine, caller: &Caller, path: &FsPath, number: u64) -> Result<Version> {
+    let all = versions(engine, caller, path)?;
+    let last = all.last().map_or(0, |v| v.number);
+    let found = all.into_iter().find(|v| v.number == number);
+    found.ok_or_else(|| {
+        let message = format!("{path} has no version {number}: the last is {last}");
+        Error::new(Kind::NotFound, message)
+    })
+}
+
+/// The nodes that have or had a file's name and that the caller may read, the newest first.
+fn holders(engine: &Engine, caller: &Caller, path: &FsPath) -> Result<Vec<Holder>> {
+    let (dir, name) = engine.resolve_parent(caller, path)?;
+    let now = match engine.lookup(caller, dir, name) {
+        Ok(link) if link.kind == FileKind::Symlink => {
+            let target = file(path, engine.resolve(caller, path)?)?;
+            return one(engine, caller, stored(engine, target.ino)?);
+        }
+        Ok(node) => Some(stored(engine, file(path, node)?.ino)?),
+        Err(e) if e.kind() == Kind::NotFound => None,
+        Err(e) => return Err(e),
+    };
+    let dir = stored(engine, dir)?;
+    engine.may_still(caller, dir, Right::Execute)?;
+    let mut found = Vec::new();
+    let mut met = HashSet::new();
+    for holder in had_name(engine, dir, name)?.into_iter().take(NODES_MAX) {
+        if !met.insert(holder.ino) {
+            continue;
+        }
+        match engine.may_still(caller, holder.ino, Right::Read) {
+            Ok(()) => found.push(holder),
+            // Of what is there he is told why he may not read it.
+            Err(e) if Some(holder.ino) == now => return Err(e.context(path)),
+            Err(_) => break,
+        }
+    }
+    if found.is_empty() {
+        return fail(Kind::NotFound, format!("no {path}"));
+    }
+    Ok(found)
+}
+
+fn one(engine: &Engine, caller: &Caller, ino: Ino) -> Result<Vec<Holder>> {
+    engine.may_still(caller, ino, Right::Read)?;
+    Ok(vec![Holder { ino, until: None }])
+}
+
+fn file(path: &FsPath, node: Found) -> Result<Found> {
+    if node.is_file() {
+        return Ok(node);
+    }
+    fail(Kind::Invalid, format!("{path} is no regular file"))
+}
+
+/// What a name stood for, the newest first.
+fn had_name(engine: &Engine, parent: Ino, name: &Name) -> Result<Vec<Holder>> {
+    let place = Place {
+        parent,
+        name: name.clone(),
+    };
+    let mut tx = engine.store().read()?;
+    let spells = timeline::meanings(&mut *tx, &place, Op(0))?;
+    let holder = |spell: timeline::Spell<crate::meta::Entry>| Holder {
+        ino: spell.state.ino,
+        until: spell.ended,
+    };
+    Ok(spells.into_iter().rev().map(holder).collect())
+}
+
+/// A node's states in which its content was new, the oldest first, until it lost the name.
+fn states(engine: &Engine, caller: &Caller, of: &Holder) -> Result<Vec<Node>> {
+    let mut tx = engine.store().read()?;
+    let spells = timeline::nodes(&mut *tx, &[of.ino], Op(0))?;
+    let mut states: Vec<Node> = spells.into_iter().map(|spell| spell.state).collect();
+    states.retain(|node| {
+        let had_name = of.until.is_none_or(|until| node.began < until);
+        node.is_file() && had_name && caller.tenant == Some(node.tenant)
+    });
+    states.sort_by_key(|node| node.began);
+    states.dedup_by_key(|node| node.version);
+    Ok(states)
+}
+
+fn record(engine: &Engine, caller: &Caller, op: Op) -> Result<Record> {
+    let missing = || Error::new(Kind::Corrupt, format!("operation {op} is not in the log"));
+    let tenant = caller.tenant.ok_or_else(missing)?;
+    let mut tx = engine.store().read()?;
+    let mut page = log::after(&mut *tx, tenant, Op(op.0.saturating_sub(1)), 1)?;
+    let (found, _) = page.pop().ok_or_else(missing)?;
+    if found.op == op {
+        Ok(found)
+    } else {
+        Err(missing())
+    }
+}
