@@ -74,7 +74,7 @@ fn what_an_agent_destroyed_comes_back_exactly() {
         "v"
     );
     let again = world.nexus(&["undo", "--session", "s1"]).must();
-    assert_eq!(again, "nothing to undo\n");
+    assert_eq!(again, "nothing to do\n");
     // Redo is undo of the undo.
     let op = undone
         .split("nexus undo ")

@@ -69,6 +69,7 @@ commands! {
     copy::Copy,
     log::Log,
     undo::Undo,
+    undo::Restore,
     moment::When,
     versions::Versions,
     versions::Blame,

@@ -1,9 +1,10 @@
-//! Undo.
+//! Undo and restore.
 
 use super::Command;
 use super::context::{Context, path_of};
-use crate::core::{Error, Kind, Op, Result, Text, Time, error::fail};
-use crate::history::{self, Answer, Choice, OpSet, Undone};
+use crate::core::{Error, FsPath, Ino, Kind, Op, Result, Text, Time, error::fail};
+use crate::fs::Moment;
+use crate::history::{self, Answer, Choice, OpSet, Restoring, Undone};
 use crate::meta::log_query::{self, Cursor, Query};
 use crate::meta::{OpKind, Record, log};
 use serde::{Deserialize, Serialize};
@@ -95,7 +96,7 @@ impl Command for Undo {
             dry_run: self.dry_run,
         };
         let undone = history::undo(cx.engine(), cx.caller, &choice)?;
-        cx.durable(reply(cx, &choice, &undone)?)
+        cx.durable(reply(cx, &choice.ops, &undone)?)
     }
 }
 
@@ -171,13 +172,63 @@ impl Undo {
     }
 }
 
+/// Makes a path, with all below it, what it was at a moment (`at`: `yesterday`, `2h-ago`, `op:8123`); or the content of a file
+/// what it was in one of its versions. For whoever may make the changes that it takes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Restore {
+    pub path: Text,
+    #[serde(default)]
+    pub at: Option<String>,
+    #[serde(default)]
+    pub version: Option<u64>,
+    /// Only say what would be done.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+impl Command for Restore {
+    const NAME: &'static str = "restore";
+    type Reply = Undoing;
+
+    fn run(self, cx: &mut Context<'_>) -> Result<Undoing> {
+        let path = path_of(&self.path)?;
+        let (engine, caller) = (cx.engine().clone(), cx.caller);
+        let undone = match (&self.at, self.version) {
+            (Some(word), None) => {
+                let at = history::resolve_when(&engine, caller, word)?;
+                let node = history::named_at(&engine, caller, at, &path)?;
+                history::restore(&engine, caller, &self.what(path, node, at))?
+            }
+            (None, Some(number)) => {
+                let node = engine.resolve(caller, &path)?.ino;
+                let old = history::version(&engine, caller, &path, number)?;
+                let what = self.what(path, node, old.at);
+                history::restore_content(&engine, caller, &what, &old.node)?
+            }
+            _ => return fail(Kind::Invalid, "say either a moment or a version"),
+        };
+        cx.durable(reply(cx, &OpSet::default(), &undone)?)
+    }
+}
+
+impl Restore {
+    fn what(&self, path: FsPath, node: Ino, at: Moment) -> Restoring {
+        Restoring {
+            path,
+            node,
+            at,
+            dry_run: self.dry_run,
+        }
+    }
+}
+
 fn page(cx: &Context<'_>, query: &Query, from: Cursor) -> Result<Vec<Record>> {
     let mut tx = cx.engine().store().read()?;
     let page = log_query::page(&mut *tx, cx.tenant()?, query, from, PAGE)?;
     Ok(page.into_iter().map(|(record, _)| record).collect())
 }
 
-fn reply(cx: &Context<'_>, choice: &Choice, undone: &Undone) -> Result<Undoing> {
+fn reply(cx: &Context<'_>, ops: &OpSet, undone: &Undone) -> Result<Undoing> {
     let revision = &undone.plan.revision;
     let count = |n: usize| n as u64;
     let mut conflicts = Vec::new();
@@ -190,7 +241,7 @@ fn reply(cx: &Context<'_>, choice: &Choice, undone: &Undone) -> Result<Undoing> 
     });
     Ok(Undoing {
         op: undone.op.map(|op| op.0),
-        ops: choice.ops.to_string(),
+        ops: ops.to_string(),
         restored: count(revision.back.len()),
         removed: count(revision.gone.len()),
         changed: count(revision.changed.len() + revision.xattrs.len()),

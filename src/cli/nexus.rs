@@ -11,7 +11,7 @@ use super::mount::{self, MountArgs, UmountArgs};
 use super::owners::{self, OwnerCommand};
 use super::place::Place;
 use super::run::{self as as_agent, Inside, RunArgs};
-use super::undo::{self, UndoArgs};
+use super::undo::{self, RestoreArgs, UndoArgs};
 use super::versions::{self, VersionCommand};
 use super::{doctor, exit, nexusctl, output, service, status};
 use crate::core::Result;
@@ -51,6 +51,8 @@ enum Command {
     Log(LogArgs),
     /// Reverse operations: later work of others stays, and undoing is an operation that can be undone
     Undo(UndoArgs),
+    /// Make a file or a directory what it was
+    Restore(RestoreArgs),
     #[command(flatten)]
     File(FileCommand),
     #[command(flatten)]
@@ -102,6 +104,7 @@ fn run(Nexus { place, command }: Nexus) -> Result<()> {
         Command::Inside(args) => as_agent::enter(&args),
         Command::Log(args) => log::run(&place, &args),
         Command::Undo(args) => undo::run(&place, args),
+        Command::Restore(args) => undo::restore(&place, args),
         Command::File(command) => files::run(&place, command),
         Command::Versions(command) => versions::run(&place, command),
         Command::Setfacl(args) => acl::set(&place, args),

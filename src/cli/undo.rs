@@ -1,9 +1,9 @@
-//! `nexus undo`.
+//! `nexus undo` and `nexus restore`.
 
 use super::output;
 use super::paths;
 use super::place::Place;
-use crate::api::undo::{Obstacle, Undo, Undoing};
+use crate::api::undo::{Obstacle, Restore, Undo, Undoing};
 use crate::core::{Kind, Result, error::fail};
 use crate::history::Answer;
 use clap::Args;
@@ -96,6 +96,41 @@ pub(super) fn run(place: &Place, args: UndoArgs) -> Result<()> {
     undone.done()
 }
 
+#[derive(Debug, Args)]
+pub(super) struct RestoreArgs {
+    path: OsString,
+    /// The moment: 2026-11-22T10:00, 10m-ago, yesterday, op:8123
+    #[arg(long, value_name = "WHEN", required_unless_present = "version")]
+    at: Option<String>,
+    /// One of the versions of a file, by its number: its content comes back
+    #[arg(long, value_name = "N", conflicts_with = "at")]
+    version: Option<u64>,
+    /// Only say what would be done
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub(super) fn restore(place: &Place, args: RestoreArgs) -> Result<()> {
+    let client = place.client()?;
+    let restored = client.call(Restore {
+        path: paths::in_nexus(&client, &args.path)?,
+        at: args.at,
+        version: args.version,
+        dry_run: args.dry_run,
+    })?;
+    if place.json {
+        output::json(&restored)?;
+    } else {
+        let how = if args.dry_run {
+            "would be restored"
+        } else {
+            "restored"
+        };
+        show(&restored, how)?;
+    }
+    restored.done()
+}
+
 /// Whether somebody is there to be asked.
 fn asks(place: &Place, yes: bool) -> bool {
     !yes && !place.json && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
@@ -135,7 +170,7 @@ fn show(undoing: &Undoing, how: &str) -> Result<()> {
         format!("; `nexus undo {op}` takes this back")
     });
     if counts.is_empty() {
-        return output::line("nothing to undo");
+        return output::line("nothing to do");
     }
     output::line(format!("{how}: {}{by}", counts.join(", ")))
 }

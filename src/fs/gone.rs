@@ -7,8 +7,8 @@
 use super::engine::{Engine, no_node};
 use super::ground::allowed;
 use super::namespace::is_for;
-use super::policy::Chain;
 use super::visible::{Look, Sight};
+use crate::access::Chain;
 use crate::access::acl::Acls;
 use crate::access::decide::weigh;
 use crate::access::domain::Domain;
@@ -245,6 +245,7 @@ impl Engine {
         Ok(Ground {
             own: gone.said.clone(),
             above: above.clone(),
+            beside: Vec::new(),
             who: self.reached_by(caller)?,
             now: self.latest(),
         })

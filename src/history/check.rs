@@ -1,7 +1,7 @@
 //! Whether a revision leaves a tree: every name in a directory that is there, every directory with one name, nothing cut off.
 
 use super::effects::Rows;
-use super::ops::OpSet;
+use super::ops::{OpSet, Without};
 use super::plan::{Conflict, touching};
 use crate::core::{Ino, Op, Result};
 use crate::db::Tx;
@@ -15,7 +15,7 @@ const DEPTH_MAX: usize = 4096;
 /// What would not fit together.
 pub(super) fn conflicts(
     tx: &mut dyn Tx,
-    undone: &OpSet,
+    undone: Without<'_>,
     rows: &Rows,
     revision: &Revision,
 ) -> Result<Vec<Conflict>> {
@@ -46,7 +46,7 @@ pub(super) fn conflicts(
 
 struct Check<'a> {
     tx: &'a mut dyn Tx,
-    undone: &'a OpSet,
+    undone: Without<'a>,
     rows: &'a Rows,
     back: HashMap<Ino, &'a Node>,
     gone: HashSet<Ino>,

@@ -4,7 +4,7 @@
 //! leaving the undone changes out gives what it should be now; where a later change of somebody else needs one that is left
 //! out, there is no answer but a conflict.
 
-use super::ops::OpSet;
+use super::ops::Without;
 use crate::blob::Content;
 use crate::core::{Ino, Op, Result};
 use crate::meta::Node;
@@ -50,7 +50,7 @@ impl<T: Clone> Timeline<T> {
 
 impl<T: Clone + PartialEq> Timeline<T> {
     /// For what each change sets anew, whatever it was: the last change that is not undone counts.
-    pub(super) fn last_not_in(&self, undone: &OpSet) -> Option<T> {
+    pub(super) fn last_not_in(&self, undone: Without<'_>) -> Option<T> {
         let kept = self.changes.iter().rev().find(|(op, _)| !undone.has(*op));
         match kept {
             Some((_, state)) => state.clone(),
@@ -62,7 +62,11 @@ impl<T: Clone + PartialEq> Timeline<T> {
 impl Timeline<Ino> {
     /// What a name should stand for. `went_on` says whether a node that an operation took from here got another name with it:
     /// that is no deletion.
-    pub(super) fn without(&self, undone: &OpSet, went_on: impl Fn(Ino, Op) -> bool) -> Folded<Ino> {
+    pub(super) fn without(
+        &self,
+        undone: Without<'_>,
+        went_on: impl Fn(Ino, Op) -> bool,
+    ) -> Folded<Ino> {
         let (mut should, mut was) = (self.before, self.before);
         for (op, is) in &self.changes {
             if !undone.has(*op) {
@@ -84,7 +88,11 @@ pub(super) type Merge<'a> = dyn FnMut(&Content, &Content, &Content) -> Result<Op
 
 impl Timeline<Node> {
     /// What a node should be, apart from its names.
-    pub(super) fn without(&self, undone: &OpSet, merge: &mut Merge<'_>) -> Result<Folded<Node>> {
+    pub(super) fn without(
+        &self,
+        undone: Without<'_>,
+        merge: &mut Merge<'_>,
+    ) -> Result<Folded<Node>> {
         let (mut should, mut was) = (self.before.clone(), self.before.as_ref());
         for (op, is) in &self.changes {
             if !undone.has(*op) {
@@ -146,6 +154,7 @@ fn carry(mut kept: Node, was: &Node, is: &Node, merge: &mut Merge<'_>) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::history::OpSet;
 
     fn spell(began: u64, ended: Option<u64>, ino: u64) -> (Op, Spell<Ino>) {
         let state = Ino(ino);
@@ -159,7 +168,7 @@ mod tests {
 
     fn name(spells: &[(Op, Spell<Ino>)], undone: &[u64]) -> Folded<Ino> {
         let line = Timeline::of(spells.to_vec(), Op(5));
-        line.without(&ops(undone), |_, _| false)
+        line.without(Without::These(&ops(undone)), |_, _| false)
     }
 
     #[test]
@@ -199,7 +208,13 @@ mod tests {
     #[test]
     fn what_somebody_moved_on_is_in_the_way() {
         let line = Timeline::of(vec![spell(6, Some(7), 1)], Op(5));
-        assert_eq!(line.without(&ops(&[6]), |_, _| true), Err(Op(7)));
-        assert_eq!(line.without(&ops(&[6, 7]), |_, _| true), Ok(None));
+        assert_eq!(
+            line.without(Without::These(&ops(&[6])), |_, _| true),
+            Err(Op(7))
+        );
+        assert_eq!(
+            line.without(Without::These(&ops(&[6, 7])), |_, _| true),
+            Ok(None)
+        );
     }
 }

@@ -21,6 +21,7 @@ mod check;
 mod plan;
 mod record;
 mod undo;
+mod restore;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ pub use compare::{Compared, Side, compare};
 pub use diff::{Change, Difference, Differences, differences};
 pub use ops::OpSet;
 pub use plan::{Conflict, Plan};
+pub use restore::{Restoring, named_at, restore, restore_content};
 pub use undo::{Answer, Choice, Undone, is_reversible, undo};
 pub use versions::{Version, version, versions};
 pub use when::resolve_when;

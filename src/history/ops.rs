@@ -9,6 +9,31 @@ use std::str::FromStr;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OpSet(BTreeSet<u64>);
 
+/// Operations that are as if they had not been.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Without<'a> {
+    These(&'a OpSet),
+    /// All that came after one.
+    After(Op),
+}
+
+impl Without<'_> {
+    pub(super) fn has(self, op: Op) -> bool {
+        match self {
+            Self::These(ops) => ops.has(op),
+            Self::After(last) => op > last,
+        }
+    }
+
+    /// The first of them.
+    pub(super) fn first(self) -> Op {
+        match self {
+            Self::These(ops) => ops.first().unwrap_or_default(),
+            Self::After(last) => Op(last.0 + 1),
+        }
+    }
+}
+
 impl OpSet {
     pub fn has(&self, op: Op) -> bool {
         self.0.contains(&op.0)

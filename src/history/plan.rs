@@ -3,7 +3,7 @@
 use super::effects::{Effects, Rows, Touch};
 use super::fold::{Timeline, differs};
 use super::merge::Merger;
-use super::ops::OpSet;
+use super::ops::{OpSet, Without};
 use crate::blob::Blobs;
 use crate::core::{Ino, Op, Result, TenantId, Time};
 use crate::db::Tx;
@@ -52,10 +52,22 @@ impl Plan {
         undone: &OpSet,
     ) -> Result<Self> {
         let effects = Effects::read(tx, tenant, undone)?;
-        let rows = Rows::read(tx, &effects.nodes, undone.first().unwrap_or_default())?;
+        let undone = Without::These(undone);
+        let rows = Rows::read(tx, &effects.nodes, undone.first())?;
+        Self::over(tx, blobs, undone, effects, &rows)
+    }
+
+    /// The same of rows that were read already.
+    pub(super) fn over(
+        tx: &mut dyn Tx,
+        blobs: &Blobs,
+        undone: Without<'_>,
+        effects: Effects,
+        rows: &Rows,
+    ) -> Result<Self> {
         let mut planner = Planner {
             undone,
-            rows: &rows,
+            rows,
             revision: Revision::default(),
             conflicts: Vec::new(),
         };
@@ -69,7 +81,7 @@ impl Plan {
             mut conflicts,
             ..
         } = planner;
-        conflicts.extend(super::check::conflicts(tx, undone, &rows, &revision)?);
+        conflicts.extend(super::check::conflicts(tx, undone, rows, &revision)?);
         Ok(Self {
             revision,
             conflicts,
@@ -80,7 +92,7 @@ impl Plan {
 }
 
 struct Planner<'a> {
-    undone: &'a OpSet,
+    undone: Without<'a>,
     rows: &'a Rows,
     revision: Revision,
     conflicts: Vec<Conflict>,
@@ -217,7 +229,7 @@ fn untouched(now: Time, touches: &[Touch]) -> Option<Time> {
 }
 
 /// The operations among the undone that changed something.
-pub(super) fn touching<T>(line: &Timeline<T>, undone: &OpSet) -> OpSet {
+pub(super) fn touching<T>(line: &Timeline<T>, undone: Without<'_>) -> OpSet {
     let ops = line.changes.iter().map(|(op, _)| *op);
     ops.filter(|op| undone.has(*op)).collect()
 }

@@ -54,15 +54,30 @@ pub fn undo(engine: &Engine, caller: &Caller, choice: &Choice) -> Result<Undone>
     if choice.ops.is_empty() {
         return fail(Kind::NotFound, "no operation fits: see `nexus log`");
     }
+    applied(engine, caller, choice.answer, choice.dry_run, || {
+        let undone = work_out(engine, tenant, choice)?;
+        let title = title(&undone.plan, choice, &undone.skipped);
+        Ok((undone, title))
+    })
+}
+
+/// Works out what to do and does it, again and again while others change something in between.
+pub(super) fn applied(
+    engine: &Engine,
+    caller: &Caller,
+    answer: Answer,
+    dry_run: bool,
+    work_out: impl Fn() -> Result<(Undone, Title)>,
+) -> Result<Undone> {
     for _ in 0..TRIES {
         engine.settle_files()?;
-        let head = engine.head(tenant)?;
-        let mut undone = work_out(engine, tenant, choice)?;
-        if undone.op_is_decided(choice) {
+        let head = engine.last_moment(caller)?.op;
+        let (mut undone, title) = work_out()?;
+        let stopped = answer == Answer::Stop && !undone.conflicts.is_empty();
+        if stopped || undone.plan.revision.is_empty() {
             return Ok(undone);
         }
-        let title = title(&undone.plan, choice, &undone.skipped);
-        match engine.revise(caller, head, &undone.plan.revision, &title, choice.dry_run) {
+        match engine.revise(caller, head, &undone.plan.revision, &title, dry_run) {
             Ok(op) => {
                 undone.op = op;
                 return Ok(undone);
@@ -75,14 +90,6 @@ pub fn undo(engine: &Engine, caller: &Caller, choice: &Choice) -> Result<Undone>
         Kind::Busy,
         "others change things all the time: try again in a moment",
     )
-}
-
-impl Undone {
-    /// Whether there is nothing to do, or nothing may be done.
-    fn op_is_decided(&self, choice: &Choice) -> bool {
-        let stopped = choice.answer == Answer::Stop && !self.conflicts.is_empty();
-        stopped || self.plan.revision.is_empty()
-    }
 }
 
 /// Leaves operations out until what remains fits together.

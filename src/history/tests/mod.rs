@@ -3,4 +3,5 @@
 mod world;
 mod grants;
 mod reverse;
+mod restore;
 mod two;

@@ -8,7 +8,7 @@ use crate::fs::{SetAttr, SetMode, SetTime, To};
 use crate::history::{Answer, Choice, OpSet, undo};
 
 /// A project of alice's that bob may change, too.
-fn project() -> World {
+pub(in crate::history::tests) fn project() -> World {
     let w = World::new();
     let me = alice();
     for dir in ["p", "p/src", "p/src/deep", "p/docs"] {
