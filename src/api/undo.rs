@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 /// How many steps a reply names; it counts all.
 const STEPS_MAX: usize = 1000;
 const PAGE: u32 = 10_000;
+/// How many are looked at to find the newest.
+const FEW: u32 = 32;
 
 /// Reverses operations: those with these numbers, the caller's last one, or all that fit every condition that is said.
 /// Later work of others stays. Where it depends on what would be undone, nothing is done and the reply says what depends on
@@ -126,7 +128,7 @@ impl Undo {
         }
         let (mut at, mut all) = (Op(0), Vec::new());
         loop {
-            let page = page(cx, &query, Cursor::After(at))?;
+            let page = page(cx, &query, Cursor::After(at), PAGE)?;
             let Some(last) = page.last() else {
                 return Ok(all.into_iter().collect());
             };
@@ -155,20 +157,22 @@ impl Undo {
             agent: cx.caller.agent.as_deref().map(str::to_owned),
             ..self.query()?
         };
-        let mut passed = OpSet::default();
-        for record in page(cx, &query, Cursor::NEWEST)? {
-            if record.kind == OpKind::Undo {
-                let said: serde_json::Value =
-                    serde_json::from_str(&record.undo).unwrap_or_default();
-                passed.join(&said["ops"].as_str().unwrap_or_default().parse()?);
-            } else if history::is_reversible(&record)
-                && record.author.uid == cx.caller.uid
-                && !passed.has(record.op)
-            {
-                return Ok([record.op].into_iter().collect());
+        let (mut passed, mut before) = (OpSet::default(), Op(u64::MAX));
+        loop {
+            let page = page(cx, &query, Cursor::Before(before), FEW)?;
+            let Some(oldest) = page.last().map(|r| r.op) else {
+                return Ok(OpSet::default());
+            };
+            before = oldest;
+            for record in page {
+                let own = record.author.uid == cx.caller.uid;
+                if record.kind == OpKind::Undo {
+                    passed.join(&history::undone_by(&record)?);
+                } else if own && history::is_reversible(&record) && !passed.has(record.op) {
+                    return Ok([record.op].into_iter().collect());
+                }
             }
         }
-        Ok(OpSet::default())
     }
 }
 
@@ -222,9 +226,9 @@ impl Restore {
     }
 }
 
-fn page(cx: &Context<'_>, query: &Query, from: Cursor) -> Result<Vec<Record>> {
+fn page(cx: &Context<'_>, query: &Query, from: Cursor, limit: u32) -> Result<Vec<Record>> {
     let mut tx = cx.engine().store().read()?;
-    let page = log_query::page(&mut *tx, cx.tenant()?, query, from, PAGE)?;
+    let page = log_query::page(&mut *tx, cx.tenant()?, query, from, limit)?;
     Ok(page.into_iter().map(|(record, _)| record).collect())
 }
 

@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 /// How many records one statement reads.
 const PAGE: u32 = 4096;
+/// How many records that nobody wants are read along rather than begin another statement.
+const GAP: u64 = 16;
 
 /// When an operation changed a directory's entries, and the directory's time before.
 #[derive(Debug, Clone, Copy)]
@@ -85,17 +87,20 @@ impl Effects {
     }
 }
 
-/// Reads records by their numbers, oldest first: a statement for some thousand.
+/// Reads records by their numbers, oldest first: a statement for some thousand that lie close together.
 fn records(tx: &mut dyn Tx, tenant: TenantId, ops: &OpSet) -> Result<Vec<Record>> {
-    let mut all = Vec::new();
+    let mut all = Vec::with_capacity(ops.len());
     let mut wanted = ops.iter().peekable();
-    while let Some(first) = wanted.peek().copied() {
-        let page = log::after(tx, tenant, Op(first.0 - 1), PAGE)?;
-        let Some(last) = page.last().map(|(r, _)| r.op) else {
-            break;
-        };
+    while let Some(first) = wanted.next() {
+        let mut last = first;
+        while let Some(next) =
+            wanted.next_if(|op| op.0 - last.0 <= GAP && op.0 - first.0 < PAGE.into())
+        {
+            last = next;
+        }
+        let span = u32::try_from(last.0 - first.0 + 1).unwrap_or(PAGE);
+        let page = log::after(tx, tenant, Op(first.0.saturating_sub(1)), span)?;
         all.extend(page.into_iter().map(|(r, _)| r).filter(|r| ops.has(r.op)));
-        while wanted.next_if(|op| *op <= last).is_some() {}
     }
     Ok(all)
 }

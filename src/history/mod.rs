@@ -35,6 +35,6 @@ pub use diff::{Change, Difference, Differences, differences};
 pub use ops::OpSet;
 pub use plan::{Conflict, Plan};
 pub use restore::{Restoring, named_at, restore, restore_content};
-pub use undo::{Answer, Choice, Undone, is_reversible, undo};
+pub use undo::{Answer, Choice, Undone, is_reversible, undo, undone_by};
 pub use versions::{Version, version, versions};
 pub use when::resolve_when;

@@ -187,3 +187,9 @@ fn common(paths: &[Vec<u8>]) -> FsPath {
 pub fn is_reversible(record: &Record) -> bool {
     super::effects::is_of_the_tree(record.kind)
 }
+
+/// The operations that an undo was of.
+pub fn undone_by(record: &Record) -> Result<OpSet> {
+    let said: serde_json::Value = serde_json::from_str(&record.undo).unwrap_or_default();
+    said["ops"].as_str().unwrap_or_default().parse()
+}
