@@ -74,6 +74,7 @@ commands! {
     versions::Versions,
     versions::Blame,
     versions::Diff,
+    log::LogSummary,
     principals::TenantCreate,
     principals::TenantList,
     principals::UserCreate,

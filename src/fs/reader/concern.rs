@@ -1,10 +1,7 @@
 //! Whom a record about principals or grants concerns.
 
-use crate::access::Right;
 use crate::core::{Caller, Error, KeyId, Kind, PrincipalId, Result};
 use crate::fs::engine::Engine;
-use crate::fs::ground::allowed;
-use crate::fs::policy;
 use crate::meta::tuple::Tuple;
 use crate::meta::{Key, OpKind, Principal, Record};
 use serde::Deserialize;
@@ -39,20 +36,12 @@ impl Engine {
         })?;
         let who = self.reached_by(caller)?;
         if let Some(tuple) = said.tuple.as_ref().filter(|_| is_about_grants) {
-            return Ok(policy::names(tuple, &who) || self.owns(caller, record)?);
+            return self.knows(caller, tuple);
         }
         Ok(self
             .principals_of(caller, &said)?
             .iter()
             .any(|id| who.contains(id)))
-    }
-
-    /// Whether a caller owns what a record is about.
-    fn owns(&self, caller: &Caller, record: &Record) -> Result<bool> {
-        match self.present_node(record.ino)? {
-            Some(node) => allowed(self.may(caller, &node, Right::Own)),
-            None => Ok(false),
-        }
     }
 
     /// The principals that a record is about, and whom those belong to.
