@@ -96,3 +96,33 @@ fn a_session_is_added_up() {
     let text = world.nexus(&["log", "--session", "s1", "--summary"]).must();
     assert!(text.contains("+fixer in s1"), "{text}");
 }
+
+#[test]
+fn a_receipt_is_kept_and_held_against_the_store_later() {
+    let world = busy();
+    let receipt = world.ctl(&["log", "head"]);
+    let newest = world.log(&[]).pop().unwrap();
+    assert_eq!(
+        (&receipt["op"], &receipt["time"]),
+        (&newest["op"], &newest["time"])
+    );
+    let kept = world.host("kept").join("receipts");
+    fs::write(&kept, format!("{receipt}\n")).unwrap();
+    let verify = ["verify", "--from", kept.to_str().unwrap()];
+    fs::write(world.path("later"), "x").unwrap();
+    world.kill();
+    world.restart();
+    assert_eq!(world.ctl(&verify)["clean"], true);
+    let mut other = receipt.clone();
+    other["op"] = (newest["op"].as_u64().unwrap() + 1000).into();
+    fs::write(&kept, format!("{receipt}\n{other}\n")).unwrap();
+    let said = world.ctl_said(&verify);
+    assert!(!said.ok() && said.out.contains("were cut off"), "{said:?}");
+    fs::write(&kept, "").unwrap();
+    assert!(
+        world
+            .ctl_said(&verify)
+            .must_fail()
+            .contains("nexusctl log head")
+    );
+}

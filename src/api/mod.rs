@@ -25,6 +25,7 @@ pub mod changes;
 pub mod owners;
 pub mod remove;
 pub mod copy;
+pub mod receipt;
 pub mod store;
 pub mod stream;
 #[cfg(test)]
@@ -75,6 +76,7 @@ commands! {
     versions::Blame,
     versions::Diff,
     log::LogSummary,
+    receipt::LogHead,
     principals::TenantCreate,
     principals::TenantList,
     principals::UserCreate,

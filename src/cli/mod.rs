@@ -21,6 +21,7 @@ mod log_summary;
 mod wanted;
 mod watch;
 mod admin;
+mod trust;
 mod principals;
 mod admin_words;
 mod sentence;

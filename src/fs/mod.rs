@@ -44,6 +44,8 @@ mod xattr;
 mod past;
 mod seed;
 pub mod check;
+mod receipt;
+mod lineage;
 pub mod verify;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -61,6 +63,7 @@ pub use past::Moment;
 pub use principals::Holder;
 pub use range::Allocate;
 pub use reader::Reader;
+pub use receipt::Receipt;
 pub use relations::{Defined, Inquiry};
 pub use rename::RenameMode;
 pub use revise::{Naming, Revision, Title};

@@ -1,8 +1,8 @@
 //! Who may read which record.
 
-use super::principals::{TENANT, boss, make, populate, subject};
-use super::*;
 use crate::core::Op;
+use crate::fs::tests::principals::{TENANT, boss, make, populate, subject};
+use crate::fs::tests::*;
 use crate::fs::{Reader, RenameMode, To};
 use crate::meta::log_query::{Cursor, Query, page};
 use crate::meta::{OpKind, Record};
