@@ -21,6 +21,7 @@ mod tools;
 mod agents;
 mod undo;
 mod doors;
+mod log;
 mod people;
 mod sharing;
 mod revoke;

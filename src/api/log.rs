@@ -2,21 +2,96 @@
 
 use super::Command;
 use super::context::{Context, path_of};
-use crate::core::{Op, Result, Text};
-use crate::facts::{Filter, LogPage, log};
+use crate::core::{Error, Kind, Op, Result, Text};
+use crate::facts::{Filter, LogPage, Summary, log, summary};
 use crate::fs::Stream;
+use crate::history::{When, resolve_when};
+use crate::meta::OpKind;
+use crate::meta::log_query::Query;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// The longest a request waits for the log to grow.
 pub(super) const WAIT_MAX: Duration = Duration::from_secs(30);
 
+/// Which operations are asked for: all conditions that are set have to hold.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Wanted {
+    /// What concerns this path and what is below it.
+    pub path: Option<Text>,
+    pub user: Option<String>,
+    pub agent: Option<String>,
+    pub session: Option<String>,
+    pub command: Option<String>,
+    /// Of any of these kinds.
+    pub kinds: Vec<String>,
+    /// A time or `op:N`: from then on.
+    pub since: Option<String>,
+    /// A time or `op:N`: up to then.
+    pub until: Option<String>,
+    /// The first and the last operation, themselves included.
+    pub first: Option<u64>,
+    pub last: Option<u64>,
+}
+
+impl Wanted {
+    /// Reads the words of a request, as of now; fails with `Invalid` or `NotFound` on those that mean nothing.
+    pub(super) fn query(&self, cx: &Context<'_>) -> Result<Query> {
+        let mut query = Query {
+            path: self.path.as_ref().map(path_of).transpose()?,
+            user: self.user.clone(),
+            agent: self.agent.clone(),
+            session: self.session.clone(),
+            command: self.command.clone(),
+            kinds: self.kinds.iter().map(kind).collect::<Result<_>>()?,
+            first: self.first.map(Op),
+            last: self.last.map(Op),
+            ..Query::default()
+        };
+        let now = cx.engine().clock().now();
+        if let Some(word) = &self.since {
+            match When::read(word, now)? {
+                Some(When::Op(op)) => query.first = query.first.max(Some(op)),
+                Some(When::Time(time)) => query.since = Some(time),
+                Some(When::Now) => query.since = Some(now),
+                None => {
+                    let behind = Op(resolve_when(cx.engine(), cx.caller, word)?.op.0 + 1);
+                    query.first = query.first.max(Some(behind));
+                }
+            }
+        }
+        if let Some(word) = &self.until {
+            let upto = |op| query.last.into_iter().chain([op]).min();
+            match When::read(word, now)? {
+                Some(When::Op(op)) => query.last = upto(op),
+                Some(When::Time(time)) => query.until = Some(time),
+                Some(When::Now) => {}
+                None => query.last = upto(resolve_when(cx.engine(), cx.caller, word)?.op),
+            }
+        }
+        Ok(query)
+    }
+}
+
+fn kind(name: &String) -> Result<OpKind> {
+    let unknown = || {
+        Error::new(
+            Kind::Invalid,
+            format!(
+                "there is no kind of operation {name:?}: the third column of `nexus log` has them"
+            ),
+        )
+    };
+    OpKind::named(name).ok_or_else(unknown)
+}
+
 /// Reads the log: the newest records, or the first `after` an operation. With `wait_ms` and nothing after it yet,
 /// waits for the log to grow.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Log {
-    #[serde(default)]
-    pub path: Option<Text>,
+    #[serde(flatten)]
+    pub wanted: Wanted,
     #[serde(default)]
     pub after: Option<u64>,
     #[serde(default)]
@@ -36,7 +111,7 @@ impl Command for Log {
     type Reply = LogPage;
 
     fn run(self, cx: &mut Context<'_>) -> Result<LogPage> {
-        let path = self.path.as_ref().map(path_of).transpose()?;
+        let query = self.wanted.query(cx)?;
         if let Some(after) = self.after.filter(|_| self.wait_ms > 0) {
             let patience = Duration::from_millis(self.wait_ms).min(WAIT_MAX);
             let tenant = cx.tenant()?;
@@ -47,11 +122,28 @@ impl Command for Log {
             }
         }
         let filter = Filter {
-            path,
+            query,
             after: self.after,
             before: self.before,
             limit: self.limit,
         };
         log::read(cx.engine(), cx.caller, &filter)
+    }
+}
+
+/// Adds up the operations that fit: who, what, how many, where, by which commands, from when to when.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct LogSummary {
+    #[serde(flatten)]
+    pub wanted: Wanted,
+}
+
+impl Command for LogSummary {
+    const NAME: &'static str = "log-summary";
+    type Reply = Summary;
+
+    fn run(self, cx: &mut Context<'_>) -> Result<Summary> {
+        let query = self.wanted.query(cx)?;
+        summary::of(cx.engine(), cx.caller, &query)
     }
 }

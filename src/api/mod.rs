@@ -25,6 +25,7 @@ pub mod changes;
 pub mod owners;
 pub mod remove;
 pub mod copy;
+pub mod receipt;
 pub mod store;
 pub mod stream;
 #[cfg(test)]
@@ -74,6 +75,8 @@ commands! {
     versions::Versions,
     versions::Blame,
     versions::Diff,
+    log::LogSummary,
+    receipt::LogHead,
     principals::TenantCreate,
     principals::TenantList,
     principals::UserCreate,

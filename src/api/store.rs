@@ -2,6 +2,7 @@
 
 use super::Command;
 use super::context::{Context, Progress};
+use super::receipt::Receipt;
 use crate::core::{Kind, Result, error::fail};
 use crate::facts::Stats;
 use crate::fs::check::Report;
@@ -93,15 +94,23 @@ impl Command for Fsck {
     }
 }
 
-/// Proves log, tree and blobs, reading every byte.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Verify {}
+/// Proves log, tree and blobs, reading every byte. With receipts, that the log still has their operations and that log and
+/// tree follow from them, without reading contents.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Verify {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub from: Vec<Receipt>,
+}
 
 impl Command for Verify {
     const NAME: &'static str = "verify";
     type Reply = Checked;
 
     fn run(self, cx: &mut Context<'_>) -> Result<Checked> {
+        if !self.from.is_empty() {
+            let receipts: Result<Vec<_>> = self.from.iter().map(Receipt::read).collect();
+            return Ok(cx.engine().verify_receipts(cx.caller, &receipts?)?.into());
+        }
         let tell = &mut *cx.tell;
         let report = cx
             .nexus

@@ -10,7 +10,7 @@ use super::tree::{Part, Slice, parts};
 use crate::core::error::fail;
 use crate::core::{Error, Hash, Kind, Result};
 use crate::db::{Param, Tx};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// Rows read at a time.
 const PAGE: i64 = 1000;
@@ -109,6 +109,22 @@ impl Blobs {
         let pins = self.pins.hold();
         garbage.retain(|blob| !pins.contains_key(&blob.hash));
         Ok(garbage)
+    }
+
+    /// Blobs whose rows say another size than they have: reading does not mind, counting does.
+    pub fn missized(&self) -> Result<Vec<Hash>> {
+        let sql = "SELECT hash FROM blobs WHERE data IS NOT NULL AND LENGTH(data) <> size ORDER BY hash LIMIT $1";
+        let rows = self.db.read()?.query(sql, &[PAGE.into()])?;
+        let wrong: Result<Vec<_>> = rows.iter().map(|r| Hash::from_slice(r.bytes(0)?)).collect();
+        let mut wrong = wrong?;
+        let files: HashMap<_, _> = self.cas.list()?.into_iter().collect();
+        self.each_row(|hash, size, place| {
+            let is_wrong = files.get(&hash).is_some_and(|found| *found != size);
+            if place == Place::File && is_wrong {
+                wrong.push(hash);
+            }
+        })?;
+        Ok(wrong)
     }
 
     /// Deletes the rows of blobs that nothing refers to, in the transaction under which they were found.

@@ -1,13 +1,13 @@
 //! What administrators do: tenants, namespaces, checks.
 
 use super::client::{Client, Socket};
-use super::output::{self, Bar};
+use super::output;
 use super::place::Place;
 use crate::api::Asked;
 use crate::api::principals::{
     NamespaceInfo, NamespaceList, NamespaceSet, TenantCreate, TenantInfo, TenantList,
 };
-use crate::api::store::{CacheDrop, Checked, Df, Fsck, Gc, ShowStats, Verify};
+use crate::api::store::{CacheDrop, Checked, Df, Fsck, Gc, ShowStats};
 use crate::core::{Error, Kind, Result, error::fail};
 use crate::doors::control::ShutdownRequest;
 use crate::doors::daemon::Status;
@@ -119,15 +119,7 @@ pub(super) fn fsck(place: &Place) -> Result<()> {
     checked(place, &place.client()?.call(Fsck {})?)
 }
 
-pub(super) fn verify(place: &Place) -> Result<()> {
-    let client = place.client()?;
-    let mut bar = Bar::new("verifying");
-    let report = client.call_telling(Verify {}, &mut |p| bar.tell(p))?;
-    drop(bar);
-    checked(place, &report)
-}
-
-fn checked(place: &Place, report: &Checked) -> Result<()> {
+pub(super) fn checked(place: &Place, report: &Checked) -> Result<()> {
     if place.json {
         output::json(report)?;
     } else {

@@ -2,91 +2,67 @@
 
 use super::client::Client;
 use super::place::Place;
-use super::{output, paths};
-use crate::api::log::Log;
-use crate::core::{Kind, Result, Text, error::fail};
-use crate::facts::log::RECORDS_MAX;
+use super::wanted::WantedArgs;
+use super::{log_summary, output, watch};
+use crate::api::log::{Log, LogSummary, Wanted};
+use crate::core::Result;
 use crate::facts::{LogLine, LogPage};
 use clap::Args;
-use std::ffi::OsString;
-
-/// How long one request of `--follow` waits.
-const WAIT_MS: u64 = 20_000;
-const PAGE: u32 = 1000;
 
 #[derive(Debug, Args)]
 pub(super) struct LogArgs {
-    /// Only what concerns this path and what is below it
-    path: Option<OsString>,
+    #[command(flatten)]
+    wanted: WantedArgs,
     /// Go on as the log grows
-    #[arg(short, long)]
+    #[arg(short, long, conflicts_with = "summary")]
     follow: bool,
     /// How many of the newest
     #[arg(short = 'n', long, default_value_t = 100, overrides_with = "limit")]
     limit: u32,
+    /// Add up all of them instead: who, what, where, by which commands
+    #[arg(long)]
+    summary: bool,
 }
 
 pub(super) fn run(place: &Place, args: &LogArgs) -> Result<()> {
-    let client = place.client()?;
-    let path = args
-        .path
-        .as_ref()
-        .map(|p| paths::in_nexus(&client, p))
-        .transpose()?;
-    let newest = newest(&client, path.as_ref(), args.limit)?;
+    let (client, wanted) = args.wanted.asked(place)?;
+    if args.summary {
+        let summary = client.call(LogSummary { wanted })?;
+        return log_summary::print(place, &summary);
+    }
+    let newest = newest(&client, &wanted, args.limit)?;
     print(place, &newest.records)?;
     if args.follow {
-        return follow(place, &client, path.as_ref(), newest.last);
+        return watch::follow(place, &client, &wanted, newest.last);
     }
     Ok(())
 }
 
 /// The newest `limit` records, oldest first: as many answers as it takes.
-fn newest(client: &Client, path: Option<&Text>, limit: u32) -> Result<LogPage> {
+fn newest(client: &Client, wanted: &Wanted, limit: u32) -> Result<LogPage> {
     let ask = |before, limit| {
-        let path = path.cloned();
         client.call(Log {
-            path,
+            wanted: wanted.clone(),
             before,
             limit,
             ..Log::default()
         })
     };
     let mut all = ask(None, limit)?;
-    let mut got = all.records.len();
-    let mut oldest = all.records.first().map(|r| r.op);
-    let mut left = limit.saturating_sub(RECORDS_MAX);
-    while left > 0 && got == RECORDS_MAX as usize {
-        let mut older = ask(oldest, left)?.records;
-        got = older.len();
-        oldest = older.first().map(|r| r.op);
-        left = left.saturating_sub(RECORDS_MAX);
-        older.append(&mut all.records);
-        all.records = older;
-    }
-    Ok(all)
-}
-
-fn follow(place: &Place, client: &Client, path: Option<&Text>, mut after: u64) -> Result<()> {
-    if client.socket().is_none() {
-        let message = "no daemon runs, so nothing can change while this command has the store open";
-        return fail(Kind::Unavailable, message);
-    }
     loop {
-        let path = path.cloned();
-        let page = client.call(Log {
-            path,
-            after: Some(after),
-            before: None,
-            limit: PAGE,
-            wait_ms: WAIT_MS,
-        })?;
-        print(place, &page.records)?;
-        after = page.last;
+        let got = u32::try_from(all.records.len()).unwrap_or(u32::MAX);
+        let left = limit.saturating_sub(got);
+        if left == 0 || all.first <= 1 {
+            return Ok(all);
+        }
+        let mut older = ask(Some(all.first), left)?;
+        older.records.append(&mut all.records);
+        older.last = all.last;
+        all = older;
     }
 }
 
-fn print(place: &Place, records: &[LogLine]) -> Result<()> {
+pub(super) fn print(place: &Place, records: &[LogLine]) -> Result<()> {
     let mut out = Vec::new();
     for record in records {
         if place.json {

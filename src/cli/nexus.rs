@@ -13,6 +13,7 @@ use super::place::Place;
 use super::run::{self as as_agent, Inside, RunArgs};
 use super::undo::{self, RestoreArgs, UndoArgs};
 use super::versions::{self, VersionCommand};
+use super::watch::{self, WatchArgs};
 use super::{doctor, exit, nexusctl, output, service, status};
 use crate::core::Result;
 use crate::facts::VERSION;
@@ -53,6 +54,11 @@ enum Command {
     Undo(UndoArgs),
     /// Make a file or a directory what it was
     Restore(RestoreArgs),
+    /// Print operations as they are done
+    Watch(WatchArgs),
+    /// The log by its longer name
+    #[command(subcommand)]
+    Ops(OpsCommand),
     #[command(flatten)]
     File(FileCommand),
     #[command(flatten)]
@@ -81,6 +87,12 @@ enum Command {
     Daemon(DaemonArgs),
 }
 
+#[derive(Debug, Subcommand)]
+enum OpsCommand {
+    /// Show who changed what
+    Log(LogArgs),
+}
+
 /// Runs the program.
 pub fn main() -> ExitCode {
     let mut arguments = std::env::args_os().peekable();
@@ -102,9 +114,10 @@ fn run(Nexus { place, command }: Nexus) -> Result<()> {
         Command::Doctor => doctor::run(&place),
         Command::Run(args) => as_agent::run(&place, args),
         Command::Inside(args) => as_agent::enter(&args),
-        Command::Log(args) => log::run(&place, &args),
         Command::Undo(args) => undo::run(&place, args),
         Command::Restore(args) => undo::restore(&place, args),
+        Command::Log(args) | Command::Ops(OpsCommand::Log(args)) => log::run(&place, &args),
+        Command::Watch(args) => watch::run(&place, &args),
         Command::File(command) => files::run(&place, command),
         Command::Versions(command) => versions::run(&place, command),
         Command::Setfacl(args) => acl::set(&place, args),

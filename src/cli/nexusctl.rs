@@ -4,6 +4,7 @@ use super::admin::{self, NamespaceCommand, TenantCommand};
 use super::place::Place;
 use super::principals::{self, AgentCommand, GroupCommand, KeyCommand, UserCommand};
 use super::rebac::{self, RebacCommand};
+use super::trust::{self, LogCommand, VerifyArgs};
 use super::{exit, mount, service, status};
 use crate::core::Result;
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -54,7 +55,10 @@ enum Command {
     /// Check that the rows make a tree, and the one the log tells of
     Fsck,
     /// Prove log, tree and blobs, reading every byte
-    Verify,
+    Verify(VerifyArgs),
+    /// The operation log
+    #[command(subcommand)]
+    Log(LogCommand),
     /// Remove blobs that nothing refers to; history is never removed
     Gc {
         /// Only tell what would go
@@ -103,7 +107,8 @@ fn run(Nexusctl { place, command }: Nexusctl) -> Result<()> {
         Command::Rebac(command) => rebac::run(&place, command),
         Command::Df => admin::df(&place),
         Command::Fsck => admin::fsck(&place),
-        Command::Verify => admin::verify(&place),
+        Command::Verify(args) => trust::verify(&place, &args),
+        Command::Log(command) => trust::log(&place, &command),
         Command::Gc { dry_run } => admin::gc(&place, dry_run),
         Command::Cache(CacheCommand::Drop) => admin::cache_drop(&place),
         Command::Shutdown { force } => admin::shutdown(&place, force),

@@ -8,6 +8,7 @@ use rusqlite::Connection;
 use tokio_postgres::Client;
 
 use super::{postgres, sqlite};
+use crate::core::error::fail;
 use crate::core::{Error, Kind, Result};
 
 /// Every migration, oldest first: `V<number>__<name>` and the text of `schema/NNNN_<name>.sql`.
@@ -40,6 +41,7 @@ const SQLITE_WORDS: [(&str, &str); 7] = [
 const ADVISORY_LOCK: &str = "SELECT pg_advisory_lock(7593021)";
 
 pub(super) fn migrate_sqlite(conn: &mut Connection) -> Result<()> {
+    is_legible(conn)?;
     runner(sqlite_text)?.run(conn).map_err(refused)?;
     Ok(())
 }
@@ -71,6 +73,35 @@ fn runner(dialect: fn(&str) -> String) -> Result<Runner> {
 fn sqlite_text(text: &str) -> String {
     let replaced = |text: String, (mark, word): &(&str, &str)| text.replace(mark, word);
     SQLITE_WORDS.iter().fold(text.to_owned(), replaced)
+}
+
+/// Fails with `Corrupt` on a list of migrations that refinery would panic over: it trusts what it once wrote.
+fn is_legible(conn: &Connection) -> Result<()> {
+    let failed = |e| sqlite::failure("migrate", e);
+    let known = "SELECT COUNT(*) FROM sqlite_master WHERE name = 'refinery_schema_history'";
+    let known: u32 = conn
+        .query_row(known, (), |row| row.get(0))
+        .map_err(failed)?;
+    if known == 0 {
+        return Ok(());
+    }
+    let sql = "SELECT applied_on, checksum FROM refinery_schema_history";
+    let mut statement = conn.prepare(sql).map_err(failed)?;
+    let mut rows = statement.query(()).map_err(failed)?;
+    while let Some(row) = rows.next().map_err(failed)? {
+        let (time, sum): (String, String) =
+            (row.get(0).map_err(failed)?, row.get(1).map_err(failed)?);
+        let is_plain = |b: &u8| matches!(b, b'0'..=b'9' | b'-' | b':' | b'.' | b'T' | b'Z');
+        let is_time =
+            time.as_bytes().iter().all(is_plain) && time.parse::<jiff::Timestamp>().is_ok();
+        if !is_time || sum.parse::<u64>().is_err() {
+            return fail(
+                Kind::Corrupt,
+                "the list of migrations is damaged: restore the database",
+            );
+        }
+    }
+    Ok(())
 }
 
 fn refused(e: refinery::Error) -> Error {
@@ -137,5 +168,23 @@ mod tests {
     fn sqlite_reads_json_from_text() {
         let text = sqlite_text("json_array_elements(CAST(convert_from(x.value, 'UTF8') AS JSON))");
         assert_eq!(text, "json_each(CAST(CAST(x.value AS TEXT) AS TEXT))");
+    }
+
+    #[test]
+    fn a_damaged_list_of_migrations_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut conn = Connection::open(dir.path().join("db")).unwrap();
+        migrate_sqlite(&mut conn).unwrap();
+        for damage in [
+            "checksum = 'x' || checksum",
+            "applied_on = replace(applied_on, 'T', 't')",
+        ] {
+            let savepoint = conn.transaction().unwrap();
+            let sql = format!("UPDATE refinery_schema_history SET {damage} WHERE version = 2");
+            savepoint.execute(&sql, ()).unwrap();
+            let refused = is_legible(&savepoint).unwrap_err();
+            assert_eq!(refused.kind(), Kind::Corrupt, "{damage}");
+        }
+        is_legible(&conn).unwrap();
     }
 }

@@ -230,7 +230,7 @@ fn connect(path: &Path, settings: &str) -> Result<Connection> {
     open().map_err(|e| failure("open", e))
 }
 
-fn failure(what: &str, e: rusqlite::Error) -> Error {
+pub(super) fn failure(what: &str, e: rusqlite::Error) -> Error {
     Error::new(kind_of(&e), format!("database cannot {what}")).caused_by(e)
 }
 

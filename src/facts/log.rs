@@ -1,19 +1,20 @@
-//! The log as people and programs read it.
-//!
-//! A caller sees records of its own, and those whose paths `ls` would show it. Whom a grant was for is told to those whom
-//! it names, and to owners.
+//! The log as people and programs read it: which records, and what of each. Who may read one is decided by
+//! [`Reader`](crate::fs::Reader).
 
 use super::stats::tenant_name;
-use crate::core::{Caller, Error, FsPath, Kind, Op, Result, TenantId, Text};
-use crate::fs::Engine;
+use crate::core::{Caller, Op, Result, Text};
+use crate::fs::{Engine, Reader};
 use crate::meta::Record;
 use crate::meta::log_query::{Cursor, Query, page};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
 
 /// How many records one answer holds at most.
 pub const RECORDS_MAX: u32 = 10_000;
-const PAGE: u32 = 1000;
+/// How many records one answer looks at: there may be many that the reader may not see.
+const LOOKED_MAX: usize = 200_000;
+/// How many are read at a time.
+const PAGE_MIN: u32 = 64;
+const PAGE_MAX: u32 = 1000;
 
 /// One record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,8 +48,7 @@ pub struct LogLine {
 /// Which records are wanted.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
-    /// Of this path or something below it.
-    pub path: Option<FsPath>,
+    pub query: Query,
     /// Only newer ones: the oldest of them, up to `limit`. Without it, the newest.
     pub after: Option<u64>,
     /// Only older ones.
@@ -56,144 +56,130 @@ pub struct Filter {
     pub limit: u32,
 }
 
-/// An answer, oldest record first.
+/// An answer, oldest record first: all that the reader may see from operation `first` to operation `last`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogPage {
     pub records: Vec<LogLine>,
+    /// The oldest operation looked at: ask for what is `before` it next. There is nothing before 1.
+    pub first: u64,
     /// The newest operation looked at: ask for what is `after` it next.
     pub last: u64,
 }
 
 /// Reads the log of the caller's tenant.
 pub fn read(engine: &Engine, caller: &Caller, filter: &Filter) -> Result<LogPage> {
-    let Some(tenant) = caller.tenant else {
-        return Err(Error::new(
-            Kind::NotFound,
-            "without a tenant there is no log",
-        ));
-    };
-    let mut reader = Reader {
-        engine,
-        caller,
-        tenant,
-        name: tenant_name(engine, caller).unwrap_or_default(),
-        filter,
-        limit: filter.limit.min(RECORDS_MAX) as usize,
-        listed: HashMap::new(),
-        found: Vec::new(),
-    };
-    let last = match filter.after {
-        Some(after) => reader.forwards(Op(after))?,
-        None => reader.backwards()?,
-    };
-    Ok(LogPage {
-        records: reader.found,
-        last,
-    })
+    let reading = Reading::new(engine, caller, filter)?;
+    match filter.after {
+        Some(after) => reading.forwards(Op(after)),
+        None => reading.backwards(),
+    }
 }
 
-struct Reader<'a> {
+/// Reads a page of a reader's log, whether he may see it or not.
+pub(super) fn page_of(
+    engine: &Engine,
+    reader: &Reader<'_>,
+    query: &Query,
+    from: Cursor,
+    limit: u32,
+) -> Result<Vec<Record>> {
+    // Judging needs the database, too, so the connection is given back first: there are few.
+    let mut tx = engine.store().read()?;
+    let found = page(&mut *tx, reader.tenant(), query, from, limit)?;
+    Ok(found.into_iter().map(|(record, _)| record).collect())
+}
+
+/// One answer being made.
+struct Reading<'a> {
     engine: &'a Engine,
-    caller: &'a Caller,
-    tenant: TenantId,
-    name: String,
-    filter: &'a Filter,
+    reader: Reader<'a>,
+    tenant: String,
+    query: Query,
     limit: usize,
-    /// Paths already asked about.
-    listed: HashMap<Vec<u8>, bool>,
+    before: Option<Op>,
+    looked_at: usize,
     found: Vec<LogLine>,
 }
 
-impl Reader<'_> {
-    fn forwards(&mut self, mut at: Op) -> Result<u64> {
-        // Before the first look: what is committed meanwhile was not looked at.
-        let head = self.engine.head(self.tenant)?;
-        loop {
-            let records = self.page(Cursor::After(at))?;
-            for record in &records {
-                if self.found.len() == self.limit {
-                    return Ok(at.0);
-                }
-                at = record.op;
-                self.take(record);
-            }
-            if records.len() < PAGE as usize {
-                return Ok(at.max(head).0);
-            }
-        }
-    }
-
-    fn backwards(&mut self) -> Result<u64> {
-        let head = self.engine.head(self.tenant)?;
-        let mut at = Op(self.filter.before.unwrap_or(u64::MAX).min(head.0 + 1));
-        let last = at.0.saturating_sub(1);
-        while self.found.len() < self.limit {
-            let records = self.page(Cursor::Before(at))?;
-            for record in &records {
-                at = record.op;
-                if self.found.len() < self.limit {
-                    self.take(record);
-                }
-            }
-            if records.len() < PAGE as usize {
-                break;
-            }
-        }
-        self.found.reverse();
-        Ok(last)
-    }
-
-    fn page(&self, from: Cursor) -> Result<Vec<Record>> {
-        let query = Query {
-            path: self.filter.path.clone(),
-            last: self
-                .filter
-                .before
-                .map(|before| Op(before.saturating_sub(1))),
-            ..Query::default()
-        };
-        let mut tx = self.engine.store().read()?;
-        let found = page(&mut *tx, self.tenant, &query, from, PAGE)?;
-        Ok(found.into_iter().map(|(record, _)| record).collect())
-    }
-
-    fn take(&mut self, record: &Record) {
-        if self.may_see(record) {
-            let line = self.line(record);
-            self.found.push(line);
-        }
-    }
-
-    fn may_see(&mut self, record: &Record) -> bool {
-        if self.caller.admin || self.is_own(record) {
-            return true;
-        }
-        let paths = std::iter::once(&record.path).chain(record.path2.as_ref());
-        paths.into_iter().all(|path| self.is_listed(path))
-    }
-
-    /// An isolated agent has no more part in what its owner did than in what it may do.
-    fn is_own(&self, record: &Record) -> bool {
-        let by_agent = record.author.agent.as_deref() == self.caller.agent.as_deref();
-        record.author.uid == self.caller.uid && (by_agent || !self.caller.isolated)
-    }
-
-    fn is_listed(&mut self, path: &[u8]) -> bool {
-        let (engine, caller) = (self.engine, self.caller);
-        let known = self.listed.entry(path.to_vec());
-        *known.or_insert_with_key(|path| {
-            let path = FsPath::parse(path);
-            path.and_then(|path| engine.lists(caller, &path))
-                .unwrap_or(false)
+impl<'a> Reading<'a> {
+    fn new(engine: &'a Engine, caller: &'a Caller, filter: &Filter) -> Result<Self> {
+        let before = filter.before.map(|op| Op(op.saturating_sub(1)));
+        let mut query = filter.query.clone();
+        query.last = before.into_iter().chain(query.last).min();
+        Ok(Self {
+            engine,
+            reader: Reader::new(engine, caller)?,
+            tenant: tenant_name(engine, caller).unwrap_or_default(),
+            query,
+            limit: filter.limit.min(RECORDS_MAX) as usize,
+            before,
+            looked_at: 0,
+            found: Vec::new(),
         })
     }
 
-    /// Whom a record is about, for those who may know of such a grant.
-    fn subject(&self, record: &Record) -> Option<String> {
-        let told = self.caller.admin || self.is_own(record);
-        let subject = record.subject()?;
-        let may_know = || self.engine.may_know_of(self.caller, &subject, record.ino);
-        (told || may_know().unwrap_or(false)).then_some(subject)
+    fn forwards(mut self, after: Op) -> Result<LogPage> {
+        // Before the first look: what is committed meanwhile was not looked at.
+        let head = self.engine.head(self.reader.tenant())?;
+        let (at, is_end) = self.fill(Cursor::After(after))?;
+        let last = if is_end { at.max(head) } else { at };
+        Ok(self.answer(Op(after.0.saturating_add(1)), last))
+    }
+
+    fn backwards(mut self) -> Result<LogPage> {
+        let head = self.engine.head(self.reader.tenant())?;
+        let last = self.before.unwrap_or(head).min(head);
+        let (at, is_end) = self.fill(Cursor::Before(Op(last.0.saturating_add(1))))?;
+        self.found.reverse();
+        Ok(self.answer(if is_end { Op(1) } else { at }, last))
+    }
+
+    /// Takes records until the answer is full, or there are no more. Gives the last operation looked at, and whether it is
+    /// the end.
+    fn fill(&mut self, mut at: Cursor) -> Result<(Op, bool)> {
+        while !self.is_full() {
+            let (records, is_last) = self.page(at)?;
+            for record in &records {
+                if self.is_full() {
+                    return Ok((at.op(), false));
+                }
+                self.take(record)?;
+                at = at.moved(record.op);
+            }
+            if is_last {
+                return Ok((at.op(), true));
+            }
+        }
+        Ok((at.op(), false))
+    }
+
+    fn is_full(&self) -> bool {
+        self.found.len() >= self.limit || self.looked_at >= LOOKED_MAX
+    }
+
+    /// The next records that fit, and whether they are the last.
+    fn page(&self, from: Cursor) -> Result<(Vec<Record>, bool)> {
+        let missing = u32::try_from(self.limit - self.found.len()).unwrap_or(PAGE_MAX);
+        let limit = missing.clamp(PAGE_MIN, PAGE_MAX);
+        let records = page_of(self.engine, &self.reader, &self.query, from, limit)?;
+        let is_last = records.len() < limit as usize;
+        Ok((records, is_last))
+    }
+
+    fn take(&mut self, record: &Record) -> Result<()> {
+        self.looked_at += 1;
+        if self.reader.may_read(record)? {
+            self.found.push(self.line(record));
+        }
+        Ok(())
+    }
+
+    fn answer(self, first: Op, last: Op) -> LogPage {
+        LogPage {
+            records: self.found,
+            first: first.0,
+            last: last.0,
+        }
     }
 
     fn line(&self, r: &Record) -> LogLine {
@@ -203,10 +189,10 @@ impl Reader<'_> {
             kind: r.kind.name().to_owned(),
             path: Text(r.path.clone()),
             path2: r.path2.clone().map(Text),
-            subject: self.subject(r),
+            subject: r.subject(),
             note: r.note(),
             object: r.object(),
-            tenant: self.name.clone(),
+            tenant: self.tenant.clone(),
             user: r.author.user.clone(),
             agent: r.author.agent.clone(),
             session: r.author.session.clone(),

@@ -2,12 +2,14 @@
 
 pub mod log;
 pub mod changes;
+pub mod summary;
 pub mod stats;
 mod view;
 
 pub use changes::{ChangeLine, Changes};
 pub use log::{Filter, LogLine, LogPage};
 pub use stats::{Stats, Whoami};
+pub use summary::Summary;
 pub use view::Facts;
 
 /// The version of this program.

@@ -3,12 +3,15 @@
 
 use super::check::{PAGE, Report, each_row};
 use super::engine::Engine;
+use super::lineage::Lineage;
 use super::namespace::admin;
+use super::receipt::verify_chain;
 use crate::blob::Content;
-use crate::core::{Caller, Hash, Op, Result};
+use crate::core::{Caller, Result};
 use crate::db::Tx;
 use crate::meta::node::Tense;
-use crate::meta::{Tenant, log, node, tenant};
+use crate::meta::tenant::Head;
+use crate::meta::{node, tenant};
 use std::collections::HashSet;
 
 /// What the files would take, and what the store takes.
@@ -35,8 +38,20 @@ impl Engine {
     pub fn verify(&self, caller: &Caller, progress: &mut dyn FnMut(u64)) -> Result<Report> {
         let mut report = self.fsck(caller)?;
         let mut tx = self.store.read()?;
-        for t in tenant::tenants(&mut *tx)? {
-            verify_log(&mut *tx, &t, &mut report)?;
+        let tenants = tenant::tenants(&mut *tx)?;
+        for t in &tenants {
+            verify_chain(&mut *tx, t, Head::default(), &mut report)?;
+        }
+        Lineage {
+            tx: &mut *tx,
+            tenants: &tenants,
+            report: &mut report,
+        }
+        .verify()?;
+        for blob in self.blobs.missized()? {
+            report.problem(format!(
+                "blob {blob}: its row says another size than it has"
+            ));
         }
         let mut seen = HashSet::new();
         each_content(&mut *tx, &mut report, &mut |content, report| {
@@ -112,44 +127,6 @@ fn each_content(
             Err(e) if tense == Tense::Past => report.problem(format!("in the past: {}", e.chain())),
             Err(_) => {}
         })?;
-    }
-    Ok(())
-}
-
-/// Walks the chain of hashes from the first record to the head.
-fn verify_log(tx: &mut dyn Tx, t: &Tenant, report: &mut Report) -> Result<()> {
-    let head = tenant::head(tx, t.id)?;
-    let (mut op, mut hash, mut state) = (Op(0), Hash([0; 32]), 0);
-    loop {
-        let Some(page) = report.note(log::after(tx, t.id, op, PAGE)) else {
-            return Ok(());
-        };
-        if page.is_empty() {
-            break;
-        }
-        for (record, stored) in page {
-            report.checked += 1;
-            if record.op.0 != op.0 + 1 {
-                report.problem(format!(
-                    "tenant {}: operations {} to {} are missing",
-                    t.name,
-                    op.0 + 1,
-                    record.op.0 - 1
-                ));
-            } else if record.chain(&hash) != stored {
-                report.problem(format!(
-                    "tenant {}: operation {} was altered, or the one before it",
-                    t.name, record.op
-                ));
-            }
-            (op, hash, state) = (record.op, stored, record.state);
-        }
-    }
-    if (op, hash, state) != (head.op, head.hash, head.state) {
-        report.problem(format!(
-            "tenant {}: the log ends at operation {op}, its head is {}",
-            t.name, head.op
-        ));
     }
     Ok(())
 }

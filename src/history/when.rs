@@ -54,6 +54,11 @@ impl When {
         Some(Self::Time(time(zoned.timestamp())))
     }
 
+    /// The same, in the daemon's zone.
+    pub fn read(word: &str, now: Time) -> Result<Option<Self>> {
+        Ok(Self::parse(word, &zoned(now)?))
+    }
+
     fn ago(length: &str, now: &Zoned) -> Option<Self> {
         let unit = length.chars().next_back()?;
         let count: i64 = length.strip_suffix(unit)?.parse().ok()?;

@@ -145,3 +145,27 @@ pub fn page(
         .map(|row| Ok(((row.uint(0)?, row.bytes(1)?.to_vec()), from_row(row))))
         .collect()
 }
+
+/// The same of the past: rows after `(parent, name, ended)`.
+pub fn past_page(
+    tx: &mut dyn Tx,
+    after: &super::PastKey,
+    limit: u32,
+) -> Result<super::Page<super::PastKey, Entry>> {
+    let rows = tx.query(
+        "SELECT parent, name, ino, cookie, began, sum, ended FROM entries_past WHERE (parent, name, ended) > ($1, $2, $3) \
+         ORDER BY parent, name, ended LIMIT $4",
+        &[
+            after.0.into(),
+            after.1.as_slice().into(),
+            after.2.into(),
+            limit.into(),
+        ],
+    )?;
+    rows.iter()
+        .map(|row| {
+            let key = (row.uint(0)?, row.bytes(1)?.to_vec(), row.uint(6)?);
+            Ok((key, from_row(row)))
+        })
+        .collect()
+}

@@ -109,9 +109,13 @@ impl OpKind {
             .map_or("unknown", |(_, n)| n)
     }
 
-    pub fn from_name(name: &str) -> Result<Self> {
-        let found = KINDS.iter().find(|(_, n)| *n == name).map(|(k, _)| *k);
-        found.ok_or_else(|| {
+    /// The kind of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        KINDS.iter().find(|(_, n)| *n == name).map(|(k, _)| *k)
+    }
+
+    fn from_name(name: &str) -> Result<Self> {
+        Self::named(name).ok_or_else(|| {
             Error::new(
                 Kind::Corrupt,
                 format!("unknown operation kind {name:?} in the log"),

@@ -67,6 +67,22 @@ impl Cursor {
     /// Behind nothing: the oldest come first.
     pub const OLDEST: Self = Self::After(Op(0));
 
+    /// The same direction, from another operation.
+    #[must_use]
+    pub fn moved(self, op: Op) -> Self {
+        match self {
+            Self::After(_) => Self::After(op),
+            Self::Before(_) => Self::Before(op),
+        }
+    }
+
+    /// The operation that it stands at.
+    pub fn op(self) -> Op {
+        match self {
+            Self::After(op) | Self::Before(op) => op,
+        }
+    }
+
     fn order(self) -> &'static str {
         match self {
             Self::After(_) => "op",

@@ -39,3 +39,6 @@ pub use xattr::Xattr;
 
 /// A page of rows for a check: the key of each, and the row or what is wrong with it.
 pub type Page<K, T> = Vec<(K, crate::core::Result<T>)>;
+
+/// The key of a row of the past that has a name: its node or directory, the name, and the operation that ended it.
+pub type PastKey = (u64, Vec<u8>, u64);

@@ -76,6 +76,26 @@ pub fn meanings(tx: &mut dyn Tx, place: &Place, since: Op) -> Result<Vec<Spell<E
     Ok(all)
 }
 
+/// What a name stood for when an operation began and what when it had ended, the older first: the same, or two, one or none.
+pub fn meanings_at(tx: &mut dyn Tx, place: &Place, op: Op) -> Result<Vec<Spell<Entry>>> {
+    let past = tx.query(
+        "SELECT parent, name, ino, cookie, began, sum, ended FROM entries_past \
+         WHERE parent = $1 AND name = $2 AND ended >= $3 ORDER BY ended LIMIT 2",
+        &[place.parent.into(), (&place.name).into(), op.into()],
+    )?;
+    let mut all = Vec::new();
+    for row in &past {
+        all.push(Spell {
+            state: entry::from_row(row)?,
+            ended: Some(Op(row.uint(6)?)),
+        });
+    }
+    let present = entry::get(tx, place.parent, &place.name)?;
+    all.extend(present.map(|state| Spell { state, ended: None }));
+    all.retain(|spell| spell.state.began <= op);
+    Ok(all)
+}
+
 /// Past and present rows of a table for nodes; `columns` are those of both, `ended` comes behind them.
 fn both<T>(
     tx: &mut dyn Tx,

@@ -14,6 +14,7 @@ mod rows;
 mod audit;
 pub(crate) mod permissions;
 mod relations;
+mod log;
 
 use super::{Access, Engine, OpenFlags, SetMode, View};
 use crate::core::{Caller, Clock, Config, FsPath, HandleId, Ino, Kind, Name, Result, TenantId};

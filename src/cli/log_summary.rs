@@ -1,0 +1,69 @@
+//! `nexus log --summary`.
+
+use super::log::short;
+use super::output;
+use super::place::Place;
+use crate::core::Result;
+use crate::facts::Summary;
+use crate::facts::summary::{Author, Counted};
+
+/// Prints what some operations come to.
+pub(super) fn print(place: &Place, summary: &Summary) -> Result<()> {
+    if place.json {
+        return output::json(summary);
+    }
+    let (Some(first), Some(last)) = (&summary.first, &summary.last) else {
+        return output::line("no operations");
+    };
+    output::line(format!(
+        "{} operations, {} to {}, {} to {}",
+        summary.operations,
+        first.op,
+        last.op,
+        short(&first.time),
+        short(&last.time)
+    ))?;
+    part("by", &summary.authors, who)?;
+    part("what", &summary.kinds, String::clone)?;
+    part("in", &summary.directories, ToString::to_string)?;
+    part("with", &summary.commands, String::clone)
+}
+
+fn part<T>(title: &str, all: &[Counted<T>], shown: impl Fn(&T) -> String) -> Result<()> {
+    all.iter().enumerate().try_for_each(|(n, counted)| {
+        let title = if n == 0 { title } else { "" };
+        let shown = shown(&counted.of);
+        output::line(format!("{title:6}{:>9}  {shown}", counted.operations))
+    })
+}
+
+fn who(author: &Author) -> String {
+    let user = author.user.clone();
+    let user = user.unwrap_or_else(|| format!("uid {}", author.uid));
+    let agent = author.agent.as_ref().map(|agent| format!("+{agent}"));
+    let session = author.session.as_ref().map(|name| format!(" in {name}"));
+    [Some(user), agent, session].into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_author_is_named_with_agent_and_session() {
+        let author = Author {
+            user: Some("ann".to_owned()),
+            agent: Some("fixer".to_owned()),
+            session: Some("s1".to_owned()),
+            uid: 1000,
+        };
+        assert_eq!(who(&author), "ann+fixer in s1");
+        let nobody = Author {
+            user: None,
+            agent: None,
+            session: None,
+            ..author
+        };
+        assert_eq!(who(&nobody), "uid 1000");
+    }
+}

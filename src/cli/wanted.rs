@@ -1,0 +1,98 @@
+//! Which operations of the log a command is about: options that `log` and `watch` share.
+
+use super::client::Client;
+use super::paths;
+use super::place::Place;
+use crate::api::log::Wanted;
+use crate::core::{Error, Kind, Result};
+use clap::Args;
+use std::ffi::OsString;
+
+/// `--agent` and `--session` here say whose work is looked for, as in `undo`; elsewhere they say who acts.
+#[derive(Debug, Clone, Args)]
+pub(super) struct WantedArgs {
+    /// Only what concerns this path and what is below it
+    path: Option<OsString>,
+    /// Only what this user did
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// Only what this agent did
+    #[arg(long, value_name = "NAME")]
+    agent: Option<String>,
+    /// Only what was done in this session
+    #[arg(long, value_name = "NAME")]
+    session: Option<String>,
+    /// Only from then on: 2026-11-22T10:00, yesterday, 10m-ago, op:8123
+    #[arg(long, value_name = "WHEN")]
+    since: Option<String>,
+    /// Only up to then
+    #[arg(long, value_name = "WHEN")]
+    until: Option<String>,
+    /// Only operations of these kinds: create,write,unlink,…
+    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    kind: Vec<String>,
+    /// Only by this command, as `ps` calls it
+    #[arg(long, value_name = "NAME")]
+    command: Option<String>,
+    /// Only these operations: N, A..B, A.. or ..B
+    #[arg(long, value_name = "RANGE", value_parser = range)]
+    op: Option<Range>,
+}
+
+/// The first and the last operation, themselves included.
+type Range = (Option<u64>, Option<u64>);
+
+impl WantedArgs {
+    /// The request, with a path inside the store, and the place to ask at.
+    pub(super) fn asked(&self, place: &Place) -> Result<(Client, Wanted)> {
+        let client = place.about_others().client()?;
+        let path = self.path.as_ref();
+        let path = path
+            .map(|path| paths::in_nexus(&client, path))
+            .transpose()?;
+        let (first, last) = self.op.unwrap_or_default();
+        let wanted = Wanted {
+            path,
+            user: self.user.clone(),
+            agent: self.agent.clone(),
+            session: self.session.clone(),
+            command: self.command.clone(),
+            kinds: self.kind.clone(),
+            since: self.since.clone(),
+            until: self.until.clone(),
+            first,
+            last,
+        };
+        Ok((client, wanted))
+    }
+}
+
+fn range(text: &str) -> Result<Range> {
+    let number = |text: &str| match text {
+        "" => Ok(None),
+        text => text.parse().map(Some).map_err(|e| {
+            let message = format!("{text:?} is no number of an operation");
+            Error::new(Kind::Invalid, message).caused_by(e)
+        }),
+    };
+    match text.split_once("..") {
+        Some((first, last)) => Ok((number(first)?, number(last)?)),
+        None => number(text).map(|one| (one, one)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_has_either_end_or_both() {
+        assert_eq!(range("3..7").unwrap(), (Some(3), Some(7)));
+        assert_eq!(range("3..").unwrap(), (Some(3), None));
+        assert_eq!(range("..7").unwrap(), (None, Some(7)));
+        assert_eq!(range("7").unwrap(), (Some(7), Some(7)));
+        for wrong in ["a..b", "1-2", "1...3", "x"] {
+            assert_eq!(range(wrong).unwrap_err().kind(), Kind::Invalid, "{wrong}");
+        }
+    }
+}

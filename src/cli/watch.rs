@@ -1,0 +1,66 @@
+//! `nexus watch`, and what follows the log.
+
+use super::client::Client;
+use super::log::print;
+use super::place::Place;
+use super::wanted::WantedArgs;
+use crate::api::log::{Log, Wanted};
+use crate::core::{Kind, Result, error::fail};
+use clap::Args;
+
+/// How long one request waits for the log to grow, in milliseconds.
+const WAIT: u64 = 20_000;
+/// How many records one answer has at most.
+const PAGE: u32 = 1000;
+
+#[derive(Debug, Args)]
+pub(super) struct WatchArgs {
+    #[command(flatten)]
+    wanted: WantedArgs,
+    /// Begin behind this operation, the last one that was read; without it, with what is done next
+    #[arg(long, value_name = "OP")]
+    from: Option<u64>,
+}
+
+/// Prints operations as they are done, until it is stopped.
+pub(super) fn run(place: &Place, args: &WatchArgs) -> Result<()> {
+    let (client, wanted) = args.wanted.asked(place)?;
+    let after = match args.from {
+        Some(op) => op,
+        None => newest(&client)?,
+    };
+    follow(place, &client, &wanted, after)
+}
+
+/// The newest operation.
+fn newest(client: &Client) -> Result<u64> {
+    let none = Log {
+        limit: 0,
+        ..Log::default()
+    };
+    Ok(client.call(none)?.last)
+}
+
+/// Prints what comes behind an operation, for as long as somebody reads it.
+pub(super) fn follow(
+    place: &Place,
+    client: &Client,
+    wanted: &Wanted,
+    mut after: u64,
+) -> Result<()> {
+    if client.socket().is_none() {
+        let message = "no daemon runs, so nothing can change while this command has the store open";
+        return fail(Kind::Unavailable, message);
+    }
+    loop {
+        let page = client.call(Log {
+            wanted: wanted.clone(),
+            after: Some(after),
+            before: None,
+            limit: PAGE,
+            wait_ms: WAIT,
+        })?;
+        print(place, &page.records)?;
+        after = page.last;
+    }
+}

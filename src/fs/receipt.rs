@@ -1,0 +1,148 @@
+//! Receipts: what the log was at some moment, to be kept elsewhere and held against it later.
+//!
+//! The chain of hashes proves that the log was not changed in its midst, but not that it still ends where it ended: whoever can write to
+//! the database can cut the end off, or write another one that chains as well. A receipt that he has not got in his hands shows it.
+
+use super::check::{PAGE, Report};
+use super::engine::Engine;
+use super::namespace::admin;
+use crate::core::{Caller, Error, Hash, Kind, Op, Result, TenantId, Time};
+use crate::db::Tx;
+use crate::meta::tenant::Head;
+use crate::meta::{Record, Tenant, log, tenant};
+
+/// The newest operation of a tenant, as it was once. Its hash is over it and all before it, and over the sum of the
+/// tree's rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// The tenant's name.
+    pub tenant: String,
+    pub op: Op,
+    pub time: Time,
+    pub hash: Hash,
+    /// The sum over the tenant's present rows after the operation.
+    pub state: i64,
+}
+
+impl Engine {
+    /// The newest operation of the caller's tenant. A power cut does not take it any more.
+    pub fn receipt(&self, caller: &Caller) -> Result<Receipt> {
+        let none = || Error::new(Kind::NotFound, "without a tenant there is no log");
+        let id = caller.tenant.ok_or_else(none)?;
+        let tenant = self.home(id)?.tenant.name.clone();
+        let mut tx = self.store.read()?;
+        let head = tenant::head(&mut *tx, id)?;
+        let (record, _) = one(&mut *tx, id, head.op)?.ok_or_else(none)?;
+        drop(tx);
+        self.sync()?;
+        Ok(Receipt {
+            tenant,
+            op: head.op,
+            time: record.time,
+            hash: head.hash,
+            state: head.state,
+        })
+    }
+
+    /// Checks that the log still has the operations of receipts, that what was done since follows from them, and that the tree is what
+    /// the log left; administrators only. Reads no contents.
+    pub fn verify_receipts(&self, caller: &Caller, receipts: &[Receipt]) -> Result<Report> {
+        admin(caller)?;
+        let mut report = self.fsck(caller)?;
+        let mut tx = self.store.read()?;
+        let tenants = tenant::tenants(&mut *tx)?;
+        for receipt in receipts {
+            match tenants.iter().find(|t| t.name == receipt.tenant) {
+                Some(of) => verify_receipt(&mut *tx, of, receipt, &mut report)?,
+                None => report.problem(format!("there is no tenant {}", receipt.tenant)),
+            }
+        }
+        Ok(report)
+    }
+}
+
+fn verify_receipt(
+    tx: &mut dyn Tx,
+    of: &Tenant,
+    receipt: &Receipt,
+    report: &mut Report,
+) -> Result<()> {
+    let (name, op) = (&of.name, receipt.op);
+    let head = tenant::head(tx, of.id)?;
+    if head.op < op {
+        let first = head.op.0 + 1;
+        report.problem(format!(
+            "tenant {name}: operations {first} to {op} were cut off, and what came behind them"
+        ));
+        return Ok(());
+    }
+    let Some(found) = report.note(one(tx, of.id, op)) else {
+        return Ok(());
+    };
+    let Some((record, hash)) = found else {
+        report.problem(format!("tenant {name}: operation {op} is missing"));
+        return Ok(());
+    };
+    if hash != receipt.hash {
+        report.problem(format!(
+            "tenant {name}: operation {op} is not the one of the receipt: it was rewritten, or one before it"
+        ));
+    }
+    let at = Head {
+        op,
+        hash,
+        state: record.state,
+    };
+    verify_chain(tx, of, at, report)
+}
+
+/// One record, if the log has it.
+pub(super) fn one(tx: &mut dyn Tx, tenant: TenantId, op: Op) -> Result<Option<(Record, Hash)>> {
+    let found = log::after(tx, tenant, Op(op.0.saturating_sub(1)), 1)?;
+    Ok(found.into_iter().find(|(record, _)| record.op == op))
+}
+
+/// Walks the chain of hashes from behind an operation to the head.
+pub(super) fn verify_chain(
+    tx: &mut dyn Tx,
+    of: &Tenant,
+    mut at: Head,
+    report: &mut Report,
+) -> Result<()> {
+    let (name, head) = (&of.name, tenant::head(tx, of.id)?);
+    loop {
+        let Some(page) = report.note(log::after(tx, of.id, at.op, PAGE)) else {
+            return Ok(());
+        };
+        if page.is_empty() {
+            break;
+        }
+        for (record, hash) in page {
+            report.checked += 1;
+            if record.op.0 != at.op.0 + 1 {
+                report.problem(format!(
+                    "tenant {name}: operations {} to {} are missing",
+                    at.op.0 + 1,
+                    record.op.0 - 1
+                ));
+            } else if record.chain(&at.hash) != hash {
+                report.problem(format!(
+                    "tenant {name}: operation {} was altered, or the one before it",
+                    record.op
+                ));
+            }
+            at = Head {
+                op: record.op,
+                hash,
+                state: record.state,
+            };
+        }
+    }
+    if at != head {
+        report.problem(format!(
+            "tenant {name}: the log ends at operation {}, its head is {}",
+            at.op, head.op
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,5 @@
+//! The log: who reads it, what proves it, what damage to it is found.
+
+mod flips;
+mod reader;
+mod receipt;

@@ -1,0 +1,143 @@
+//! Receipts against whoever can write to the database, and what `verify` looks at.
+
+use crate::core::Op;
+use crate::db::Param;
+use crate::fs::tests::principals::{TENANT, boss};
+use crate::fs::tests::*;
+use crate::fs::{Receipt, RenameMode};
+use crate::meta::log::{self, append};
+use crate::meta::tenant::{Head, set_head};
+
+fn busy() -> (World, Receipt) {
+    let w = World::new();
+    w.write(&alice(), "/workspace/a", b"1").unwrap();
+    w.write(&alice(), "/workspace/a", b"22").unwrap();
+    let receipt = w.engine().receipt(&alice()).unwrap();
+    w.write(&alice(), "/workspace/b", b"3").unwrap();
+    (w, receipt)
+}
+
+/// What is wrong by a receipt.
+fn problems(w: &World, receipt: &Receipt) -> Vec<String> {
+    let found = w
+        .engine()
+        .verify_receipts(&boss(), std::slice::from_ref(receipt));
+    found.unwrap().problems
+}
+
+fn execute(w: &World, sql: &str, params: &[Param<'_>]) {
+    let mut tx = w.engine().store().begin().unwrap();
+    assert_ne!(tx.execute(sql, params).unwrap(), 0);
+    tx.commit().unwrap();
+}
+
+/// semantics.md §6: "A receipt of the log's end shows later whether anything up to it was cut off or rewritten."
+#[test]
+fn a_receipt_holds_while_the_log_grows_and_not_when_its_end_is_cut() {
+    let (mut w, receipt) = busy();
+    assert_eq!(problems(&w, &receipt), Vec::<String>::new());
+    w.crash();
+    assert_eq!(problems(&w, &receipt), Vec::<String>::new());
+    let e = w.engine();
+    refused(e.verify_receipts(&alice(), &[]), Kind::NotPermitted);
+    let last = Op(receipt.op.0 - 1);
+    let mut tx = e.store().begin().unwrap();
+    let (record, hash) = log::after(&mut *tx, TENANT, Op(last.0 - 1), 1)
+        .unwrap()
+        .remove(0);
+    tx.execute("DELETE FROM log WHERE op > $1", &[last.into()])
+        .unwrap();
+    let head = Head {
+        op: last,
+        hash,
+        state: record.state,
+    };
+    set_head(&mut *tx, TENANT, &head).unwrap();
+    tx.commit().unwrap();
+    let cut = format!("operations {0} to {0} were cut off", receipt.op);
+    let found = problems(&w, &receipt);
+    assert!(found.iter().any(|p| p.contains(&cut)), "{found:?}");
+}
+
+/// A rewritten log whose hashes were made anew proves itself, and no receipt.
+#[test]
+fn a_log_that_was_rewritten_is_not_the_one_of_a_receipt() {
+    let (w, receipt) = busy();
+    let mut tx = w.engine().store().begin().unwrap();
+    let all = log::after(&mut *tx, TENANT, Op(0), 1000).unwrap();
+    tx.execute("DELETE FROM log", &[]).unwrap();
+    let mut head = Head::default();
+    for (mut record, _) in all {
+        if record.op.0 == receipt.op.0 - 1 {
+            record.author.user = Some("mallory".to_owned());
+        }
+        head = Head {
+            op: record.op,
+            hash: record.chain(&head.hash),
+            state: record.state,
+        };
+        append(&mut *tx, &record, &head.hash).unwrap();
+    }
+    set_head(&mut *tx, TENANT, &head).unwrap();
+    tx.commit().unwrap();
+    w.assert_sound();
+    let found = problems(&w, &receipt);
+    let wanted = format!("operation {} is not the one of the receipt", receipt.op);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains(&wanted), "{found:?}");
+}
+
+#[test]
+fn what_breaks_behind_a_receipt_is_named() {
+    let (w, receipt) = busy();
+    let later = Op(receipt.op.0 + 1);
+    let sql = "UPDATE log SET comm = 'rm' WHERE op = $1";
+    execute(&w, sql, &[later.into()]);
+    let found = problems(&w, &receipt);
+    let wanted = format!("operation {later} was altered");
+    assert!(found[0].contains(&wanted), "{found:?}");
+    let other = Receipt {
+        tenant: "other".to_owned(),
+        ..receipt
+    };
+    assert!(problems(&w, &other)[0].contains("no tenant other"));
+}
+
+#[test]
+fn every_table_of_the_past_is_looked_at() {
+    let w = World::new();
+    let e = w.engine();
+    let ino = w.write(&alice(), "/workspace/a", b"1").unwrap();
+    e.setxattr(&alice(), ino, b"user.k", b"v", SetMode::Any)
+        .unwrap();
+    e.removexattr(&alice(), ino, b"user.k").unwrap();
+    w.write(&alice(), "/workspace/a", b"22").unwrap();
+    let workspace = w.workspace();
+    let to = (workspace, &name("b"));
+    e.rename(&alice(), (workspace, &name("a")), to, RenameMode::Replace)
+        .unwrap();
+    w.assert_sound();
+    for (break_it, mend_it) in [
+        (
+            "entries_past SET ino = ino + 1",
+            "entries_past SET ino = ino - 1",
+        ),
+        (
+            "xattrs_past SET value = 'w'",
+            "xattrs_past SET value = X'76'",
+        ),
+        (
+            "nodes_past SET mode = mode + 1",
+            "nodes_past SET mode = mode - 1",
+        ),
+    ] {
+        execute(&w, &format!("UPDATE {break_it}"), &[]);
+        let found = e.verify(&boss(), &mut |_| {}).unwrap().problems;
+        assert!(
+            found.iter().any(|p| p.contains("in the past")),
+            "{break_it}: {found:?}"
+        );
+        execute(&w, &format!("UPDATE {mend_it}"), &[]);
+        w.assert_sound();
+    }
+}
