@@ -12,7 +12,7 @@ use crate::access::Chain;
 use crate::access::acl::Acls;
 use crate::access::decide::weigh;
 use crate::access::domain::Domain;
-use crate::access::{Ground, Right, decide};
+use crate::access::{Chain, Ground, Right, decide};
 use crate::core::{Caller, Ino, Kind, Result, error::fail};
 use crate::meta::cache::Place;
 use crate::meta::{Entry, Node, xattr};
@@ -225,20 +225,22 @@ impl Engine {
         })
     }
 
-    /// Whether a caller sees a node where it is today.
+    /// Whether a caller sees a node where it is today, by one of its names.
     fn sees_elsewhere(&self, caller: &Caller, now: &Node) -> Result<bool> {
         let place = self.locate(now.ino)?;
         if place.policy.is_some_and(|p| !p.visible_to(caller)) {
             return Ok(false);
         }
-        let Some(dir) = self.parent(now)? else {
-            return Ok(true);
-        };
-        if !allowed(self.may_reach(caller, now))? {
-            return Ok(false);
+        for dir in self.parents(now)? {
+            if allowed(self.may_walk(caller, dir))? {
+                let dir = self.node(dir)?;
+                if self.look(caller, &dir, Right::Execute)?.sees(now)? {
+                    return Ok(true);
+                }
+            }
         }
-        let dir = self.node(dir)?;
-        self.look(caller, &dir, Right::Execute)?.sees(now)
+        // A root is in no directory.
+        Ok(now.is_dir() && now.parent == Ino(0))
     }
 
     fn ground_of(&self, caller: &Caller, gone: &Gone, above: &Chain) -> Result<Ground> {

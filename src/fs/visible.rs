@@ -176,7 +176,7 @@ impl Engine {
     }
 
     /// Fails with `Denied` unless a caller may search a directory and each above it, or they lead to what he was granted.
-    fn may_walk(&self, caller: &Caller, dir: Ino) -> Result<()> {
+    pub(super) fn may_walk(&self, caller: &Caller, dir: Ino) -> Result<()> {
         let mut at = Some(dir);
         while let Some(up) = at {
             let dir = self.node(up)?;
