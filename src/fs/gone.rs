@@ -8,7 +8,6 @@ use super::engine::{Engine, no_node};
 use super::ground::allowed;
 use super::namespace::is_for;
 use super::visible::{Look, Sight};
-use crate::access::Chain;
 use crate::access::acl::Acls;
 use crate::access::decide::weigh;
 use crate::access::domain::Domain;
