@@ -2,11 +2,12 @@
 
 use super::Command;
 use super::context::{Context, path_of};
-use crate::core::{Error, FsPath, Ino, Kind, Op, Result, Text, Time, error::fail};
-use crate::fs::Moment;
+use super::log::Wanted;
+use crate::core::{Error, FsPath, Ino, Kind, Op, Result, Text, error::fail};
+use crate::fs::{Moment, Reader};
 use crate::history::{self, Answer, Choice, OpSet, Restoring, Undone};
 use crate::meta::log_query::{self, Cursor, Query};
-use crate::meta::{OpKind, Record, log};
+use crate::meta::{OpKind, Record};
 use serde::{Deserialize, Serialize};
 
 /// How many steps a reply names; it counts all.
@@ -24,14 +25,9 @@ pub struct Undo {
     /// `8123`, `8120-8123`, `8120,8123-8130`.
     pub ops: Option<String>,
     /// The caller's newest operation that was not undone.
-    pub last: bool,
-    pub path: Option<Text>,
-    pub user: Option<String>,
-    pub agent: Option<String>,
-    pub session: Option<String>,
-    /// Nanoseconds since 1970.
-    pub since: Option<i64>,
-    pub until: Option<i64>,
+    pub newest: bool,
+    #[serde(flatten)]
+    pub wanted: Wanted,
     /// What to do where something depends on what would be undone.
     pub answer: Answer,
     /// Only say what would be done.
@@ -104,76 +100,97 @@ impl Command for Undo {
 
 impl Undo {
     fn chosen(&self, cx: &Context<'_>) -> Result<OpSet> {
-        let asked = self.ops.as_deref().map(str::parse::<OpSet>).transpose()?;
-        if let Some(ops) = asked {
-            let head = cx.engine().head(cx.tenant()?)?;
-            let beyond = ops.iter().last().is_some_and(|last| last > head);
-            if beyond || ops.first().is_some_and(|first| first.0 == 0) {
-                return fail(
-                    Kind::NotFound,
-                    format!("the log has the operations 1 to {head}"),
-                );
-            }
-            return Ok(ops);
+        let query = self.wanted.query(cx)?;
+        if let Some(words) = &self.ops {
+            return numbered(cx, &words.parse()?);
         }
-        if self.last {
-            return self.newest(cx);
+        if self.newest {
+            return newest(cx, query);
         }
-        let query = self.query()?;
         if query == Query::default() {
             return fail(
                 Kind::Invalid,
-                "say what to undo: operations, --last, --session, --agent, --user, --since or a path",
+                "say what to undo: operations, --last, --session, --agent, --user, --since or --path",
             );
         }
-        let (mut at, mut all) = (Op(0), Vec::new());
-        loop {
-            let page = page(cx, &query, Cursor::After(at), PAGE)?;
-            let Some(last) = page.last() else {
-                return Ok(all.into_iter().collect());
-            };
-            at = last.op;
-            let undoes = |r: &&Record| !matches!(r.kind, OpKind::Undo | OpKind::Bypass);
-            all.extend(page.iter().filter(undoes).map(|r| r.op));
-        }
+        let undoes = |r: &Record| !matches!(r.kind, OpKind::Undo | OpKind::Bypass);
+        all(cx, &query, undoes)
     }
+}
 
-    fn query(&self) -> Result<Query> {
-        Ok(Query {
-            path: self.path.as_ref().map(path_of).transpose()?,
-            user: self.user.clone(),
-            agent: self.agent.clone(),
-            session: self.session.clone(),
-            since: self.since.map(Time),
-            until: self.until.map(Time),
-            ..Query::default()
-        })
-    }
-
-    /// The newest operation of the caller himself; those that an undo has reversed already, and undos, are passed over.
-    fn newest(&self, cx: &Context<'_>) -> Result<OpSet> {
-        let query = Query {
-            user: cx.caller.user.as_deref().map(str::to_owned),
-            agent: cx.caller.agent.as_deref().map(str::to_owned),
-            ..self.query()?
+/// Every operation that fits and that the caller may read.
+fn all(cx: &Context<'_>, query: &Query, fits: impl Fn(&Record) -> bool) -> Result<OpSet> {
+    let (mut at, mut all) = (Op(0), Vec::new());
+    loop {
+        let (last, page) = page(cx, query, Cursor::After(at), PAGE)?;
+        let Some(last) = last else {
+            return Ok(all.into_iter().collect());
         };
-        let (mut passed, mut before) = (OpSet::default(), Op(u64::MAX));
-        loop {
-            let page = page(cx, &query, Cursor::Before(before), FEW)?;
-            let Some(oldest) = page.last().map(|r| r.op) else {
-                return Ok(OpSet::default());
-            };
-            before = oldest;
-            for record in page {
-                let own = record.author.uid == cx.caller.uid;
-                if record.kind == OpKind::Undo {
-                    passed.join(&history::undone_by(&record)?);
-                } else if own && history::is_reversible(&record) && !passed.has(record.op) {
-                    return Ok([record.op].into_iter().collect());
-                }
+        at = last;
+        all.extend(page.iter().filter(|r| fits(r)).map(|r| r.op));
+    }
+}
+
+/// Operations by their numbers; fails with `NotFound` on those that are not there, for the caller.
+fn numbered(cx: &Context<'_>, ops: &OpSet) -> Result<OpSet> {
+    let query = Query {
+        first: ops.first(),
+        last: ops.iter().last(),
+        ..Query::default()
+    };
+    let found = all(cx, &query, |r| ops.has(r.op))?;
+    let mut missing = ops.clone();
+    missing.leave_out(&found);
+    if missing.is_empty() {
+        return Ok(found);
+    }
+    fail(Kind::NotFound, format!("no operation {missing}"))
+}
+
+/// The newest operation of the caller himself; those that an undo has reversed already, and undos, are passed over.
+fn newest(cx: &Context<'_>, query: Query) -> Result<OpSet> {
+    let query = Query {
+        user: cx.caller.user.as_deref().map(str::to_owned),
+        agent: cx.caller.agent.as_deref().map(str::to_owned),
+        ..query
+    };
+    let (mut passed, mut before) = (OpSet::default(), Op(u64::MAX));
+    loop {
+        let (oldest, page) = page(cx, &query, Cursor::Before(before), FEW)?;
+        let Some(oldest) = oldest else {
+            return Ok(OpSet::default());
+        };
+        before = oldest;
+        for record in page {
+            let own = record.author.uid == cx.caller.uid;
+            if record.kind == OpKind::Undo {
+                passed.join(&history::undone_by(&record)?);
+            } else if own && history::is_reversible(&record) && !passed.has(record.op) {
+                return Ok([record.op].into_iter().collect());
             }
         }
     }
+}
+
+/// A page of records as far as the caller may read them, and the last that was looked at.
+fn page(
+    cx: &Context<'_>,
+    query: &Query,
+    from: Cursor,
+    limit: u32,
+) -> Result<(Option<Op>, Vec<Record>)> {
+    let mut tx = cx.engine().store().read()?;
+    let page = log_query::page(&mut *tx, cx.tenant()?, query, from, limit)?;
+    drop(tx);
+    let last = page.last().map(|(record, _)| record.op);
+    let mut reader = Reader::new(cx.engine(), cx.caller)?;
+    let mut readable = Vec::with_capacity(page.len());
+    for (record, _) in page {
+        if reader.may_read(&record)? {
+            readable.push(record);
+        }
+    }
+    Ok((last, readable))
 }
 
 /// Makes a path, with all below it, what it was at a moment (`at`: `yesterday`, `2h-ago`, `op:8123`); or the content of a file
@@ -226,12 +243,6 @@ impl Restore {
     }
 }
 
-fn page(cx: &Context<'_>, query: &Query, from: Cursor, limit: u32) -> Result<Vec<Record>> {
-    let mut tx = cx.engine().store().read()?;
-    let page = log_query::page(&mut *tx, cx.tenant()?, query, from, limit)?;
-    Ok(page.into_iter().map(|(record, _)| record).collect())
-}
-
 fn reply(cx: &Context<'_>, ops: &OpSet, undone: &Undone) -> Result<Undoing> {
     let revision = &undone.plan.revision;
     let count = |n: usize| n as u64;
@@ -273,9 +284,12 @@ fn obstacle(cx: &Context<'_>, conflict: &history::Conflict) -> Result<Obstacle> 
     let found = match conflict.by {
         None => None,
         Some(by) => {
-            let mut tx = cx.engine().store().read()?;
-            let page = log::after(&mut *tx, cx.tenant()?, Op(by.0.saturating_sub(1)), 1)?;
-            page.into_iter().next().map(|(record, _)| record)
+            let query = Query {
+                first: Some(by),
+                last: Some(by),
+                ..Query::default()
+            };
+            page(cx, &query, Cursor::OLDEST, 1)?.1.into_iter().next()
         }
     };
     let path = match conflict.node {

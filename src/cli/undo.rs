@@ -3,6 +3,7 @@
 use super::output;
 use super::paths;
 use super::place::Place;
+use super::wanted::WantedArgs;
 use crate::api::undo::{Obstacle, Restore, Undo, Undoing};
 use crate::core::{Kind, Result, error::fail};
 use crate::history::Answer;
@@ -13,30 +14,18 @@ use std::io::{IsTerminal as _, Write as _};
 /// How many names are shown.
 const SHOWN: usize = 20;
 
-/// The numbers stand first: a path begins with `/` or `./`, or lies on a mount.
+/// Numbers of operations (8123, 8120-8123, 8120,8125) stand where a path may: a file of such a name is `./8123`.
 #[derive(Debug, Args)]
 #[allow(
     clippy::struct_excessive_bools,
     reason = "they are flags of a command line"
 )]
 pub(super) struct UndoArgs {
-    /// Operations: 8123, 8120-8123, or several with commas; see `nexus log`
-    ops: Vec<String>,
+    #[command(flatten)]
+    wanted: WantedArgs,
     /// Your newest change
     #[arg(long)]
     last: bool,
-    /// What was done at this path and below it
-    #[arg(long, value_name = "PATH")]
-    path: Option<OsString>,
-    /// What this user did
-    #[arg(long, value_name = "NAME")]
-    user: Option<String>,
-    /// What this agent did
-    #[arg(long, value_name = "NAME")]
-    agent: Option<String>,
-    /// What was done in this session
-    #[arg(long, value_name = "NAME")]
-    session: Option<String>,
     /// Only say what would come back, and what somebody changed since
     #[arg(long)]
     dry_run: bool,
@@ -51,24 +40,19 @@ pub(super) struct UndoArgs {
     force_copy: bool,
 }
 
-pub(super) fn run(place: &Place, args: UndoArgs) -> Result<()> {
-    let place = &place.about_others();
-    let client = place.client()?;
-    let path = args.path.as_ref();
+pub(super) fn run(place: &Place, mut args: UndoArgs) -> Result<()> {
+    let ops = args.wanted.take_numbers();
+    let (client, wanted) = args.wanted.asked(place)?;
     let command = Undo {
-        ops: (!args.ops.is_empty()).then(|| args.ops.join(",")),
-        last: args.last,
-        path: path.map(|p| paths::in_nexus(&client, p)).transpose()?,
-        user: args.user,
-        agent: args.agent,
-        session: args.session,
+        ops,
+        newest: args.last,
+        wanted,
         answer: match (args.force_copy, args.skip) {
             (true, _) => Answer::Aside,
             (false, true) => Answer::Skip,
             (false, false) => Answer::Stop,
         },
         dry_run: true,
-        ..Undo::default()
     };
     if args.dry_run || asks(place, args.yes) {
         let planned = client.call(command.clone())?;

@@ -43,6 +43,17 @@ pub(super) struct WantedArgs {
 type Range = (Option<u64>, Option<u64>);
 
 impl WantedArgs {
+    /// Numbers of operations that stand where the path may; there is no path then.
+    pub(super) fn take_numbers(&mut self) -> Option<String> {
+        let word = self.path.as_ref()?.to_str()?.to_owned();
+        let is_number = |c: char| c.is_ascii_digit() || matches!(c, '-' | ',');
+        if !word.chars().all(is_number) {
+            return None;
+        }
+        self.path = None;
+        Some(word)
+    }
+
     /// The request, with a path inside the store, and the place to ask at.
     pub(super) fn asked(&self, place: &Place) -> Result<(Client, Wanted)> {
         let client = place.about_others().client()?;
