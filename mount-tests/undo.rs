@@ -117,3 +117,66 @@ fn what_later_work_depends_on_is_listed_and_stays() {
     let links = fs::metadata(world.path("f")).unwrap().nlink();
     assert_eq!(links, 1);
 }
+
+#[test]
+fn what_was_deleted_is_listed_and_comes_back() {
+    let world = World::new();
+    sh(
+        &world.workspace(),
+        "mkdir -p d/e; echo 1 > d/e/1; echo 2 > d/2; echo x > x; rm -r d; rm x; echo new > x",
+    );
+    let listed = world.nexus(&["trash", "list"]).must();
+    let paths: Vec<_> = listed
+        .lines()
+        .map(|l| l.split_whitespace().last().unwrap())
+        .collect();
+    assert_eq!(paths, ["PATH", "/workspace/x", "/workspace/d/"]);
+    assert!(
+        world
+            .nexus(&["trash", "list", "--all"])
+            .must()
+            .contains("/workspace/d/e/1")
+    );
+    world.nexus(&["trash", "restore", "/workspace/d"]).must();
+    assert_eq!(sh(&world.workspace(), "cat d/e/1 d/2"), "1\n2\n");
+    let taken = world
+        .nexus(&["trash", "restore", "/workspace/x"])
+        .must_fail();
+    assert!(taken.contains("--force-copy"), "{taken}");
+    world
+        .nexus(&["trash", "restore", "--force-copy", "/workspace/x"])
+        .must();
+    assert_eq!(sh(&world.workspace(), "cat x x.undo-*"), "new\nx\n");
+    assert_eq!(world.nexus(&["trash", "list"]).must(), "");
+    world
+        .nexus(&["trash", "restore", "/workspace/none"])
+        .must_fail();
+}
+
+#[test]
+fn a_directory_a_file_and_a_version_are_made_what_they_were() {
+    let world = World::new();
+    sh(
+        &world.workspace(),
+        "mkdir d; echo 1 > d/f; chmod 640 d/f; cp d/f g",
+    );
+    let then = world.log(&[]).len();
+    sh(
+        &world.workspace(),
+        "echo 2 > d/f; echo 3 > d/f; mv g d/; rm d/f",
+    );
+    let at = format!("op:{then}");
+    world
+        .nexus(&["restore", "/workspace/d", "--at", &at])
+        .must();
+    assert_eq!(sh(&world.workspace(), "cat d/f g"), "1\n1\n");
+    sh(&world.workspace(), "echo again > d/f");
+    world
+        .nexus(&["restore", "/workspace/d/f", "--version", "1"])
+        .must();
+    assert_eq!(fs::read_to_string(world.path("d/f")).unwrap(), "1\n");
+    world
+        .nexus(&["restore", "/workspace/d", "--at", "tomorrow"])
+        .must_fail();
+    world.ctl(&["verify"]);
+}

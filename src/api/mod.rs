@@ -7,6 +7,7 @@ pub mod failure;
 pub mod files;
 pub mod log;
 pub mod undo;
+pub mod trash;
 pub mod moment;
 pub mod versions;
 pub mod principals;
@@ -71,6 +72,8 @@ commands! {
     log::Log,
     undo::Undo,
     undo::Restore,
+    trash::TrashList,
+    trash::TrashRestore,
     moment::When,
     versions::Versions,
     versions::Blame,

@@ -122,7 +122,7 @@ impl Undo {
 fn all(cx: &Context<'_>, query: &Query, fits: impl Fn(&Record) -> bool) -> Result<OpSet> {
     let (mut at, mut all) = (Op(0), Vec::new());
     loop {
-        let (last, page) = page(cx, query, Cursor::After(at), PAGE)?;
+        let (last, page) = records(cx, query, Cursor::After(at), PAGE)?;
         let Some(last) = last else {
             return Ok(all.into_iter().collect());
         };
@@ -156,7 +156,7 @@ fn newest(cx: &Context<'_>, query: Query) -> Result<OpSet> {
     };
     let (mut passed, mut before) = (OpSet::default(), Op(u64::MAX));
     loop {
-        let (oldest, page) = page(cx, &query, Cursor::Before(before), FEW)?;
+        let (oldest, page) = records(cx, &query, Cursor::Before(before), FEW)?;
         let Some(oldest) = oldest else {
             return Ok(OpSet::default());
         };
@@ -173,7 +173,7 @@ fn newest(cx: &Context<'_>, query: Query) -> Result<OpSet> {
 }
 
 /// A page of records as far as the caller may read them, and the last that was looked at.
-fn page(
+pub(super) fn records(
     cx: &Context<'_>,
     query: &Query,
     from: Cursor,
@@ -243,7 +243,7 @@ impl Restore {
     }
 }
 
-fn reply(cx: &Context<'_>, ops: &OpSet, undone: &Undone) -> Result<Undoing> {
+pub(super) fn reply(cx: &Context<'_>, ops: &OpSet, undone: &Undone) -> Result<Undoing> {
     let revision = &undone.plan.revision;
     let count = |n: usize| n as u64;
     let mut conflicts = Vec::new();
@@ -289,7 +289,7 @@ fn obstacle(cx: &Context<'_>, conflict: &history::Conflict) -> Result<Obstacle> 
                 last: Some(by),
                 ..Query::default()
             };
-            page(cx, &query, Cursor::OLDEST, 1)?.1.into_iter().next()
+            records(cx, &query, Cursor::OLDEST, 1)?.1.into_iter().next()
         }
     };
     let path = match conflict.node {

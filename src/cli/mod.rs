@@ -17,6 +17,7 @@ mod files;
 mod versions;
 mod log;
 mod undo;
+mod trash;
 mod log_summary;
 mod wanted;
 mod watch;

@@ -11,6 +11,7 @@ use super::mount::{self, MountArgs, UmountArgs};
 use super::owners::{self, OwnerCommand};
 use super::place::Place;
 use super::run::{self as as_agent, Inside, RunArgs};
+use super::trash::{self, TrashCommand};
 use super::undo::{self, RestoreArgs, UndoArgs};
 use super::versions::{self, VersionCommand};
 use super::watch::{self, WatchArgs};
@@ -53,7 +54,11 @@ enum Command {
     /// Reverse operations: later work of others stays, and undoing is an operation that can be undone
     Undo(UndoArgs),
     /// Make a file or a directory what it was
+    #[command(disable_version_flag = true)]
     Restore(RestoreArgs),
+    /// What was deleted, and how it comes back
+    #[command(subcommand)]
+    Trash(TrashCommand),
     /// Print operations as they are done
     Watch(WatchArgs),
     /// The log by its longer name
@@ -116,6 +121,7 @@ fn run(Nexus { place, command }: Nexus) -> Result<()> {
         Command::Inside(args) => as_agent::enter(&args),
         Command::Undo(args) => undo::run(&place, args),
         Command::Restore(args) => undo::restore(&place, args),
+        Command::Trash(command) => trash::run(&place, command),
         Command::Log(args) | Command::Ops(OpsCommand::Log(args)) => log::run(&place, &args),
         Command::Watch(args) => watch::run(&place, &args),
         Command::File(command) => files::run(&place, command),

@@ -72,12 +72,7 @@ pub(super) fn run(place: &Place, mut args: UndoArgs) -> Result<()> {
         dry_run: false,
         ..command
     })?;
-    if place.json {
-        output::json(&undone)?;
-        return undone.done();
-    }
-    show(&undone, "undone")?;
-    undone.done()
+    told(place, &undone, "undone")
 }
 
 #[derive(Debug, Args)]
@@ -102,17 +97,22 @@ pub(super) fn restore(place: &Place, args: RestoreArgs) -> Result<()> {
         version: args.version,
         dry_run: args.dry_run,
     })?;
-    if place.json {
-        output::json(&restored)?;
+    let how = if args.dry_run {
+        "would be restored"
     } else {
-        let how = if args.dry_run {
-            "would be restored"
-        } else {
-            "restored"
-        };
-        show(&restored, how)?;
+        "restored"
+    };
+    told(place, &restored, how)
+}
+
+/// Prints what was done, and fails where something was in the way.
+pub(super) fn told(place: &Place, done: &Undoing, how: &str) -> Result<()> {
+    if place.json {
+        output::json(done)?;
+    } else {
+        show(done, how)?;
     }
-    restored.done()
+    done.done()
 }
 
 /// Whether somebody is there to be asked.
@@ -137,7 +137,7 @@ fn show(undoing: &Undoing, how: &str) -> Result<()> {
         output::line(format!("… and {more} more"))?;
     }
     for obstacle in &undoing.conflicts {
-        output::line(told(obstacle))?;
+        output::line(in_the_way(obstacle))?;
     }
     for left in &undoing.left {
         output::line(format!("stays    operation {} ({})", left.op, left.kind))?;
@@ -159,7 +159,7 @@ fn show(undoing: &Undoing, how: &str) -> Result<()> {
     output::line(format!("{how}: {}{by}", counts.join(", ")))
 }
 
-fn told(o: &Obstacle) -> String {
+fn in_the_way(o: &Obstacle) -> String {
     let what = o.path.as_ref().map_or(String::new(), ToString::to_string);
     let by = match (&o.by, &o.kind, &o.who) {
         (Some(by), Some(kind), Some(who)) => format!(" by operation {by} ({kind}, {who})"),
