@@ -158,7 +158,7 @@ fn a_directory_a_file_and_a_version_are_made_what_they_were() {
     let world = World::new();
     sh(
         &world.workspace(),
-        "mkdir d; echo 1 > d/f; chmod 640 d/f; cp d/f g",
+        "mkdir d; echo 1 > g; cp g d/f; chmod 640 d/f",
     );
     let then = world.log(&[]).len();
     sh(
