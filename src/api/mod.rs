@@ -9,6 +9,7 @@ pub mod log;
 pub mod undo;
 pub mod moment;
 pub mod versions;
+pub mod snapshots;
 pub mod principals;
 pub mod agents;
 pub mod groups;
@@ -77,6 +78,10 @@ commands! {
     versions::Diff,
     log::LogSummary,
     receipt::LogHead,
+    snapshots::SnapshotCreate,
+    snapshots::SnapshotList,
+    snapshots::SnapshotShow,
+    snapshots::SnapshotDelete,
     principals::TenantCreate,
     principals::TenantList,
     principals::UserCreate,

@@ -42,6 +42,7 @@ mod range;
 mod dir;
 mod xattr;
 mod past;
+mod snapshot;
 mod seed;
 pub mod check;
 mod receipt;

@@ -8,7 +8,7 @@ use super::engine::{Engine, no_node};
 use super::lookup::Found;
 use crate::access::Right;
 use crate::core::{
-    Caller, Error, HandleId, Ino, Kind, Name, Op, Result, TenantId, Time, error::fail,
+    Caller, Error, FsPath, HandleId, Ino, Kind, Name, Op, Result, TenantId, Time, error::fail,
 };
 use crate::meta::cache::Place;
 use crate::meta::{Entry, Node, Xattr};
@@ -151,6 +151,18 @@ impl Engine {
     pub fn parents_at(&self, at: Moment, ino: Ino) -> Result<Vec<Ino>> {
         let names = self.store.names_at(ino, at.op)?;
         Ok(names.into_iter().map(|entry| entry.parent).collect())
+    }
+
+    /// The path that a node had then, by one of its names. Asks nobody.
+    pub fn path_at(&self, at: Moment, ino: Ino) -> Result<FsPath> {
+        let mut names = Vec::new();
+        let mut up = ino;
+        while let Some(entry) = self.store.names_at(up, at.op)?.into_iter().next() {
+            names.push(entry.name);
+            up = entry.parent;
+        }
+        names.reverse();
+        Ok(FsPath::from_names(names))
     }
 
     fn directory_at(&self, caller: &Caller, at: Moment, ino: Ino) -> Result<Found> {
