@@ -41,6 +41,7 @@ mod draft;
 mod range;
 mod dir;
 mod xattr;
+mod memory;
 mod past;
 mod snapshot;
 mod seed;
