@@ -406,3 +406,78 @@ fn commands_tell_versions_differences_and_whose_a_line_is() {
         "{told}"
     );
 }
+
+#[test]
+fn a_snapshot_is_made_read_compared_and_deleted() {
+    let world = World::new();
+    let (dir, run) = (world.workspace(), |arguments: &[&str]| {
+        world.nexus(arguments).must()
+    });
+    sh(
+        &dir,
+        "mkdir -p app/src; seq 100 > app/src/main; echo 1 > app/version; mkdir other",
+    );
+    let said = run(&[
+        "snapshot",
+        "create",
+        "before-migration",
+        "/workspace/app",
+        "--description",
+        "as it ran",
+    ]);
+    assert!(said.contains("/workspace/app as of op:"), "{said}");
+    sh(
+        &dir,
+        "echo 2 > app/version; rm -r app/src; mkdir app/lib; echo new > app/lib/f",
+    );
+    assert_eq!(
+        sh(
+            &dir,
+            "ls app/.at; cat app/.at/before-migration/version; ls app/.at/before-migration/src"
+        ),
+        "before-migration\n1\nmain\n"
+    );
+    assert_eq!(sh(&dir, "ls other/.at"), "");
+    run(&["snapshot", "create", "after", "/workspace/app"]);
+    let told = run(&["snapshot", "diff", "before-migration"]);
+    let paths: Vec<_> = told
+        .lines()
+        .map(|l| l.split("  ").next().unwrap())
+        .collect();
+    assert_eq!(
+        paths,
+        ["+ lib/", "- src/", "~ version", "+ lib/f", "- src/main"]
+    );
+    assert_eq!(
+        run(&["snapshot", "diff", "before-migration", "after"]),
+        told
+    );
+    assert_eq!(run(&["snapshot", "diff", "after"]), "");
+    let told = run(&[
+        "snapshot",
+        "diff",
+        "before-migration",
+        "now",
+        "/workspace/app/version",
+    ]);
+    assert!(told.contains("-1\n+2\n"), "{told}");
+    let list = run(&["snapshot", "list"]);
+    assert!(list.lines().nth(2).unwrap().contains("as it ran"), "{list}");
+    assert!(run(&["snapshot", "show", "after"]).contains("/workspace/app"));
+    assert_eq!(
+        run(&["cat", "/workspace/app/version", "--at", "before-migration"]),
+        "1\n"
+    );
+    run(&["snapshot", "delete", "before-migration"]);
+    let gone = run_in(&dir, "ls app/.at/before-migration");
+    assert!(gone.must_fail().contains("No such file"));
+    world.nexus(&["snapshot", "create", "10m-ago"]).must_fail();
+    world.kill();
+    world.restart();
+    assert_eq!(sh(&dir, "ls app/.at"), "after\n");
+    world.is_sound();
+}
+
+fn run_in(dir: &Path, text: &str) -> crate::shell::Said {
+    run(&mut script(dir, text))
+}

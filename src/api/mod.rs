@@ -10,6 +10,7 @@ pub mod undo;
 pub mod trash;
 pub mod moment;
 pub mod versions;
+pub mod snapshots;
 pub mod principals;
 pub mod agents;
 pub mod groups;
@@ -80,6 +81,10 @@ commands! {
     versions::Diff,
     log::LogSummary,
     receipt::LogHead,
+    snapshots::SnapshotCreate,
+    snapshots::SnapshotList,
+    snapshots::SnapshotShow,
+    snapshots::SnapshotDelete,
     principals::TenantCreate,
     principals::TenantList,
     principals::UserCreate,

@@ -245,7 +245,7 @@ fn bytes(cx: &Context<'_>, old: &Side, new: &Side) -> Result<Changed> {
 }
 
 impl Changed {
-    pub(super) fn of(found: &Difference) -> Self {
+    fn of(found: &Difference) -> Self {
         Self {
             path: Text(found.path.clone()),
             change: word(found.change).to_owned(),

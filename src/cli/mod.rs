@@ -15,6 +15,7 @@ mod at;
 mod listing;
 mod files;
 mod versions;
+mod snapshots;
 mod log;
 mod undo;
 mod trash;

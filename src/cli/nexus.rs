@@ -11,6 +11,7 @@ use super::mount::{self, MountArgs, UmountArgs};
 use super::owners::{self, OwnerCommand};
 use super::place::Place;
 use super::run::{self as as_agent, Inside, RunArgs};
+use super::snapshots::{self, SnapshotCommand};
 use super::trash::{self, TrashCommand};
 use super::undo::{self, RestoreArgs, UndoArgs};
 use super::versions::{self, VersionCommand};
@@ -68,6 +69,9 @@ enum Command {
     File(FileCommand),
     #[command(flatten)]
     Versions(VersionCommand),
+    /// Names for moments of directories
+    #[command(subcommand)]
+    Snapshot(SnapshotCommand),
     /// Set an entry of a file's access control list
     Setfacl(SetFacl),
     /// Show a file's access control list
@@ -126,6 +130,7 @@ fn run(Nexus { place, command }: Nexus) -> Result<()> {
         Command::Watch(args) => watch::run(&place, &args),
         Command::File(command) => files::run(&place, command),
         Command::Versions(command) => versions::run(&place, command),
+        Command::Snapshot(command) => snapshots::run(&place, command),
         Command::Setfacl(args) => acl::set(&place, args),
         Command::Getfacl(args) => acl::get(&place, args),
         Command::Owner(command) => owners::run(&place, command),

@@ -83,7 +83,7 @@ fn who(v: &Version) -> String {
     format!("{user}{agent}{session}")
 }
 
-fn differences(told: &Diffed) -> Result<Vec<u8>> {
+pub(super) fn differences(told: &Diffed) -> Result<Vec<u8>> {
     let mut out = told.text.clone().unwrap_or_default().0;
     for change in &told.changes {
         writeln!(out, "{}", changed(change))?;
@@ -95,7 +95,7 @@ fn differences(told: &Diffed) -> Result<Vec<u8>> {
 }
 
 /// A line of what differs: `+` and `-` for what came and went, `~` for what changed, `m` for mode or owner alone.
-pub(super) fn changed(change: &Changed) -> String {
+fn changed(change: &Changed) -> String {
     let mark = match change.change.as_str() {
         "added" => '+',
         "removed" => '-',

@@ -23,6 +23,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V5__history", include_str!("schema/0005_history.sql")),
     ("V6__past", include_str!("schema/0006_past.sql")),
     ("V7__log", include_str!("schema/0007_log.sql")),
+    ("V8__snapshots", include_str!("schema/0008_snapshots.sql")),
 ];
 
 /// The marks in the texts, and what SQLite reads in their place. The heads of `schema/0001_init.sql` and

@@ -4,7 +4,7 @@ use super::engine::Engine;
 use crate::core::{Ino, Result, TenantId};
 use crate::db::Tx;
 use crate::meta::node::Tense;
-use crate::meta::{FileKind, Node, Page, entry, node, object_type, tenant, tuple, xattr};
+use crate::meta::{FileKind, Node, Page, entry, node, object_type, snapshot, tenant, tuple, xattr};
 use std::collections::HashMap;
 
 /// How many rows one query of a check fetches.
@@ -187,9 +187,13 @@ fn scan_xattrs(tx: &mut dyn Tx, present: &mut Present, report: &mut Report) -> R
     })
 }
 
-/// Checks that types and tuples are as they were written.
+/// Checks that types, tuples and snapshots are as they were written.
 fn scan_relations(tx: &mut dyn Tx, report: &mut Report) -> Result<()> {
     for row in object_type::all(tx)? {
+        report.checked += 1;
+        report.note(row);
+    }
+    for row in snapshot::all(tx)? {
         report.checked += 1;
         report.note(row);
     }

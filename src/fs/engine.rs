@@ -5,6 +5,7 @@ use super::events::Events;
 use super::gone::Graveyard;
 use super::handle::Files;
 use super::home::Tenants;
+use super::memory::Memory;
 use super::policy::Policy;
 use super::process::Processes;
 use super::relations::Relations;
@@ -41,6 +42,7 @@ pub struct Engine {
     pub(super) tenants: Tenants,
     pub(super) policy: Policy,
     pub(super) graveyard: Graveyard,
+    pub(super) memory: Memory,
     pub(super) audit: Audit,
     pub(super) relations: Relations,
     pub(super) events: Events,
@@ -72,6 +74,7 @@ impl Engine {
             tenants: Tenants::default(),
             policy: Policy::default(),
             graveyard: Graveyard::default(),
+            memory: Memory::default(),
             audit: Audit::default(),
             relations: Relations::default(),
             events: Events::default(),
@@ -140,6 +143,7 @@ impl Engine {
     /// Forgets what can be read again, to free memory or to read cold.
     pub fn drop_caches(&self) {
         self.cache.clear();
+        self.memory.clear();
         self.blobs.drop_cache();
     }
 

@@ -383,6 +383,15 @@ impl Engine {
         view::is_view(ino) && !self.views.lasts(ino)
     }
 
+    /// Which of those that had a number over time it stands for: stored nodes never share one, items of a view may.
+    pub fn generation(&self, ino: Ino) -> u64 {
+        if view::is_view(ino) {
+            self.views.generation(ino)
+        } else {
+            0
+        }
+    }
+
     /// Whether a node is in a view: what a name there stands for, and for whom, is asked for each time.
     pub fn is_in_view(&self, ino: Ino) -> bool {
         view::is_view(ino)

@@ -1,14 +1,17 @@
-//! What is asked about tenants on hot paths, in memory: their settings and their principals.
+//! What is asked about tenants on hot paths, in memory: their settings, principals and snapshots.
 //!
 //! It follows the edits of every commit before that returns, in the same order: nobody sees an older state after a change.
 
 use super::engine::Engine;
 use super::revision::Revision;
 use crate::core::{Error, Kind, Result, TenantId, error::fail};
-use crate::meta::{Edit, Namespace, Roster, Tenant, User, tenant};
+use crate::meta::{Edit, Namespace, Roster, Snapshot, Tenant, User, snapshot, tenant};
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// Snapshots by their names.
+type Snapshots = Arc<BTreeMap<String, Arc<Snapshot>>>;
 
 /// A tenant with everything that is asked about it.
 #[derive(Debug, Clone)]
@@ -16,6 +19,7 @@ pub(super) struct Home {
     pub tenant: Tenant,
     pub namespaces: Vec<Namespace>,
     pub roster: Arc<Roster>,
+    pub snapshots: Snapshots,
 }
 
 /// Every tenant.
@@ -59,16 +63,24 @@ impl Home {
             tenant,
             namespaces: Vec::new(),
             roster: Arc::default(),
+            snapshots: Snapshots::default(),
         }
     }
 
     fn follow(&mut self, edit: &Edit) {
-        if let Edit::Namespace(_, new) = edit {
-            self.namespaces.retain(|n| n.name != new.name);
-            self.namespaces.push(new.clone());
-            self.namespaces.sort_by(|a, b| a.name.cmp(&b.name));
-        } else {
-            Arc::make_mut(&mut self.roster).follow(edit);
+        match edit {
+            Edit::Namespace(_, new) => {
+                self.namespaces.retain(|n| n.name != new.name);
+                self.namespaces.push(new.clone());
+                self.namespaces.sort_by(|a, b| a.name.cmp(&b.name));
+            }
+            Edit::Snapshot(new) => {
+                Arc::make_mut(&mut self.snapshots).insert(new.name.clone(), new.clone());
+            }
+            Edit::SnapshotGone(old) => {
+                Arc::make_mut(&mut self.snapshots).remove(&old.name);
+            }
+            _ => Arc::make_mut(&mut self.roster).follow(edit),
         }
     }
 }
@@ -86,9 +98,16 @@ impl Engine {
             let home = Home {
                 namespaces: tenant::namespaces(&mut *tx, tenant.id)?,
                 roster: Arc::new(Roster::load(&mut *tx, tenant.id)?),
+                snapshots: Snapshots::default(),
                 tenant,
             };
             homes.insert(home.tenant.id, Arc::new(home));
+        }
+        for row in snapshot::all(&mut *tx)? {
+            let row = row?;
+            if let Some(home) = homes.get_mut(&row.tenant) {
+                Arc::make_mut(home).follow(&Edit::Snapshot(Arc::new(row)));
+            }
         }
         *self.tenants.homes.write() = homes;
         Ok(())

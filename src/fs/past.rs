@@ -8,7 +8,7 @@ use super::engine::{Engine, no_node};
 use super::lookup::Found;
 use crate::access::Right;
 use crate::core::{
-    Caller, Error, HandleId, Ino, Kind, Name, Op, Result, TenantId, Time, error::fail,
+    Caller, Error, FsPath, HandleId, Ino, Kind, Name, Op, Result, TenantId, Time, error::fail,
 };
 use crate::meta::cache::Place;
 use crate::meta::{Entry, Node, Xattr};
@@ -99,6 +99,9 @@ impl Engine {
             let mut seen = Vec::with_capacity(page.len());
             for (entry, node) in page {
                 if glance.sees(&entry)? {
+                    // Whoever lists names asks for them next.
+                    self.memory.keep_entry(at.op, &entry);
+                    self.memory.keep_node(at.op, &node);
                     seen.push(DirEntry {
                         cookie: entry.cookie,
                         name: entry.name.clone(),
@@ -153,6 +156,18 @@ impl Engine {
         Ok(names.into_iter().map(|entry| entry.parent).collect())
     }
 
+    /// The path that a node had then, by one of its names. Asks nobody.
+    pub fn path_at(&self, at: Moment, ino: Ino) -> Result<FsPath> {
+        let mut names = Vec::new();
+        let mut up = ino;
+        while let Some(entry) = self.store.names_at(up, at.op)?.into_iter().next() {
+            names.push(entry.name);
+            up = entry.parent;
+        }
+        names.reverse();
+        Ok(FsPath::from_names(names))
+    }
+
     fn directory_at(&self, caller: &Caller, at: Moment, ino: Ino) -> Result<Found> {
         let dir = self.getattr_at(caller, at, ino)?;
         if dir.is_dir() {
@@ -167,9 +182,14 @@ impl Engine {
         {
             return Ok(now);
         }
+        if let Some(then) = self.memory.node(ino, at.op) {
+            return Ok(then);
+        }
         // It was another before that, or was not there yet, or is gone.
-        let then = self.store.node_at(ino, at.op)?;
-        then.ok_or_else(|| Error::new(Kind::NotFound, format!("node {ino} did not exist then")))
+        let missing = || Error::new(Kind::NotFound, format!("node {ino} did not exist then"));
+        let then = self.store.node_at(ino, at.op)?.ok_or_else(missing)?;
+        self.memory.keep_node(at.op, &then);
+        Ok(then)
     }
 
     fn entry_at(&self, at: Moment, parent: Ino, name: &Name) -> Result<Option<Arc<Entry>>> {
@@ -182,7 +202,14 @@ impl Engine {
         {
             return Ok(Some(now));
         }
-        self.store.entry_at(&place, at.op)
+        if let Some(then) = self.memory.entry(&place, at.op) {
+            return Ok(Some(then));
+        }
+        let then = self.store.entry_at(&place, at.op)?;
+        if let Some(then) = &then {
+            self.memory.keep_entry(at.op, then);
+        }
+        Ok(then)
     }
 }
 

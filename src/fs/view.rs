@@ -100,6 +100,12 @@ pub trait View: Send + Sync {
         self.item(caller, id).map(|_| Vec::new())
     }
 
+    /// Which of the items that had this number over time it is now.
+    fn generation(&self, id: u64) -> u64 {
+        let _ = id;
+        0
+    }
+
     /// Whether an item is the same for ever, so that who has seen its attributes or bytes may keep them.
     fn lasts(&self, id: u64) -> bool {
         let _ = id;
@@ -213,6 +219,10 @@ impl Views {
     pub(super) fn xattrs(&self, caller: &Caller, ino: Ino) -> Result<Vec<Arc<Xattr>>> {
         let (view, id) = self.of(ino)?;
         view.xattrs(caller, id)
+    }
+
+    pub(super) fn generation(&self, ino: Ino) -> u64 {
+        self.of(ino).map_or(0, |(view, id)| view.generation(id))
     }
 
     pub(super) fn lasts(&self, ino: Ino) -> bool {

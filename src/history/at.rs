@@ -4,17 +4,20 @@
 //! for what is looked at but the moment: a number in the view is a seat (see `seats`) and a node's own number.
 
 use super::seats::{Seat, Seats};
+use super::snapshot;
 use super::when::resolve_when;
 use crate::access::Right;
 use crate::core::{Caller, Error, Ino, Kind, Name, Result, error::fail};
 use crate::fs::view::{Hung, Item, Listed};
-use crate::fs::{DirEntry, Engine, View};
+use crate::fs::{DirEntry, Engine, Moment, View};
 use crate::meta::{Node, Xattr};
 use parking_lot::Mutex;
 use std::sync::{Arc, Weak};
 
 /// Where the number of a seat stands in an item's number; below it is the node's. Seat 0 is `.at` itself.
 const SEAT_SHIFT: u32 = 40;
+/// Where the names that `.at` lists are counted from: doors have numbers of their own below it.
+const COOKIES: u64 = 16;
 
 /// The view behind `.at`.
 pub struct At {
@@ -65,6 +68,39 @@ impl At {
             parent: Ino(parent),
             ..node.clone()
         })))
+    }
+
+    /// What `.at` lists: the snapshots in which the directory was, as far as the caller may see them.
+    fn snapshots(&self, caller: &Caller, dir: Ino, after: u64) -> Result<Vec<Listed>> {
+        self.may_enter(caller, dir)?;
+        let engine = self.engine()?;
+        let mut listed = Vec::new();
+        for (cookie, (name, at)) in (COOKIES..).zip(snapshot::found_in(&engine, caller, dir)?) {
+            if cookie <= after {
+                continue;
+            }
+            match engine.getattr_at(caller, at, dir) {
+                Ok(node) => {
+                    let id = self.enter(at, dir);
+                    let item = self.stored(&Seat { at, base: dir }, id, &node)?;
+                    listed.push(Listed {
+                        cookie,
+                        name,
+                        id,
+                        item,
+                    });
+                }
+                Err(e) if e.kind() == Kind::NotFound => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(listed)
+    }
+
+    /// The number of a directory at a moment, entered by its own `.at`.
+    fn enter(&self, at: Moment, dir: Ino) -> u64 {
+        let seat = self.seats.lock().number(Seat { at, base: dir });
+        (u64::from(seat) << SEAT_SHIFT) | dir.0
     }
 
     /// Fails unless the caller may still search the directory whose `.at` this is.
@@ -120,15 +156,16 @@ impl View for At {
             return Ok(id & !mask() | found.ino.0);
         }
         self.may_enter(caller, dir)?;
-        let at = resolve_when(&engine, caller, &name.to_string())?;
+        let word = name.to_string();
+        let at = resolve_when(&engine, caller, &word)?;
+        snapshot::belongs(&engine, caller, &word, dir)?;
         engine.getattr_at(caller, at, dir)?;
-        let seat = self.seats.lock().number(Seat { at, base: dir })?;
-        Ok(u64::from(seat) << SEAT_SHIFT | dir.0)
+        Ok(self.enter(at, dir))
     }
 
     fn page(&self, caller: &Caller, id: u64, after: u64) -> Result<Vec<Listed>> {
         let Some(seat) = self.seat(caller, id)? else {
-            return Ok(Vec::new());
+            return self.snapshots(caller, node_of(id), after);
         };
         let page = self
             .engine()?
@@ -163,6 +200,11 @@ impl View for At {
         let engine = self.engine()?;
         engine.getattr_at(caller, seat.at, node_of(id))?;
         engine.xattrs_at(seat.at, node_of(id))
+    }
+
+    fn generation(&self, id: u64) -> u64 {
+        let number = u32::try_from(id >> SEAT_SHIFT).unwrap_or(0);
+        self.seats.lock().generation(number)
     }
 
     fn lasts(&self, id: u64) -> bool {

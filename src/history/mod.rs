@@ -7,6 +7,7 @@
 pub mod when;
 mod seats;
 mod at;
+pub mod snapshot;
 mod versions;
 mod patch;
 mod touched;

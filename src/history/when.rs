@@ -3,6 +3,7 @@
 //! A time means the last operation that was done by then. Where a clock was set back, times in the log step back too; then
 //! it is an operation no later than the time whose next one is later, and there may be several such.
 
+use super::snapshot;
 use crate::core::{Caller, Error, Kind, Op, Result, Time, error::fail};
 use crate::fs::{Engine, Moment};
 use crate::meta::log_query;
@@ -99,7 +100,12 @@ pub fn resolve_when(engine: &Engine, caller: &Caller, word: &str) -> Result<Mome
             format!("{word:?} is still to come: there is no past of it"),
         ),
         Some(When::Time(time)) => last_by(engine, caller, time),
-        None => fail(Kind::NotFound, format!("no moment {word:?}: {FORMS}")),
+        None => match snapshot::moment(engine, caller, word) {
+            Err(e) if e.kind() == Kind::NotFound => {
+                fail(Kind::NotFound, format!("no moment {word:?}: {FORMS}"))
+            }
+            found => found,
+        },
     }
 }
 

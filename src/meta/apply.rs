@@ -9,7 +9,7 @@ use super::edit::Edit;
 use super::log::{self, Record};
 use super::principal::rows;
 use super::tenant::{self, Head};
-use super::{Entry, Node, entry, node, object_type, tuple, xattr, xattr::Xattr};
+use super::{Entry, Node, entry, node, object_type, snapshot, tuple, xattr, xattr::Xattr};
 use crate::core::{Ino, Result, TenantId, Time};
 use crate::db::Tx;
 use std::collections::BTreeMap;
@@ -63,6 +63,8 @@ pub(super) fn apply<'a>(tx: &mut dyn Tx, edits: impl Iterator<Item = &'a Edit>) 
             Edit::TupleGone(old) => tuple::delete(tx, old.id)?,
             Edit::ObjectType(new) => object_type::put(tx, new)?,
             Edit::ObjectTypeGone(old) => object_type::delete(tx, old.id)?,
+            Edit::Snapshot(new) => snapshot::put(tx, new)?,
+            Edit::SnapshotGone(old) => snapshot::delete(tx, old.tenant, &old.name)?,
             _ => present.take(edit),
         }
     }
@@ -159,6 +161,7 @@ pub(super) fn weight(edit: &Edit) -> usize {
         Edit::Draft(draft) => ROW + usize::try_from(draft.len()).unwrap_or(usize::MAX),
         Edit::Xattr(x) | Edit::XattrEnded(x, _) => ROW + x.value.len(),
         Edit::ObjectType(t) => ROW + t.definition.len(),
+        Edit::Snapshot(s) => ROW + s.description.as_ref().map_or(0, String::len),
         _ => ROW,
     }
 }

@@ -4,6 +4,7 @@ use super::draft::Draft;
 use super::log::Record;
 use super::object_type::ObjectType;
 use super::principal::{Key, Member, Principal, Unnumbered};
+use super::snapshot::Snapshot;
 use super::tenant::{Head, Namespace, Tenant};
 use super::tuple::Tuple;
 use super::{Entry, Node, xattr::Xattr};
@@ -57,6 +58,8 @@ pub enum Edit {
     ObjectType(Arc<ObjectType>),
     /// A type went; its tuples go with edits of their own.
     ObjectTypeGone(Arc<ObjectType>),
+    Snapshot(Arc<Snapshot>),
+    SnapshotGone(Arc<Snapshot>),
 }
 
 /// The edits of one change, all or nothing.
@@ -90,7 +93,7 @@ impl Edits {
         self.list.iter().filter_map(file).collect()
     }
 
-    /// Those whose state the engine keeps whole in memory: tenants, their settings and their principals.
+    /// Those whose state the engine keeps whole in memory: tenants, their settings, principals and snapshots.
     pub fn of_tenants(&self) -> Vec<Edit> {
         let kept = |edit: &&Edit| {
             matches!(
@@ -104,6 +107,8 @@ impl Edits {
                     | Edit::Key(_)
                     | Edit::KeyGone(_)
                     | Edit::Uids(..)
+                    | Edit::Snapshot(_)
+                    | Edit::SnapshotGone(_)
             )
         };
         self.list.iter().filter(kept).cloned().collect()

@@ -57,6 +57,8 @@ pub enum OpKind {
     TypeSet,
     /// A type taken away, with its tuples.
     TypeDelete,
+    SnapshotCreate,
+    SnapshotDelete,
 }
 
 const KINDS: &[(OpKind, &str)] = &[
@@ -99,6 +101,8 @@ const KINDS: &[(OpKind, &str)] = &[
     (OpKind::Restore, "restore"),
     (OpKind::TypeSet, "type-set"),
     (OpKind::TypeDelete, "type-delete"),
+    (OpKind::SnapshotCreate, "snapshot-create"),
+    (OpKind::SnapshotDelete, "snapshot-delete"),
 ];
 
 impl OpKind {
@@ -183,9 +187,13 @@ impl Record {
         (self.path == b"/" || grants).then(|| self.said("subject"))?
     }
 
-    /// Why something was refused, or which right only an administrator had.
+    /// Why something was refused, which right only an administrator had, or which snapshot came or went.
     pub fn note(&self) -> Option<String> {
-        matches!(self.kind, OpKind::Bypass | OpKind::Refused).then(|| self.said("note"))?
+        let noted = matches!(
+            self.kind,
+            OpKind::Bypass | OpKind::Refused | OpKind::SnapshotCreate | OpKind::SnapshotDelete
+        );
+        noted.then(|| self.said("note"))?
     }
 
     fn said(&self, key: &str) -> Option<String> {

@@ -4,7 +4,7 @@ use super::errno::{self, report};
 use super::numbers::BLOCK_SIZE;
 use crate::core::{Error, HandleId, Kind, Result};
 use crate::fs::StatFs;
-use fuser::{Errno, FileAttr, FopenFlags};
+use fuser::{Errno, FileAttr, FopenFlags, Generation};
 use std::time::Duration;
 
 /// The longest name (NAME_MAX).
@@ -25,6 +25,8 @@ pub(super) struct Sender {
 #[derive(Debug)]
 pub(super) struct Entry {
     pub attr: FileAttr,
+    /// Which of those that had the number it is.
+    pub generation: Generation,
     pub attr_ttl: Duration,
     pub name_ttl: Duration,
 }

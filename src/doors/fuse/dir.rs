@@ -61,11 +61,7 @@ impl Door {
     ) -> Answer<()> {
         let (caller, dir) = self.node(who, ino);
         let filled = self.fill(&caller, dir, at, |name, offset, node| {
-            let entry = Entry {
-                attr: self.numbers.attr(node),
-                attr_ttl: self.attr_ttl(node),
-                name_ttl: self.entry_ttl(dir, name, node),
-            };
+            let entry = self.entry(dir, name, node);
             add(OsStr::from_bytes(name), offset, &entry)
         });
         answer("readdirplus", filled)

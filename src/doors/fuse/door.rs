@@ -14,8 +14,6 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Node numbers are never used twice, so one generation is enough.
-pub(super) const GENERATION: Generation = Generation(0);
 /// How long the kernel keeps what it is told about when it changes.
 const EXACT: Duration = Duration::from_hours(1);
 
@@ -53,6 +51,16 @@ impl Door {
             Duration::ZERO
         } else {
             self.ttl(node.ino)
+        }
+    }
+
+    /// A name in a directory, with all that a LOOKUP tells of what it stands for.
+    pub(super) fn entry(&self, parent: Ino, name: &[u8], node: &Node) -> Entry {
+        Entry {
+            attr: self.numbers.attr(node),
+            generation: Generation(self.engine.generation(node.ino)),
+            attr_ttl: self.attr_ttl(node),
+            name_ttl: self.entry_ttl(parent, name, node),
         }
     }
 
@@ -109,6 +117,7 @@ impl Door {
 pub(super) fn missing() -> Entry {
     Entry {
         attr: absent(),
+        generation: Generation(0),
         attr_ttl: EXACT,
         name_ttl: EXACT,
     }

@@ -1,7 +1,7 @@
 //! The requests that come through fuser, each handed to the door and answered the same way.
 
 use super::answer::Sender;
-use super::door::{Door, GENERATION};
+use super::door::Door;
 use super::names::Mode;
 use super::session::configure;
 use super::{numbers, reply};
@@ -265,7 +265,7 @@ impl Filesystem for ByFuser {
             .readdirplus(sender(req), ino, at, |name, offset, e| {
                 // One time for both is all that this reply takes.
                 let ttl = e.name_ttl.min(e.attr_ttl);
-                reply.add(e.attr.ino, offset, name, &ttl, &e.attr, GENERATION)
+                reply.add(e.attr.ino, offset, name, &ttl, &e.attr, e.generation)
             });
         match filled {
             Ok(()) => reply.ok(),

@@ -32,11 +32,7 @@ impl Door {
         let caller = self.callers.of(who);
         let parent = self.numbers.ino(parent);
         match name(child).and_then(|n| self.engine.lookup(&caller, parent, &n)) {
-            Ok(node) => Ok(Entry {
-                attr: self.numbers.attr(&node),
-                attr_ttl: self.attr_ttl(&node),
-                name_ttl: self.entry_ttl(parent, child.as_bytes(), &node),
-            }),
+            Ok(node) => Ok(self.entry(parent, child.as_bytes(), &node)),
             Err(e)
                 if e.kind() == Kind::NotFound
                     && caller.tenant.is_some()
@@ -120,7 +116,9 @@ impl Door {
         let (node, handle) = answer("create", new)?;
         // Even a handle that only reads is flushed: the new file enters the tables at its close(2).
         let flags = FopenFlags::FOPEN_KEEP_CACHE;
-        Ok((self.entry((parent, child), &node), Opened { handle, flags }))
+        let dir = self.numbers.ino(parent);
+        let entry = self.entry(dir, child.as_bytes(), &node);
+        Ok((entry, Opened { handle, flags }))
     }
 
     pub(super) fn unlink(&self, who: Sender, parent: INodeNo, child: &OsStr) -> Answer<()> {
@@ -159,15 +157,8 @@ impl Door {
         place: (INodeNo, &OsStr),
         made: Result<Arc<Node>>,
     ) -> Answer<Entry> {
-        Ok(self.entry(place, &*answer(call, made)?))
-    }
-
-    fn entry(&self, (parent, child): (INodeNo, &OsStr), node: &Node) -> Entry {
-        let parent = self.numbers.ino(parent);
-        Entry {
-            attr: self.numbers.attr(node),
-            attr_ttl: self.attr_ttl(node),
-            name_ttl: self.entry_ttl(parent, child.as_bytes(), node),
-        }
+        let (parent, child) = place;
+        let node = answer(call, made)?;
+        Ok(self.entry(self.numbers.ino(parent), child.as_bytes(), &node))
     }
 }

@@ -1,7 +1,6 @@
 //! Answers on their way back through fuser.
 
 use super::answer::{Answer, Blocks, Entry, NAME_LEN, Opened, Shown, Sized};
-use super::door::GENERATION;
 use super::numbers::BLOCK_SIZE;
 use fuser::{
     FileHandle, ReplyAttr, ReplyCreate, ReplyData, ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen,
@@ -17,7 +16,7 @@ pub(super) fn done(done: Answer<()>, reply: ReplyEmpty) {
 
 pub(super) fn entry(entry: Answer<Entry>, reply: ReplyEntry) {
     match entry {
-        Ok(e) => reply.entry_with_ttls(&e.attr_ttl, &e.name_ttl, &e.attr, GENERATION),
+        Ok(e) => reply.entry_with_ttls(&e.attr_ttl, &e.name_ttl, &e.attr, e.generation),
         Err(e) => reply.error(e),
     }
 }
@@ -42,7 +41,7 @@ pub(super) fn created(created: Answer<(Entry, Opened)>, reply: ReplyCreate) {
             // fuser has one here for both: the name is kept for others, too, and some may not see it.
             &e.attr_ttl.min(e.name_ttl),
             &e.attr,
-            GENERATION,
+            e.generation,
             FileHandle(o.handle.0),
             o.flags,
         ),

@@ -6,6 +6,7 @@ mod today;
 mod moved;
 mod versions;
 mod compared;
+mod snapshots;
 
 use super::At;
 use crate::core::{Caller, Op, Result};

@@ -2,7 +2,6 @@
 
 use crate::core::Time;
 use crate::doors::fuse::answer::{Blocks, Entry, NAME_LEN, Opened, Shown};
-use crate::doors::fuse::door::GENERATION;
 use crate::doors::fuse::numbers::BLOCK_SIZE;
 use fuser::{FileAttr, FileType, INodeNo};
 use std::time::Duration;
@@ -43,7 +42,7 @@ impl Encoded {
     /// `fuse_entry_out`.
     pub(super) fn entry(self, entry: &Entry) -> Self {
         self.u64(entry.attr.ino.0)
-            .u64(GENERATION.0)
+            .u64(entry.generation.0)
             .two_ttls(entry.name_ttl, entry.attr_ttl)
             .attr(&entry.attr)
     }
