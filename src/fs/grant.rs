@@ -4,13 +4,12 @@ use super::commit::Change;
 use super::engine::Engine;
 use super::home::Home;
 use super::view;
-use crate::access::domain::ANYBODY;
 use crate::access::namespace::NAMESPACES;
 use crate::access::{Right, Rights, relation};
 use crate::core::{Caller, Error, Ino, Kind, Name, Result, Time, error::fail};
 use crate::meta::cache::Place;
 use crate::meta::tuple::{EVERYBODY, FILE, Tuple};
-use crate::meta::{Edit, Node, OpKind, Principal, Roster, Subject, SubjectKind, Xattr, xattr};
+use crate::meta::{Edit, Node, OpKind, Roster, Subject, SubjectKind, Xattr, xattr};
 use serde_json::json;
 use std::collections::HashSet;
 use std::fmt;
@@ -151,21 +150,6 @@ impl Engine {
             );
             Ok(())
         })
-    }
-
-    /// Whether a caller may know of a grant that a subject had on a node: it names him, or the node is his.
-    pub fn may_know_of(&self, caller: &Caller, subject: &str, on: Ino) -> Result<bool> {
-        // A set that objects of own types make is nobody by name.
-        let reached = match subject.parse() {
-            Ok(To::Everyone) => Some(ANYBODY),
-            Ok(To::One(one)) => self.roster_of(caller)?.named(&one).map(Principal::id),
-            Err(_) => None,
-        };
-        let who = self.reached_by(caller)?;
-        if reached.is_some_and(|id| who.binary_search(&id).is_ok()) {
-            return Ok(true);
-        }
-        self.owns_node(caller, on)
     }
 
     /// A node whose grants the caller may change: he owns it. What he may not see is not found.

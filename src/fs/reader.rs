@@ -1,21 +1,21 @@
 //! What of the log a caller may read: the one rule for every door (semantics.md §6).
 //!
 //! A record is shown to whoever did it and to administrators. To others it is shown when it names nothing that is hidden from
-//! them today: each directory that its paths led through, as *nodes*, can be walked to, and what it is about is listed
-//! where it is now. Of what is gone the nearest directory above it that is still there has to list everything, and those
-//! between that are gone had to when they went. A path is never looked up as it is today: it may stand for something else by
-//! now. Records about principals and grants are for those whom they concern.
+//! them: when `.at` shows them each name of its paths as of the operation. So a path is never looked up as it is today,
+//! when it may stand for something else, and what may be seen is judged as the rest of the past is (`fs::gone`). Records
+//! about principals and grants are for those whom they concern.
 
 mod concern;
-mod sights;
 mod trail;
 
-use self::sights::Sights;
 use self::trail::Trails;
 use super::engine::Engine;
+use super::gone::Glance;
 use super::ground::is_refusal;
+use crate::access::Right;
 use crate::core::{Caller, Error, FsPath, Ino, Kind, Result, TenantId};
-use crate::meta::{OpKind, Record};
+use crate::meta::{Entry, OpKind, Record};
+use std::collections::HashMap;
 
 /// One caller reading the log. It remembers what it has seen of the tree, so it is for one answer: grants may have changed
 /// by the next.
@@ -23,8 +23,9 @@ pub struct Reader<'a> {
     engine: &'a Engine,
     caller: &'a Caller,
     tenant: TenantId,
-    sights: Sights<'a>,
     trails: Trails<'a>,
+    /// Directories that were looked into, to search or to list them; `None` where the caller may not.
+    glances: HashMap<(Ino, Right), Option<Glance<'a>>>,
 }
 
 impl<'a> Reader<'a> {
@@ -37,8 +38,8 @@ impl<'a> Reader<'a> {
             engine,
             caller,
             tenant,
-            sights: Sights::new(engine, caller, root),
             trails: Trails::new(engine, root),
+            glances: HashMap::new(),
         })
     }
 
@@ -80,50 +81,34 @@ impl<'a> Reader<'a> {
             // Else what it was about had no name any more when it was written down.
             return Ok(record.ino == self.trails.root || is_about_principals(record.kind));
         }
-        if self.is_where_it_was(record.ino, &path)? {
-            return self.sights.is_listed(record.ino);
-        }
-        match self.trails.follow(&path, record.op, record.ino)? {
-            Some(nodes) => self.sees_all(&nodes),
-            None => Ok(false),
-        }
-    }
-
-    /// Whether a node has this path today, and no other.
-    fn is_where_it_was(&self, ino: Ino, path: &FsPath) -> Result<bool> {
-        match self.engine.present_node(ino)? {
-            Some(node) if node.is_dir() || node.nlink == 1 => {
-                Ok(self.engine.path_of(ino)? == *path)
-            }
-            Some(_) | None => Ok(false),
-        }
-    }
-
-    /// Whether the caller sees the nodes that a path led through, from the root's child to what it named.
-    fn sees_all(&mut self, nodes: &[Ino]) -> Result<bool> {
-        let Some((last, dirs)) = nodes.split_last() else {
-            return Ok(true);
+        let Some(names) = self.trails.follow(&path, record.op, record.ino)? else {
+            return Ok(false);
         };
-        // The nearest directory above that is there still.
-        let mut above = self.trails.root;
+        let Some((last, dirs)) = names.split_last() else {
+            return Ok(false);
+        };
         for dir in dirs {
-            let is_there = self.engine.present_node(*dir)?.is_some();
-            let seen = if is_there {
-                self.sights.reaches(*dir)?
-            } else {
-                self.sights.lists_all(above)? && self.sights.listed_when_it_went(*dir, above)?
-            };
-            if !seen {
+            if !self.sees(dir, Right::Execute)? {
                 return Ok(false);
             }
-            if is_there {
-                above = *dir;
-            }
         }
-        if self.engine.present_node(*last)?.is_some() {
-            Ok(self.sights.is_listed(*last)? && self.sights.lists_some(above)?)
-        } else {
-            self.sights.lists_all(above)
+        self.sees(last, Right::Read)
+    }
+
+    /// Whether the caller, who looks into its directory to search or to list it, sees what had a name there.
+    fn sees(&mut self, name: &Entry, right: Right) -> Result<bool> {
+        let key = (name.parent, right);
+        if !self.glances.contains_key(&key) {
+            let glance = match self.engine.glance(self.caller, name.parent, right) {
+                Ok(glance) => Some(glance),
+                Err(e) if is_refusal(&e) => None,
+                Err(e) => return Err(e),
+            };
+            self.glances.insert(key, glance);
+        }
+        match self.glances.get_mut(&key) {
+            Some(Some(glance)) => glance.sees(name),
+            Some(None) | None => Ok(false),
         }
     }
 }
@@ -144,15 +129,4 @@ fn is_about_principals(kind: OpKind) -> bool {
             | OpKind::KeyCreate
             | OpKind::KeyRevoke
     )
-}
-
-impl Engine {
-    /// A node that has a name, or is a root; `None` for what is gone, though it may be open still.
-    fn present_node(&self, ino: Ino) -> Result<Option<crate::fs::Found>> {
-        match self.node(ino) {
-            Ok(node) => Ok(Some(node).filter(|node| node.nlink > 0)),
-            Err(e) if e.kind() == Kind::NotFound => Ok(None),
-            Err(e) => Err(e),
-        }
-    }
 }

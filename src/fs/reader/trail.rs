@@ -1,18 +1,19 @@
-//! Which nodes a path of the log led through: those that its names stood for when the operation was done.
+//! Which names a path of the log was made of: as they were when the operation was done.
 
-use crate::core::{FsPath, Ino, Name, Op, Result};
-use crate::db::Tx;
+use crate::core::{FsPath, Ino, Op, Result};
 use crate::fs::engine::Engine;
+use crate::meta::Entry;
 use crate::meta::cache::Place;
-use crate::meta::timeline;
+use crate::meta::timeline::{self, Spell};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Paths that have been followed, as far as they are directories.
 pub(super) struct Trails<'a> {
     engine: &'a Engine,
     pub(super) root: Ino,
-    /// What names stood for, strictly between two operations.
-    known: HashMap<Place, Vec<(Op, Op, Ino)>>,
+    /// Names that are over.
+    known: HashMap<Place, Vec<Spell<Arc<Entry>>>>,
 }
 
 impl<'a> Trails<'a> {
@@ -24,63 +25,68 @@ impl<'a> Trails<'a> {
         }
     }
 
-    /// The nodes that a path led through at an operation, without the root. Where the operation itself changed what the last
-    /// name stood for it is `about`, if that is one of the two. `None` when the past does not have it.
-    pub(super) fn follow(&mut self, path: &FsPath, op: Op, about: Ino) -> Result<Option<Vec<Ino>>> {
-        let Some((last, dirs)) = path.names().split_last() else {
-            return Ok(Some(Vec::new()));
-        };
-        let (mut at, mut nodes) = (self.root, Vec::new());
-        for name in dirs {
-            let Some(dir) = self.directory(place(at, name), op)? else {
+    /// The names that a path was made of at an operation. Where the operation itself changed what the last one stood for it is
+    /// `about`, if that is one of the two. `None` when the past does not have it.
+    pub(super) fn follow(
+        &mut self,
+        path: &FsPath,
+        op: Op,
+        about: Ino,
+    ) -> Result<Option<Vec<Arc<Entry>>>> {
+        let (mut at, mut names) = (self.root, Vec::new());
+        let last = path.names().len().saturating_sub(1);
+        for (depth, name) in path.names().iter().enumerate() {
+            let place = Place {
+                parent: at,
+                name: name.clone(),
+            };
+            let found = if depth == last {
+                self.past(&place, op, Some(about))?.map(|spell| spell.state)
+            } else {
+                self.directory(place, op)?
+            };
+            let Some(entry) = found else {
                 return Ok(None);
             };
-            nodes.push(dir);
-            at = dir;
+            at = entry.ino;
+            names.push(entry);
         }
-        let meanings = self.meanings(&place(at, last), op)?;
-        let found = meanings.iter().find(|(.., ino)| *ino == about);
-        let Some((.., ino)) = found.or(meanings.last()) else {
-            return Ok(None);
-        };
-        nodes.push(*ino);
-        Ok(Some(nodes))
+        Ok(Some(names))
     }
 
-    fn directory(&mut self, place: Place, op: Op) -> Result<Option<Ino>> {
-        let known = self.known.get(&place).into_iter().flatten();
-        let fits = |(began, ended, _): &&(Op, Op, Ino)| *began < op && op < *ended;
-        if let Some((.., ino)) = known.clone().find(fits) {
-            return Ok(Some(*ino));
-        }
-        let Some(meaning) = self.meanings(&place, op)?.pop() else {
-            return Ok(None);
+    fn directory(&mut self, place: Place, op: Op) -> Result<Option<Arc<Entry>>> {
+        let fits = |spell: &&Spell<Arc<Entry>>| {
+            spell.state.began < op && spell.ended.is_some_and(|ended| op < ended)
         };
-        self.known.entry(place).or_default().push(meaning);
-        Ok(Some(meaning.2))
+        let known = self.known.get(&place).into_iter().flatten().find(fits);
+        if let Some(spell) = known {
+            return Ok(Some(spell.state.clone()));
+        }
+        let found = self.past(&place, op, None)?;
+        if let Some(spell) = found.as_ref().filter(|spell| spell.ended.is_some()) {
+            self.known.entry(place).or_default().push(spell.clone());
+        }
+        Ok(found.map(|spell| spell.state))
     }
 
-    /// What a name stood for when an operation began and when it had ended: one node, two or none, the older first.
-    fn meanings(&self, place: &Place, op: Op) -> Result<Vec<(Op, Op, Ino)>> {
-        const NEVER: Op = Op(u64::MAX);
-        if let Some(entry) = self.engine.stored_entry(place.clone())?
-            && entry.began < op
-        {
-            return Ok(vec![(entry.began, NEVER, entry.ino)]);
+    /// What a name stood for at an operation: `about` if it did before or behind it, else what it stood for last.
+    fn past(&self, place: &Place, op: Op, about: Option<Ino>) -> Result<Option<Spell<Arc<Entry>>>> {
+        if let Some(state) = self.engine.stored_entry(place.clone())? {
+            let is_it = state.began == op && about == Some(state.ino);
+            if state.began < op || is_it {
+                return Ok(Some(Spell { state, ended: None }));
+            }
         }
-        let mut tx: Box<dyn Tx + '_> = self.engine.store().read()?;
-        let spells = timeline::meanings_at(&mut *tx, place, op)?;
-        let meaning = |spell: timeline::Spell<_>| {
-            let entry: crate::meta::Entry = spell.state;
-            (entry.began, spell.ended.unwrap_or(NEVER), entry.ino)
+        let mut tx = self.engine.store().read()?;
+        let mut meanings = timeline::meanings_at(&mut *tx, place, op)?;
+        let is_it = |spell: &Spell<Entry>| about == Some(spell.state.ino);
+        let found = match meanings.iter().position(is_it) {
+            Some(n) => Some(meanings.swap_remove(n)),
+            None => meanings.pop(),
         };
-        Ok(spells.into_iter().map(meaning).collect())
-    }
-}
-
-fn place(parent: Ino, name: &Name) -> Place {
-    Place {
-        parent,
-        name: name.clone(),
+        Ok(found.map(|spell| Spell {
+            state: Arc::new(spell.state),
+            ended: spell.ended,
+        }))
     }
 }
