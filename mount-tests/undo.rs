@@ -180,3 +180,41 @@ fn a_directory_a_file_and_a_version_are_made_what_they_were() {
         .must_fail();
     world.ctl(&["verify"]);
 }
+
+#[test]
+fn a_snapshot_is_restored_wholly_or_in_part() {
+    let world = World::new();
+    sh(
+        &world.workspace(),
+        "mkdir -p app/src; echo 1 > app/src/a; echo 1 > app/b",
+    );
+    world
+        .nexus(&["snapshot", "create", "before-migration", "/workspace/app"])
+        .must();
+    sh(
+        &world.workspace(),
+        "echo 2 > app/b; rm -r app/src; echo new > app/new; mv app program",
+    );
+    world
+        .nexus(&[
+            "snapshot",
+            "restore",
+            "before-migration",
+            "/workspace/app/b",
+        ])
+        .must();
+    assert_eq!(
+        sh(&world.workspace(), "cat program/b; ls program"),
+        "1\nb\nnew\n"
+    );
+    world
+        .nexus(&["snapshot", "restore", "before-migration"])
+        .must();
+    assert_eq!(
+        sh(&world.workspace(), "cat program/src/a; ls program"),
+        "1\nb\nsrc\n"
+    );
+    world.nexus(&["undo", "--last"]).must();
+    assert_eq!(sh(&world.workspace(), "ls program"), "b\nnew\n");
+    world.ctl(&["verify"]);
+}

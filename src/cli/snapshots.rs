@@ -3,7 +3,7 @@
 use super::client::Client;
 use super::place::Place;
 use super::versions::differences;
-use super::{log, output, paths};
+use super::{log, output, paths, undo};
 use crate::api::snapshots::{Snapshot, SnapshotCreate, SnapshotDelete, SnapshotList, SnapshotShow};
 use crate::api::versions::Diff;
 use crate::core::{Error, Kind, Result, Text};
@@ -33,6 +33,15 @@ pub(super) enum SnapshotCommand {
         other: String,
         /// Only what is below this [default: the snapshot's directory]
         path: Option<OsString>,
+    },
+    /// Make the directory, or something in it, what it was; an operation that can be undone
+    Restore {
+        name: String,
+        /// Only this
+        path: Option<OsString>,
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Forget a name; the past stays
     Delete { name: String },
@@ -73,6 +82,17 @@ pub(super) fn run(place: &Place, command: SnapshotCommand) -> Result<()> {
                 return output::json(&told);
             }
             output::raw(&differences(&told)?)
+        }
+        SnapshotCommand::Restore {
+            name,
+            path,
+            dry_run,
+        } => {
+            let path = match path {
+                Some(path) => paths::in_nexus(&client, &path)?,
+                None => directory(&client, &name)?,
+            };
+            undo::restore_at(place, &client, path, name, dry_run)
         }
         SnapshotCommand::Delete { name } => {
             let done = client.call(SnapshotDelete { name })?;

@@ -1,11 +1,12 @@
 //! `nexus undo` and `nexus restore`.
 
+use super::client::Client;
 use super::output;
 use super::paths;
 use super::place::Place;
 use super::wanted::WantedArgs;
 use crate::api::undo::{Obstacle, Restore, Undo, Undoing};
-use crate::core::{Kind, Result, error::fail};
+use crate::core::{Kind, Result, Text, error::fail};
 use crate::history::Answer;
 use clap::Args;
 use std::ffi::OsString;
@@ -91,18 +92,39 @@ pub(super) struct RestoreArgs {
 
 pub(super) fn restore(place: &Place, args: RestoreArgs) -> Result<()> {
     let client = place.client()?;
-    let restored = client.call(Restore {
+    let what = Restore {
         path: paths::in_nexus(&client, &args.path)?,
         at: args.at,
         version: args.version,
         dry_run: args.dry_run,
-    })?;
-    let how = if args.dry_run {
+    };
+    restored(place, &client, what)
+}
+
+/// Makes something what it was at a moment or in a snapshot.
+pub(super) fn restore_at(
+    place: &Place,
+    client: &Client,
+    path: Text,
+    at: String,
+    dry_run: bool,
+) -> Result<()> {
+    let what = Restore {
+        path,
+        at: Some(at),
+        version: None,
+        dry_run,
+    };
+    restored(place, client, what)
+}
+
+fn restored(place: &Place, client: &Client, what: Restore) -> Result<()> {
+    let how = if what.dry_run {
         "would be restored"
     } else {
         "restored"
     };
-    told(place, &restored, how)
+    told(place, &client.call(what)?, how)
 }
 
 /// Prints what was done, and fails where something was in the way.
