@@ -6,6 +6,7 @@ mod groups;
 mod links;
 mod model;
 mod random;
+mod undone;
 mod words;
 
 use crate::shell::{Said, run};
