@@ -7,8 +7,8 @@
 use super::ops::Without;
 use crate::blob::Content;
 use crate::core::{Ino, Op, Result};
-use crate::meta::Node;
 use crate::meta::timeline::Spell;
+use crate::meta::{Node, OpKind};
 
 /// What something was, and each change since, the oldest first; `None` where it did not exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,21 +83,32 @@ impl Timeline<Ino> {
     }
 }
 
-/// Merges two changes of one content; `None` where they touch the same.
-pub(super) type Merge<'a> = dyn FnMut(&Content, &Content, &Content) -> Result<Option<Content>> + 'a;
+/// What a fold has to ask.
+pub(super) trait Counsel {
+    /// Makes both changes of a content, of `base` to `ours` and of `base` to `theirs`; `None` where they touch the same.
+    fn merge(
+        &mut self,
+        base: &Content,
+        ours: &Content,
+        theirs: &Content,
+    ) -> Result<Option<Content>>;
+
+    /// What an operation was.
+    fn kind(&mut self, op: Op) -> Result<Option<OpKind>>;
+}
 
 impl Timeline<Node> {
     /// What a node should be, apart from its names.
     pub(super) fn without(
         &self,
         undone: Without<'_>,
-        merge: &mut Merge<'_>,
+        ask: &mut dyn Counsel,
     ) -> Result<Folded<Node>> {
         let (mut should, mut was) = (self.before.clone(), self.before.as_ref());
         for (op, is) in &self.changes {
             if !undone.has(*op) {
                 should = match (should, was, is) {
-                    (Some(kept), Some(was), Some(is)) => match carry(kept, was, is, merge)? {
+                    (Some(kept), Some(was), Some(is)) => match carry(kept, was, (*op, is), ask)? {
                         Some(carried) => Some(carried),
                         None => return Ok(Err(*op)),
                     },
@@ -115,6 +126,20 @@ impl Timeline<Node> {
     }
 }
 
+/// Somebody set what was so already: it is his now, too.
+fn set_again(mut kept: Node, is: &Node, kind: Option<OpKind>) -> Node {
+    match kind {
+        Some(OpKind::Chmod | OpKind::SetAcl) => kept.mode = is.mode,
+        Some(OpKind::Chown) => (kept.uid, kept.gid) = (is.uid, is.gid),
+        Some(OpKind::Write | OpKind::Truncate) => {
+            kept.content = is.content.clone();
+            (kept.size, kept.mtime) = (is.size, is.mtime);
+        }
+        _ => {}
+    }
+    kept
+}
+
 /// Whether undo has to change one into the other.
 pub(super) fn differs(a: &Node, b: &Node) -> bool {
     let mtime = |n: &Node| (!n.is_dir()).then_some(n.mtime);
@@ -123,7 +148,15 @@ pub(super) fn differs(a: &Node, b: &Node) -> bool {
 }
 
 /// Does to `kept` what made `is` of `was`; `None` where the contents cannot be merged.
-fn carry(mut kept: Node, was: &Node, is: &Node, merge: &mut Merge<'_>) -> Result<Option<Node>> {
+fn carry(
+    mut kept: Node,
+    was: &Node,
+    (op, is): (Op, &Node),
+    ask: &mut dyn Counsel,
+) -> Result<Option<Node>> {
+    if !differs(was, is) {
+        return Ok(Some(set_again(kept, is, ask.kind(op)?)));
+    }
     if was.mode != is.mode {
         kept.mode = is.mode;
     }
@@ -141,7 +174,7 @@ fn carry(mut kept: Node, was: &Node, is: &Node, merge: &mut Merge<'_>) -> Result
         if kept.content == was.content && kept.size == was.size {
             kept.content = is.content.clone();
         } else if kept.content != is.content {
-            let Some(merged) = merge(&was.content, &kept.content, &is.content)? else {
+            let Some(merged) = ask.merge(&was.content, &kept.content, &is.content)? else {
                 return Ok(None);
             };
             kept.content = merged;

@@ -1,27 +1,24 @@
-//! Merging what two made of one text: the undone change out, the later one kept.
+//! What a fold asks: texts that two changed, merged; and what an operation was.
 
+use super::fold::Counsel;
 use crate::blob::{Blobs, Content, Sealed};
-use crate::core::Result;
+use crate::core::{Op, Result, TenantId};
+use crate::db::Tx;
+use crate::meta::{OpKind, log};
 
 /// Larger texts are not merged, in bytes: both sides, their base and the line tables are in memory.
 const TEXT_MAX: u64 = 4 << 20;
 
-/// Merges texts, and keeps what it makes until it is stored.
+/// Answers for one plan, and keeps the contents that it makes until they are stored.
 pub(super) struct Merger<'a> {
     blobs: &'a Blobs,
+    tx: &'a mut dyn Tx,
+    tenant: TenantId,
     pub made: Vec<Sealed>,
 }
 
-impl<'a> Merger<'a> {
-    pub(super) fn new(blobs: &'a Blobs) -> Self {
-        Self {
-            blobs,
-            made: Vec::new(),
-        }
-    }
-
-    /// What makes both changes of `base`; `None` when they touch the same lines, or for what is no text.
-    pub(super) fn merge(
+impl Counsel for Merger<'_> {
+    fn merge(
         &mut self,
         base: &Content,
         ours: &Content,
@@ -38,6 +35,24 @@ impl<'a> Merger<'a> {
         let content = sealed.content.clone();
         self.made.push(sealed);
         Ok(Some(content))
+    }
+
+    fn kind(&mut self, op: Op) -> Result<Option<OpKind>> {
+        let before = Op(op.0.saturating_sub(1));
+        let page = log::after(self.tx, self.tenant, before, 1)?;
+        let found = page.into_iter().map(|(record, _)| record);
+        Ok(found.filter(|r| r.op == op).map(|r| r.kind).next())
+    }
+}
+
+impl<'a> Merger<'a> {
+    pub(super) fn new(tx: &'a mut dyn Tx, blobs: &'a Blobs, tenant: TenantId) -> Self {
+        Self {
+            blobs,
+            tx,
+            tenant,
+            made: Vec::new(),
+        }
     }
 
     fn text(&self, content: &Content) -> Result<Option<String>> {

@@ -54,13 +54,13 @@ impl Plan {
         let effects = Effects::read(tx, tenant, undone)?;
         let undone = Without::These(undone);
         let rows = Rows::read(tx, &effects.nodes, undone.first())?;
-        Self::over(tx, blobs, undone, effects, &rows)
+        Self::over(tx, (blobs, tenant), undone, effects, &rows)
     }
 
     /// The same of rows that were read already.
     pub(super) fn over(
         tx: &mut dyn Tx,
-        blobs: &Blobs,
+        (blobs, tenant): (&Blobs, TenantId),
         undone: Without<'_>,
         effects: Effects,
         rows: &Rows,
@@ -71,7 +71,7 @@ impl Plan {
             revision: Revision::default(),
             conflicts: Vec::new(),
         };
-        planner.nodes(blobs)?;
+        planner.nodes(Merger::new(tx, blobs, tenant))?;
         planner.names();
         planner.xattrs();
         planner.grants(&effects);
@@ -99,11 +99,9 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    fn nodes(&mut self, blobs: &Blobs) -> Result<()> {
-        let mut merger = Merger::new(blobs);
+    fn nodes(&mut self, mut merger: Merger<'_>) -> Result<()> {
         for (ino, line) in &self.rows.nodes {
-            let mut merge = |base: &_, ours: &_, theirs: &_| merger.merge(base, ours, theirs);
-            match (line.without(self.undone, &mut merge)?, line.now()) {
+            match (line.without(self.undone, &mut merger)?, line.now()) {
                 (Err(by), _) => self.node_conflict(*ino, line, by),
                 (Ok(None), Some(_)) => self.revision.gone.push(*ino),
                 (Ok(Some(should)), None) => self.revision.back.push(brought_back(line, should)),
@@ -170,10 +168,17 @@ impl Planner<'_> {
         }
     }
 
-    /// Attributes of what goes go with it.
+    /// Attributes of what goes go with it, unless somebody else gave them to it.
     fn xattrs(&mut self) {
-        let gone: HashSet<_> = self.revision.gone.iter().collect();
+        let gone: HashSet<_> = self.revision.gone.iter().copied().collect();
         for ((ino, name), line) in &self.rows.xattrs {
+            let others = line.changes.iter().find(|(op, _)| !self.undone.has(*op));
+            if gone.contains(ino)
+                && let Some((by, _)) = others
+                && let Some(node) = self.rows.nodes.get(ino)
+            {
+                self.node_conflict(*ino, node, *by);
+            }
             let should = line.last_not_in(self.undone);
             let lives = self.rows.nodes.get(ino).is_some_and(|n| n.now().is_some());
             let back = self.revision.back.iter().any(|n| n.ino == *ino);

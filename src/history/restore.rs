@@ -53,8 +53,8 @@ pub fn restore(engine: &Engine, caller: &Caller, what: &Restoring) -> Result<Und
         let undone = Without::After(what.at.op);
         let mut rows = Rows::read(&mut *tx, &concerned, undone.first())?;
         rows.keep_name_of(what.node);
-        let effects = Effects::default();
-        let plan = Plan::over(&mut *tx, engine.blobs(), undone, effects, &rows)?;
+        let (effects, of) = (Effects::default(), (engine.blobs(), what.at.tenant));
+        let plan = Plan::over(&mut *tx, of, undone, effects, &rows)?;
         drop(tx);
         let title = titled(what, &plan.revision);
         let undone = Undone::of(plan);

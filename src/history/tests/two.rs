@@ -25,17 +25,11 @@ impl Dice {
     }
 }
 
-const DIRS: [&str; 4] = [
-    "/workspace",
-    "/workspace/d",
-    "/workspace/e",
-    "/workspace/d/g",
-];
+/// How many rounds are played in one world, each in a directory of its own.
+const ROUNDS: u64 = 100;
+const DIRS: [&str; 4] = [".", "d", "e", "d/g"];
 const FILES: [&str; 4] = ["a", "b", "c", "d"];
 const LINES: u64 = 9;
-
-/// Every node that [`base`] makes has a lower number.
-const FIRST_NEW: Ino = Ino(28);
 
 /// A node but for its number, its times and the values of its attributes.
 type Shape = (FileKind, (u32, u32, u32), u32, Vec<u8>, usize);
@@ -78,23 +72,59 @@ fn act(dice: &mut Dice, n: u64) -> Act {
     }
 }
 
-impl World {
+/// A directory of a world with something in it, where two act.
+struct Field<'w> {
+    w: &'w World,
+    top: String,
+    /// The numbers of the directory and of the first node that is made by acts.
+    first: Ino,
+    new: Ino,
+}
+
+impl<'w> Field<'w> {
+    fn new(w: &'w World, round: u64) -> Self {
+        let top = format!("/workspace/r{round}");
+        w.mkdir(&alice(), &top);
+        let first = w.ino(&top);
+        let new = first;
+        let mut field = Self { w, top, first, new };
+        for dir in &DIRS[1..] {
+            w.mkdir(&alice(), &format!("{}/{dir}", field.top));
+        }
+        for (n, file) in ["a", "d/a", "d/b"].iter().enumerate() {
+            let edit = Act::Edit((*file).to_owned(), n as u64, "first".to_owned());
+            field.perform(&alice(), &edit).unwrap();
+        }
+        field.new = w.engine.fresh_ino();
+        field
+    }
+
+    fn path(&self, at: &str) -> FsPath {
+        path(&format!("{}/{}", self.top, at.trim_start_matches("./")))
+    }
+
     fn parent_of<'p>(&self, at: &'p FsPath) -> Result<(Ino, &'p Name)> {
-        self.engine.resolve_parent(&root(), at)
+        self.w.engine.resolve_parent(&root(), at)
     }
 
     fn at(&self, at: &str) -> Result<Ino> {
-        Ok(self.engine.resolve_link(&root(), &path(at))?.ino)
+        Ok(self.w.engine.resolve_link(&root(), &self.path(at))?.ino)
+    }
+
+    fn tree(&self) -> Tree {
+        self.w.tree_below(&self.top)
     }
 
     fn perform(&self, who: &Caller, act: &Act) -> Result<()> {
-        let e = &self.engine;
+        let e = &self.w.engine;
         match act {
             Act::Edit(at, line, text) => {
                 let old = match self.at(at) {
-                    Ok(ino) if self.engine.getattr(&root(), ino)?.is_file() => self.read(at),
+                    Ok(ino) if e.getattr(&root(), ino)?.is_file() => {
+                        self.w.read(&format!("{}/{at}", self.top))
+                    }
                     Ok(_) => return Err(crate::core::Error::new(Kind::IsDirectory, "a directory")),
-                    Err(_) => self.parent_of(&path(at)).map(|_| Vec::new())?,
+                    Err(_) => self.parent_of(&self.path(at)).map(|_| Vec::new())?,
                 };
                 let old = String::from_utf8(old).unwrap();
                 let mut lines: Vec<_> = (0..LINES).map(|n| format!("line {n}")).collect();
@@ -102,16 +132,20 @@ impl World {
                     line.clone_into(&mut lines[n]);
                 }
                 text.clone_into(&mut lines[usize::try_from(*line).unwrap()]);
-                self.write(who, at, (lines.join("\n") + "\n").as_bytes());
+                self.w.write(
+                    who,
+                    &format!("{}/{at}", self.top),
+                    (lines.join("\n") + "\n").as_bytes(),
+                );
             }
             Act::Mkdir(at) => {
-                let at = path(at);
+                let at = self.path(at);
                 let (dir, name) = self.parent_of(&at)?;
                 e.mkdir(who, dir, name, 0o770)?;
             }
             Act::Remove(at) => {
-                let found = e.resolve_link(&root(), &path(at))?;
-                let at = path(at);
+                let found = e.resolve_link(&root(), &self.path(at))?;
+                let at = self.path(at);
                 let (dir, name) = self.parent_of(&at)?;
                 if found.is_dir() {
                     e.rmdir(who, dir, name)?;
@@ -120,12 +154,12 @@ impl World {
                 }
             }
             Act::Rename(from, to) => {
-                let (from, to) = (path(from), path(to));
+                let (from, to) = (self.path(from), self.path(to));
                 let ends = (self.parent_of(&from)?, self.parent_of(&to)?);
                 e.rename(who, ends.0, ends.1, RenameMode::Replace)?;
             }
             Act::Link(from, to) => {
-                let to = path(to);
+                let to = self.path(to);
                 let (dir, name) = self.parent_of(&to)?;
                 e.link(who, self.at(from)?, dir, name)?;
             }
@@ -144,7 +178,7 @@ impl World {
         Ok(())
     }
 
-    /// The nodes that an act finds at its paths: those that the world began with by number, what was made since alike.
+    /// The nodes that an act finds at its paths, and in which directories: those that the world began with by number, what was made since alike.
     fn meant(&self, act: &Act) -> Vec<Option<Ino>> {
         let paths = match act {
             Act::Rename(a, b) | Act::Link(a, b) => vec![a, b],
@@ -154,56 +188,50 @@ impl World {
             | Act::Chmod(at, _)
             | Act::Xattr(at, _) => vec![at],
         };
-        let known = |at: &&String| Some(self.at(at).ok()?).map(|ino| ino.min(FIRST_NEW));
-        paths.iter().map(known).collect()
+        let known = |ino: Ino| Ino(ino.min(self.new).0 - self.first.0);
+        let found = |at: &&String| {
+            let path = self.path(at);
+            let dir = self.parent_of(&path).ok().map(|(dir, _)| dir);
+            [dir, self.at(at).ok()].map(|ino| ino.map(known))
+        };
+        paths.iter().flat_map(found).collect()
     }
 
     /// What does not depend on when and by which operation it was made.
     fn shape(&self) -> BTreeMap<String, Shape> {
         let tree = self.tree().into_iter();
-        tree.map(|(at, s)| (at, (s.kind, s.owner, s.links, s.bytes, s.xattrs.len())))
-            .collect()
+        let place = |at: String| at[self.top.len()..].to_owned();
+        tree.map(|(at, s)| {
+            (
+                place(at),
+                (s.kind, s.owner, s.links, s.bytes, s.xattrs.len()),
+            )
+        })
+        .collect()
     }
-}
-
-/// A world with something in it, and the acts of two on it.
-fn base() -> World {
-    let w = World::new();
-    for dir in &DIRS[1..] {
-        w.mkdir(&alice(), dir);
-    }
-    for (n, file) in ["/workspace/a", "/workspace/d/a", "/workspace/d/b"]
-        .iter()
-        .enumerate()
-    {
-        let edit = Act::Edit((*file).to_owned(), n as u64, "first".to_owned());
-        w.perform(&alice(), &edit).unwrap();
-    }
-    assert_eq!(w.engine.fresh_ino(), FIRST_NEW);
-    w
 }
 
 /// Whether undoing found nothing in its way.
-fn round(seed: u64) -> bool {
+fn round((one, other): (&World, &World), seed: u64) -> bool {
     let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
-    let w = base();
-    let start = w.head();
+    let field = Field::new(one, seed);
+    let (w, start) = (one, one.head());
     let mut done = Vec::new();
     for n in 0..2 + dice.below(8) {
         let (is_bob, act) = (dice.below(2) == 0, act(&mut dice, n));
         let who = if is_bob { bob() } else { alice() };
-        let meant = w.meant(&act);
-        let went = w.perform(&who, &act).is_ok();
+        let meant = field.meant(&act);
+        let went = field.perform(&who, &act).is_ok();
         done.push((is_bob, act, (meant, went)));
     }
     let ops = w.by(&bob(), start);
     if ops.is_empty() {
         return true;
     }
-    let before = w.tree();
+    let before = field.tree();
     let undone = w.undo(&alice(), ops.clone()).unwrap();
     if !undone.conflicts.is_empty() {
-        assert_eq!(w.tree(), before, "seed {seed}: {done:#?}");
+        assert_eq!(field.tree(), before, "seed {seed}: {done:#?}");
         let choice = Choice {
             ops,
             answer: Answer::Skip,
@@ -215,24 +243,21 @@ fn round(seed: u64) -> bool {
             "seed {seed}: {:?}\n{done:#?}",
             skipped.err()
         );
-        w.assert_sound();
         return false;
     }
-    w.assert_sound();
-    let alone = base();
+    let alone = Field::new(other, seed);
     let mut same = true;
     for (_, act, went) in done.iter().filter(|(is_bob, ..)| !is_bob) {
         // Undo is about nodes: whom a path would have meant another one did not do the same.
         same &= (alone.meant(act), alone.perform(&alice(), act).is_ok()) == *went;
     }
     if same {
-        assert_eq!(w.shape(), alone.shape(), "seed {seed}: {done:#?}");
+        assert_eq!(field.shape(), alone.shape(), "seed {seed}: {done:#?}");
     }
     if let Some(op) = undone.op {
         let redone = w.undo(&alice(), [op].into_iter().collect()).unwrap();
         assert_eq!(redone.conflicts, [], "seed {seed}: {done:#?}");
-        assert_eq!(w.tree(), before, "seed {seed}: {done:#?}");
-        w.assert_sound();
+        assert_eq!(field.tree(), before, "seed {seed}: {done:#?}");
     }
     true
 }
@@ -242,8 +267,15 @@ fn round(seed: u64) -> bool {
 #[allow(clippy::disallowed_methods, reason = "how long a test runs")]
 fn undoing_one_of_two_leaves_what_the_other_would_have_made_alone() {
     let asked = std::env::var("NEXUS_UNDO_ROUNDS").ok();
-    let rounds: u64 = asked.map_or(60, |n| n.parse().unwrap());
-    let smooth = (1..=rounds).filter(|seed| round(*seed)).count();
+    let rounds: u64 = asked.map_or(300, |n| n.parse().unwrap());
+    let (mut worlds, mut smooth) = ((World::new(), World::new()), 0);
+    for seed in 1..=rounds {
+        smooth += usize::from(round((&worlds.0, &worlds.1), seed));
+        if seed % ROUNDS == 0 || seed == rounds {
+            worlds.0.assert_sound();
+            worlds = (World::new(), World::new());
+        }
+    }
     // A test of conflicts alone, or of none, would show little.
     assert!(smooth > 0 && smooth < usize::try_from(rounds).unwrap());
 }

@@ -111,9 +111,13 @@ impl World {
     }
 
     pub(in crate::history::tests) fn tree(&self) -> Tree {
+        self.tree_below("/workspace")
+    }
+
+    pub(in crate::history::tests) fn tree_below(&self, top: &str) -> Tree {
         self.head();
         let mut all = Tree::new();
-        self.gather("/workspace", &mut all);
+        self.gather(top, &mut all);
         all
     }
 
