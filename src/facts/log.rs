@@ -119,16 +119,17 @@ impl<'a> Reading<'a> {
     }
 
     fn forwards(mut self, after: Op) -> Result<LogPage> {
-        // Before the first look: what is committed meanwhile was not looked at.
-        let head = self.engine.head(self.reader.tenant())?;
+        // Before the first look: what is committed meanwhile was not looked at, or could not be judged yet.
+        let end = self.engine.log_end(self.reader.tenant())?;
+        self.query.last = Some(self.query.last.map_or(end, |last| last.min(end)));
         let (at, is_end) = self.fill(Cursor::After(after))?;
-        let last = if is_end { at.max(head) } else { at };
+        let last = if is_end { at.max(end) } else { at };
         Ok(self.answer(Op(after.0.saturating_add(1)), last))
     }
 
     fn backwards(mut self) -> Result<LogPage> {
-        let head = self.engine.head(self.reader.tenant())?;
-        let last = self.before.unwrap_or(head).min(head);
+        let end = self.engine.log_end(self.reader.tenant())?;
+        let last = self.before.unwrap_or(end).min(end);
         let (at, is_end) = self.fill(Cursor::Before(Op(last.0.saturating_add(1))))?;
         self.found.reverse();
         Ok(self.answer(if is_end { Op(1) } else { at }, last))
