@@ -1,9 +1,13 @@
 //! The log from outside: what is found, added up and followed.
 
 use crate::shell::sh;
-use crate::world::World;
+use crate::world::{World, json_lines};
+use rustix::event::{PollFd, PollFlags, poll};
 use serde_json::Value;
 use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 fn ops(records: &[Value]) -> Vec<u64> {
     records.iter().map(|r| r["op"].as_u64().unwrap()).collect()
@@ -125,4 +129,99 @@ fn a_receipt_is_kept_and_held_against_the_store_later() {
             .must_fail()
             .contains("nexusctl log head")
     );
+}
+
+/// Waits until a descriptor can be read.
+fn is_ready(file: &fs::File, patience: Duration) -> bool {
+    let mut polled = [PollFd::new(file, PollFlags::IN)];
+    let patience = patience.try_into().unwrap();
+    poll(&mut polled, Some(&patience)).unwrap() == 1
+}
+
+#[test]
+fn events_are_lines_that_poll_waits_for() {
+    let world = World::new();
+    fs::write(world.path("before"), "x").unwrap();
+    let mut events = fs::File::open(world.root().join(".nexus/events")).unwrap();
+    let mut bytes = vec![0; 1 << 16];
+    assert_eq!(
+        events.read(&mut bytes).unwrap(),
+        0,
+        "nothing has happened since"
+    );
+    assert!(!is_ready(&events, Duration::from_millis(50)));
+    let mut seen = Vec::new();
+    for n in 0..20 {
+        let name = format!("f{n}");
+        let (path, host) = (world.path(&name), world.workspace());
+        let writer = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(5));
+            fs::write(path, "x").unwrap();
+        });
+        assert!(is_ready(&events, Duration::from_secs(10)), "{host:?}");
+        writer.join().unwrap();
+        while is_ready(&events, Duration::ZERO) {
+            let len = events.read(&mut bytes).unwrap();
+            seen.extend_from_slice(&bytes[..len]);
+        }
+    }
+    let lines = json_lines(std::str::from_utf8(&seen).unwrap());
+    let log = world.log(&["/workspace"]);
+    let after = log.iter().position(|r| r["op"] == lines[0]["op"]).unwrap();
+    assert_eq!(lines, log[after..], "no line is missing, none comes twice");
+    assert!(lines.iter().all(|line| line["path"] != "/workspace/before"));
+    // Small pieces of a line are pieces of the same line.
+    fs::write(world.path("last"), "x").unwrap();
+    let (mut piece, mut line) = ([0; 7], Vec::new());
+    while !line.ends_with(b"\n") {
+        let len = events.read(&mut piece).unwrap();
+        line.extend_from_slice(&piece[..len]);
+    }
+    let line = json_lines(std::str::from_utf8(&line).unwrap());
+    assert_eq!(line[0]["path"], "/workspace/last");
+}
+
+#[test]
+fn tail_follows_the_events() {
+    let world = World::new();
+    let mut tail = Command::new("tail");
+    tail.args(["-f", "-s", "0.05"])
+        .arg(world.root().join(".nexus/events"));
+    let mut tail = tail.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(tail.stdout.take().unwrap());
+    // When it has opened the file is not known from outside.
+    let written = (0..).map(|n| {
+        fs::write(world.path(format!("f{n}")), "x").unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+    });
+    let mut line = String::new();
+    std::thread::scope(|s| {
+        let reading = s.spawn(|| lines.read_line(&mut line).unwrap());
+        written
+            .take_while(|()| !reading.is_finished())
+            .for_each(drop);
+    });
+    tail.kill().unwrap();
+    tail.wait().unwrap();
+    assert_eq!(json_lines(&line)[0]["kind"], "create");
+}
+
+#[test]
+fn a_watch_goes_on_where_it_was() {
+    let world = busy();
+    let all = world.log(&[]);
+    let from = all[all.len() / 2]["op"].as_u64().unwrap();
+    let mut watch = world.command(&["watch", "--json", "--from", &from.to_string()]);
+    let mut watch = watch.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines();
+    let mut next = || json_lines(&lines.next().unwrap().unwrap()).pop().unwrap();
+    for record in &all[all.len() / 2 + 1..] {
+        assert_eq!(next(), *record);
+    }
+    fs::write(world.path("new"), "x").unwrap();
+    assert_eq!(next()["path"], "/workspace/new");
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+    let refused = world.nexus(&["watch", "--from", "x"]).must_fail();
+    assert!(refused.contains("--from"), "{refused}");
 }

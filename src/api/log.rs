@@ -115,7 +115,7 @@ impl Command for Log {
         if let Some(after) = self.after.filter(|_| self.wait_ms > 0) {
             let patience = Duration::from_millis(self.wait_ms).min(WAIT_MAX);
             let tenant = cx.tenant()?;
-            if cx.engine().head(tenant)?.0 <= after {
+            if cx.engine().log_end(tenant)?.0 <= after {
                 cx.engine()
                     .events()
                     .wait_log(tenant, Stream::All, Op(after), patience);

@@ -1,6 +1,7 @@
 //! What a store tells about itself: its log, its figures, who is asking. Read under `/.nexus` and by every door.
 
 pub mod log;
+mod events;
 pub mod changes;
 pub mod summary;
 pub mod stats;

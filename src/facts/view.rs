@@ -1,8 +1,10 @@
 //! `/.nexus`: facts as files.
 
+use super::events::{self, Events};
 use super::log::{self, Filter};
 use super::stats::{Stats, Whoami};
 use crate::core::{Caller, Error, Kind, Name, Result, error::fail};
+use crate::fs::feed::Feed;
 use crate::fs::view::Item;
 use crate::fs::{Engine, View};
 use bytes::Bytes;
@@ -12,13 +14,17 @@ use std::sync::{Arc, Weak};
 
 /// How many operations `/.nexus/log` shows.
 const LINES: u32 = 1000;
-const ITEMS: [(&str, u64); 5] = [
+const ITEMS: [(&str, u64); 6] = [
     ("stats", 1),
     ("whoami", 2),
     ("version", 3),
     ("log", 4),
     ("control.sock", 5),
+    ("events", EVENTS),
 ];
+
+/// The number of `events`, which is no fact but a feed of them.
+const EVENTS: u64 = 6;
 
 /// The view behind `/.nexus`.
 pub struct Facts(Weak<Engine>);
@@ -28,6 +34,11 @@ impl Facts {
     pub fn of(engine: &Arc<Engine>) -> Self {
         Self(Arc::downgrade(engine))
     }
+
+    fn engine(&self) -> Result<Arc<Engine>> {
+        let closing = || Error::new(Kind::Unavailable, "the store is closing");
+        self.0.upgrade().ok_or_else(closing)
+    }
 }
 
 impl View for Facts {
@@ -36,8 +47,7 @@ impl View for Facts {
     }
 
     fn item(&self, caller: &Caller, id: u64) -> Result<Item> {
-        let engine = self.0.upgrade();
-        let engine = engine.ok_or_else(|| Error::new(Kind::Unavailable, "the store is closing"))?;
+        let engine = self.engine()?;
         match id {
             0 => directory(),
             1 => json(&Stats::of(&engine, caller)?),
@@ -47,8 +57,16 @@ impl View for Facts {
             5 => Ok(Item::Link(
                 engine.config().socket().into_os_string().into_vec(),
             )),
+            EVENTS => events::most(&engine, caller).map(Item::Feed),
             _ => fail(Kind::NotFound, format!("no item {id} in .nexus")),
         }
+    }
+
+    fn feed(&self, caller: &Caller, id: u64) -> Result<Arc<dyn Feed>> {
+        if id != EVENTS {
+            return fail(Kind::NotFound, format!("no feed {id} in .nexus"));
+        }
+        Ok(Arc::new(Events::open(&self.engine()?, caller)?))
     }
 }
 
@@ -83,7 +101,7 @@ fn json(value: &impl Serialize) -> Result<Item> {
     Ok(Item::File(out.into()))
 }
 
-fn write_json(out: &mut Vec<u8>, value: &impl Serialize) -> Result<()> {
+pub(super) fn write_json(out: &mut Vec<u8>, value: &impl Serialize) -> Result<()> {
     let failed = |e| Error::new(Kind::Io, "a fact cannot be written as JSON").caused_by(e);
     serde_json::to_writer(&mut *out, value).map_err(failed)?;
     out.push(b'\n');

@@ -103,6 +103,7 @@ impl Engine {
         let (kind, mode, size) = match item {
             Item::Directory(_) => (FileKind::Directory, 0o555, 0),
             Item::File(bytes) => (FileKind::File, 0o444, bytes.len() as u64),
+            Item::Feed(size) => (FileKind::File, 0o444, *size),
             Item::Link(target) => (FileKind::Symlink, 0o777, target.len() as u64),
             Item::Stored(node) => {
                 return Arc::new(Node {

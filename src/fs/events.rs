@@ -1,6 +1,6 @@
 //! What changed, told to those who keep copies: the kernels behind mounts, and readers that follow the log.
 
-use crate::core::{Ino, MountId, Name, Op, TenantId};
+use crate::core::{HandleId, Ino, MountId, Name, Op, TenantId};
 use parking_lot::{Condvar, Mutex};
 use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -66,9 +66,14 @@ struct Subscriber {
     queue: Sender<Notice>,
 }
 
+/// Called once, on the thread that made the log grow: it must not wait.
+pub type Wake = Box<dyn FnOnce() + Send>;
+
 /// The subscribers of one engine.
 #[derive(Default)]
 pub struct Events {
+    /// Who polls an open file, and behind which operation there may be something for him.
+    polls: Mutex<HashMap<HandleId, (TenantId, Op, Wake)>>,
     subscribers: Mutex<Vec<Subscriber>>,
     heads: Mutex<HashMap<(TenantId, Stream), Op>>,
     grew: Condvar,
@@ -133,6 +138,35 @@ impl Events {
         let mut heads = self.heads.lock();
         heads.extend(streams.iter().map(|stream| ((tenant, *stream), op)));
         self.grew.notify_all();
+        drop(heads);
+        let mut polls = self.polls.lock();
+        let due = |_: &HandleId, poll: &mut (TenantId, Op, Wake)| poll.0 == tenant && poll.1 < op;
+        let woken: Vec<_> = polls.extract_if(due).collect();
+        drop(polls);
+        for (_, (_, _, wake)) in woken {
+            wake();
+        }
+    }
+
+    /// The newest operation that has been told of, if any was.
+    pub(super) fn told(&self, tenant: TenantId) -> Option<Op> {
+        self.heads.lock().get(&(tenant, Stream::All)).copied()
+    }
+
+    /// Calls `wake` when the tenant's log has grown behind `after`, unless another call for the same handle comes first.
+    pub(super) fn wake_behind(&self, tenant: TenantId, after: Op, id: HandleId, wake: Wake) {
+        self.polls.lock().insert(id, (tenant, after, wake));
+        // It may have grown since somebody looked.
+        if self.told(tenant).is_some_and(|op| op > after)
+            && let Some((_, _, wake)) = self.polls.lock().remove(&id)
+        {
+            wake();
+        }
+    }
+
+    /// Wakes nobody for a handle any more.
+    pub(super) fn forget(&self, id: HandleId) {
+        self.polls.lock().remove(&id);
     }
 
     /// Waits until a stream of the tenant's log has passed `after`, at most `patience`. Returns at once when it has already.

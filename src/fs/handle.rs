@@ -3,6 +3,7 @@
 use super::attr::{SetAttr, SetTime};
 use super::dir::DirHandle;
 use super::engine::Engine;
+use super::feed::Feed;
 use super::transient::Transient;
 use super::view::{self, Item};
 use crate::access::Right;
@@ -157,6 +158,7 @@ pub(super) enum Source {
     Computed(Bytes),
     /// What cannot change any more: a node of the past.
     Kept(Arc<Node>),
+    Feed(Arc<dyn Feed>),
 }
 
 /// Every handle of an engine.
@@ -354,6 +356,7 @@ impl Engine {
         self.views.allows(caller, ino, right)?;
         let source = match self.views.item(caller, ino)? {
             Item::File(bytes) => Source::Computed(bytes),
+            Item::Feed(_) => Source::Feed(self.views.feed(caller, ino)?),
             Item::Stored(node) if !node.is_dir() => Source::Kept(node),
             Item::Stored(_) | Item::Directory(_) | Item::Link(_) => {
                 return fail(Kind::IsDirectory, "not a file");
@@ -424,6 +427,9 @@ impl Engine {
             _ => self.flush(caller, id),
         };
         self.files.handles.write().remove(&id);
+        if let Source::Feed(_) = handle.source {
+            self.events.forget(id);
+        }
         if sealed.is_err() {
             self.keep_drafted(handle);
         }

@@ -143,6 +143,14 @@ impl Engine {
     pub fn head(&self, tenant: TenantId) -> Result<Op> {
         Ok(self.store.head(tenant)?.op)
     }
+
+    /// The newest operation that everything in the engine knows of: the log may have one more, whose caches and grants are being
+    /// brought up to date.
+    pub fn log_end(&self, tenant: TenantId) -> Result<Op> {
+        self.events
+            .told(tenant)
+            .map_or_else(|| self.head(tenant), Ok)
+    }
 }
 
 pub(super) fn admin(caller: &Caller) -> Result<()> {

@@ -36,7 +36,7 @@ impl Engine {
         let target = self.files.handle(to.0)?;
         let target = target.writable()?;
         let content = match source.readable()? {
-            Source::Computed(_) => {
+            Source::Computed(_) | Source::Feed(_) => {
                 return fail(Kind::Unsupported, "a computed file is copied by reading it");
             }
             Source::Stored(held) if Arc::ptr_eq(&held.file, target) || held.file.is_dirty() => None,
@@ -132,7 +132,9 @@ impl Engine {
         match &handle.source {
             Source::Stored(held) => f(&held.file.state.lock().working),
             Source::Kept(node) => f(&Working::new(node.content.clone())),
-            Source::Computed(_) => fail(Kind::Unsupported, "a computed file has no holes"),
+            Source::Computed(_) | Source::Feed(_) => {
+                fail(Kind::Unsupported, "a computed file has no holes")
+            }
         }
     }
 }

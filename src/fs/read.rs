@@ -11,13 +11,21 @@ impl Engine {
     /// Reads up to `len` bytes; fewer only at the end of the file. The handle carries the permission.
     pub fn read(&self, id: HandleId, offset: u64, len: usize) -> Result<Bytes> {
         let handle = self.files.handle(id)?;
-        match handle.readable()? {
+        self.read_source(handle.readable()?, offset, len)
+    }
+
+    pub(super) fn read_source(&self, source: &Source, offset: u64, len: usize) -> Result<Bytes> {
+        match source {
             Source::Computed(bytes) => {
                 let from = usize::try_from(offset).map_or(bytes.len(), |o| o.min(bytes.len()));
                 Ok(bytes.slice(from..bytes.len().min(from.saturating_add(len))))
             }
             Source::Stored(held) => self.read_file(&held.file, offset, len),
             Source::Kept(node) => self.read_kept(node, offset, len),
+            Source::Feed(_) => fail(
+                Kind::Unsupported,
+                "what grows by itself is read by somebody",
+            ),
         }
     }
 
@@ -57,7 +65,9 @@ impl Engine {
             return match self.views.item(caller, ino)? {
                 Item::Link(target) => Ok(target.into()),
                 Item::Stored(node) => self.target(&node),
-                Item::Directory(_) | Item::File(_) => fail(Kind::Invalid, "not a symbolic link"),
+                Item::Directory(_) | Item::File(_) | Item::Feed(_) => {
+                    fail(Kind::Invalid, "not a symbolic link")
+                }
             };
         }
         self.target(&*self.getattr(caller, ino)?)

@@ -1,6 +1,7 @@
 //! What stands in an empty database: a tenant's root and its namespaces.
 
 use super::engine::Engine;
+use super::events::Stream;
 use crate::access::namespace::{NAMESPACES, Policy};
 use crate::blob::Content;
 use crate::core::{FsPath, Ino, Name, Op, Result, TenantId, Time};
@@ -26,6 +27,7 @@ impl Engine {
             let head = self.store.head(tenant.id)?.op;
             let latest = log::latest(&mut *self.store.read()?, tenant.id, head)?;
             self.latest.pass(latest);
+            self.events.log_grew(tenant.id, head, &[Stream::All]);
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 //! knows this trait and no view; `nexus.rs` registers them. Their node numbers have the top bit set, so they never meet
 //! stored ones. All that is in a view is read-only.
 
+use super::feed::Feed;
 use crate::access::Right;
 use crate::core::{Caller, Error, Ino, Kind, Name, Result, error::fail};
 use crate::meta::{Node, Xattr};
@@ -24,6 +25,8 @@ pub enum Item {
     Directory(Vec<(Name, u64)>),
     /// Bytes made when the file is opened.
     File(Bytes),
+    /// Bytes that come as time goes by, and how many there can be at most by now.
+    Feed(u64),
     /// Where the link points.
     Link(Vec<u8>),
     /// Something stored; `ino` and `parent` are numbers of the view. Its content is read as it is asked for.
@@ -59,6 +62,12 @@ pub trait View: Send + Sync {
 
     /// Finds one item for this caller; `NotFound` for what does not exist or may not be seen.
     fn item(&self, caller: &Caller, id: u64) -> Result<Item>;
+
+    /// Opens an item whose bytes come as time goes by.
+    fn feed(&self, caller: &Caller, id: u64) -> Result<Arc<dyn Feed>> {
+        let _ = caller;
+        fail(Kind::NotFound, format!("no feed {id}"))
+    }
 
     /// Finds a name in a directory of the view.
     fn child(&self, caller: &Caller, id: u64, name: &Name) -> Result<u64> {
@@ -116,7 +125,7 @@ pub trait View: Send + Sync {
 fn names(item: Item) -> Result<Vec<(Name, u64)>> {
     match item {
         Item::Directory(entries) => Ok(entries),
-        Item::File(_) | Item::Link(_) | Item::Stored(_) => {
+        Item::File(_) | Item::Feed(_) | Item::Link(_) | Item::Stored(_) => {
             fail(Kind::NotDirectory, "not a directory")
         }
     }
@@ -199,6 +208,11 @@ impl Views {
     pub(super) fn item(&self, caller: &Caller, ino: Ino) -> Result<Item> {
         let (view, id) = self.of(ino)?;
         view.item(caller, id)
+    }
+
+    pub(super) fn feed(&self, caller: &Caller, ino: Ino) -> Result<Arc<dyn Feed>> {
+        let (view, id) = self.of(ino)?;
+        view.feed(caller, id)
     }
 
     pub(super) fn child(&self, caller: &Caller, dir: Ino, name: &Name) -> Result<Ino> {

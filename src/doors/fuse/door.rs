@@ -8,10 +8,10 @@ use crate::access::namespace;
 use crate::core::{Caller, Ino, Name, Result};
 use crate::fs::Engine;
 use crate::meta::Node;
-use fuser::{Generation, INodeNo};
+use fuser::{Generation, INodeNo, Notifier};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// How long the kernel keeps what it is told about when it changes.
@@ -25,6 +25,8 @@ pub(super) struct Door {
     /// Whether directories list the view that hangs in every one of them.
     pub lists_past: bool,
     pub end: Arc<End>,
+    /// The kernel's side, once there is one.
+    pub notices: OnceLock<Notifier>,
 }
 
 impl Drop for Door {

@@ -4,9 +4,15 @@ use super::answer::{Answer, Opened, Sender, answer, sought, written};
 use super::door::Door;
 use super::open;
 use crate::core::{HandleId, Kind, error::fail};
+use crate::fs::Wake;
 use bytes::Bytes;
-use fuser::{INodeNo, WriteFlags};
+use fuser::{FopenFlags, INodeNo, PollEvents, PollHandle, WriteFlags};
 
+/// What poll(2) says of a regular file (DEFAULT_POLLMASK of linux/poll.h).
+const READY: PollEvents = PollEvents::POLLIN
+    .union(PollEvents::POLLRDNORM)
+    .union(PollEvents::POLLOUT)
+    .union(PollEvents::POLLWRNORM);
 /// The most that one copy may report back: its reply has 32 bits; whole pages.
 const COPY_MAX: u64 = 0xffff_f000;
 
@@ -15,12 +21,46 @@ impl Door {
         let (caller, ino) = self.node(who, ino);
         let flags = open::flags(bits);
         let handle = answer("open", self.engine.open(&caller, ino, flags))?;
-        let flags = open::reply(flags, self.engine.is_computed(ino));
+        let is_computed = self.engine.is_computed(ino);
+        let mut flags = open::reply(flags, is_computed);
+        if is_computed && self.engine.is_feed(handle) {
+            flags |= FopenFlags::FOPEN_NONSEEKABLE;
+        }
         Ok(Opened { handle, flags })
     }
 
-    pub(super) fn read(&self, handle: HandleId, offset: u64, size: u32) -> Answer<Bytes> {
-        answer("read", self.engine.read(handle, offset, size as usize))
+    pub(super) fn read(
+        &self,
+        who: Sender,
+        handle: HandleId,
+        offset: u64,
+        size: u32,
+    ) -> Answer<Bytes> {
+        let caller = || self.callers.of(who);
+        let bytes = self.engine.read_as(caller, handle, offset, size as usize);
+        answer("read", bytes)
+    }
+
+    /// What poll(2) says of an open file. With `schedule`, the kernel is told by its own number of the file, `kernel`, when that
+    /// may have changed.
+    pub(super) fn poll(
+        &self,
+        who: Sender,
+        handle: HandleId,
+        kernel: PollHandle,
+        schedule: bool,
+    ) -> Answer<PollEvents> {
+        let notices = self.notices.get().filter(|_| schedule).cloned();
+        let wake = notices.map(|notices| -> Wake {
+            // A file that was closed meanwhile is nobody's loss.
+            Box::new(move || drop(notices.poll(kernel)))
+        });
+        let ready = self.engine.poll(|| self.callers.of(who), handle, wake);
+        Ok(if answer("poll", ready)? {
+            READY
+        } else {
+            PollEvents::empty()
+        })
     }
 
     pub(super) fn write(

@@ -180,7 +180,7 @@ impl Filesystem for ByFuser {
 
     fn read(
         &self,
-        _: &Request,
+        req: &Request,
         _: INodeNo,
         fh: FileHandle,
         offset: u64,
@@ -189,7 +189,8 @@ impl Filesystem for ByFuser {
         _: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        reply::bytes(self.door.read(handle(fh), offset, size), reply);
+        let bytes = self.door.read(sender(req), handle(fh), offset, size);
+        reply::bytes(bytes, reply);
     }
 
     fn write(
@@ -384,15 +385,17 @@ impl Filesystem for ByFuser {
 
     fn poll(
         &self,
-        _: &Request,
+        req: &Request,
         _: INodeNo,
-        _: FileHandle,
-        _: PollNotifier,
+        fh: FileHandle,
+        notifier: PollNotifier,
         _: PollEvents,
-        _: PollFlags,
+        flags: PollFlags,
         reply: ReplyPoll,
     ) {
-        // The kernel then answers by itself: a regular file is always ready.
-        reply.error(Errno::ENOSYS);
+        let schedule = flags.contains(PollFlags::FUSE_POLL_SCHEDULE_NOTIFY);
+        let kernel = notifier.handle();
+        let ready = self.door.poll(sender(req), handle(fh), kernel, schedule);
+        reply::polled(ready, reply);
     }
 }

@@ -21,7 +21,7 @@ use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// How long an unmount waits for the last requests.
@@ -110,6 +110,7 @@ fn connect(
         rings: rings.is_some(),
     };
     let session = Session::new(by_fuser, &options.dir, config).map_err(failed)?;
+    door.notices.get_or_init(|| session.notifier());
     if let Some(rings) = rings {
         transport::take_over(rings, session.as_fd(), door, options.transport()?)?;
     }
@@ -276,6 +277,7 @@ fn door(engine: Arc<Engine>, id: MountId, options: &MountOptions) -> Result<Door
         numbers,
         lists_past: options.lists_past()?,
         end: Arc::default(),
+        notices: OnceLock::new(),
     })
 }
 

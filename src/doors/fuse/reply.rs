@@ -3,8 +3,8 @@
 use super::answer::{Answer, Blocks, Entry, NAME_LEN, Opened, Shown, Sized};
 use super::numbers::BLOCK_SIZE;
 use fuser::{
-    FileHandle, ReplyAttr, ReplyCreate, ReplyData, ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen,
-    ReplyStatfs, ReplyWrite, ReplyXattr,
+    FileHandle, PollEvents, ReplyAttr, ReplyCreate, ReplyData, ReplyEmpty, ReplyEntry, ReplyLseek,
+    ReplyOpen, ReplyPoll, ReplyStatfs, ReplyWrite, ReplyXattr,
 };
 
 pub(super) fn done(done: Answer<()>, reply: ReplyEmpty) {
@@ -67,6 +67,13 @@ pub(super) fn sized(sized: Answer<Sized>, reply: ReplyXattr) {
 pub(super) fn written(count: Answer<u32>, reply: ReplyWrite) {
     match count {
         Ok(n) => reply.written(n),
+        Err(e) => reply.error(e),
+    }
+}
+
+pub(super) fn polled(ready: Answer<PollEvents>, reply: ReplyPoll) {
+    match ready {
+        Ok(events) => reply.poll(events),
         Err(e) => reply.error(e),
     }
 }

@@ -8,7 +8,7 @@ use crate::doors::fuse::door::Door;
 use crate::doors::fuse::names::Mode;
 use crate::fs::{SetAttr, SetTime};
 use bytes::Bytes;
-use fuser::{AccessFlags, Errno, RenameFlags, WriteFlags};
+use fuser::{AccessFlags, Errno, PollFlags, PollHandle, RenameFlags, WriteFlags};
 use std::os::unix::ffi::OsStrExt as _;
 
 /// Operations (`fuse_opcode`). FORGET, INTERRUPT, INIT and DESTROY come through `/dev/fuse`.
@@ -42,6 +42,7 @@ mod op {
     pub(super) const ACCESS: u32 = 34;
     pub(super) const CREATE: u32 = 35;
     pub(super) const IOCTL: u32 = 39;
+    pub(super) const POLL: u32 = 40;
     pub(super) const FALLOCATE: u32 = 43;
     pub(super) const READDIRPLUS: u32 = 44;
     pub(super) const RENAME2: u32 = 45;
@@ -96,7 +97,7 @@ pub(super) fn dispatch(door: &Door, req: Request<'_>) -> Answer<Bytes> {
         op::LSEEK => lseek(door, req),
         op::COPY_FILE_RANGE => copy_file_range(door, req),
         op::IOCTL => Err(Errno::ENOTTY),
-        // POLL among them: the kernel then answers by itself that a regular file is always ready.
+        op::POLL => poll(door, req),
         _ => Err(Errno::ENOSYS),
     }
 }
@@ -207,7 +208,17 @@ fn open(door: &Door, mut req: Request<'_>) -> Answer<Bytes> {
 fn read(door: &Door, mut req: Request<'_>) -> Answer<Bytes> {
     let f = &mut req.head;
     let (handle, offset, size) = (f.handle()?, f.offset()?, f.u32()?);
-    door.read(handle, offset, size)
+    door.read(req.who, handle, offset, size)
+}
+
+/// `fuse_poll_in`.
+fn poll(door: &Door, mut req: Request<'_>) -> Answer<Bytes> {
+    let f = &mut req.head;
+    let (handle, kernel) = (f.handle()?, PollHandle(f.u64()?));
+    let flags = PollFlags::from_bits_retain(f.u32()?);
+    let schedule = flags.contains(PollFlags::FUSE_POLL_SCHEDULE_NOTIFY);
+    let ready = door.poll(req.who, handle, kernel, schedule)?;
+    Ok(Encoded::new().u32(ready.bits()).u32(0).into_bytes().into())
 }
 
 /// `fuse_write_in`.

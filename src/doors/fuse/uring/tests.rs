@@ -53,6 +53,7 @@ impl Desk {
             numbers: Numbers::plain(root),
             lists_past: false,
             end: Arc::default(),
+            notices: std::sync::OnceLock::new(),
         };
         Self {
             _dir: dir,

@@ -1,0 +1,127 @@
+//! `/.nexus/events`: the log as it grows, one line of JSON an operation, for whoever reads.
+
+use super::log::{self, Filter};
+use super::view::write_json;
+use crate::core::{Caller, Error, Kind, Op, Result, error::fail};
+use crate::fs::feed::{Feed, Ready};
+use crate::fs::{Engine, Reader};
+use crate::meta::log_query::Query;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use std::sync::{Arc, Weak};
+
+/// How many operations are read at a time.
+const LINES: u32 = 100;
+
+/// The longest line: two paths of which JSON makes six bytes a byte, and what else there is. A power of two.
+const LINE_MAX: u64 = 1 << 16;
+
+/// The events of one open file.
+pub(super) struct Events {
+    engine: Weak<Engine>,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// The last operation that was given, or that whoever reads may not see.
+    at: Op,
+    /// What was given last, and where it stands in the file: a reader that was interrupted asks for it again.
+    given: Bytes,
+    offset: u64,
+    /// The rest of a line that did not fit.
+    rest: Bytes,
+}
+
+impl Events {
+    /// Begins behind the newest operation of the caller's tenant.
+    pub(super) fn open(engine: &Arc<Engine>, caller: &Caller) -> Result<Self> {
+        let tenant = Reader::new(engine, caller)?.tenant();
+        Ok(Self {
+            engine: Arc::downgrade(engine),
+            state: Mutex::new(State {
+                at: engine.log_end(tenant)?,
+                given: Bytes::new(),
+                offset: 0,
+                rest: Bytes::new(),
+            }),
+        })
+    }
+
+    fn engine(&self) -> Result<Arc<Engine>> {
+        let closing = || Error::new(Kind::Unavailable, "the store is closing");
+        self.engine.upgrade().ok_or_else(closing)
+    }
+}
+
+impl Feed for Events {
+    fn read(&self, caller: &Caller, offset: u64, len: usize) -> Result<Bytes> {
+        let mut state = self.state.lock();
+        if offset == state.offset && !state.given.is_empty() {
+            return Ok(state.given.slice(..len.min(state.given.len())));
+        }
+        if offset != state.offset + state.given.len() as u64 {
+            return fail(Kind::Invalid, "events are read once, from first to last");
+        }
+        let bytes = state.next(&*self.engine()?, caller, len)?;
+        (state.offset, state.given) = (offset, bytes.clone());
+        Ok(bytes)
+    }
+
+    fn ready(&self, caller: &Caller) -> Result<Ready> {
+        let engine = self.engine()?;
+        let mut state = self.state.lock();
+        if !state.rest.is_empty() {
+            return Ok(Ready::Yes);
+        }
+        let tenant = Reader::new(&engine, caller)?.tenant();
+        let first = lines(&engine, caller, state.at, 1)?;
+        if !first.records.is_empty() {
+            // It is judged again when it is read.
+            return Ok(Ready::Yes);
+        }
+        state.at = Op(first.last);
+        Ok(Ready::After(tenant, state.at))
+    }
+}
+
+impl State {
+    /// The next lines that fit into `len` bytes; of one that is longer, the beginning.
+    fn next(&mut self, engine: &Engine, caller: &Caller, len: usize) -> Result<Bytes> {
+        if !self.rest.is_empty() {
+            return Ok(self.rest.split_to(len.min(self.rest.len())));
+        }
+        let page = lines(engine, caller, self.at, LINES)?;
+        let mut out = Vec::new();
+        for record in &page.records {
+            let mut line = Vec::new();
+            write_json(&mut line, record)?;
+            if !out.is_empty() && out.len() + line.len() > len {
+                return Ok(out.into());
+            }
+            out.extend(line);
+            self.at = Op(record.op);
+        }
+        if page.records.is_empty() {
+            self.at = Op(page.last);
+        }
+        let mut out = Bytes::from(out);
+        self.rest = out.split_off(len.min(out.len()));
+        Ok(out)
+    }
+}
+
+/// How many bytes there can be at most by now. It grows with every operation: tail(1) reads on when it does, up to it.
+pub(super) fn most(engine: &Engine, caller: &Caller) -> Result<u64> {
+    let tenant = Reader::new(engine, caller)?.tenant();
+    Ok(engine.log_end(tenant)?.0.saturating_mul(LINE_MAX))
+}
+
+fn lines(engine: &Engine, caller: &Caller, after: Op, limit: u32) -> Result<log::LogPage> {
+    let filter = Filter {
+        query: Query::default(),
+        after: Some(after.0),
+        before: None,
+        limit,
+    };
+    log::read(engine, caller, &filter)
+}

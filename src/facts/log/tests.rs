@@ -1,0 +1,277 @@
+//! Lines of the log, and many who read it while others write.
+
+use super::*;
+use crate::core::{FsPath, Ino, TenantId};
+use crate::fs::tests::principals::make;
+use crate::fs::tests::{World, alice, name};
+use crate::fs::{RenameMode, Stream};
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+#[test]
+fn a_line_of_the_log_has_the_documented_keys() {
+    let line = LogLine {
+        op: 1,
+        time: crate::core::Time(0).to_string(),
+        kind: "write".into(),
+        path: "/workspace/a".into(),
+        path2: None,
+        subject: None,
+        note: None,
+        object: None,
+        tenant: "default".into(),
+        user: Some("ann".into()),
+        agent: None,
+        session: None,
+        uid: 1000,
+        pid: 7,
+        command: "vim".into(),
+    };
+    let json = serde_json::to_value(&line).unwrap();
+    for key in "op time kind path tenant user agent session uid pid command".split(' ') {
+        assert!(json.get(key).is_some(), "{key}");
+    }
+    assert_eq!(json["time"], "1970-01-01T00:00:00.000000000Z");
+}
+
+/// Directories that are granted once, before anything is read.
+const STABLE: usize = 4;
+/// All directories; what is granted on the others changes all the time.
+const DIRS: usize = 8;
+const READERS: usize = 64;
+
+/// Whether a directory is granted to a reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Granted {
+    /// While a grant is being given or taken away.
+    Maybe,
+    Yes,
+    No,
+}
+
+/// The same from each of some operations on.
+type Grants = BTreeMap<u64, Granted>;
+
+/// A line, and the newest operations when it was asked for and when it came.
+type Told = ((u64, u64), LogLine);
+
+struct Town {
+    w: World,
+    readers: Vec<Caller>,
+    /// By reader and directory.
+    grants: Mutex<Vec<Vec<Grants>>>,
+    ended: AtomicBool,
+}
+
+fn dir(n: usize) -> String {
+    format!("/workspace/d{n}")
+}
+
+impl Town {
+    fn new() -> Self {
+        let w = World::new();
+        for n in 0..DIRS {
+            let workspace = w.workspace();
+            let name = name(&format!("d{n}"));
+            w.engine().mkdir(&alice(), workspace, &name, 0o700).unwrap();
+        }
+        let readers: Vec<_> = (0..READERS).map(|n| make(&w, &format!("r{n}"))).collect();
+        let town = Self {
+            grants: Mutex::new(vec![vec![Grants::new(); DIRS]; READERS]),
+            w,
+            readers,
+            ended: AtomicBool::new(false),
+        };
+        for reader in 0..READERS {
+            for n in 0..STABLE {
+                if random(&mut (reader * DIRS + n)).is_multiple_of(2) {
+                    town.give(reader, n);
+                }
+            }
+        }
+        town
+    }
+
+    fn at(&self, path: &str) -> Ino {
+        let path = FsPath::parse(path.as_bytes()).unwrap();
+        self.w.engine().resolve(&alice(), &path).unwrap().ino
+    }
+
+    fn head(&self) -> u64 {
+        self.w.engine().head(TenantId(1)).unwrap().0
+    }
+
+    fn give(&self, reader: usize, n: usize) -> u64 {
+        let to = format!("user:r{reader}").parse().unwrap();
+        let (e, at) = (self.w.engine(), self.at(&dir(n)));
+        self.note(reader, n, Granted::Maybe);
+        let given = e.grant(&alice(), at, "can_read", &to, None).unwrap();
+        self.note(reader, n, Granted::Yes);
+        given.id
+    }
+
+    fn note(&self, reader: usize, n: usize, granted: Granted) {
+        self.grants.lock()[reader][n].insert(self.head(), granted);
+    }
+
+    /// Writes, renames and removes files in all directories.
+    fn work(&self, mut seed: usize) {
+        for n in 0..150 {
+            let in_dir = random(&mut seed) % DIRS;
+            let path = format!("{}/w{seed}-{n}", dir(in_dir));
+            let e = self.w.engine();
+            self.w.write(&alice(), &path, b"x").unwrap();
+            let (parent, from) = (self.at(&dir(in_dir)), name(&format!("w{seed}-{n}")));
+            let to = name(&format!("v{seed}-{n}"));
+            if random(&mut seed).is_multiple_of(2) {
+                e.rename(
+                    &alice(),
+                    (parent, &from),
+                    (parent, &to),
+                    RenameMode::Replace,
+                )
+                .unwrap();
+            } else {
+                e.unlink(&alice(), parent, &from).unwrap();
+            }
+        }
+    }
+
+    /// Grants and revokes what may change, until the work is done.
+    fn govern(&self, mut seed: usize) {
+        let mut given = BTreeMap::new();
+        while !self.ended.load(Ordering::Acquire) {
+            let reader = random(&mut seed) % READERS;
+            let n = STABLE + random(&mut seed) % (DIRS - STABLE);
+            match given.remove(&(reader, n)) {
+                Some(id) => {
+                    self.note(reader, n, Granted::Maybe);
+                    self.w.engine().revoke(&alice(), id).unwrap();
+                    self.note(reader, n, Granted::No);
+                }
+                None => drop(given.insert((reader, n), self.give(reader, n))),
+            }
+        }
+    }
+
+    /// Follows the log as a client does that is slow, quick, interrupted and picked up again.
+    fn follow(&self, reader: usize, mut after: u64) -> Vec<Told> {
+        let (e, who, mut seed) = (self.w.engine(), &self.readers[reader], reader);
+        let mut told = Vec::new();
+        loop {
+            let is_last = self.ended.load(Ordering::Acquire);
+            let filter = Filter {
+                after: Some(after),
+                limit: u32::try_from(random(&mut seed) % 20 + 1).unwrap(),
+                ..Filter::default()
+            };
+            let began = self.head();
+            let page = read(e, who, &filter).unwrap();
+            let when = (began, self.head());
+            assert!(page.records.len() <= filter.limit as usize);
+            if is_last && page.last == after {
+                return told;
+            }
+            after = page.last;
+            told.extend(page.records.into_iter().map(|line| (when, line)));
+            let events = e.events();
+            events.wait_log(
+                TenantId(1),
+                Stream::All,
+                Op(after),
+                Duration::from_millis(5),
+            );
+        }
+    }
+
+    /// The directories that a line names something in.
+    fn dirs_of(line: &LogLine) -> Vec<usize> {
+        let paths = [Some(&line.path), line.path2.as_ref()];
+        let text = paths.into_iter().flatten().map(ToString::to_string);
+        let number = |path: String| path.strip_prefix("/workspace/d")?.get(..1)?.parse().ok();
+        text.filter_map(number).collect()
+    }
+
+    /// Whether what a line names was granted to a reader from when it was written on.
+    fn is_due(&self, reader: usize, line: &LogLine) -> bool {
+        let grants = &self.grants.lock()[reader];
+        Self::dirs_of(line).into_iter().all(|n| {
+            let then = grants[n].range(..=line.op).next_back();
+            let is_last = grants[n].range(line.op + 1..).next().is_none();
+            is_last && then.is_some_and(|(_, granted)| *granted == Granted::Yes)
+        })
+    }
+
+    /// Whether what a line names may have been granted to a reader at some moment while he read.
+    fn may_be_told(&self, reader: usize, ((began, ended), line): &Told) -> bool {
+        let grants = &self.grants.lock()[reader];
+        Self::dirs_of(line).into_iter().all(|n| {
+            let then = grants[n].range(..=began).next_back();
+            let meanwhile = grants[n].range(began + 1..=ended + 1);
+            let mut states = then.into_iter().chain(meanwhile);
+            states.any(|(_, granted)| *granted != Granted::No)
+        })
+    }
+}
+
+/// splitmix64
+fn random(seed: &mut usize) -> usize {
+    *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *seed;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// semantics.md §6: "Whoever follows the log is told each operation that he may see once, in the order of the log, wherever he
+/// goes on from."
+#[test]
+fn of_many_readers_none_is_told_too_much_too_little_or_twice() {
+    let town = Town::new();
+    let before = town.head();
+    let told: Vec<_> = std::thread::scope(|s| {
+        let town = &town;
+        let readers: Vec<_> = (0..READERS)
+            .map(|reader| s.spawn(move || town.follow(reader, before)))
+            .collect();
+        s.spawn(|| town.govern(7));
+        let writers = [1, 2].map(|n| s.spawn(move || town.work(n)));
+        for writer in writers {
+            writer.join().unwrap();
+        }
+        town.ended.store(true, Ordering::Release);
+        readers.into_iter().map(|r| r.join().unwrap()).collect()
+    });
+    let all = Filter {
+        after: Some(before),
+        limit: RECORDS_MAX,
+        ..Filter::default()
+    };
+    let all = read(town.w.engine(), &Caller::engine(TenantId(1)), &all).unwrap();
+    let work = |line: &&LogLine| !matches!(&*line.kind, "grant" | "revoke");
+    let all: Vec<_> = all.records.iter().filter(work).collect();
+    let mut counts = (0, 0);
+    for (reader, told) in told.iter().enumerate() {
+        assert!(told.is_sorted_by(|(_, a), (_, b)| a.op < b.op), "r{reader}");
+        for one in told {
+            let himself = format!("user:r{reader}");
+            let is_his = one.1.subject.as_ref().is_none_or(|s| *s == himself);
+            let is_fine = is_his && town.may_be_told(reader, one);
+            assert!(is_fine, "r{reader} was told too much: {one:?}");
+        }
+        for line in &all {
+            let is_due = town.is_due(reader, line);
+            let is_told = told.binary_search_by_key(&line.op, |(_, l)| l.op).is_ok();
+            assert!(is_told || !is_due, "r{reader} was not told: {line:?}");
+            counts = (
+                counts.0 + usize::from(is_due),
+                counts.1 + usize::from(is_told),
+            );
+        }
+    }
+    println!("{} lines, {} due, {} told", all.len(), counts.0, counts.1);
+    assert!(counts.0 > 1000);
+    town.w.assert_sound();
+}
