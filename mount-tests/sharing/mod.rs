@@ -4,6 +4,7 @@ mod grants;
 mod own_types;
 mod groups;
 mod links;
+mod lists;
 mod model;
 mod random;
 mod undone;

@@ -179,6 +179,13 @@ impl Change<'_> {
         if old.is_dir() && old.mtime != new.mtime {
             self.note_time(&old);
         }
+        let rights = |n: &Node| (n.mode, n.uid, n.gid);
+        if rights(&old) != rights(&new) && !self.engine.policy.is_empty() {
+            // Where something was said, who has no right to a node does not find it listed.
+            for place in self.engine.places(&old)? {
+                self.relisted(place.parent);
+            }
+        }
         self.replace(&old, new)
     }
 

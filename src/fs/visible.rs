@@ -155,11 +155,18 @@ impl Engine {
         Ok(open && self.chain(dir)?.is_empty() && self.policy.domain(child).is_none())
     }
 
-    /// Whether a directory lists the same until somebody changes something: nothing was said about it or above it, and no
-    /// grant ends by itself.
-    pub fn lists_for_all(&self, dir: Ino) -> Result<bool> {
-        let silent = self.policy.is_empty() || self.chain(dir)?.is_empty();
-        Ok(!super::view::is_view(dir) && silent && self.next_end().is_none())
+    /// What a directory's list for a caller stands on beside its names and their modes: while this is the same, so is the list,
+    /// unless an event says otherwise. `None` where it may be another one by itself: a grant ends, or it is computed.
+    pub fn list_stands_on(&self, dir: Ino) -> Option<(u64, u64)> {
+        if super::view::is_view(dir) || self.next_end().is_some() {
+            return None;
+        }
+        let said = if self.policy.is_empty() {
+            0
+        } else {
+            self.policy.revision()
+        };
+        Some((said, self.principals_revision()))
     }
 
     /// Fails with `Denied` unless a caller may walk to a node by one of its names. Kernels ask for a name once; what is

@@ -25,13 +25,18 @@ impl Door {
         })
     }
 
-    /// Whether the kernel may keep the names that a directory lists: where all see the same ones, and it is told of
-    /// changes.
+    /// Whether the kernel may keep the names that a directory lists, and still use those that it has: where all see the same
+    /// ones, and it is told of changes. What the list stands on is asked before it is read.
     fn keeps_list(&self, ino: Ino) -> FopenFlags {
-        if self.callers.is_single() && self.engine.lists_for_all(ino).unwrap_or(false) {
+        let stands_on = self.engine.list_stands_on(ino);
+        let Some(now) = stands_on.filter(|_| self.callers.is_single()) else {
+            return FopenFlags::empty();
+        };
+        let before = self.lists.lock().put(ino, now);
+        if before == Some(now) {
             FopenFlags::FOPEN_CACHE_DIR | FopenFlags::FOPEN_KEEP_CACHE
         } else {
-            FopenFlags::empty()
+            FopenFlags::FOPEN_CACHE_DIR
         }
     }
 

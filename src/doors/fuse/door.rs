@@ -9,7 +9,10 @@ use crate::core::{Caller, Ino, Name, Result};
 use crate::fs::Engine;
 use crate::meta::Node;
 use fuser::{Generation, INodeNo, Notifier};
+use lru::LruCache;
+use parking_lot::Mutex;
 use std::ffi::OsStr;
+use std::num::NonZeroUsize;
 use std::os::unix::ffi::OsStrExt as _;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -17,11 +20,16 @@ use std::time::Duration;
 /// How long the kernel keeps what it is told about when it changes.
 const EXACT: Duration = Duration::from_hours(1);
 
+/// How many directories' lists the kernel may keep.
+pub(super) const LISTS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(16_383);
+
 /// One mount's side of the engine.
 pub(super) struct Door {
     pub engine: Arc<Engine>,
     pub callers: Callers,
     pub numbers: Numbers,
+    /// What the lists stood on that the kernel has kept.
+    pub lists: Mutex<LruCache<Ino, (u64, u64)>>,
     /// Whether directories list the view that hangs in every one of them.
     pub lists_past: bool,
     pub end: Arc<End>,

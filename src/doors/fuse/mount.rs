@@ -1,7 +1,7 @@
 //! Making a mount and taking it away.
 
 use super::caller::{Callers, Identity};
-use super::door::Door;
+use super::door::{Door, LISTS};
 use super::filesystem::ByFuser;
 use super::notify::{self, Kernel};
 use super::numbers::Numbers;
@@ -12,6 +12,7 @@ use super::uring::Rings;
 use crate::core::{Caller, Error, Kind, MountId, Result, error::fail};
 use crate::fs::Engine;
 use fuser::{BackgroundSession, Config, Session};
+use lru::LruCache;
 use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
 use nix::unistd::geteuid;
@@ -275,6 +276,7 @@ fn door(engine: Arc<Engine>, id: MountId, options: &MountOptions) -> Result<Door
         engine,
         callers,
         numbers,
+        lists: Mutex::new(LruCache::new(LISTS)),
         lists_past: options.lists_past()?,
         end: Arc::default(),
         notices: OnceLock::new(),

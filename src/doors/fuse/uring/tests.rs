@@ -51,6 +51,7 @@ impl Desk {
             engine,
             callers,
             numbers: Numbers::plain(root),
+            lists: parking_lot::Mutex::new(lru::LruCache::new(super::super::door::LISTS)),
             lists_past: false,
             end: Arc::default(),
             notices: std::sync::OnceLock::new(),
