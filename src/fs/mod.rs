@@ -16,6 +16,7 @@ mod revision;
 mod home;
 mod namespace;
 mod principals;
+mod marks;
 mod policy;
 mod tuples;
 mod relations;
