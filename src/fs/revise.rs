@@ -312,7 +312,12 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
     fn xattr(&mut self, ino: Ino, name: &[u8], value: Option<&[u8]>) -> Result<()> {
         let engine = self.engine;
         if !self.new.contains_key(&ino) {
-            let node = self.ch.node(ino)?;
+            let node = match self.ch.node(ino) {
+                Ok(node) => node,
+                // It has lost its last name, and its attributes with it.
+                Err(e) if e.kind() == Kind::NotFound => return Ok(()),
+                Err(e) => return Err(e),
+            };
             let is_users = name.starts_with(b"user.");
             let right = if is_users { Right::Write } else { Right::Own };
             engine.may(self.ch.caller, &node, right)?;

@@ -231,6 +231,22 @@ fn what_something_depends_on_is_told_and_nothing_is_done() {
 }
 
 #[test]
+fn a_file_whose_other_name_somebody_took_away_goes_with_the_name_that_is_undone() {
+    let w = project();
+    let (b, dir) = (w.ino("/workspace/p/src/b"), w.ino("/workspace/p/docs"));
+    let head = w.head();
+    let name = Name::new(b"twin").unwrap();
+    w.engine.link(&bob(), b, dir, &name).unwrap();
+    w.engine
+        .setxattr(&bob(), b, b"user.color", b"blue", SetMode::Any)
+        .unwrap();
+    w.unlink(&alice(), "/workspace/p/src/b");
+    done(&w, &alice(), w.by(&bob(), head));
+    assert!(!w.tree().contains_key("/workspace/p/docs/twin"));
+    w.assert_sound();
+}
+
+#[test]
 fn a_directory_that_others_filled_since_stays() {
     let w = project();
     let head = w.head();

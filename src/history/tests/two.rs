@@ -229,7 +229,8 @@ fn round((one, other): (&World, &World), seed: u64) -> bool {
         return true;
     }
     let before = field.tree();
-    let undone = w.undo(&alice(), ops.clone()).unwrap();
+    let undone = w.undo(&alice(), ops.clone());
+    let undone = undone.unwrap_or_else(|e| panic!("seed {seed}: {e:?}\n{done:#?}"));
     if !undone.conflicts.is_empty() {
         assert_eq!(field.tree(), before, "seed {seed}: {done:#?}");
         let choice = Choice {
