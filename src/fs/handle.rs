@@ -278,6 +278,19 @@ impl Files {
         id
     }
 
+    /// The contents below working copies, and those of the past that are open: no sweep takes them.
+    pub(super) fn contents(&self) -> Vec<Content> {
+        let kept = |handle: &Arc<Handle>| match &handle.source {
+            Source::Kept(node) => Some(node.content.clone()),
+            Source::Stored(_) | Source::Computed(_) | Source::Feed(_) => None,
+        };
+        let mut all: Vec<_> = self.handles.read().values().filter_map(kept).collect();
+        for file in self.all() {
+            all.push(file.state.lock().working.base().clone());
+        }
+        all
+    }
+
     /// How many files and directories are open.
     pub(super) fn count(&self) -> usize {
         self.handles.read().len() + self.dirs.read().len()
@@ -354,6 +367,7 @@ impl Engine {
             Access::Read | Access::Write | Access::ReadWrite => Right::Read,
         };
         self.views.allows(caller, ino, right)?;
+        let _borrowing = self.borrowing.read();
         let source = match self.views.item(caller, ino)? {
             Item::File(bytes) => Source::Computed(bytes),
             Item::Feed(_) => Source::Feed(self.views.feed(caller, ino)?),
