@@ -36,6 +36,7 @@ mod remove;
 mod rename;
 mod revise;
 mod handle;
+mod kept;
 mod read;
 mod write;
 mod draft;
