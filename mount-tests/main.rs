@@ -20,6 +20,7 @@ mod posix;
 mod tools;
 mod agents;
 mod undo;
+mod forget;
 mod doors;
 mod log;
 mod people;

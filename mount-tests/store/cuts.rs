@@ -48,6 +48,19 @@ impl Reference {
             "operations that nobody did, or others are missing"
         );
         assert_eq!(volume.tree(""), self.trees[&volume.head()]);
+        self.check_past(volume);
+    }
+
+    /// What of the past is shown is what it was, and the newest always is.
+    fn check_past(&self, volume: &Volume) {
+        let mut shown = 0;
+        for (op, tree) in self.trees.range(..=volume.head()) {
+            if let Some(found) = volume.past(*op) {
+                assert_eq!(found, *tree, "as of {op}");
+                shown = *op;
+            }
+        }
+        assert_eq!(shown, volume.head());
     }
 }
 
@@ -86,6 +99,8 @@ fn cut_at(call: u64, reference: &Reference, dice: &mut Dice) {
     reference.check(&volume, synced);
     let works = volume.put("after", b"the cut", true);
     assert!(works.is_ok(), "{works:?}");
+    // What is left to forget is forgotten now.
+    volume.housekeep().unwrap();
     volume.assert_sound();
 }
 

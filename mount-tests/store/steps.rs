@@ -27,6 +27,11 @@ fn bytes(seed: u64, len: usize) -> Vec<u8> {
     Dice::from_seed(seed).bytes(len)
 }
 
+/// What a snapshot is called.
+fn name(path: &str) -> String {
+    path.replace('/', "-")
+}
+
 pub(super) const STEPS: &[Step] = &[
     Step {
         name: "a small file",
@@ -79,9 +84,19 @@ pub(super) const STEPS: &[Step] = &[
         deed: |v, p| v.append(&p("a"), &bytes(6, 70_000), false),
     },
     Step {
+        name: "a snapshot",
+        syncs: false,
+        deed: |v, p| v.snapshot(&p("d"), &name(&p("kept"))),
+    },
+    Step {
         name: "an unlink",
         syncs: false,
         deed: |v, p| v.unlink(&p("blob")),
+    },
+    Step {
+        name: "an undo",
+        syncs: false,
+        deed: |v, p| v.undo(&p("blob")),
     },
     Step {
         name: "an attribute",
@@ -97,6 +112,41 @@ pub(super) const STEPS: &[Step] = &[
         name: "a file that replaces another",
         syncs: false,
         deed: |v, p| v.rename(&p("a"), &p("d/b")),
+    },
+    Step {
+        name: "a forgetting that keeps snapshots",
+        syncs: true,
+        deed: |v, _| v.forget(3, true),
+    },
+    Step {
+        name: "a restored directory",
+        syncs: false,
+        deed: |v, p| v.restore(&p("d"), &name(&p("kept"))),
+    },
+    Step {
+        name: "an undo of that",
+        syncs: false,
+        deed: |v, p| v.undo(&p("d")),
+    },
+    Step {
+        name: "a new tree of chunks in the place of the old",
+        syncs: false,
+        deed: |v, p| v.put(&p("d/tree"), &bytes(8, 2_500_000), false),
+    },
+    Step {
+        name: "a forgetting of all that is over",
+        syncs: true,
+        deed: |v, _| v.forget(0, false),
+    },
+    Step {
+        name: "an unlink that is undone",
+        syncs: false,
+        deed: |v, p| v.unlink(&p("blob")),
+    },
+    Step {
+        name: "the undo of it",
+        syncs: false,
+        deed: |v, p| v.undo(&p("blob")),
     },
     Step {
         name: "a last file, synced",

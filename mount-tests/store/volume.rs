@@ -1,7 +1,9 @@
 //! A store opened in this process, and its tree as something to compare.
 
 use nexus::core::{Caller, Clock, Config, FsPath, Hash, Ino, Name, Op, Result, TenantId, Time};
-use nexus::fs::{Access, OpenFlags, SetMode};
+use nexus::fs::{Access, Keep, OpenFlags, SetMode};
+use nexus::history::{Choice, Restoring, resolve_when, restore, snapshot, undo};
+use nexus::meta::log_query::{Cursor, Query, page};
 use nexus::meta::{FileKind, log};
 use nexus::nexus::Nexus;
 use std::collections::BTreeMap;
@@ -116,6 +118,57 @@ impl Volume {
             .setxattr(&self.who, ino, b"user.label", value, SetMode::Any)
     }
 
+    /// Undoes the newest operation on a path.
+    pub(super) fn undo(&self, path: &str) -> Result<()> {
+        let query = Query {
+            path: Some(FsPath::parse(format!("/workspace/{path}").as_bytes())?),
+            ..Query::default()
+        };
+        let engine = &self.nexus.engine;
+        let mut tx = engine.store().read()?;
+        let newest = page(&mut *tx, TenantId(1), &query, Cursor::NEWEST, 1)?;
+        drop(tx);
+        let choice = Choice {
+            ops: newest.into_iter().map(|(record, _)| record.op).collect(),
+            ..Choice::default()
+        };
+        undo(engine, &self.who, &choice).map(drop)
+    }
+
+    /// Gives a directory as it is now a name.
+    pub(super) fn snapshot(&self, path: &str, name: &str) -> Result<()> {
+        let path = FsPath::parse(format!("/workspace/{path}").as_bytes())?;
+        snapshot::create(&self.nexus.engine, &self.who, &path, (name, None)).map(drop)
+    }
+
+    /// Makes a directory what it was in a snapshot.
+    pub(super) fn restore(&self, path: &str, name: &str) -> Result<()> {
+        let what = Restoring {
+            path: FsPath::parse(format!("/workspace/{path}").as_bytes())?,
+            node: self.ino(path)?,
+            at: resolve_when(&self.nexus.engine, &self.who, name)?,
+            dry_run: false,
+        };
+        restore(&self.nexus.engine, &self.who, &what).map(drop)
+    }
+
+    /// Forgets what was over some steps ago, for good.
+    pub(super) fn forget(&self, steps: u64, snapshots: bool) -> Result<()> {
+        let engine = &self.nexus.engine;
+        let ago = i64::try_from(steps).unwrap() * 1_000_000_000;
+        let keep = Keep {
+            since: Time(engine.clock().now().0 - ago),
+            snapshots,
+        };
+        engine.forget(&self.who, keep, false)?;
+        engine.sync()
+    }
+
+    /// Does what a daemon does every second.
+    pub(super) fn housekeep(&self) -> Result<()> {
+        self.nexus.engine.housekeep()
+    }
+
     /// Makes everything so far durable: fsync(2) of a directory.
     pub(super) fn sync(&self) -> Result<()> {
         self.nexus.engine.sync()
@@ -144,6 +197,20 @@ impl Volume {
         let mut tree = Tree::new();
         self.gather(self.ino(dir).unwrap(), "", &mut tree);
         tree
+    }
+
+    /// The workspace as an operation left it; `None` when that is forgotten.
+    pub(super) fn past(&self, op: u64) -> Option<Tree> {
+        let engine = &self.nexus.engine;
+        if let Err(e) = engine.moment_of(&self.who, Op(op)) {
+            assert!(e.message().contains("was forgotten"), "{e}");
+            return None;
+        }
+        let top = FsPath::parse(format!("/.at/op:{op}/workspace").as_bytes()).unwrap();
+        let mut tree = Tree::new();
+        let top = engine.resolve_link(&self.who, &top).unwrap().ino;
+        self.gather(top, "", &mut tree);
+        Some(tree)
     }
 
     fn gather(&self, dir: Ino, at: &str, tree: &mut Tree) {

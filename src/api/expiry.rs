@@ -1,4 +1,4 @@
-//! When something is to end: a span from now, or a time.
+//! When something is to end: a span from now, or a time. Also how far back something is to go.
 
 use crate::core::{Error, Kind, Result, Time};
 use jiff::tz::TimeZone;
@@ -29,6 +29,22 @@ fn after(now: Time, words: &str) -> Result<Time> {
     Ok(Time::from_system(end.map_err(wrong)?.timestamp().into()))
 }
 
+/// The time that lies a span of words before another.
+pub(super) fn ago(now: Time, words: &str) -> Result<Time> {
+    let wrong = || {
+        let message = format!("span {words:?}: say how long, as in 90d, 12h or 1y");
+        Error::new(Kind::Invalid, message)
+    };
+    let span: Span = words.parse().map_err(|e| wrong().caused_by(e))?;
+    if span.is_negative() {
+        return Err(wrong());
+    }
+    let then = Timestamp::from_nanosecond(i128::from(now.0))
+        .and_then(|now| now.to_zoned(TimeZone::UTC).checked_sub(span))
+        .map_err(|e| wrong().caused_by(e))?;
+    Ok(Time::from_system(then.timestamp().into()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,6 +56,16 @@ mod tests {
         assert_eq!(expiry(Time(5), "90d").unwrap(), Time(5 + 90 * DAY));
         assert_eq!(expiry(Time(0), "36h").unwrap(), Time(DAY + DAY / 2));
         assert_eq!(expiry(Time(0), "1y").unwrap(), Time(365 * DAY));
+    }
+
+    #[test]
+    fn a_span_goes_back() {
+        assert_eq!(ago(Time(100 * DAY), "90d").unwrap(), Time(10 * DAY));
+        assert_eq!(ago(Time(DAY), "0s").unwrap(), Time(DAY));
+        for words in ["", "-3d", "soon", "90", "99999y", "1970-01-01T00:00:00Z"] {
+            let refused = ago(Time(DAY), words).unwrap_err();
+            assert_eq!(refused.kind(), Kind::Invalid, "{words}");
+        }
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub mod remove;
 pub mod copy;
 pub mod receipt;
 pub mod store;
+pub mod gc;
 pub mod stream;
 #[cfg(test)]
 mod tests;
@@ -131,7 +132,7 @@ commands! {
     store::Df,
     store::Fsck,
     store::Verify,
-    store::Gc,
+    gc::Gc,
     store::CacheDrop,
 }
 

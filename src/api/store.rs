@@ -120,32 +120,6 @@ impl Command for Verify {
     }
 }
 
-/// Finds blobs that nothing refers to.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Gc {
-    #[serde(default)]
-    pub dry_run: bool,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Garbage {
-    pub blobs: u64,
-    pub bytes: u64,
-}
-
-impl Command for Gc {
-    const NAME: &'static str = "gc";
-    type Reply = Garbage;
-
-    fn run(self, cx: &mut Context<'_>) -> Result<Garbage> {
-        let found = cx.engine().gc(cx.caller, !self.dry_run)?;
-        Ok(Garbage {
-            blobs: found.blobs,
-            bytes: found.bytes,
-        })
-    }
-}
-
 /// Forgets what is cached, so that the next reads come from the store.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct CacheDrop {}

@@ -50,7 +50,7 @@ impl Command for TrashList {
     type Reply = Trash;
 
     fn run(self, cx: &mut Context<'_>) -> Result<Trash> {
-        let query = deletions(self.wanted.query(cx)?);
+        let query = deletions(cx, self.wanted.query(cx)?)?;
         let limit = if self.limit == 0 { 100 } else { self.limit } as usize;
         let (mut deleted, mut before) = (Vec::new(), Op(u64::MAX));
         while deleted.len() < limit {
@@ -71,9 +71,14 @@ impl Command for TrashList {
     }
 }
 
-fn deletions(query: Query) -> Query {
-    let kinds = KINDS.to_vec();
-    Query { kinds, ..query }
+/// Those among some operations that deleted something, and are not behind the horizon.
+fn deletions(cx: &Context<'_>, query: Query) -> Result<Query> {
+    let oldest = cx.engine().horizon(cx.tenant()?)?.oldest();
+    Ok(Query {
+        kinds: KINDS.to_vec(),
+        first: query.first.max(Some(oldest)),
+        ..query
+    })
 }
 
 /// Something that is gone, and whether the directory is there that it was in.
@@ -137,7 +142,10 @@ impl Command for TrashRestore {
             last: self.op,
             ..Wanted::default()
         };
-        let query = deletions(wanted.query(cx)?);
+        if let Some(op) = self.op {
+            cx.engine().can_undo(cx.tenant()?, Op(op))?;
+        }
+        let query = deletions(cx, wanted.query(cx)?)?;
         let Some(record) = self.newest(cx, &query)? else {
             return fail(
                 Kind::NotFound,
@@ -188,7 +196,7 @@ fn with_it(cx: &Context<'_>, record: &Record) -> Result<OpSet> {
         last: Some(record.op.0),
         ..Wanted::default()
     };
-    let query = deletions(wanted.query(cx)?);
+    let query = deletions(cx, wanted.query(cx)?)?;
     let mut before = record.op;
     loop {
         let (oldest, page) = records(cx, &query, Cursor::Before(before), PAGE)?;

@@ -133,6 +133,8 @@ fn all(cx: &Context<'_>, query: &Query, fits: impl Fn(&Record) -> bool) -> Resul
 
 /// Operations by their numbers; fails with `NotFound` on those that are not there, for the caller.
 fn numbered(cx: &Context<'_>, ops: &OpSet) -> Result<OpSet> {
+    cx.engine()
+        .can_undo(cx.tenant()?, ops.first().unwrap_or_default())?;
     let query = Query {
         first: ops.first(),
         last: ops.iter().last(),

@@ -35,8 +35,8 @@ impl Version {
         let author = &version.record.author;
         Self {
             version: version.number,
-            op: version.at.op.0,
-            time: version.at.time.to_string(),
+            op: version.record.op.0,
+            time: version.record.time.to_string(),
             kind: version.record.kind.name().to_owned(),
             size: version.node.size,
             hash: version.node.content.whole_hash().map(|h| h.to_string()),
@@ -60,6 +60,9 @@ pub struct Versions {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct VersionList {
     pub versions: Vec<Version>,
+    /// The first operation that is not forgotten, where some are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begins: Option<u64>,
 }
 
 impl Command for Versions {
@@ -77,8 +80,13 @@ impl Command for Versions {
             }
             versions.push(told);
         }
-        Ok(VersionList { versions })
+        let begins = begins(cx)?;
+        Ok(VersionList { versions, begins })
     }
+}
+
+fn begins(cx: &Context<'_>) -> Result<Option<u64>> {
+    Ok(history::beginning(cx.engine(), cx.caller)?.map(|op| op.0))
 }
 
 /// Tells of each line of a text file which version brought it.
@@ -92,6 +100,9 @@ pub struct Blamed {
     /// The versions that have lines in it, by number.
     pub versions: BTreeMap<u64, Version>,
     pub lines: Vec<BlamedLine>,
+    /// The first operation that is not forgotten, where some are: older lines are those of the first version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begins: Option<u64>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -111,6 +122,7 @@ impl Command for Blame {
         let mut told = Blamed {
             versions: BTreeMap::new(),
             lines: Vec::new(),
+            begins: begins(cx)?,
         };
         for line in lines {
             let version = Version::of(&versions[line.version]);

@@ -9,7 +9,7 @@ const BLOB: u8 = 1;
 const TREE: u8 = 2;
 
 /// The immutable bytes of a file.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 pub enum Content {
     #[default]
     Empty,

@@ -33,7 +33,7 @@ mod overwrites;
 
 pub use chunk::CHUNK_MIN;
 pub use content::Content;
-pub use seal::{BlobRow, Pinned, Sealed};
+pub use seal::{BlobRow, Pinned, Sealed, Watch};
 pub use store::{Blobs, INLINE_MAX};
 pub use sweep::{Damage, Garbage, Place, Usage};
 pub use working::Working;

@@ -247,6 +247,29 @@ fn a_seal_that_comes_in_the_middle_of_a_sweep_keeps_its_files() {
 }
 
 #[test]
+fn a_seal_that_commits_in_the_middle_of_a_sweep_keeps_its_blobs() {
+    let store = Store::new();
+    for len in [1000, CHUNK_MIN] {
+        let bytes = noise(len, 18);
+        store.stored(&bytes);
+        let watch = store.watch();
+        let garbage = store.unreferenced(&HashSet::new()).unwrap();
+        assert_eq!(garbage.len(), 1);
+        let sealed = store.seal_bytes(&bytes).unwrap();
+        let content = store.commit(&sealed);
+        drop(sealed);
+        let mut tx = store.db.begin().unwrap();
+        assert_eq!(store.remove_rows(&mut *tx, &garbage).unwrap(), 0);
+        tx.commit().unwrap();
+        assert_eq!(store.remove_files(&garbage).unwrap(), 0);
+        drop(watch);
+        store.drop_cache();
+        assert_eq!(store.whole(&content), bytes);
+        assert_eq!(store.sweep(&[]), 1, "the watch is over");
+    }
+}
+
+#[test]
 fn a_range_that_does_not_continue_the_base_is_not_adopted() {
     let store = Store::new();
     let source = store.stored(&noise(500_000, 16));

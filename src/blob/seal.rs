@@ -142,7 +142,15 @@ impl<'a> Sealer<'a> {
 
 /// The blobs that seals refer to and the database may not have yet.
 #[derive(Debug, Default)]
-pub(super) struct Pins(Mutex<HashMap<Hash, Pin>>);
+pub(super) struct Pins(Mutex<Held>);
+
+/// Pinned blobs, and all that were since somebody began to watch.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    pins: HashMap<Hash, Pin>,
+    watched: HashSet<Hash>,
+    watchers: u32,
+}
 
 /// How often a blob is pinned, and its bytes when no file has them.
 #[derive(Debug, Default)]
@@ -153,13 +161,51 @@ pub(super) struct Pin {
 
 impl Pins {
     /// Holds the pins still: none comes or goes while the guard lives.
-    pub(super) fn hold(&self) -> MutexGuard<'_, HashMap<Hash, Pin>> {
+    pub(super) fn hold(&self) -> MutexGuard<'_, Held> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The bytes of a blob that is on its way to the database.
     pub(super) fn inline(&self, hash: &Hash) -> Option<Bytes> {
-        self.hold().get(hash)?.inline.clone()
+        self.hold().pins.get(hash)?.inline.clone()
+    }
+}
+
+impl Held {
+    /// Whether something refers to a blob, or came to while it was looked for what does.
+    pub(super) fn has(&self, hash: &Hash) -> bool {
+        self.pins.contains_key(hash) || self.watched.contains(hash)
+    }
+
+    fn pin(&mut self, hash: Hash) {
+        self.pins.entry(hash).or_default().count += 1;
+        if self.watchers > 0 {
+            self.watched.insert(hash);
+        }
+    }
+}
+
+/// While it lives every blob that is pinned is remembered: what a sweep has not found referred to may be by now.
+#[derive(Debug)]
+pub struct Watch(Arc<Pins>);
+
+impl Watch {
+    pub(super) fn begin(pins: &Arc<Pins>) -> Self {
+        let mut held = pins.hold();
+        held.watchers += 1;
+        let pinned: Vec<Hash> = held.pins.keys().copied().collect();
+        held.watched.extend(pinned);
+        Self(Arc::clone(pins))
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let mut held = self.0.hold();
+        held.watchers -= 1;
+        if held.watchers == 0 {
+            held.watched = HashSet::new();
+        }
     }
 }
 
@@ -182,14 +228,14 @@ impl Pinned {
     pub(super) fn add(&mut self, hash: Hash) -> bool {
         let new = self.hashes.insert(hash);
         if new {
-            self.pins.hold().entry(hash).or_default().count += 1;
+            self.pins.hold().pin(hash);
         }
         new
     }
 
     /// Keeps the bytes of a pinned blob readable.
     fn keep(&self, hash: &Hash, bytes: &Bytes) {
-        if let Some(pin) = self.pins.hold().get_mut(hash) {
+        if let Some(pin) = self.pins.hold().pins.get_mut(hash) {
             pin.inline = Some(bytes.clone());
         }
     }
@@ -197,12 +243,12 @@ impl Pinned {
 
 impl Drop for Pinned {
     fn drop(&mut self) {
-        let mut pins = self.pins.hold();
+        let mut held = self.pins.hold();
         for hash in &self.hashes {
-            if let Some(pin) = pins.get_mut(hash) {
+            if let Some(pin) = held.pins.get_mut(hash) {
                 pin.count -= 1;
                 if pin.count == 0 {
-                    pins.remove(hash);
+                    held.pins.remove(hash);
                 }
             }
         }

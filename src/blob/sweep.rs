@@ -1,10 +1,12 @@
 //! Which blobs are referred to, which are not, and whether they are what their names say.
 //!
-//! A sweep is four steps: hold a write transaction, so that nothing commits; [`Blobs::live`] over every content
-//! in the tables and every open file's base; [`Blobs::unreferenced`] and [`Blobs::remove_rows`]; and once that
-//! has committed, [`Blobs::remove_files`]. Blobs of a seal that has not committed are left alone throughout.
+//! A sweep goes on beside everybody's work: [`Blobs::watch`]; [`Blobs::live`] over every content in the tables and, after
+//! those were read, every content that somebody has open; [`Blobs::unreferenced`] and, some at a time, [`Blobs::remove_rows`];
+//! and once those are gone from the disk, [`Blobs::remove_files`]: else a power cut brings back rows without their files.
+//! What a seal has come to refer to since the watch began is left alone throughout.
 
 use super::content::Content;
+use super::seal::Watch;
 use super::store::{Blobs, of_length};
 use super::tree::{Part, Slice, parts};
 use crate::core::error::fail;
@@ -48,6 +50,11 @@ pub struct Damage {
 }
 
 impl Blobs {
+    /// Remembers what seals come to refer to while a sweep is under way.
+    pub fn watch(&self) -> Watch {
+        Watch::begin(&self.pins)
+    }
+
     /// Counts what is stored. Reads every row of the table.
     pub fn usage(&self) -> Result<Usage> {
         let sum = "SELECT COUNT(*), CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM blobs";
@@ -106,8 +113,8 @@ impl Blobs {
             size,
             place: Place::Stray,
         }));
-        let pins = self.pins.hold();
-        garbage.retain(|blob| !pins.contains_key(&blob.hash));
+        let held = self.pins.hold();
+        garbage.retain(|blob| !held.has(&blob.hash));
         Ok(garbage)
     }
 
@@ -131,7 +138,7 @@ impl Blobs {
     pub fn remove_rows(&self, tx: &mut dyn Tx, garbage: &[Garbage]) -> Result<u64> {
         let mut removed = 0;
         for blob in garbage {
-            if blob.place == Place::Stray || self.pins.hold().contains_key(&blob.hash) {
+            if blob.place == Place::Stray || self.pins.hold().has(&blob.hash) {
                 continue;
             }
             removed += tx.execute(
@@ -151,8 +158,8 @@ impl Blobs {
         let mut freed = 0;
         for blob in garbage.iter().filter(|blob| blob.place != Place::Database) {
             // While the pins are held no seal can come to rely on the file.
-            let pins = self.pins.hold();
-            if !pins.contains_key(&blob.hash) && !self.needs_file(&blob.hash)? {
+            let held = self.pins.hold();
+            if !held.has(&blob.hash) && !self.needs_file(&blob.hash)? {
                 self.cas.remove(&blob.hash)?;
                 freed += blob.size;
             }

@@ -7,7 +7,7 @@ use crate::api::Asked;
 use crate::api::principals::{
     NamespaceInfo, NamespaceList, NamespaceSet, TenantCreate, TenantInfo, TenantList,
 };
-use crate::api::store::{CacheDrop, Checked, Df, Fsck, Gc, ShowStats};
+use crate::api::store::{CacheDrop, Checked, Df, Fsck, ShowStats};
 use crate::core::{Error, Kind, Result, error::fail};
 use crate::doors::control::ShutdownRequest;
 use crate::doors::daemon::Status;
@@ -137,17 +137,6 @@ pub(super) fn checked(place: &Place, report: &Checked) -> Result<()> {
     } else {
         output::line(format!("clean: {} checked", report.checked))
     }
-}
-
-pub(super) fn gc(place: &Place, dry_run: bool) -> Result<()> {
-    let found = place.client()?.call(Gc { dry_run })?;
-    let verb = if dry_run { "would free" } else { "freed" };
-    let text = format!(
-        "{verb} {} in {} blobs that nothing refers to",
-        output::size(found.bytes),
-        found.blobs
-    );
-    output::show(place.json, &found, text)
 }
 
 pub(super) fn cache_drop(place: &Place) -> Result<()> {

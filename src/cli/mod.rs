@@ -23,6 +23,7 @@ mod log_summary;
 mod wanted;
 mod watch;
 mod admin;
+mod gc;
 mod trust;
 mod principals;
 mod admin_words;

@@ -1,6 +1,7 @@
 //! `nexusctl`.
 
 use super::admin::{self, NamespaceCommand, TenantCommand};
+use super::gc::{self, GcArgs};
 use super::place::Place;
 use super::principals::{self, AgentCommand, GroupCommand, KeyCommand, UserCommand};
 use super::rebac::{self, RebacCommand};
@@ -59,12 +60,8 @@ enum Command {
     /// The operation log
     #[command(subcommand)]
     Log(LogCommand),
-    /// Remove blobs that nothing refers to; history is never removed
-    Gc {
-        /// Only tell what would go
-        #[arg(long)]
-        dry_run: bool,
-    },
+    /// Remove blobs that nothing refers to; history only when told how much of it to keep
+    Gc(GcArgs),
     /// Caches of the running engine
     #[command(subcommand)]
     Cache(CacheCommand),
@@ -109,7 +106,7 @@ fn run(Nexusctl { place, command }: Nexusctl) -> Result<()> {
         Command::Fsck => admin::fsck(&place),
         Command::Verify(args) => trust::verify(&place, &args),
         Command::Log(command) => trust::log(&place, &command),
-        Command::Gc { dry_run } => admin::gc(&place, dry_run),
+        Command::Gc(args) => gc::run(&place, args),
         Command::Cache(CacheCommand::Drop) => admin::cache_drop(&place),
         Command::Shutdown { force } => admin::shutdown(&place, force),
         Command::Completions { shell } => service::completions(shell, self::command()),

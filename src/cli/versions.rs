@@ -44,7 +44,9 @@ pub(super) fn run(place: &Place, command: VersionCommand) -> Result<()> {
             let head = [
                 "version", "op", "time", "size", "sha256", "kind", "who", "command",
             ];
-            output::listed(place.json, &reply, &head, reply.versions.iter().map(row))
+            output::listed(place.json, &reply, &head, reply.versions.iter().map(row))?;
+            tell_beginning(place, reply.begins);
+            Ok(())
         }
         VersionCommand::Diff { path, from, to } => {
             let path = at(&path)?;
@@ -55,6 +57,13 @@ pub(super) fn run(place: &Place, command: VersionCommand) -> Result<()> {
             output::raw(&differences(&told)?)
         }
         VersionCommand::Blame { path } => blame(place, &client.call(Blame { path: at(&path)? })?),
+    }
+}
+
+/// Says what cannot be told, beside what is: on standard error.
+fn tell_beginning(place: &Place, begins: Option<u64>) {
+    if let Some(op) = begins.filter(|_| !place.json) {
+        eprintln!("what was before operation {op} is forgotten");
     }
 }
 
@@ -153,5 +162,7 @@ fn blame(place: &Place, told: &Blamed) -> Result<()> {
             out.push(b'\n');
         }
     }
-    output::raw(&out)
+    output::raw(&out)?;
+    tell_beginning(place, told.begins);
+    Ok(())
 }

@@ -24,6 +24,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V6__past", include_str!("schema/0006_past.sql")),
     ("V7__log", include_str!("schema/0007_log.sql")),
     ("V8__snapshots", include_str!("schema/0008_snapshots.sql")),
+    ("V9__horizon", include_str!("schema/0009_horizon.sql")),
 ];
 
 /// The marks in the texts, and what SQLite reads in their place. The heads of `schema/0001_init.sql` and

@@ -87,11 +87,11 @@ impl Engine {
     }
 }
 
-/// Visits every row of a table, a page at a time from behind `after`.
+/// Visits every row of a table with its key, a page at a time from behind `after`.
 pub(super) fn each_row<K, T>(
     mut after: K,
     mut page: impl FnMut(&K) -> Result<Page<K, T>>,
-    mut visit: impl FnMut(Result<T>),
+    mut visit: impl FnMut(&K, Result<T>),
 ) -> Result<()> {
     loop {
         let rows = page(&after)?;
@@ -99,15 +99,15 @@ pub(super) fn each_row<K, T>(
             return Ok(());
         }
         for (key, row) in rows {
+            visit(&key, row);
             after = key;
-            visit(row);
         }
     }
 }
 
 fn scan_nodes(tx: &mut dyn Tx, present: &mut Present, report: &mut Report) -> Result<()> {
     let page = |after: &(u64, u64)| node::page(tx, Tense::Present, *after, PAGE);
-    each_row((0, 0), page, |row| {
+    each_row((0, 0), page, |_, row| {
         report.checked += 1;
         if let Some(node) = report.note(row) {
             present.add_state(node.tenant, node.sum());
@@ -136,7 +136,7 @@ fn seen(node: &Node) -> Seen {
 
 fn scan_entries(tx: &mut dyn Tx, present: &mut Present, report: &mut Report) -> Result<()> {
     let page = |after: &(u64, Vec<u8>)| entry::page(tx, (after.0, &after.1), PAGE);
-    each_row((0, Vec::new()), page, |row| {
+    each_row((0, Vec::new()), page, |_, row| {
         report.checked += 1;
         if let Some(entry) = report.note(row) {
             judge_entry(&entry, present, report);
@@ -172,7 +172,7 @@ fn judge_entry(entry: &entry::Entry, present: &mut Present, report: &mut Report)
 
 fn scan_xattrs(tx: &mut dyn Tx, present: &mut Present, report: &mut Report) -> Result<()> {
     let page = |after: &(u64, Vec<u8>)| xattr::page(tx, (after.0, &after.1), PAGE);
-    each_row((0, Vec::new()), page, |row| {
+    each_row((0, Vec::new()), page, |_, row| {
         report.checked += 1;
         let Some(attribute) = report.note(row) else {
             return;
@@ -198,7 +198,7 @@ fn scan_relations(tx: &mut dyn Tx, report: &mut Report) -> Result<()> {
         report.note(row);
     }
     let page = |after: &u64| tuple::page(tx, *after, PAGE);
-    each_row(0, page, |row| {
+    each_row(0, page, |_, row| {
         report.checked += 1;
         report.note(row);
     })

@@ -2,6 +2,7 @@
 
 use super::audit::Audit;
 use super::events::Events;
+use super::forget::Thinning;
 use super::gone::Graveyard;
 use super::handle::Files;
 use super::home::Tenants;
@@ -16,7 +17,7 @@ use crate::core::{Clock, Config, Error, Ino, Kind, Latest, Name, Result, Time};
 use crate::db::Db;
 use crate::meta::cache::{Cache, Place};
 use crate::meta::{Edit, Entry, Node, Store, Xattr, guards, tenant};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -48,6 +49,10 @@ pub struct Engine {
     pub(super) events: Events,
     pub(super) views: Views,
     pub(super) processes: Processes,
+    /// Held while a content that a table has is taken up by something open; see `sweep`.
+    pub(super) borrowing: RwLock<()>,
+    /// Rows of the past that are on their way out; one administrator forgets at a time.
+    pub(super) thinning: Mutex<Thinning>,
     /// Access times not yet written down (relatime: lazily, without an operation).
     pub(super) atimes: Mutex<HashMap<Ino, Time>>,
     /// The next number to give out.
@@ -80,12 +85,15 @@ impl Engine {
             events: Events::default(),
             views: Views::default(),
             processes: Processes::default(),
+            borrowing: RwLock::default(),
+            thinning: Mutex::default(),
             atimes: Mutex::default(),
             ids: AtomicU64::new(first),
         };
         engine.fill_guards()?;
         engine.seed()?;
         engine.recover_drafts()?;
+        engine.load_thinning()?;
         Ok(engine)
     }
 
@@ -247,13 +255,15 @@ impl Engine {
         Ok(Some(Arc::new(place)))
     }
 
-    /// Writes down what waits: files created and left open, access times. Called by the daemon every second or so.
+    /// Writes down what waits: files created and left open, access times; goes on with what a crash interrupted. Called by the
+    /// daemon every second or so.
     pub fn housekeep(&self) -> Result<()> {
         let old = Time(self.clock.now().0 - 1_000_000_000);
         self.retry_unsealed();
         self.settle_births(Some(old))?;
         self.blobs.tend()?;
         self.write_bypasses()?;
+        self.thin_on()?;
         self.write_atimes()
     }
 

@@ -5,7 +5,7 @@ use super::dir::DirHandle;
 use super::engine::Engine;
 use super::feed::Feed;
 use super::transient::Transient;
-use super::view::{self, Item};
+use super::view;
 use crate::access::Right;
 use crate::blob::{Content, Working};
 use crate::core::{Caller, Error, HandleId, Ino, Kind, Result, Time, error::fail};
@@ -31,7 +31,7 @@ impl Access {
         self != Self::Write
     }
 
-    fn writes(self) -> bool {
+    pub(super) fn writes(self) -> bool {
         matches!(self, Self::Write | Self::ReadWrite)
     }
 }
@@ -269,13 +269,26 @@ impl Files {
         found.ok_or_else(|| Error::new(Kind::BadHandle, format!("no open file {}", id.0)))
     }
 
-    fn insert(&self, handle: Handle) -> HandleId {
+    pub(super) fn insert(&self, handle: Handle) -> HandleId {
         let id = self.next();
         if let Ok(file) = handle.writable() {
             file.writers.fetch_add(1, Ordering::AcqRel);
         }
         self.handles.write().insert(id, Arc::new(handle));
         id
+    }
+
+    /// The contents below working copies, and those of the past that are open: no sweep takes them.
+    pub(super) fn contents(&self) -> Vec<Content> {
+        let kept = |handle: &Arc<Handle>| match &handle.source {
+            Source::Kept(node) => Some(node.content.clone()),
+            Source::Stored(_) | Source::Computed(_) | Source::Feed(_) => None,
+        };
+        let mut all: Vec<_> = self.handles.read().values().filter_map(kept).collect();
+        for file in self.all() {
+            all.push(file.state.lock().working.base().clone());
+        }
+        all
     }
 
     /// How many files and directories are open.
@@ -337,34 +350,6 @@ impl Engine {
         }))
     }
 
-    /// A handle on what cannot change any more, for reading; whoever asks for it has asked whether he may.
-    pub(super) fn open_kept(&self, node: Arc<Node>) -> HandleId {
-        self.files.insert(Handle {
-            source: Source::Kept(node),
-            flags: OpenFlags::new(Access::Read),
-        })
-    }
-
-    fn open_view(&self, caller: &Caller, ino: Ino, flags: OpenFlags) -> Result<HandleId> {
-        if flags.access.writes() || flags.truncate {
-            return view::read_only();
-        }
-        let right = match flags.access {
-            Access::Execute => Right::Execute,
-            Access::Read | Access::Write | Access::ReadWrite => Right::Read,
-        };
-        self.views.allows(caller, ino, right)?;
-        let source = match self.views.item(caller, ino)? {
-            Item::File(bytes) => Source::Computed(bytes),
-            Item::Feed(_) => Source::Feed(self.views.feed(caller, ino)?),
-            Item::Stored(node) if !node.is_dir() => Source::Kept(node),
-            Item::Stored(_) | Item::Directory(_) | Item::Link(_) => {
-                return fail(Kind::IsDirectory, "not a file");
-            }
-        };
-        Ok(self.files.insert(Handle { source, flags }))
-    }
-
     fn may_open(&self, caller: &Caller, node: &Node, flags: OpenFlags) -> Result<()> {
         self.may_reach(caller, node)?;
         match flags.access {
@@ -379,25 +364,6 @@ impl Engine {
             self.may(caller, node, Right::Write)?;
         }
         Ok(())
-    }
-
-    /// Whether a node's attributes and bytes are computed when they are asked for, so that no cache may keep them.
-    pub fn is_computed(&self, ino: Ino) -> bool {
-        view::is_view(ino) && !self.views.lasts(ino)
-    }
-
-    /// Which of those that had a number over time it stands for: stored nodes never share one, items of a view may.
-    pub fn generation(&self, ino: Ino) -> u64 {
-        if view::is_view(ino) {
-            self.views.generation(ino)
-        } else {
-            0
-        }
-    }
-
-    /// Whether a node is in a view: what a name there stands for, and for whom, is asked for each time.
-    pub fn is_in_view(&self, ino: Ino) -> bool {
-        view::is_view(ino)
     }
 
     /// Called at every close(2) of a descriptor: what was written becomes a version now.

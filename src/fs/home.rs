@@ -1,11 +1,14 @@
-//! What is asked about tenants on hot paths, in memory: their settings, principals and snapshots.
+//! What is asked about tenants on hot paths, in memory: their settings, principals, snapshots and how
+//! far back their past is kept.
 //!
 //! It follows the edits of every commit before that returns, in the same order: nobody sees an older state after a change.
 
 use super::engine::Engine;
 use super::revision::Revision;
 use crate::core::{Error, Kind, Result, TenantId, error::fail};
-use crate::meta::{Edit, Namespace, Roster, Snapshot, Tenant, User, snapshot, tenant};
+use crate::meta::{
+    Edit, Horizon, Namespace, Roster, Snapshot, Tenant, User, horizon, snapshot, tenant,
+};
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,6 +23,7 @@ pub(super) struct Home {
     pub namespaces: Vec<Namespace>,
     pub roster: Arc<Roster>,
     pub snapshots: Snapshots,
+    pub horizon: Arc<Horizon>,
 }
 
 /// Every tenant.
@@ -64,6 +68,7 @@ impl Home {
             namespaces: Vec::new(),
             roster: Arc::default(),
             snapshots: Snapshots::default(),
+            horizon: Arc::default(),
         }
     }
 
@@ -76,9 +81,18 @@ impl Home {
             }
             Edit::Snapshot(new) => {
                 Arc::make_mut(&mut self.snapshots).insert(new.name.clone(), new.clone());
+                let named = &mut Arc::make_mut(&mut self.horizon).named;
+                let place = named.partition_point(|op| *op < new.op);
+                named.insert(place, new.op);
             }
             Edit::SnapshotGone(old) => {
                 Arc::make_mut(&mut self.snapshots).remove(&old.name);
+                let named = &mut Arc::make_mut(&mut self.horizon).named;
+                named.retain(|op| *op != old.op);
+            }
+            Edit::Horizon { upto, by, .. } => {
+                let horizon = Arc::make_mut(&mut self.horizon);
+                (horizon.upto, horizon.by) = (*upto, *by);
             }
             _ => Arc::make_mut(&mut self.roster).follow(edit),
         }
@@ -94,11 +108,13 @@ impl Engine {
     pub(super) fn load_tenants(&self) -> Result<()> {
         let mut tx = self.store.read()?;
         let mut homes = BTreeMap::new();
+        let mut horizons = horizon::all(&mut *tx)?;
         for tenant in tenant::tenants(&mut *tx)? {
             let home = Home {
                 namespaces: tenant::namespaces(&mut *tx, tenant.id)?,
                 roster: Arc::new(Roster::load(&mut *tx, tenant.id)?),
                 snapshots: Snapshots::default(),
+                horizon: Arc::new(horizons.remove(&tenant.id).unwrap_or_default()),
                 tenant,
             };
             homes.insert(home.tenant.id, Arc::new(home));
@@ -106,7 +122,8 @@ impl Engine {
         for row in snapshot::all(&mut *tx)? {
             let row = row?;
             if let Some(home) = homes.get_mut(&row.tenant) {
-                Arc::make_mut(home).follow(&Edit::Snapshot(Arc::new(row)));
+                let snapshots = &mut Arc::make_mut(home).snapshots;
+                Arc::make_mut(snapshots).insert(row.name.clone(), Arc::new(row));
             }
         }
         *self.tenants.homes.write() = homes;

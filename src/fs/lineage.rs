@@ -1,18 +1,22 @@
 //! Whether the past fits together: each former state of a row ended where the next began, or where the log tells of its end.
 //!
 //! A row's guard is over the row, not over the operation that ended it, and says nothing of a row that is not there any more.
+//! Behind the horizon rows are missing rightly: there the log alone has to tell of the end.
 
 use super::check::{PAGE, Report};
 use super::receipt::one;
 use crate::core::{Ino, Op, Result};
 use crate::db::Tx;
 use crate::meta::node::Tense;
-use crate::meta::{Entry, Node, OpKind, PastKey, Record, Tenant, Xattr, entry, node, xattr};
+use crate::meta::{
+    Entry, Horizons, Node, OpKind, PastKey, Record, Tenant, Xattr, entry, node, xattr,
+};
 
 /// One look at the past of all tenants.
 pub(super) struct Lineage<'a> {
     pub(super) tx: &'a mut dyn Tx,
     pub(super) tenants: &'a [Tenant],
+    pub(super) horizons: &'a Horizons,
     pub(super) report: &'a mut Report,
 }
 
@@ -73,7 +77,14 @@ impl Lineage<'_> {
             next: next.or(present.map(|now| now.began)),
         };
         let went = end.is_possible() && self.lost_its_name(old.ino, ended)?;
-        self.judge(end.is_replaced() || went, || {
+        // What came in its place may be forgotten; the log is not.
+        let concerns = |record: &Record| record.ino == old.ino || is_of_many(record.kind);
+        let is_old = self
+            .horizons
+            .get(&old.tenant)
+            .is_some_and(|h| ended <= h.upto);
+        let told = is_old && end.is_possible() && self.is_told(ended, concerns);
+        self.judge(end.is_replaced() || went || told, || {
             format!(
                 "node {}: operation {ended} did not end a state of it",
                 old.ino

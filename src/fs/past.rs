@@ -29,7 +29,8 @@ pub struct Moment {
 }
 
 impl Engine {
-    /// The tree as an operation of the caller's tenant left it; fails with `NotFound` where the log has no such operation.
+    /// The tree as an operation of the caller's tenant left it; fails with `NotFound` where the log has no such
+    /// operation, and for what was forgotten.
     pub fn moment_of(&self, caller: &Caller, op: Op) -> Result<Moment> {
         let now = self.last_moment(caller)?;
         let missing = || Error::new(Kind::NotFound, format!("there is no operation {op} (yet)"));
@@ -37,11 +38,13 @@ impl Engine {
             return Err(missing());
         }
         let found = self.store.time_of(now.tenant, op)?.ok_or_else(missing)?;
-        Ok(Moment {
+        let at = Moment {
             op,
             time: found.1,
             ..now
-        })
+        };
+        self.remembers(at)?;
+        Ok(at)
     }
 
     /// The tree as it is, for reading it on and on while it changes.
@@ -91,7 +94,9 @@ impl Engine {
         let mut glance = self.glance(caller, dir.ino, Right::Read)?;
         let mut after = after;
         loop {
-            let page = self.store.list_at(dir.ino, at.op, after, PAGE)?;
+            let page = self.store.list_at(dir.ino, at.op, after, PAGE);
+            self.remembers(at)?;
+            let page = page?;
             let Some((last, _)) = page.last() else {
                 return Ok(Vec::new());
             };
@@ -127,6 +132,7 @@ impl Engine {
     /// Opens a file as it was, for reading. Takes read permission today.
     pub fn open_at(&self, caller: &Caller, at: Moment, ino: Ino) -> Result<HandleId> {
         self.may_at(caller, at, ino, Right::Read)?;
+        let _borrowing = self.borrowing.read();
         let node = self.getattr_at(caller, at, ino)?;
         if node.is_dir() {
             return fail(Kind::IsDirectory, "not a file");
@@ -136,7 +142,9 @@ impl Engine {
 
     /// The extended attributes of a node as it was, by name, those of Nexus itself included. Asks nobody.
     pub fn xattrs_at(&self, at: Moment, ino: Ino) -> Result<Vec<Arc<Xattr>>> {
-        self.store.xattrs_at(ino, at.op)
+        let all = self.store.xattrs_at(ino, at.op)?;
+        self.remembers(at)?;
+        Ok(all)
     }
 
     /// The directory that a node was in, one of them; `None` of a root.
@@ -152,7 +160,7 @@ impl Engine {
 
     /// The directories that a node was in: all of them where it had several names.
     pub fn parents_at(&self, at: Moment, ino: Ino) -> Result<Vec<Ino>> {
-        let names = self.store.names_at(ino, at.op)?;
+        let names = self.names_at(at, ino)?;
         Ok(names.into_iter().map(|entry| entry.parent).collect())
     }
 
@@ -160,12 +168,18 @@ impl Engine {
     pub fn path_at(&self, at: Moment, ino: Ino) -> Result<FsPath> {
         let mut names = Vec::new();
         let mut up = ino;
-        while let Some(entry) = self.store.names_at(up, at.op)?.into_iter().next() {
+        while let Some(entry) = self.names_at(at, up)?.into_iter().next() {
             names.push(entry.name);
             up = entry.parent;
         }
         names.reverse();
         Ok(FsPath::from_names(names))
+    }
+
+    fn names_at(&self, at: Moment, ino: Ino) -> Result<Vec<Entry>> {
+        let names = self.store.names_at(ino, at.op)?;
+        self.remembers(at)?;
+        Ok(names)
     }
 
     fn directory_at(&self, caller: &Caller, at: Moment, ino: Ino) -> Result<Found> {
@@ -177,6 +191,12 @@ impl Engine {
     }
 
     fn node_at(&self, at: Moment, ino: Ino) -> Result<Arc<Node>> {
+        let node = self.state_of(at, ino);
+        self.remembers(at)?;
+        node
+    }
+
+    fn state_of(&self, at: Moment, ino: Ino) -> Result<Arc<Node>> {
         if let Some(now) = self.stored_node(ino)?
             && now.began <= at.op
         {
@@ -197,15 +217,21 @@ impl Engine {
             parent,
             name: name.clone(),
         };
+        let entry = self.meaning_of(at, &place);
+        self.remembers(at)?;
+        entry
+    }
+
+    fn meaning_of(&self, at: Moment, place: &Place) -> Result<Option<Arc<Entry>>> {
         if let Some(now) = self.stored_entry(place.clone())?
             && now.began <= at.op
         {
             return Ok(Some(now));
         }
-        if let Some(then) = self.memory.entry(&place, at.op) {
+        if let Some(then) = self.memory.entry(place, at.op) {
             return Ok(Some(then));
         }
-        let then = self.store.entry_at(&place, at.op)?;
+        let then = self.store.entry_at(place, at.op)?;
         if let Some(then) = &then {
             self.memory.keep_entry(at.op, then);
         }

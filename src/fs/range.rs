@@ -2,7 +2,7 @@
 
 use super::engine::Engine;
 use super::handle::{Handle, OpenFile, Source};
-use crate::blob::Working;
+use crate::blob::{Content, Working};
 use crate::core::{Caller, Error, HandleId, Kind, Result, error::fail};
 use std::sync::Arc;
 
@@ -35,28 +35,36 @@ impl Engine {
         let source = self.files.handle(from.0)?;
         let target = self.files.handle(to.0)?;
         let target = target.writable()?;
-        let content = match source.readable()? {
-            Source::Computed(_) | Source::Feed(_) => {
-                return fail(Kind::Unsupported, "a computed file is copied by reading it");
-            }
-            Source::Stored(held) if Arc::ptr_eq(&held.file, target) || held.file.is_dirty() => None,
-            Source::Stored(held) => Some(self.node(held.file.ino)?.content.clone()),
-            Source::Kept(node) => Some(node.content.clone()),
-        };
-        if let Some(content) = content {
+        if let Some(content) = self.content_of(&source, target)? {
             let end = content.size().min(from.1.saturating_add(len));
             let wanted = end.saturating_sub(from.1);
             if wanted == 0 {
                 return Ok(0);
             }
             let shared = self.modify(caller, target, |w| {
-                Ok(w.working.adopt(&content, from.1, to.1, wanted))
+                let _borrowing = self.borrowing.read();
+                // Looked at again, through a handle that is open still: the one from before may have been swept meanwhile.
+                let source = self.files.handle(from.0)?;
+                let content = self.content_of(&source, target)?;
+                Ok(content.and_then(|c| w.working.adopt(&c, from.1, to.1, wanted)))
             })?;
             if let Some(taken) = shared {
                 return Ok(taken);
             }
         }
         self.copy_bytes(caller, from, (target, to.1), len)
+    }
+
+    /// The content that a handle shows, where it is not the target's own nor being written.
+    fn content_of(&self, source: &Handle, target: &Arc<OpenFile>) -> Result<Option<Content>> {
+        Ok(match source.readable()? {
+            Source::Computed(_) | Source::Feed(_) => {
+                return fail(Kind::Unsupported, "a computed file is copied by reading it");
+            }
+            Source::Stored(held) if Arc::ptr_eq(&held.file, target) || held.file.is_dirty() => None,
+            Source::Stored(held) => Some(self.node(held.file.ino)?.content.clone()),
+            Source::Kept(node) => Some(node.content.clone()),
+        })
     }
 
     fn copy_bytes(

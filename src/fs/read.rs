@@ -34,13 +34,23 @@ impl Engine {
         if file.is_dirty() {
             return file.state.lock().working.read(&self.blobs, offset, len);
         }
-        let node = self.node(file.ino)?;
-        let bytes = self
-            .blobs
-            .read(&node.content, offset, len)
-            .map_err(|e| self.locate_damage(e, file.ino))?;
-        self.accessed(&node);
-        Ok(bytes)
+        let mut node = self.node(file.ino)?;
+        loop {
+            match self.blobs.read(&node.content, offset, len) {
+                Ok(bytes) => {
+                    self.accessed(&node);
+                    return Ok(bytes);
+                }
+                Err(e) => {
+                    let now = self.node(file.ino)?;
+                    if now.content == node.content {
+                        return Err(self.locate_damage(e, file.ino));
+                    }
+                    // What it was has been replaced meanwhile, forgotten and swept.
+                    node = now;
+                }
+            }
+        }
     }
 
     /// Bytes of a node that cannot change any more.

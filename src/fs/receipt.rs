@@ -5,11 +5,12 @@
 
 use super::check::{PAGE, Report};
 use super::engine::Engine;
+use super::horizon::verify_horizon;
 use super::namespace::admin;
 use crate::core::{Caller, Error, Hash, Kind, Op, Result, TenantId, Time};
 use crate::db::Tx;
 use crate::meta::tenant::Head;
-use crate::meta::{Record, Tenant, log, tenant};
+use crate::meta::{Record, Tenant, horizon, log, tenant};
 
 /// The newest operation of a tenant, as it was once. Its hash is over it and all before it, and over the sum of the
 /// tree's rows.
@@ -51,9 +52,13 @@ impl Engine {
         let mut report = self.fsck(caller)?;
         let mut tx = self.store.read()?;
         let tenants = tenant::tenants(&mut *tx)?;
+        let horizons = report.note(horizon::all(&mut *tx)).unwrap_or_default();
         for receipt in receipts {
             match tenants.iter().find(|t| t.name == receipt.tenant) {
-                Some(of) => verify_receipt(&mut *tx, of, receipt, &mut report)?,
+                Some(of) => {
+                    verify_receipt(&mut *tx, of, receipt, &mut report)?;
+                    verify_horizon(&mut *tx, of, horizons.get(&of.id), &mut report);
+                }
                 None => report.problem(format!("there is no tenant {}", receipt.tenant)),
             }
         }

@@ -4,6 +4,7 @@
 //! and closing a small file is one transaction. Any operation that needs its row (rename, link, chmod by somebody else…)
 //! commits it first, and so does a timer after a second.
 
+use crate::blob::Content;
 use crate::core::{Caller, Ino, Name, Time};
 use crate::meta::Node;
 use crate::meta::cache::Place;
@@ -57,6 +58,12 @@ impl Transient {
 
     pub(super) fn child(&self, place: &Place) -> Option<Ino> {
         self.ask(|i| i.names.get(place).copied())
+    }
+
+    /// The contents of the nodes.
+    pub(super) fn contents(&self) -> Vec<Content> {
+        let all = |i: &Inner| i.nodes.values().map(|n| n.content.clone()).collect();
+        self.ask(|i| Some(all(i))).unwrap_or_default()
     }
 
     pub(super) fn birth(&self, ino: Ino) -> Option<Birth> {

@@ -2,10 +2,10 @@
 
 use super::diff::{Differences, differences};
 use super::patch::{text, unified};
-use super::versions::{version, versions};
+use super::versions::{beginning, version, versions};
 use super::when::resolve_when;
 use crate::access::Right;
-use crate::core::{Caller, Error, FsPath, Kind, Name, Result, error::fail};
+use crate::core::{Caller, FsPath, Kind, Name, Result, error::fail};
 use crate::fs::{Engine, Found, Moment};
 
 /// One side of a comparison.
@@ -93,11 +93,17 @@ fn before(engine: &Engine, caller: &Caller, path: &FsPath, new: &Side) -> Result
     }
     let all = versions(engine, caller, path)?;
     let older = all.into_iter().rfind(|v| match &new.node {
-        Some(node) => v.at.op < node.began,
+        Some(node) => v.node.began < node.began,
         None => true,
     });
-    let none = || Error::new(Kind::NotFound, format!("{path} has no version before that"));
-    let older = older.ok_or_else(none)?;
+    let Some(older) = older else {
+        let begins = beginning(engine, caller)?;
+        let left = begins.map_or(String::new(), |op| {
+            format!(": what was before operation {op} is forgotten")
+        });
+        let message = format!("{path} has no version before that{left}");
+        return fail(Kind::NotFound, message);
+    };
     Ok(Side {
         at: older.at,
         node: Some(older.node),

@@ -37,5 +37,5 @@ pub use ops::OpSet;
 pub use plan::{Conflict, Plan};
 pub use restore::{Restoring, named_at, restore, restore_content};
 pub use undo::{Answer, Choice, Undone, is_reversible, undo, undone_by};
-pub use versions::{Version, version, versions};
+pub use versions::{Version, beginning, version, versions};
 pub use when::{When, resolve_when};

@@ -48,6 +48,8 @@ pub fn named_at(engine: &Engine, caller: &Caller, at: Moment, path: &FsPath) -> 
 pub fn restore(engine: &Engine, caller: &Caller, what: &Restoring) -> Result<Undone> {
     engine.may_at(caller, what.at, what.node, Right::Read)?;
     applied(engine, caller, Answer::Stop, what.dry_run, || {
+        // Each time: what is forgotten from here on moves the log on, and what was worked out is not done.
+        engine.remembers(what.at)?;
         let concerned = concerned(engine, what)?;
         let mut tx = engine.store().read()?;
         let undone = Without::After(what.at.op);
@@ -71,6 +73,7 @@ pub fn restore_content(
 ) -> Result<Undone> {
     engine.may_at(caller, what.at, old.ino, Right::Read)?;
     applied(engine, caller, Answer::Stop, what.dry_run, || {
+        engine.remembers(what.at)?;
         let now = engine
             .store()
             .node_at(what.node, engine.last_moment(caller)?.op)?;

@@ -46,7 +46,8 @@ pub struct Undone {
 }
 
 /// Reverses operations of the caller's tenant. Later work of others stays; where it depends on what would be undone, nothing is
-/// done and the conflicts are told, unless `choice` says otherwise. Takes the permissions that the changes take.
+/// done and the conflicts are told, unless `choice` says otherwise. Takes the permissions that the changes take. Fails with `NotFound`
+/// when one of them is behind the horizon.
 pub fn undo(engine: &Engine, caller: &Caller, choice: &Choice) -> Result<Undone> {
     let tenant = caller
         .tenant
@@ -94,6 +95,7 @@ pub(super) fn applied(
 
 /// Leaves operations out until what remains fits together.
 fn work_out(engine: &Engine, tenant: TenantId, choice: &Choice) -> Result<Undone> {
+    engine.can_undo(tenant, choice.ops.first().unwrap_or_default())?;
     let mut ops = choice.ops.clone();
     let (mut conflicts, mut skipped) = (Vec::new(), OpSet::default());
     loop {

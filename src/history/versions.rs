@@ -2,14 +2,14 @@
 //!
 //! A file is what has its name. Tools that save by writing a new file and renaming it over the old one make a new node each
 //! time; so the versions of a file are those of the node that has the name now, and before them those of the nodes that had it
-//! before, as long as they had it. Versions are counted from the first of them.
+//! before, as long as they had it. Versions are counted from the first of them that is not forgotten.
 
 use super::at::stored;
 use crate::access::Right;
 use crate::core::{Caller, Error, FsPath, Ino, Kind, Name, Op, Result, error::fail};
 use crate::fs::{Engine, Found, Moment};
 use crate::meta::cache::Place;
-use crate::meta::{FileKind, Node, Record, log, timeline};
+use crate::meta::{FileKind, Horizon, Node, Record, log, timeline};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ const NODES_MAX: usize = 1000;
 pub struct Version {
     /// Counts the versions of the file, from 1.
     pub number: u64,
-    /// The moment it was made.
+    /// The first moment at which it was and that is not forgotten: mostly the one it was made.
     pub at: Moment,
     /// The file as it was then.
     pub node: Arc<Node>,
@@ -46,14 +46,18 @@ pub fn versions(engine: &Engine, caller: &Caller, path: &FsPath) -> Result<Vec<V
     }
     let oldest_first = found.into_iter().rev().flatten();
     let mut all = Vec::new();
-    for (number, node) in (1..).zip(oldest_first) {
+    for (number, (op, node)) in (1..).zip(oldest_first) {
         let record = record(engine, caller, node.began)?;
+        let time = match engine.store().time_of(node.tenant, op)? {
+            Some((_, time)) if op != node.began => time,
+            _ => record.time,
+        };
         all.push(Version {
             number,
             at: Moment {
                 tenant: node.tenant,
-                op: node.began,
-                time: record.time,
+                op,
+                time,
             },
             node: Arc::new(node),
             record,
@@ -89,7 +93,10 @@ fn holders(engine: &Engine, caller: &Caller, path: &FsPath) -> Result<Vec<Holder
     engine.may_still(caller, dir, Right::Execute)?;
     let mut found = Vec::new();
     let mut met = HashSet::new();
-    for holder in had_name(engine, dir, name)?.into_iter().take(NODES_MAX) {
+    for holder in had_name(engine, caller, dir, name)?
+        .into_iter()
+        .take(NODES_MAX)
+    {
         if !met.insert(holder.ino) {
             continue;
         }
@@ -119,13 +126,17 @@ fn file(path: &FsPath, node: Found) -> Result<Found> {
 }
 
 /// What a name stood for, the newest first.
-fn had_name(engine: &Engine, parent: Ino, name: &Name) -> Result<Vec<Holder>> {
+fn had_name(engine: &Engine, caller: &Caller, parent: Ino, name: &Name) -> Result<Vec<Holder>> {
     let place = Place {
         parent,
         name: name.clone(),
     };
     let mut tx = engine.store().read()?;
-    let spells = timeline::meanings(&mut *tx, &place, Op(0))?;
+    let mut spells = timeline::meanings(&mut *tx, &place, Op(0))?;
+    drop(tx);
+    // Looked at afterwards: no row goes before it has moved.
+    let horizon = kept(engine, caller)?;
+    spells.retain(|spell| !horizon.hides(spell.state.began, spell.ended));
     let holder = |spell: timeline::Spell<crate::meta::Entry>| Holder {
         ino: spell.state.ino,
         until: spell.ended,
@@ -133,18 +144,37 @@ fn had_name(engine: &Engine, parent: Ino, name: &Name) -> Result<Vec<Holder>> {
     Ok(spells.into_iter().rev().map(holder).collect())
 }
 
-/// A node's states in which its content was new, the oldest first, until it lost the name.
-fn states(engine: &Engine, caller: &Caller, of: &Holder) -> Result<Vec<Node>> {
+/// A node's states in which its content was new, the oldest first, until it lost the name, each with the first moment that
+/// shows it.
+fn states(engine: &Engine, caller: &Caller, of: &Holder) -> Result<Vec<(Op, Node)>> {
     let mut tx = engine.store().read()?;
     let spells = timeline::nodes(&mut *tx, &[of.ino], Op(0))?;
-    let mut states: Vec<Node> = spells.into_iter().map(|spell| spell.state).collect();
-    states.retain(|node| {
+    drop(tx);
+    let horizon = kept(engine, caller)?;
+    let shown = |spell: timeline::Spell<Node>| {
+        let at = horizon.sight_of(spell.state.began, spell.ended)?;
+        Some((at, spell.state))
+    };
+    let mut states: Vec<_> = spells.into_iter().filter_map(shown).collect();
+    states.retain(|(_, node)| {
         let had_name = of.until.is_none_or(|until| node.began < until);
         node.is_file() && had_name && caller.tenant == Some(node.tenant)
     });
-    states.sort_by_key(|node| node.began);
-    states.dedup_by_key(|node| node.version);
+    states.sort_by_key(|(_, node)| node.began);
+    states.dedup_by_key(|(_, node)| node.version);
     Ok(states)
+}
+
+/// What of the caller's past is kept.
+fn kept(engine: &Engine, caller: &Caller) -> Result<Arc<Horizon>> {
+    let none = || Error::new(Kind::NotFound, "without a tenant there is no past");
+    engine.horizon(caller.tenant.ok_or_else(none)?)
+}
+
+/// Where what is told of versions begins; `None` where nothing was forgotten.
+pub fn beginning(engine: &Engine, caller: &Caller) -> Result<Option<Op>> {
+    let horizon = kept(engine, caller)?;
+    Ok((horizon.upto > Op(0)).then(|| horizon.oldest()))
 }
 
 fn record(engine: &Engine, caller: &Caller, op: Op) -> Result<Record> {

@@ -9,7 +9,7 @@ use super::edit::Edit;
 use super::log::{self, Record};
 use super::principal::rows;
 use super::tenant::{self, Head};
-use super::{Entry, Node, entry, node, object_type, snapshot, tuple, xattr, xattr::Xattr};
+use super::{Entry, Node, entry, horizon, node, object_type, snapshot, tuple, xattr, xattr::Xattr};
 use crate::core::{Ino, Result, TenantId, Time};
 use crate::db::Tx;
 use std::collections::BTreeMap;
@@ -65,6 +65,7 @@ pub(super) fn apply<'a>(tx: &mut dyn Tx, edits: impl Iterator<Item = &'a Edit>) 
             Edit::ObjectTypeGone(old) => object_type::delete(tx, old.id)?,
             Edit::Snapshot(new) => snapshot::put(tx, new)?,
             Edit::SnapshotGone(old) => snapshot::delete(tx, old.tenant, &old.name)?,
+            Edit::Horizon { tenant, upto, by } => horizon::set(tx, *tenant, *upto, *by)?,
             _ => present.take(edit),
         }
     }

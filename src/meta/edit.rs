@@ -60,6 +60,12 @@ pub enum Edit {
     ObjectTypeGone(Arc<ObjectType>),
     Snapshot(Arc<Snapshot>),
     SnapshotGone(Arc<Snapshot>),
+    /// What lies behind an operation of the tenant is forgotten, by the word of another.
+    Horizon {
+        tenant: TenantId,
+        upto: Op,
+        by: Op,
+    },
 }
 
 /// The edits of one change, all or nothing.
@@ -93,7 +99,7 @@ impl Edits {
         self.list.iter().filter_map(file).collect()
     }
 
-    /// Those whose state the engine keeps whole in memory: tenants, their settings, principals and snapshots.
+    /// Those whose state the engine keeps whole in memory: tenants, their settings, principals, snapshots and horizons.
     pub fn of_tenants(&self) -> Vec<Edit> {
         let kept = |edit: &&Edit| {
             matches!(
@@ -109,6 +115,7 @@ impl Edits {
                     | Edit::Uids(..)
                     | Edit::Snapshot(_)
                     | Edit::SnapshotGone(_)
+                    | Edit::Horizon { .. }
             )
         };
         self.list.iter().filter(kept).cloned().collect()

@@ -59,6 +59,8 @@ pub enum OpKind {
     TypeDelete,
     SnapshotCreate,
     SnapshotDelete,
+    /// What lies behind a horizon was forgotten.
+    Forget,
 }
 
 const KINDS: &[(OpKind, &str)] = &[
@@ -103,6 +105,7 @@ const KINDS: &[(OpKind, &str)] = &[
     (OpKind::TypeDelete, "type-delete"),
     (OpKind::SnapshotCreate, "snapshot-create"),
     (OpKind::SnapshotDelete, "snapshot-delete"),
+    (OpKind::Forget, "forget"),
 ];
 
 impl OpKind {

@@ -134,6 +134,11 @@ impl Store {
         self.shared.settle()
     }
 
+    /// Brings everything committed so far to the database's disk: no record so far is ever applied again.
+    pub fn harden(&self) -> Result<()> {
+        self.shared.empty_journal().map(drop)
+    }
+
     /// Everything to the database's disk, and the journal to its beginning: nothing is left to recover.
     pub fn close(&self) -> Result<()> {
         if self.progress().records == 0 {

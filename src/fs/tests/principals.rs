@@ -5,7 +5,7 @@ use crate::core::{MountId, Op};
 use crate::fs::Event;
 use crate::meta::{OpKind, Record, Roster, Subject, log};
 
-pub(super) const TENANT: TenantId = TenantId(1);
+pub(crate) const TENANT: TenantId = TenantId(1);
 
 pub(crate) fn boss() -> Caller {
     Caller::engine(TENANT)

@@ -7,6 +7,8 @@ mod moved;
 mod versions;
 mod compared;
 mod snapshots;
+mod forget;
+mod forget_beside;
 
 use super::At;
 use crate::core::{Caller, Op, Result};

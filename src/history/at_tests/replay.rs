@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     Write(u8, Vec<u8>),
     Append(u8, u8),
     Mkdir(u8),
@@ -28,7 +28,7 @@ enum Step {
 
 /// What `stat`, `cat`, `readlink` and `getfattr` tell of something.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Seen {
+pub(super) struct Seen {
     kind: FileKind,
     owner: (u32, u32, u32),
     size: u64,
@@ -38,7 +38,7 @@ struct Seen {
     xattrs: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
-type Tree = BTreeMap<String, Seen>;
+pub(super) type Tree = BTreeMap<String, Seen>;
 
 /// Names at the top and in the first directories, three deep.
 fn spot(i: u8) -> String {
@@ -48,7 +48,7 @@ fn spot(i: u8) -> String {
     format!("/workspace/{}", spots[usize::from(i) % spots.len()])
 }
 
-fn perform(w: &World, step: &Step) -> Result<()> {
+pub(super) fn perform(w: &World, step: &Step) -> Result<()> {
     let (e, who) = (w.engine(), alice());
     let ino = |i: &u8| e.resolve_link(&who, &path(&spot(*i))).map(|n| n.ino);
     match step {
@@ -140,7 +140,7 @@ fn rename(w: &World, i: u8, j: u8, mode: RenameMode) -> Result<()> {
 }
 
 /// Everything below a directory.
-fn copy(w: &World, top: &str) -> Tree {
+pub(super) fn copy(w: &World, top: &str) -> Tree {
     let (e, who) = (w.engine(), alice());
     let mut tree = Tree::new();
     let top = e.resolve(&who, &path(top)).unwrap().ino;
@@ -189,7 +189,7 @@ fn seen(w: &World, ino: Ino) -> Seen {
     }
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
     let bytes = prop_oneof![
         6 => proptest::collection::vec(any::<u8>(), 0..50),
         1 => (60_000..400_000usize).prop_map(|n| vec![b'z'; n]),

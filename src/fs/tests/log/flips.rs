@@ -3,14 +3,15 @@
 //! `NEXUS_FLIPS` says how many (200).
 
 use crate::db::Row;
-use crate::fs::RenameMode;
-use crate::fs::tests::principals::boss;
+use crate::fs::tests::principals::{TENANT, boss};
 use crate::fs::tests::*;
+use crate::fs::{Keep, RenameMode};
 
 /// Tables whose rows `verify` answers for, and what of them: access times are nobody's word, and a database may reckon
 /// with a blob's row that nothing refers to.
-const TABLES: [(&str, &str); 9] = [
-    ("tenants", "id, op, hash, state"),
+const TABLES: [(&str, &str); 10] = [
+    ("tenants", "id, op, hash, state, horizon, forgot"),
+    ("snapshots", "*"),
     ("log", "*"),
     (
         "nodes",
@@ -81,8 +82,30 @@ fn look(dir: &std::path::Path) -> Result<(Vec<String>, Vec<Vec<Row>>)> {
 /// semantics.md §6: "`nexusctl verify` proves that log, tree and blobs agree."
 #[test]
 fn whatever_a_flipped_bit_changes_is_located() {
-    let mut w = World::new();
+    let w = World::new();
     fill(&w);
+    assert_located(w);
+}
+
+#[test]
+fn so_it_is_when_some_of_the_past_is_forgotten() {
+    let w = World::new();
+    let e = w.engine();
+    fill(&w);
+    let named = e.create_snapshot(&alice(), w.workspace(), "kept", None);
+    fill(&w);
+    let old = e.store().time_of(TENANT, e.head(TENANT).unwrap()).unwrap();
+    fill(&w);
+    let keep = Keep {
+        since: old.unwrap().1,
+        snapshots: true,
+    };
+    let done = e.forget(&boss(), keep, false).unwrap();
+    assert!(done.tenants[0].rows > 50 && named.is_ok());
+    assert_located(w);
+}
+
+fn assert_located(mut w: World) {
     w.engine().settle().unwrap();
     w.engine = None;
     let file = w.dir.path().join("nexus.db");

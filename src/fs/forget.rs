@@ -1,0 +1,273 @@
+//! Forgetting: what of the past is older than somebody wants to keep goes, at an administrator's word.
+//!
+//! The horizon moves first, by one operation a tenant: from then on nothing behind it is shown or undone, whatever becomes of
+//! the rest. Rows go after that, some at a time beside everybody's work; what a crash leaves of them goes when the store is
+//! open again. Then a sweep takes the blobs that nothing refers to any more.
+
+use super::engine::Engine;
+use super::namespace::admin;
+use super::sweep::Unreferenced;
+use crate::core::{Caller, FsPath, Ino, Op, Result, TenantId, Time};
+use crate::meta::{Edit, Horizon, Horizons, OpKind, Snapshot, Tenant, horizon, life, log_query};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// How many rows one transaction deletes.
+const BATCH: usize = 1000;
+/// How often some nodes are looked at in one housekeeping.
+const LITTLE: usize = 16;
+
+/// What is to be kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Keep {
+    /// The trees from here on.
+    pub since: Time,
+    /// Those that snapshots name, however old; without it older snapshots go.
+    pub snapshots: bool,
+}
+
+/// What a tenant forgets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forgetting {
+    /// The tenant's name.
+    pub tenant: String,
+    /// The oldest operation whose tree is kept; 0 where nothing was ever forgotten.
+    pub horizon: Op,
+    /// The operation that moved it; `None` for a rehearsal, and where it stays.
+    pub op: Option<Op>,
+    pub rows: u64,
+    /// Bytes of contents that files had, each as large as it was: many may share what is stored.
+    pub bytes: u64,
+    /// Snapshots that go.
+    pub snapshots: Vec<String>,
+}
+
+/// What was forgotten, and what the store has more room for by it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Thinned {
+    pub tenants: Vec<Forgetting>,
+    pub freed: Unreferenced,
+}
+
+/// Rows of the past on their way out.
+#[derive(Debug, Default)]
+pub(super) struct Thinning {
+    /// Whether rows behind a horizon may be left.
+    is_due: bool,
+    /// Of nodes up to this one none is.
+    after: Ino,
+}
+
+/// A horizon that is to move.
+struct Move {
+    tenant: Tenant,
+    to: Horizon,
+    /// Whether that is another one than it is.
+    is_new: bool,
+    snapshots: Vec<Arc<Snapshot>>,
+}
+
+impl Engine {
+    /// Forgets what is older than is to be kept, of every tenant; with `rehearse` only tells what that would be. Administrators only.
+    pub fn forget(&self, caller: &Caller, keep: Keep, rehearse: bool) -> Result<Thinned> {
+        admin(caller)?;
+        let mut thinning = self.thinning.lock();
+        let mut moves = Vec::new();
+        for tenant in self.tenants() {
+            moves.push(self.destination(tenant, keep)?);
+        }
+        let to = |m: &Move| (m.tenant.id, m.to.clone());
+        let horizons: Horizons = moves.iter().map(to).collect();
+        let sums = self.count(&horizons)?;
+        let mut tenants = Vec::new();
+        for m in &moves {
+            let sum = sums.get(&m.tenant.id).copied().unwrap_or_default();
+            let op = if rehearse || !m.is_new {
+                None
+            } else {
+                Some(self.move_horizon(caller, m, sum)?)
+            };
+            tenants.push(Forgetting {
+                tenant: m.tenant.name.clone(),
+                horizon: m.to.upto,
+                op,
+                rows: sum.rows,
+                bytes: sum.bytes,
+                snapshots: m.snapshots.iter().map(|s| s.name.clone()).collect(),
+            });
+        }
+        if !rehearse {
+            thinning.begin();
+            while thinning.is_due {
+                self.thin(&mut thinning)?;
+            }
+        }
+        let freed = self.sweep(&horizons, !rehearse)?;
+        Ok(Thinned { tenants, freed })
+    }
+
+    /// Where a tenant's horizon is to be: at the last operation before what is kept, and never nearer to the beginning than it is.
+    fn destination(&self, tenant: Tenant, keep: Keep) -> Result<Move> {
+        let home = self.home(tenant.id)?;
+        let before = Time(keep.since.0.saturating_sub(1));
+        let old = log_query::op_at(&mut *self.store.read()?, tenant.id, before)?;
+        let mut to = (*home.horizon).clone();
+        to.upto = to.upto.max(old);
+        let goes = |s: &&Arc<Snapshot>| !keep.snapshots && s.op <= to.upto;
+        let snapshots: Vec<_> = home.snapshots.values().filter(goes).cloned().collect();
+        let is_new = to.upto > home.horizon.upto || !snapshots.is_empty();
+        to.named.retain(|op| !snapshots.iter().any(|s| s.op == *op));
+        Ok(Move {
+            tenant,
+            to,
+            is_new,
+            snapshots,
+        })
+    }
+
+    fn count(&self, horizons: &Horizons) -> Result<BTreeMap<TenantId, life::Sum>> {
+        let (mut sums, mut after) = (BTreeMap::<_, life::Sum>::new(), Ino(0));
+        while let Some(some) = life::forgotten(&mut *self.store.read()?, horizons, after)? {
+            after = some.last;
+            for (tenant, more) in some.sums {
+                let sum = sums.entry(tenant).or_default();
+                sum.rows += more.rows;
+                sum.bytes += more.bytes;
+            }
+        }
+        Ok(sums)
+    }
+
+    /// Moves a horizon: one operation of the tenant whose it is.
+    fn move_horizon(&self, caller: &Caller, what: &Move, sum: life::Sum) -> Result<Op> {
+        let caller = Caller {
+            tenant: Some(what.tenant.id),
+            ..caller.clone()
+        };
+        self.change(&caller, |ch| {
+            let (by, upto) = (ch.op(), what.to.upto);
+            ch.edit(Edit::Horizon {
+                tenant: what.tenant.id,
+                upto,
+                by,
+            });
+            let home = self.home(what.tenant.id)?;
+            // Another one of its name may have come meanwhile.
+            let is_there = |s: &&Arc<Snapshot>| home.snapshots.get(&s.name) == Some(*s);
+            for snapshot in what.snapshots.iter().filter(is_there) {
+                ch.edit(Edit::SnapshotGone(snapshot.clone()));
+            }
+            let said = json!({
+                "horizon": upto.0, "rows": sum.rows, "bytes": sum.bytes, "snapshots": what.snapshots,
+            });
+            ch.record(OpKind::Forget, what.tenant.root, &FsPath::default(), None, &said);
+            Ok(by)
+        })
+    }
+
+    /// Deletes the rows of some nodes that are behind the horizon, or notes that none is left.
+    fn thin(&self, thinning: &mut Thinning) -> Result<()> {
+        let mut tx = self.store.read()?;
+        let horizons = horizon::all(&mut *tx)?;
+        let found = life::forgotten(&mut *tx, &horizons, thinning.after)?;
+        drop(tx);
+        let Some(some) = found else {
+            let mut tx = self.store.begin()?;
+            horizon::set_thinned(&mut *tx)?;
+            tx.commit()?;
+            *thinning = Thinning::default();
+            return Ok(());
+        };
+        // Nobody adds rows there, so those that were read are all.
+        for rows in some.rows.chunks(BATCH) {
+            let mut tx = self.store.begin()?;
+            life::delete(&mut *tx, rows)?;
+            tx.commit()?;
+        }
+        thinning.after = some.last;
+        Ok(())
+    }
+
+    /// Finds out whether a crash came between a horizon and the rows behind it.
+    pub(super) fn load_thinning(&self) -> Result<()> {
+        self.thinning.lock().is_due = horizon::is_behind(&mut *self.store.read()?)?;
+        Ok(())
+    }
+
+    /// Goes on where a crash came in between, a little at a time.
+    pub(super) fn thin_on(&self) -> Result<()> {
+        // Whoever has it is at it.
+        let Some(mut thinning) = self.thinning.try_lock() else {
+            return Ok(());
+        };
+        for _ in 0..LITTLE {
+            if thinning.is_due {
+                self.thin(&mut thinning)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Thinning {
+    fn begin(&mut self) {
+        *self = Self {
+            is_due: true,
+            after: Ino(0),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::Kind;
+    use crate::fs::tests::principals::{TENANT, boss};
+    use crate::fs::tests::{World, alice};
+
+    fn left(w: &World) -> u64 {
+        let e = w.engine();
+        let horizons = horizon::all(&mut *e.store.read().unwrap()).unwrap();
+        e.count(&horizons)
+            .unwrap()
+            .values()
+            .map(|sum| sum.rows)
+            .sum()
+    }
+
+    /// semantics.md §6: "What is behind the horizon is not shown and not undone, whatever a crash left of it"
+    #[test]
+    fn what_a_crash_left_of_the_rows_goes_when_the_store_is_open_again() {
+        let mut w = World::new();
+        for n in 0..600 {
+            let at = format!("/workspace/f{}", n % 300);
+            w.write(&alice(), &at, format!("{n}").as_bytes()).unwrap();
+        }
+        let old = Op(w.engine().head(TENANT).unwrap().0 - 1);
+        let keep = Keep {
+            since: w.engine().clock().now(),
+            snapshots: false,
+        };
+        let tenant = w.engine().tenants().remove(0);
+        let to = w.engine().destination(tenant, keep).unwrap();
+        w.engine()
+            .move_horizon(&boss(), &to, life::Sum::default())
+            .unwrap();
+        let sound = |w: &World, behind: u64| {
+            let refused = w.engine().can_undo(TENANT, old).unwrap_err();
+            assert_eq!(refused.kind(), Kind::NotFound);
+            assert_eq!(left(w), behind);
+            w.assert_sound();
+        };
+        w.crash();
+        sound(&w, 300);
+        let e = w.engine();
+        e.thin(&mut e.thinning.lock()).unwrap();
+        w.crash();
+        sound(&w, 44);
+        w.engine().housekeep().unwrap();
+        sound(&w, 0);
+        assert!(!horizon::is_behind(&mut *w.engine().store.read().unwrap()).unwrap());
+    }
+}

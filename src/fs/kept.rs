@@ -1,0 +1,65 @@
+//! Opening what nobody changes: nodes of the past, and what views show.
+
+use super::engine::Engine;
+use super::handle::{Access, Handle, OpenFlags, Source};
+use super::view::{self, Item};
+use crate::access::Right;
+use crate::core::{Caller, HandleId, Ino, Kind, Result, error::fail};
+use crate::meta::Node;
+use std::sync::Arc;
+
+impl Engine {
+    /// A handle on what cannot change any more, for reading; whoever asks for it has asked whether he may.
+    pub(super) fn open_kept(&self, node: Arc<Node>) -> HandleId {
+        self.files.insert(Handle {
+            source: Source::Kept(node),
+            flags: OpenFlags::new(Access::Read),
+        })
+    }
+
+    /// Opens what a view shows: for reading only.
+    pub(super) fn open_view(
+        &self,
+        caller: &Caller,
+        ino: Ino,
+        flags: OpenFlags,
+    ) -> Result<HandleId> {
+        if flags.access.writes() || flags.truncate {
+            return view::read_only();
+        }
+        let right = match flags.access {
+            Access::Execute => Right::Execute,
+            Access::Read | Access::Write | Access::ReadWrite => Right::Read,
+        };
+        self.views.allows(caller, ino, right)?;
+        let _borrowing = self.borrowing.read();
+        let source = match self.views.item(caller, ino)? {
+            Item::File(bytes) => Source::Computed(bytes),
+            Item::Feed(_) => Source::Feed(self.views.feed(caller, ino)?),
+            Item::Stored(node) if !node.is_dir() => Source::Kept(node),
+            Item::Stored(_) | Item::Directory(_) | Item::Link(_) => {
+                return fail(Kind::IsDirectory, "not a file");
+            }
+        };
+        Ok(self.files.insert(Handle { source, flags }))
+    }
+
+    /// Whether a node's attributes and bytes are computed when they are asked for, so that no cache may keep them.
+    pub fn is_computed(&self, ino: Ino) -> bool {
+        view::is_view(ino) && !self.views.lasts(ino)
+    }
+
+    /// Which of those that had a number over time it stands for: stored nodes never share one, items of a view may.
+    pub fn generation(&self, ino: Ino) -> u64 {
+        if view::is_view(ino) {
+            self.views.generation(ino)
+        } else {
+            0
+        }
+    }
+
+    /// Whether a node is in a view: what a name there stands for, and for whom, is asked for each time.
+    pub fn is_in_view(&self, ino: Ino) -> bool {
+        view::is_view(ino)
+    }
+}
