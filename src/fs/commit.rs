@@ -239,7 +239,10 @@ impl Change<'_> {
     /// Takes a node whose last name went out of the present.
     pub(super) fn remove(&mut self, old: &Node) -> Result<()> {
         let op = self.op();
-        self.edits.push(Edit::NodePast(Arc::new(old.clone()), op));
+        // What this very operation has changed is in the past as it was before.
+        if old.began != op {
+            self.edits.push(Edit::NodePast(Arc::new(old.clone()), op));
+        }
         self.edits.push(Edit::NodeGone(old.ino));
         self.add_state(old.sum().wrapping_neg());
         for x in self.engine.xattrs(old.ino)?.iter() {

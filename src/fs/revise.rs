@@ -91,7 +91,12 @@ impl Engine {
         }
         let op = made?;
         for node in &what.changed {
-            self.files.refresh(&*self.node(node.ino)?);
+            match self.node(node.ino) {
+                Ok(node) => self.files.refresh(&node),
+                // It has lost its last name.
+                Err(e) if e.kind() == Kind::NotFound => {}
+                Err(e) => return Err(e),
+            }
         }
         Ok(Some(op))
     }

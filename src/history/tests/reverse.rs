@@ -240,6 +240,7 @@ fn a_file_whose_other_name_somebody_took_away_goes_with_the_name_that_is_undone(
     w.engine
         .setxattr(&bob(), b, b"user.color", b"blue", SetMode::Any)
         .unwrap();
+    w.write(&bob(), "/workspace/p/docs/twin", b"other");
     w.unlink(&alice(), "/workspace/p/src/b");
     done(&w, &alice(), w.by(&bob(), head));
     assert!(!w.tree().contains_key("/workspace/p/docs/twin"));
