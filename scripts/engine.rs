@@ -1,7 +1,11 @@
-//! Drives the engine without a kernel, for scripts/bench: fills a data directory, or repeats one operation so that valgrind can
-//! count its instructions. Usage: engine WORK DIR COUNT, WORK being `fill` or an operation below.
+//! Drives the engine without a kernel, for scripts/bench: fills a data directory with files (`fill`) or its log with operations
+//! (`ops`), or repeats one operation so that valgrind can count its instructions. Usage: engine WORK DIR COUNT, WORK
+//! being one of those or an operation below.
 //!
 //! Each operation first makes what it works on, whatever COUNT is; the difference between two counts is the operation's own.
+
+#[path = "engine_log.rs"]
+mod engine_log;
 
 use nexus::core::{Caller, Config, Error, FsPath, Ino, Kind, Name, Result, TenantId};
 use nexus::fs::{Access, Engine, OpenFlags, RenameMode};
@@ -41,8 +45,13 @@ fn main() -> Result<()> {
         top,
         files: Vec::new(),
     };
-    if work == "fill" {
-        bench.fill(count)?;
+    if work == "fill" || work == "ops" {
+        if work == "fill" {
+            bench.fill(count)?;
+        } else {
+            let make = |dir, file: &Name| bench.make(dir, file, b"text");
+            engine_log::fill(&bench.engine, &bench.who, bench.top, count, make)?;
+        }
         nexus.engine.settle()?;
         nexus.db.checkpoint()
     } else {

@@ -90,6 +90,14 @@ impl Edits {
         self.list.push(edit);
     }
 
+    /// What is logged of a tenant.
+    pub fn log_of(&self, tenant: TenantId) -> impl Iterator<Item = &Record> {
+        self.list.iter().filter_map(move |edit| match edit {
+            Edit::Log(record, _) if record.tenant == tenant => Some(&**record),
+            _ => None,
+        })
+    }
+
     /// The blobs among them that are files.
     pub fn files(&self) -> Vec<Hash> {
         let file = |edit: &Edit| match edit {

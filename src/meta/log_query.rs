@@ -7,7 +7,7 @@
 mod statement;
 
 use self::statement::{Below, Statement};
-use super::log::{OpKind, Record};
+use super::log::{Author, OpKind, Record};
 use crate::core::{FsPath, Hash, Op, Result, TenantId, Time};
 use crate::db::{Row, Tx};
 
@@ -39,6 +39,36 @@ pub struct Query {
 }
 
 impl Query {
+    /// Whether a record fits; `None` where that takes a look at the log's times.
+    pub fn fits(&self, record: &Record) -> Option<bool> {
+        if self.since.is_some() || self.until.is_some() {
+            return None;
+        }
+        let Author {
+            user,
+            agent,
+            session,
+            comm,
+            ..
+        } = &record.author;
+        let is = |wanted: &Option<String>, found: Option<&String>| {
+            wanted.as_ref().is_none_or(|wanted| Some(wanted) == found)
+        };
+        let below = self.path.as_ref().filter(|path| !path.is_root());
+        let below = below.map(Below::of);
+        let lies = |path: &[u8]| below.as_ref().is_none_or(|below| below.has(path));
+        Some(
+            is(&self.user, user.as_ref())
+                && is(&self.agent, agent.as_ref())
+                && is(&self.session, session.as_ref())
+                && is(&self.command, Some(comm))
+                && (self.kinds.is_empty() || self.kinds.contains(&record.kind))
+                && self.first.is_none_or(|first| first <= record.op)
+                && self.last.is_none_or(|last| record.op <= last)
+                && (lies(&record.path) || record.path2.as_deref().is_some_and(lies)),
+        )
+    }
+
     /// The values that an index of their own column has.
     fn equal(&self) -> impl Iterator<Item = (Column, &str)> {
         let asked = [

@@ -8,7 +8,7 @@ use super::cache::Place;
 use super::edit::{Edit, Edits};
 use super::tenant::Head;
 use super::{Entry, Node, xattr::Xattr};
-use crate::core::{Ino, Name, Result, TenantId};
+use crate::core::{Ino, Name, Op, Result, TenantId};
 use crate::journal::Lsn;
 use std::borrow::Borrow;
 use std::collections::{HashMap, VecDeque};
@@ -108,6 +108,24 @@ impl Pending {
 
     pub(super) fn head(&self, tenant: TenantId) -> Option<Head> {
         self.heads.get(&tenant).map(|(_, head)| *head)
+    }
+
+    /// The changes with what was logged of a tenant behind an operation, oldest first; `None` when not all of them wait
+    /// still.
+    pub(super) fn log_behind(&self, tenant: TenantId, after: Op) -> Option<Vec<Arc<Edits>>> {
+        let mut found = Vec::new();
+        for (.., edits) in self.queue.iter().rev() {
+            let mut ops = edits.log_of(tenant).map(|record| record.op);
+            let Some(first) = ops.next() else { continue };
+            if first > after || ops.any(|op| op > after) {
+                found.push(edits.clone());
+            }
+            if first.0 <= after.0 + 1 {
+                found.reverse();
+                return Some(found);
+            }
+        }
+        None
     }
 
     /// How many changes wait.

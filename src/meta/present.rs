@@ -1,10 +1,11 @@
 //! Reading the present: what waits comes before what the database says.
 
 use super::cache::Place;
+use super::log_query::Query;
 use super::pending::Known;
 use super::store::Store;
-use super::{Entry, Node, Xattr, entry, node, xattr};
-use crate::core::{Ino, Name, Result};
+use super::{Entry, Node, Record, Xattr, entry, node, xattr};
+use crate::core::{Ino, Name, Op, Result, TenantId};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -136,6 +137,26 @@ impl Store {
                 return Ok((page, at));
             }
         }
+    }
+
+    /// Up to `limit` records behind an operation that fit, oldest first, without the database: `None` when it has some of them
+    /// already, or is needed to tell.
+    pub fn recent(
+        &self,
+        tenant: TenantId,
+        after: Op,
+        query: &Query,
+        limit: u32,
+    ) -> Option<Vec<Record>> {
+        let changes = self.shared().pending.read().log_behind(tenant, after)?;
+        let mut found = Vec::new();
+        for record in changes.iter().flat_map(|edits| edits.log_of(tenant)) {
+            let is_behind = record.op > after && found.len() < limit as usize;
+            if query.fits(record)? && is_behind {
+                found.push(record.clone());
+            }
+        }
+        Some(found)
     }
 
     /// Every attribute of a node, by name.

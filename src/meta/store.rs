@@ -345,8 +345,11 @@ fn write(db: &dyn Db, edits: &[Edit], applied: Lsn) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::Config;
+    use crate::core::{Config, Hash, Ino, Op, Time};
     use crate::db::Sqlite;
+    use crate::meta::log::Author;
+    use crate::meta::log_query::Query;
+    use crate::meta::{OpKind, Record};
     use std::fs;
 
     fn open(dir: &Path) -> Store {
@@ -405,5 +408,49 @@ mod tests {
             }
             assert_eq!(reserved(&store), 8192);
         }
+    }
+
+    #[test]
+    fn what_was_logged_last_is_read_without_the_database() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        let tenant = TenantId(1);
+        for ops in [1..=1, 2..=4, 5..=5] {
+            let logged = ops.map(|op| {
+                let record = Record {
+                    tenant,
+                    op: Op(op),
+                    time: Time(0),
+                    kind: OpKind::Write,
+                    ino: Ino(17),
+                    path: b"/f".to_vec(),
+                    path2: None,
+                    author: Author {
+                        user: None,
+                        agent: None,
+                        session: None,
+                        uid: 0,
+                        pid: 0,
+                        comm: String::new(),
+                    },
+                    undo: "{}".to_owned(),
+                    state: 0,
+                };
+                Edit::Log(Box::new(record), Hash::of(b""))
+            });
+            let edits: Edits = logged.collect();
+            let payload = edits.encode().unwrap();
+            store.shared.commit(&payload, edits).unwrap();
+        }
+        let recent = |after, limit| {
+            let found = store.recent(tenant, Op(after), &Query::default(), limit)?;
+            Some(found.iter().map(|record| record.op.0).collect::<Vec<_>>())
+        };
+        assert_eq!(recent(0, 9), Some(vec![1, 2, 3, 4, 5]));
+        assert_eq!(recent(2, 2), Some(vec![3, 4]));
+        assert_eq!(recent(5, 9), Some(vec![]));
+        assert_eq!(store.recent(TenantId(2), Op(0), &Query::default(), 9), None);
+        store.settle().unwrap();
+        assert_eq!(recent(5, 9), None);
     }
 }

@@ -97,6 +97,11 @@ impl Below {
         }
     }
 
+    /// Whether a path is that one or below it.
+    pub(super) fn has(&self, path: &[u8]) -> bool {
+        path == self.own || (self.first.as_slice()..self.end.as_slice()).contains(&path)
+    }
+
     /// The path itself, the first bytes that something below it may have, and the first behind all of them.
     pub(super) fn bounds(&self) -> [Param<'_>; 3] {
         [&self.own, &self.first, &self.end].map(|bytes| bytes.as_slice().into())

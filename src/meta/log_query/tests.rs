@@ -184,6 +184,14 @@ fn pages_have_what_fits(db: &dyn Db, cases: u32) {
             return Ok(());
         };
         for query in &queries {
+            for record in &records {
+                let wanted = fits(&records, query, record);
+                prop_assert!(
+                    query.fits(record).is_none_or(|found| found == wanted),
+                    "{:?}",
+                    query
+                );
+            }
             let fitting = records.iter().filter(|r| fits(&records, query, r));
             let mut wanted: Vec<_> = fitting.cloned().collect();
             let found = pages(db, tenant, query, Cursor::OLDEST, limit);

@@ -115,6 +115,14 @@ fn a_file_is_made_written_read_and_listed_through_a_slot() {
     assert_eq!((wrote.error, wrote.bytes), (0, words(&[5, 0])));
     let read = desk.ask(15, ino, &place, b"");
     assert_eq!((read.error, read.bytes.as_slice()), (0, &b"bytes"[..]));
+    // A stored file is always ready: POLLIN, POLLOUT, POLLRDNORM and POLLWRNORM.
+    let polled = desk.ask(
+        40,
+        ino,
+        &[longs(&[handle, 9]), words(&[1, 5])].concat(),
+        b"",
+    );
+    assert_eq!((polled.error, polled.bytes), (0, words(&[0x145, 0])));
     let shown = desk.ask(3, ino, &[0; 16], b"");
     // The number, then the size, behind the 16 bytes that say how long they hold.
     assert_eq!(
@@ -161,9 +169,11 @@ fn a_name_that_is_not_there_is_number_zero_and_one_without_an_end_is_refused() {
 #[test]
 fn what_the_door_does_not_know_is_enosys_and_a_request_cut_short_is_einval() {
     let mut desk = Desk::new();
-    assert_eq!(desk.ask(40, 1, &[0; 24], b"").error, -libc::ENOSYS);
+    assert_eq!(desk.ask(37, 1, &[0; 24], b"").error, -libc::ENOSYS);
     assert_eq!(desk.ask(4095, 1, &[], b"").error, -libc::ENOSYS);
-    for opcode in [4, 8, 9, 12, 13, 14, 15, 16, 18, 21, 34, 35, 43, 45, 46, 47] {
+    for opcode in [
+        4, 8, 9, 12, 13, 14, 15, 16, 18, 21, 34, 35, 40, 43, 45, 46, 47,
+    ] {
         let back = desk.ask(opcode, 1, &[0; 3], b"a\0b\0");
         assert_eq!(back.error, -libc::EINVAL, "operation {opcode}");
     }

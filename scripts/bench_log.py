@@ -1,0 +1,162 @@
+"""Nexus alone, with a long log: pages of it, what follows it, and what it takes on disk; see scripts/bench."""
+
+import http.client
+import json
+import os
+import select
+import shutil
+import socket
+import sqlite3
+import statistics
+import sys
+import threading
+import time
+
+from bench_work import Nexus, run, seconds
+
+# Operations whose line is waited for.
+LINES = 2_000
+
+
+class Api(http.client.HTTPConnection):
+    """The daemon's socket."""
+
+    def __init__(self, data):
+        super().__init__("nexus")
+        self.path = data / "control.sock"
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(str(self.path))
+
+    def ask(self, command, **body):
+        self.request("POST", f"/api/{command}", json.dumps(body), {"Content-Type": "application/json"})
+        answer = self.getresponse()
+        said = json.loads(answer.read())
+        if answer.status != 200:
+            sys.exit(f"{command}: {said}")
+        return said
+
+
+def log(work, figures, size):
+    """A log of each size: what a page costs must not depend on it."""
+    engine = os.environ["NEXUS_BENCH_ENGINE"]
+    for count in size.logs:
+        data, mount = work / f"log{count}", work / f"log{count}.mount"
+        mount.mkdir()
+        took = seconds(lambda: run(engine, "ops", data, str(count)))
+        print(f"{count:,} operations made in {took:.0f} s", file=sys.stderr)
+        nexus = Nexus(data, mount)
+        nexus.start()
+        for name, value, unit in one_log(nexus, count):
+            figures.setdefault((f"{count:,} operations: {name}", unit), {}).setdefault("nexus", []).append(value)
+        nexus.stop()
+        for name, value, unit in on_disk(data / "nexus.db"):
+            figures.setdefault((f"{count:,} operations: {name}", unit), {}).setdefault("nexus", []).append(value)
+        shutil.rmtree(data)
+
+
+def one_log(nexus, count):
+    api = Api(nexus.data)
+
+    def page(**wanted):
+        wanted.setdefault("limit", 100)
+        times = []
+        for _ in range(9):
+            began = time.perf_counter()
+            said = api.ask("log", **wanted)
+            times.append((time.perf_counter() - began) * 1e3)
+        assert said["records"] or wanted.get("kinds"), wanted
+        return statistics.median(times)
+
+    # The tree comes first, and is a part of the log.
+    newest = api.ask("log", limit=0)["last"]
+    middle, session = newest - count // 2, f"s{count // 2 // 500 // 3 * 3 + 1}"
+    yield "100 newest", page(), "ms"
+    yield "100 before the middle", page(before=middle), "ms"
+    yield "100 behind the middle", page(after=middle), "ms"
+    yield "of a session", page(session=session), "ms"
+    yield "of an agent", page(agent="agent7"), "ms"
+    yield "of a user, in the middle", page(user="user3", before=middle), "ms"
+    yield "of a file", page(path="/workspace/d7/f3.txt"), "ms"
+    yield "of a small directory", page(path="/workspace/d7"), "ms"
+    yield "of the large directory", page(path="/workspace/large"), "ms"
+    yield "of a session, one kind", page(session=session, kinds=["write"]), "ms"
+    yield "of the last of a month", page(since="30d-ago"), "ms"
+    yield "of a kind that is rare", page(kinds=["mkdir"], limit=10), "ms"
+    yield "a session, added up", seconds(lambda: api.ask("log-summary", session=session)) * 1e3, "ms"
+    yield "first answer of a follower", seconds(lambda: api.ask("log", after=newest - 1000, limit=1000, wait_ms=1)) * 1e3, "ms"
+    for way in by_poll, by_socket:
+        times = sorted(way(nexus))
+        yield f"close to line {way.__doc__}, median", statistics.median(times), "ms"
+        yield f"close to line {way.__doc__}, p99", times[int(len(times) * 0.99)], "ms"
+
+
+def late(nexus, read):
+    """Writes files one after the other; how long after each close(2) `read` has seen its line, in milliseconds."""
+    top = nexus.mount / "workspace" / f"watched{time.monotonic_ns()}"
+    top.mkdir()
+    closed, seen, done = {}, {}, threading.Event()
+
+    def follow():
+        while not done.is_set():
+            for line in read(str(top)[len(str(nexus.mount)) :]):
+                seen.setdefault(line["path"], time.perf_counter())
+
+    follower = threading.Thread(target=follow)
+    follower.start()
+    for n in range(LINES):
+        with open(top / f"f{n}", "wb", buffering=0) as out:
+            out.write(b"x" * 100)
+        closed[f"/workspace/{top.name}/f{n}"] = time.perf_counter()
+        time.sleep(0.002)
+    time.sleep(0.5)
+    done.set()
+    (top / "end").touch()
+    follower.join()
+    return [max(0.0, seen[path] - at) * 1e3 for path, at in closed.items()]
+
+
+def by_poll(nexus):
+    """by poll(2)"""
+    events = os.open(nexus.mount / ".nexus/events", os.O_RDONLY)
+    waiting, rest = select.poll(), b""
+    waiting.register(events, select.POLLIN)
+
+    def read(_):
+        nonlocal rest
+        waiting.poll(1000)
+        *lines, rest = (rest + os.read(events, 1 << 16)).split(b"\n")
+        return map(json.loads, lines)
+
+    times = late(nexus, read)
+    os.close(events)
+    return times
+
+
+def by_socket(nexus):
+    """by the socket"""
+    api = Api(nexus.data)
+    after = api.ask("log", limit=0)["last"]
+
+    def read(path):
+        nonlocal after
+        page = api.ask("log", after=after, path=path, limit=1000, wait_ms=1000)
+        after = page["last"]
+        return page["records"]
+
+    return late(nexus, read)
+
+
+def on_disk(file):
+    """What a record takes, with its share of each index."""
+    with sqlite3.connect(file) as db:
+        (records,) = db.execute("SELECT COUNT(*) FROM log").fetchone()
+        names = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE tbl_name = 'log' AND rootpage > 0")]
+        sizes = {}
+        for name in names:
+            (size,) = db.execute("SELECT SUM(pgsize) FROM dbstat WHERE name = ? AND aggregate = TRUE", (name,)).fetchone()
+            sizes[name] = size / records
+    yield "bytes of a record, with indexes", sum(sizes.values()), "B"
+    for name, size in sizes.items():
+        yield f"bytes of a record in {name}", size, "B"
