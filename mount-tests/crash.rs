@@ -1,9 +1,10 @@
-//! SIGKILL of the daemon at random points, while several processes write.
+//! SIGKILL of the daemon at random points, while several processes write and one undoes and forgets.
 //!
 //! Each writer names an operation on a pipe once the system call that completes it has returned: from then on it
 //! must never be lost. `NEXUS_CRASH_ROUNDS` says how often the daemon is killed (20).
 
 use crate::dice::{Dice, setting};
+use crate::historian::Historian;
 use crate::shell::{script, wait};
 use crate::world::{World, end};
 use serde_json::Value;
@@ -155,11 +156,13 @@ fn writer(world: &World, base: &str, seed: u64) -> Child {
 }
 
 /// Runs the writers, kills the daemon after a random number of acknowledgements, and collects what was said.
-fn round(world: &World, dice: &mut Dice, expected: &mut [Expected]) {
+fn round(world: &World, dice: &mut Dice, expected: &mut [Expected], past: &mut Historian) {
     let daemon = world.daemon();
     let mut children: Vec<Child> = (0..WRITERS)
         .map(|n| writer(world, &format!("w{n}"), dice.next()))
         .collect();
+    let mut historian = past.start(world);
+    let told = historian.stdout.take().unwrap();
     let outs: Vec<_> = children
         .iter_mut()
         .map(|c| c.stdout.take().unwrap())
@@ -178,11 +181,16 @@ fn round(world: &World, dice: &mut Dice, expected: &mut [Expected]) {
             });
         }
         drop(heard);
+        scope.spawn(move || {
+            for line in BufReader::new(told).lines() {
+                past.hear(&line.unwrap());
+            }
+        });
         let acknowledged = count.iter().take(usize::try_from(until).unwrap()).count();
         println!("killed after {acknowledged} lines");
         end(daemon);
     });
-    for child in &mut children {
+    for child in children.iter_mut().chain([&mut historian]) {
         assert!(wait(child).is_some(), "a writer hangs on a dead mount");
     }
 }
@@ -194,11 +202,13 @@ fn what_was_closed_survives_the_death_of_the_daemon() {
     let mut dice = Dice::new("crash");
     let world = World::new();
     let mut expected: Vec<Expected> = (0..WRITERS).map(|_| Expected::default()).collect();
+    let mut past = Historian::default();
     for n in 0..setting("NEXUS_CRASH_ROUNDS").unwrap_or(20) {
         print!("round {n}: ");
-        round(&world, &mut dice, &mut expected);
+        round(&world, &mut dice, &mut expected, &mut past);
         world.restart();
         world.is_sound();
+        past.check(&world);
         for (n, expected) in expected.iter_mut().enumerate() {
             expected.check(&world, &format!("w{n}"));
         }

@@ -5,6 +5,7 @@ use crate::world::World;
 use serde_json::Value;
 use std::fs::{self, File};
 use std::io::Read as _;
+use std::process::Stdio;
 
 /// What `gc` says of the one tenant, and of blobs.
 fn gc(world: &World, arguments: &[&str]) -> (Value, Value) {
@@ -44,6 +45,12 @@ fn history_is_forgotten_by_an_administrators_word_alone() {
     assert_eq!(world.log(&[]).len(), ops, "a rehearsal leaves nothing");
     gc(&world, &["--keep-snapshots"]);
     let record = world.log(&["--kind", "forget"]).remove(0);
+    assert!(
+        record["note"]
+            .as_str()
+            .unwrap()
+            .starts_with("what was before")
+    );
     assert_eq!(record["op"].as_u64().unwrap(), ops as u64 + 1);
     sh(
         &dir,
@@ -88,4 +95,32 @@ fn an_open_file_is_read_though_its_past_is_forgotten() {
     assert!(read(&mut past) == vec![b'x'; 300_000] && read(&mut gone) == b"other");
     drop((past, gone));
     world.is_sound();
+}
+
+#[test]
+fn who_stands_in_the_past_stands_nowhere_when_it_is_forgotten() {
+    // semantics.md §6: "What is behind the horizon is not shown and not undone"
+    let world = World::new();
+    let dir = world.workspace();
+    sh(&dir, "mkdir d; echo 1 > d/f");
+    world.nexus(&["snapshot", "create", "before"]).must();
+    sh(&dir, "echo 2 > d/f");
+    let looking = script(
+        &dir,
+        "cd .at/before/d; stat f > /dev/null; echo in; read _ || true; cat f > /dev/null",
+    )
+    .stdin(Stdio::piped())
+    .stdout(Stdio::piped())
+    .spawn();
+    let mut looking = looking.unwrap();
+    let mut line = [0; 3];
+    looking
+        .stdout
+        .take()
+        .unwrap()
+        .read_exact(&mut line)
+        .unwrap();
+    gc(&world, &[]);
+    drop(looking.stdin.take());
+    assert!(!looking.wait().unwrap().success());
 }

@@ -4,7 +4,8 @@
 
 use crate::dice::{Dice, setting};
 use crate::drive::Drive;
-use crate::shell::{run, wait};
+use crate::historian::{self, Historian};
+use crate::shell::{Said, run, wait};
 use crate::world::{World, end};
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -95,22 +96,34 @@ impl Told {
     }
 }
 
-fn write_until_dark(world: &World, seed: u64, first: usize) -> Told {
+/// Where the writer writes.
+const PLACE: &str = "files";
+
+fn write_until_dark(world: &World, seed: u64, first: usize, past: &mut Historian) -> Told {
     let mut writer = Command::new("python3")
         .args(["-I", "-c", WRITER, &seed.to_string(), &first.to_string()])
-        .current_dir(world.workspace())
+        .current_dir(world.path(PLACE))
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let out = BufReader::new(writer.stdout.take().unwrap());
+    let mut lines = BufReader::new(writer.stdout.take().unwrap()).lines();
     let mut told = Told {
         first,
         ..Told::default()
     };
-    for line in out.lines() {
-        told.hear(&line.unwrap());
-    }
-    assert!(wait(&mut writer).is_some(), "the writer hangs");
+    // Not before the writer is at work: the historian takes many operations of the disk.
+    told.hear(&lines.next().unwrap().unwrap());
+    let mut historian = past.start(world);
+    let said = BufReader::new(historian.stdout.take().unwrap());
+    std::thread::scope(|scope| {
+        scope.spawn(|| said.lines().for_each(|line| past.hear(&line.unwrap())));
+        for line in lines {
+            told.hear(&line.unwrap());
+        }
+        for child in [&mut writer, &mut historian] {
+            assert!(wait(child).is_some(), "it hangs in the dark");
+        }
+    });
     told
 }
 
@@ -123,18 +136,23 @@ fn what_was_synced_survives_power_cuts() {
         let drive = Drive::new();
         let world = World::at(drive.data());
         world.start();
-        let mut first = 0;
+        let (mut first, mut past) = (0, Historian::default());
+        for place in [PLACE, historian::PLACE] {
+            fs::create_dir(world.path(place)).unwrap();
+        }
+        File::open(world.workspace()).unwrap().sync_all().unwrap();
         for _ in 0..2 {
             let daemon = world.daemon();
-            drive.cut_after(1 + dice.below(300));
-            let told = write_until_dark(&world, dice.next(), first);
+            drive.cut_after(1 + dice.below(1500));
+            let told = write_until_dark(&world, dice.next(), first, &mut past);
             end(daemon);
             drive.forget_unsynced(&mut dice);
             drive.spin_up();
             world.start();
             world.is_sound();
-            told.check(&world.workspace());
-            first = fs::read_dir(world.workspace()).unwrap().count();
+            told.check(&world.path(PLACE));
+            past.check_after_cut(&world);
+            first = fs::read_dir(world.path(PLACE)).unwrap().count();
         }
         drop(world);
     }
@@ -194,7 +212,7 @@ fn put(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     file.sync_all()
 }
 
-const DEEDS: [(&str, usize, Deed); 3] = [
+const DEEDS: [(&str, usize, Deed); 4] = [
     ("small", 3000, |world, n| {
         put(&world.path(format!("small-{n}")), &content(n, 3000))
     }),
@@ -206,7 +224,24 @@ const DEEDS: [(&str, usize, Deed); 3] = [
         fs::rename(world.path("moving"), world.path(format!("moved-{n}")))?;
         File::open(world.workspace())?.sync_all()
     }),
+    ("undone", 70_000, |world, n| {
+        let name = format!("undone-{n}");
+        put(&world.path(&name), &content(n, 70_000))?;
+        fs::remove_file(world.path(&name))?;
+        let path = format!("/workspace/{name}");
+        told(&world.nexus(&["undo", &path, "--kind", "unlink"]))?;
+        told(&world.ctl_said(&["gc", "--keep-within", "0s"]))
+    }),
 ];
+
+/// A command has only words for what went wrong.
+fn told(said: &Said) -> std::io::Result<()> {
+    if said.ok() {
+        return Ok(());
+    }
+    println!("{}", said.err);
+    Err(std::io::Error::from_raw_os_error(libc::EIO))
+}
 
 /// Lets every operation of the store fail in turn, once.
 fn fail_everywhere(errno: i32) {

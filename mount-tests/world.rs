@@ -141,7 +141,8 @@ impl World {
         last_json(&self.ctl_said(arguments).must())
     }
 
-    fn furnish(&self, command: &mut Command) {
+    /// Tells a command which store it is about.
+    pub(crate) fn furnish(&self, command: &mut Command) {
         command
             .env("NEXUS_DATA_DIR", &self.data)
             .env("HOME", self.dir.path())

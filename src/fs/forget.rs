@@ -159,6 +159,7 @@ impl Engine {
                 ch.edit(Edit::SnapshotGone(snapshot.clone()));
             }
             let said = json!({
+                "note": format!("what was before operation {}", what.to.oldest()),
                 "horizon": upto.0, "rows": sum.rows, "bytes": sum.bytes, "snapshots": what.snapshots,
             });
             ch.record(OpKind::Forget, what.tenant.root, &FsPath::default(), None, &said);

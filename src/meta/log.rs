@@ -190,11 +190,15 @@ impl Record {
         (self.path == b"/" || grants).then(|| self.said("subject"))?
     }
 
-    /// Why something was refused, which right only an administrator had, or which snapshot came or went.
+    /// Why something was refused, which right only an administrator had, which snapshot came or went, or what was forgotten.
     pub fn note(&self) -> Option<String> {
         let noted = matches!(
             self.kind,
-            OpKind::Bypass | OpKind::Refused | OpKind::SnapshotCreate | OpKind::SnapshotDelete
+            OpKind::Bypass
+                | OpKind::Refused
+                | OpKind::SnapshotCreate
+                | OpKind::SnapshotDelete
+                | OpKind::Forget
         );
         noted.then(|| self.said("note"))?
     }

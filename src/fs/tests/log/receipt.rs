@@ -4,7 +4,7 @@ use crate::core::Op;
 use crate::db::Param;
 use crate::fs::tests::principals::{TENANT, boss};
 use crate::fs::tests::*;
-use crate::fs::{Receipt, RenameMode};
+use crate::fs::{Keep, Receipt, RenameMode};
 use crate::meta::log::{self, append};
 use crate::meta::tenant::{Head, set_head};
 
@@ -140,4 +140,40 @@ fn every_table_of_the_past_is_looked_at() {
         execute(&w, &format!("UPDATE {mend_it}"), &[]);
         w.assert_sound();
     }
+}
+
+#[test]
+fn a_receipt_outlives_what_is_forgotten_and_a_horizon_that_somebody_moved_is_found() {
+    let (w, receipt) = busy();
+    let e = w.engine();
+    let keep = Keep {
+        since: e.clock().now(),
+        snapshots: false,
+    };
+    let done = e.forget(&boss(), keep, false).unwrap();
+    assert!(done.tenants[0].rows > 0);
+    w.assert_sound();
+    assert_eq!(problems(&w, &receipt), Vec::<String>::new());
+    for column in ["horizon", "forgot"] {
+        execute(
+            &w,
+            &format!("UPDATE tenants SET {column} = {column} - 1"),
+            &[],
+        );
+        let found = e.verify(&boss(), &mut |_| {}).unwrap().problems;
+        for found in [found, problems(&w, &receipt)] {
+            assert!(
+                found
+                    .iter()
+                    .any(|p| p.contains("its horizon is not the one")),
+                "{column}: {found:?}"
+            );
+        }
+        execute(
+            &w,
+            &format!("UPDATE tenants SET {column} = {column} + 1"),
+            &[],
+        );
+    }
+    w.assert_sound();
 }
