@@ -78,6 +78,5 @@ pub(super) fn verify_horizon(
 
 /// Where an operation moved the horizon.
 fn said(record: &Record) -> Op {
-    let said: serde_json::Value = serde_json::from_str(&record.undo).unwrap_or_default();
-    Op(said["horizon"].as_u64().unwrap_or_default())
+    Op(record.details()["horizon"].as_u64().unwrap_or_default())
 }

@@ -4,12 +4,11 @@
 //! Behind the horizon rows are missing rightly: there the log alone has to tell of the end.
 
 use super::check::{PAGE, Report};
-use super::receipt::one;
 use crate::core::{Ino, Op, Result};
 use crate::db::Tx;
 use crate::meta::node::Tense;
 use crate::meta::{
-    Entry, Horizons, Node, OpKind, PastKey, Record, Tenant, Xattr, entry, node, xattr,
+    Entry, Horizons, Node, OpKind, PastKey, Record, Tenant, Xattr, entry, log, node, xattr,
 };
 
 /// One look at the past of all tenants.
@@ -198,7 +197,7 @@ impl Lineage<'_> {
     fn is_told(&mut self, op: Op, tells: impl Fn(&Record) -> bool) -> bool {
         self.tenants.iter().any(|tenant| {
             // A damaged record is named by the walk through the log.
-            let found = one(self.tx, tenant.id, op).unwrap_or_default();
+            let found = log::at(self.tx, tenant.id, op).unwrap_or_default();
             found.is_some_and(|(record, _)| tells(&record))
         })
     }

@@ -7,10 +7,10 @@ use super::check::{PAGE, Report};
 use super::engine::Engine;
 use super::horizon::verify_horizon;
 use super::namespace::admin;
-use crate::core::{Caller, Error, Hash, Kind, Op, Result, TenantId, Time};
+use crate::core::{Caller, Error, Hash, Kind, Op, Result, Time};
 use crate::db::Tx;
 use crate::meta::tenant::Head;
-use crate::meta::{Record, Tenant, horizon, log, tenant};
+use crate::meta::{Tenant, horizon, log, tenant};
 
 /// The newest operation of a tenant, as it was once. Its hash is over it and all before it, and over the sum of the
 /// tree's rows.
@@ -33,7 +33,7 @@ impl Engine {
         let tenant = self.home(id)?.tenant.name.clone();
         let mut tx = self.store.read()?;
         let head = tenant::head(&mut *tx, id)?;
-        let (record, _) = one(&mut *tx, id, head.op)?.ok_or_else(none)?;
+        let (record, _) = log::at(&mut *tx, id, head.op)?.ok_or_else(none)?;
         drop(tx);
         self.sync()?;
         Ok(Receipt {
@@ -81,7 +81,7 @@ fn verify_receipt(
         ));
         return Ok(());
     }
-    let Some(found) = report.note(one(tx, of.id, op)) else {
+    let Some(found) = report.note(log::at(tx, of.id, op)) else {
         return Ok(());
     };
     let Some((record, hash)) = found else {
@@ -99,12 +99,6 @@ fn verify_receipt(
         state: record.state,
     };
     verify_chain(tx, of, at, report)
-}
-
-/// One record, if the log has it.
-pub(super) fn one(tx: &mut dyn Tx, tenant: TenantId, op: Op) -> Result<Option<(Record, Hash)>> {
-    let found = log::after(tx, tenant, Op(op.0.saturating_sub(1)), 1)?;
-    Ok(found.into_iter().find(|(record, _)| record.op == op))
 }
 
 /// Walks the chain of hashes from behind an operation to the head.

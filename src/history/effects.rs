@@ -50,11 +50,11 @@ impl Effects {
     }
 
     fn take(&mut self, record: Record, nodes: &mut OpSet) -> Result<()> {
-        let said: Value = serde_json::from_str(&record.undo).unwrap_or_default();
         if !is_of_the_tree(record.kind) {
             self.others.push(record);
             return Ok(());
         }
+        let said = record.details();
         for pair in said["dirs"].as_array().into_iter().flatten() {
             if let (Some(dir), Some(before)) = (pair[0].as_u64(), pair[1].as_i64()) {
                 let at = pair[2].as_i64().map_or(record.time, Time);

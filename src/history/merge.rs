@@ -38,10 +38,8 @@ impl Counsel for Merger<'_> {
     }
 
     fn kind(&mut self, op: Op) -> Result<Option<OpKind>> {
-        let before = Op(op.0.saturating_sub(1));
-        let page = log::after(self.tx, self.tenant, before, 1)?;
-        let found = page.into_iter().map(|(record, _)| record);
-        Ok(found.filter(|r| r.op == op).map(|r| r.kind).next())
+        let found = log::at(self.tx, self.tenant, op)?;
+        Ok(found.map(|(record, _)| record.kind))
     }
 }
 

@@ -63,7 +63,7 @@ fn changed(record: &Record) -> Option<Vec<Ino>> {
     if matches!(record.kind, OpKind::Undo | OpKind::Restore | OpKind::Init) {
         return None;
     }
-    let undo: serde_json::Value = serde_json::from_str(&record.undo).ok()?;
+    let undo = record.details();
     let other = |key: &str| undo.get(key).and_then(serde_json::Value::as_u64).map(Ino);
     let others = [other("replaced"), other("with")];
     Some(others.into_iter().flatten().chain([record.ino]).collect())

@@ -192,6 +192,5 @@ pub fn is_reversible(record: &Record) -> bool {
 
 /// The operations that an undo was of.
 pub fn undone_by(record: &Record) -> Result<OpSet> {
-    let said: serde_json::Value = serde_json::from_str(&record.undo).unwrap_or_default();
-    said["ops"].as_str().unwrap_or_default().parse()
+    record.details()["ops"].as_str().unwrap_or_default().parse()
 }

@@ -181,11 +181,6 @@ fn record(engine: &Engine, caller: &Caller, op: Op) -> Result<Record> {
     let missing = || Error::new(Kind::Corrupt, format!("operation {op} is not in the log"));
     let tenant = caller.tenant.ok_or_else(missing)?;
     let mut tx = engine.store().read()?;
-    let mut page = log::after(&mut *tx, tenant, Op(op.0.saturating_sub(1)), 1)?;
-    let (found, _) = page.pop().ok_or_else(missing)?;
-    if found.op == op {
-        Ok(found)
-    } else {
-        Err(missing())
-    }
+    let (found, _) = log::at(&mut *tx, tenant, op)?.ok_or_else(missing)?;
+    Ok(found)
 }

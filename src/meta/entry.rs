@@ -152,20 +152,7 @@ pub fn past_page(
     after: &super::PastKey,
     limit: u32,
 ) -> Result<super::Page<super::PastKey, Entry>> {
-    let rows = tx.query(
-        "SELECT parent, name, ino, cookie, began, sum, ended FROM entries_past WHERE (parent, name, ended) > ($1, $2, $3) \
-         ORDER BY parent, name, ended LIMIT $4",
-        &[
-            after.0.into(),
-            after.1.as_slice().into(),
-            after.2.into(),
-            limit.into(),
-        ],
-    )?;
-    rows.iter()
-        .map(|row| {
-            let key = (row.uint(0)?, row.bytes(1)?.to_vec(), row.uint(6)?);
-            Ok((key, from_row(row)))
-        })
-        .collect()
+    let sql = "SELECT parent, name, ino, cookie, began, sum, ended FROM entries_past WHERE (parent, name, ended) > ($1, $2, $3) \
+               ORDER BY parent, name, ended LIMIT $4";
+    super::page::of_past(tx, (sql, 6), after, limit, from_row)
 }

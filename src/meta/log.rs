@@ -203,9 +203,13 @@ impl Record {
         noted.then(|| self.said("note"))?
     }
 
+    /// What [`Record::undo`] says; nothing where it cannot be read.
+    pub fn details(&self) -> serde_json::Value {
+        serde_json::from_str(&self.undo).unwrap_or_default()
+    }
+
     fn said(&self, key: &str) -> Option<String> {
-        let undo: serde_json::Value = serde_json::from_str(&self.undo).ok()?;
-        Some(undo.get(key)?.as_str()?.to_owned())
+        Some(self.details().get(key)?.as_str()?.to_owned())
     }
 
     /// What an operation on relationships was about, where that is no path: `doc:readme`, or the types that were defined.
@@ -283,6 +287,12 @@ pub fn after(
         format!("SELECT {COLUMNS} FROM log WHERE tenant = $1 AND op > $2 ORDER BY op LIMIT $3");
     let rows = tx.query(&sql, &[tenant.into(), after.into(), limit.into()])?;
     rows.iter().map(from_row).collect()
+}
+
+/// One record with its hash, if the log has it.
+pub fn at(tx: &mut dyn Tx, tenant: TenantId, op: Op) -> Result<Option<(Record, Hash)>> {
+    let found = after(tx, tenant, Op(op.0.saturating_sub(1)), 1)?;
+    Ok(found.into_iter().find(|(record, _)| record.op == op))
 }
 
 /// The latest time among the newest records of a log that ends with `head`.

@@ -3,6 +3,7 @@
 //! Functions here turn rows into words and back; deciding what may change, and doing it, is `fs`'s.
 
 pub mod sum;
+mod page;
 pub mod node;
 pub mod entry;
 pub mod xattr;
@@ -34,6 +35,7 @@ pub use horizon::{Horizon, Horizons};
 pub use log::{OpKind, Record};
 pub use node::{FileKind, Node};
 pub use object_type::ObjectType;
+pub use page::{Page, PastKey};
 pub use past::Last;
 pub use principal::{Agent, Group, Key, Member, Principal, Subject, SubjectKind, User};
 pub use roster::Roster;
@@ -41,9 +43,3 @@ pub use snapshot::Snapshot;
 pub use store::Store;
 pub use tenant::{Namespace, Tenant};
 pub use xattr::Xattr;
-
-/// A page of rows for a check: the key of each, and the row or what is wrong with it.
-pub type Page<K, T> = Vec<(K, crate::core::Result<T>)>;
-
-/// The key of a row of the past that has a name: its node or directory, the name, and the operation that ended it.
-pub type PastKey = (u64, Vec<u8>, u64);

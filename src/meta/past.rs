@@ -55,14 +55,8 @@ impl Store {
     /// A node as it was after operation `at` of its tenant; `None` when it was not there.
     pub fn node_at(&self, ino: Ino, at: Op) -> Result<Option<Arc<Node>>> {
         let known = self.shared().pending.read().node(ino);
-        if let Known::Is(now) = &known
-            && now.began <= at
-        {
-            return Ok(Some(now.clone()));
-        }
-        // Of what nothing waits the database has every row.
-        if !matches!(known, Known::Stored) {
-            self.settle()?;
+        if let Some(now) = self.still(known, |now| now.began <= at)? {
+            return Ok(Some(now));
         }
         let mut tx = self.shared().db.glance()?;
         Ok(node_at(&mut *tx, ino, at)?.map(Arc::new))
@@ -71,17 +65,24 @@ impl Store {
     /// What a name stood for after operation `at`.
     pub fn entry_at(&self, place: &Place, at: Op) -> Result<Option<Arc<Entry>>> {
         let known = self.shared().pending.read().entry(place);
-        if let Known::Is(now) = &known
-            && now.began <= at
-        {
-            return Ok(Some(now.clone()));
-        }
-        if !matches!(known, Known::Stored) {
-            self.settle()?;
+        if let Some(now) = self.still(known, |now| now.began <= at)? {
+            return Ok(Some(now));
         }
         let mut tx = self.shared().db.glance()?;
         let params = [place.parent.into(), (&place.name).into(), at.into()];
         Ok(one(&mut *tx, ENTRY, &params, entry::from_row)?.map(Arc::new))
+    }
+
+    /// What waits for the database, where it was so then already; otherwise the database has all that it takes to know. Of what
+    /// nothing waits it has every row.
+    fn still<T>(&self, known: Known<T>, was: impl Fn(&T) -> bool) -> Result<Option<Arc<T>>> {
+        match known {
+            Known::Stored => return Ok(None),
+            Known::Is(now) if was(&now) => return Ok(Some(now)),
+            Known::Is(_) | Known::Gone => {}
+        }
+        self.settle()?;
+        Ok(None)
     }
 
     /// The names that a node had after operation `at`; directories had exactly one.

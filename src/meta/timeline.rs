@@ -24,85 +24,75 @@ const CHUNKS: [usize; 3] = [1, 16, 256];
 pub fn nodes(tx: &mut dyn Tx, of: &[Ino], since: Op) -> Result<Vec<Spell<Node>>> {
     const COLUMNS: &str = "ino, tenant, kind, mode, uid, gid, nlink, size, rdev, atime, mtime, ctime, btime, content, version, \
                            parent, began, sum";
-    let read = |row: &Row| {
-        Ok(Spell {
-            state: node::from_row(row, 0)?,
-            ended: row.opt_uint(18)?.map(Op),
-        })
-    };
-    both(tx, ("nodes", COLUMNS), of, since, read)
+    let read = |row: &Row| node::from_row(row, 0);
+    both(tx, ("nodes", COLUMNS, 18), of, since, read)
 }
 
 /// Names that these nodes had when `since` began, or later.
 pub fn names(tx: &mut dyn Tx, of: &[Ino], since: Op) -> Result<Vec<Spell<Entry>>> {
-    let read = |row: &Row| {
-        Ok(Spell {
-            state: entry::from_row(row)?,
-            ended: row.opt_uint(6)?.map(Op),
-        })
-    };
-    let columns = "parent, name, ino, cookie, began, sum";
-    both(tx, ("entries", columns), of, since, read)
+    const COLUMNS: &str = "parent, name, ino, cookie, began, sum";
+    both(tx, ("entries", COLUMNS, 6), of, since, entry::from_row)
 }
 
 /// Attributes that these nodes had when `since` began, or later.
 pub fn xattrs(tx: &mut dyn Tx, of: &[Ino], since: Op) -> Result<Vec<Spell<Xattr>>> {
-    let read = |row: &Row| {
-        Ok(Spell {
-            state: xattr::from_row(row)?,
-            ended: row.opt_uint(5)?.map(Op),
-        })
-    };
-    let columns = "ino, name, value, began, sum";
-    both(tx, ("xattrs", columns), of, since, read)
+    const COLUMNS: &str = "ino, name, value, began, sum";
+    both(tx, ("xattrs", COLUMNS, 5), of, since, xattr::from_row)
 }
 
 /// What a name stood for when `since` began, or later, the oldest first.
 pub fn meanings(tx: &mut dyn Tx, place: &Place, since: Op) -> Result<Vec<Spell<Entry>>> {
-    let past = tx.query(
-        "SELECT parent, name, ino, cookie, began, sum, ended FROM entries_past \
-         WHERE parent = $1 AND name = $2 AND ended >= $3 ORDER BY ended",
-        &[place.parent.into(), (&place.name).into(), since.into()],
-    )?;
-    let mut all = Vec::new();
-    for row in &past {
-        all.push(Spell {
-            state: entry::from_row(row)?,
-            ended: Some(Op(row.uint(6)?)),
-        });
-    }
-    let present = entry::get(tx, place.parent, &place.name)?;
-    all.extend(present.map(|state| Spell { state, ended: None }));
-    Ok(all)
+    first_meanings(tx, place, since, i64::MAX)
 }
 
 /// What a name stood for when an operation began and what when it had ended, the older first: the same, or two, one or none.
 pub fn meanings_at(tx: &mut dyn Tx, place: &Place, op: Op) -> Result<Vec<Spell<Entry>>> {
-    let past = tx.query(
-        "SELECT parent, name, ino, cookie, began, sum, ended FROM entries_past \
-         WHERE parent = $1 AND name = $2 AND ended >= $3 ORDER BY ended LIMIT 2",
-        &[place.parent.into(), (&place.name).into(), op.into()],
-    )?;
-    let mut all = Vec::new();
-    for row in &past {
-        all.push(Spell {
-            state: entry::from_row(row)?,
-            ended: Some(Op(row.uint(6)?)),
-        });
-    }
-    let present = entry::get(tx, place.parent, &place.name)?;
-    all.extend(present.map(|state| Spell { state, ended: None }));
+    let mut all = first_meanings(tx, place, op, 2)?;
     all.retain(|spell| spell.state.began <= op);
     Ok(all)
 }
 
-/// Past and present rows of a table for nodes; `columns` are those of both, `ended` comes behind them.
+/// Up to `most` former meanings of a name, and the present one.
+fn first_meanings(
+    tx: &mut dyn Tx,
+    place: &Place,
+    since: Op,
+    most: i64,
+) -> Result<Vec<Spell<Entry>>> {
+    let past = tx.query(
+        "SELECT parent, name, ino, cookie, began, sum, ended FROM entries_past \
+         WHERE parent = $1 AND name = $2 AND ended >= $3 ORDER BY ended LIMIT $4",
+        &[
+            place.parent.into(),
+            (&place.name).into(),
+            since.into(),
+            most.into(),
+        ],
+    )?;
+    let spell = |row: &Row| Spell::read(row, 6, entry::from_row);
+    let mut all = past.iter().map(spell).collect::<Result<Vec<_>>>()?;
+    let present = entry::get(tx, place.parent, &place.name)?;
+    all.extend(present.map(|state| Spell { state, ended: None }));
+    Ok(all)
+}
+
+impl<T> Spell<T> {
+    /// Reads a state and, from the column `ended`, when it ended.
+    fn read(row: &Row, ended: usize, state: impl Fn(&Row) -> Result<T>) -> Result<Self> {
+        Ok(Self {
+            state: state(row)?,
+            ended: row.opt_uint(ended)?.map(Op),
+        })
+    }
+}
+
+/// Past and present rows of a table for nodes; `columns` are those of both, so many that `ended` has their number.
 fn both<T>(
     tx: &mut dyn Tx,
-    (table, columns): (&str, &str),
+    (table, columns, ended): (&str, &str, usize),
     of: &[Ino],
     since: Op,
-    read: impl Fn(&Row) -> Result<Spell<T>>,
+    read: impl Fn(&Row) -> Result<T>,
 ) -> Result<Vec<Spell<T>>> {
     let mut all = Vec::new();
     let mut rest = of;
@@ -118,7 +108,7 @@ fn both<T>(
              UNION ALL SELECT {columns}, NULL FROM {table} WHERE $1 >= 0 AND ino IN ({places})"
         );
         for row in tx.query(&sql, &params)? {
-            all.push(read(&row)?);
+            all.push(Spell::read(&row, ended, &read)?);
         }
         rest = later;
     }

@@ -127,20 +127,7 @@ pub fn past_page(
     after: &super::PastKey,
     limit: u32,
 ) -> Result<super::Page<super::PastKey, Xattr>> {
-    let rows = tx.query(
-        "SELECT ino, name, value, began, sum, ended FROM xattrs_past WHERE (ino, name, ended) > ($1, $2, $3) \
-         ORDER BY ino, name, ended LIMIT $4",
-        &[
-            after.0.into(),
-            after.1.as_slice().into(),
-            after.2.into(),
-            limit.into(),
-        ],
-    )?;
-    rows.iter()
-        .map(|row| {
-            let key = (row.uint(0)?, row.bytes(1)?.to_vec(), row.uint(5)?);
-            Ok((key, from_row(row)))
-        })
-        .collect()
+    let sql = "SELECT ino, name, value, began, sum, ended FROM xattrs_past WHERE (ino, name, ended) > ($1, $2, $3) \
+               ORDER BY ino, name, ended LIMIT $4";
+    super::page::of_past(tx, (sql, 5), after, limit, from_row)
 }
