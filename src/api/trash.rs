@@ -3,12 +3,13 @@
 use super::Command;
 use super::context::Context;
 use super::log::Wanted;
-use super::undo::{Undoing, records, reply};
+use super::undo::{Undoing, backwards, reply};
 use crate::core::{Ino, Kind, Op, Result, Text, error::fail};
 use crate::history::{self, Answer, Choice, OpSet};
-use crate::meta::log_query::{Cursor, Query};
+use crate::meta::log_query::Query;
 use crate::meta::{OpKind, Record};
 use serde::{Deserialize, Serialize};
+use std::ops::ControlFlow::{Break, Continue};
 
 const KINDS: [OpKind; 2] = [OpKind::Unlink, OpKind::Rmdir];
 const PAGE: u32 = 1000;
@@ -52,20 +53,19 @@ impl Command for TrashList {
     fn run(self, cx: &mut Context<'_>) -> Result<Trash> {
         let query = deletions(cx, self.wanted.query(cx)?)?;
         let limit = if self.limit == 0 { 100 } else { self.limit } as usize;
-        let (mut deleted, mut before) = (Vec::new(), Op(u64::MAX));
-        while deleted.len() < limit {
-            let (oldest, page) = records(cx, &query, Cursor::Before(before), PAGE)?;
-            let Some(oldest) = oldest else { break };
-            before = oldest;
+        let mut deleted = Vec::new();
+        backwards(cx, &query, PAGE, |page| {
             for record in page {
-                let Some(item) = lost(cx, &record)? else {
-                    continue;
-                };
-                if self.all || item.parent_is_there {
-                    deleted.push(item.deleted);
-                }
+                let item = lost(cx, &record)?;
+                let shown = item.filter(|item| self.all || item.parent_is_there);
+                deleted.extend(shown.map(|item| item.deleted));
             }
-        }
+            Ok(if deleted.len() < limit {
+                Continue(())
+            } else {
+                Break(())
+            })
+        })?;
         deleted.truncate(limit);
         Ok(Trash { deleted })
     }
@@ -168,20 +168,15 @@ impl Command for TrashRestore {
 
 impl TrashRestore {
     fn newest(&self, cx: &Context<'_>, query: &Query) -> Result<Option<Record>> {
-        let mut before = Op(u64::MAX);
-        loop {
-            let (oldest, page) = records(cx, query, Cursor::Before(before), PAGE)?;
-            let Some(oldest) = oldest else {
-                return Ok(None);
-            };
-            before = oldest;
-            let is_it = |r: &Record| self.path.as_ref().is_none_or(|p| p.0 == r.path);
+        let is_it = |r: &Record| self.path.as_ref().is_none_or(|p| p.0 == r.path);
+        backwards(cx, query, PAGE, |page| {
             for record in page.into_iter().filter(is_it) {
                 if !is_there(cx, record.ino)? {
-                    return Ok(Some(record));
+                    return Ok(Break(record));
                 }
             }
-        }
+            Ok(Continue(()))
+        })
     }
 }
 
@@ -193,25 +188,20 @@ fn with_it(cx: &Context<'_>, record: &Record) -> Result<OpSet> {
     }
     let wanted = Wanted {
         path: Some(Text(record.path.clone())),
-        last: Some(record.op.0),
+        last: Some(record.op.0 - 1),
         ..Wanted::default()
     };
     let query = deletions(cx, wanted.query(cx)?)?;
-    let mut before = record.op;
-    loop {
-        let (oldest, page) = records(cx, &query, Cursor::Before(before), PAGE)?;
-        let Some(oldest) = oldest else { break };
-        before = oldest;
-        let same = |r: &&Record| r.author == record.author;
-        let own = page.iter().filter(same).count();
-        for record in page.iter().filter(same) {
-            if !is_there(cx, record.ino)? {
-                all.push(record.op);
+    backwards(cx, &query, PAGE, |page| {
+        let mut is_end = true;
+        for other in page.iter().filter(|r| r.author == record.author) {
+            is_end = false;
+            if !is_there(cx, other.ino)? {
+                all.push(other.op);
             }
         }
-        if own == 0 {
-            break;
-        }
-    }
+        // A page of others: the process had not begun then.
+        Ok(if is_end { Break(()) } else { Continue(()) })
+    })?;
     Ok(all.into_iter().collect())
 }

@@ -9,6 +9,7 @@ use crate::history::{self, Answer, Choice, OpSet, Restoring, Undone};
 use crate::meta::log_query::{self, Cursor, Query};
 use crate::meta::{OpKind, Record};
 use serde::{Deserialize, Serialize};
+use std::ops::ControlFlow::{self, Break, Continue};
 
 /// How many steps a reply names; it counts all.
 const STEPS_MAX: usize = 1000;
@@ -137,7 +138,7 @@ fn numbered(cx: &Context<'_>, ops: &OpSet) -> Result<OpSet> {
         .can_undo(cx.tenant()?, ops.first().unwrap_or_default())?;
     let query = Query {
         first: ops.first(),
-        last: ops.iter().last(),
+        last: ops.last(),
         ..Query::default()
     };
     let found = all(cx, &query, |r| ops.has(r.op))?;
@@ -156,26 +157,43 @@ fn newest(cx: &Context<'_>, query: Query) -> Result<OpSet> {
         agent: cx.caller.agent.as_deref().map(str::to_owned),
         ..query
     };
-    let (mut passed, mut before) = (OpSet::default(), Op(u64::MAX));
-    loop {
-        let (oldest, page) = records(cx, &query, Cursor::Before(before), FEW)?;
-        let Some(oldest) = oldest else {
-            return Ok(OpSet::default());
-        };
-        before = oldest;
+    let mut passed = OpSet::default();
+    let found = backwards(cx, &query, FEW, |page| {
         for record in page {
             let own = record.author.uid == cx.caller.uid;
             if record.kind == OpKind::Undo {
                 passed.join(&history::undone_by(&record)?);
             } else if own && history::is_reversible(&record) && !passed.has(record.op) {
-                return Ok([record.op].into_iter().collect());
+                return Ok(Break(record.op));
             }
+        }
+        Ok(Continue(()))
+    });
+    Ok(found?.into_iter().collect())
+}
+
+/// Gives pages of records to `look`, the newest first, until it has what it looks for or there are no more.
+pub(super) fn backwards<T>(
+    cx: &Context<'_>,
+    query: &Query,
+    limit: u32,
+    mut look: impl FnMut(Vec<Record>) -> Result<ControlFlow<T>>,
+) -> Result<Option<T>> {
+    let mut before = Op(u64::MAX);
+    loop {
+        let (oldest, page) = records(cx, query, Cursor::Before(before), limit)?;
+        let Some(oldest) = oldest else {
+            return Ok(None);
+        };
+        before = oldest;
+        if let Break(found) = look(page)? {
+            return Ok(Some(found));
         }
     }
 }
 
 /// A page of records as far as the caller may read them, and the last that was looked at.
-pub(super) fn records(
+fn records(
     cx: &Context<'_>,
     query: &Query,
     from: Cursor,

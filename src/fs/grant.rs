@@ -254,7 +254,8 @@ impl Change<'_> {
         Ok(())
     }
 
-    fn tuples_on(&self, ino: Ino) -> Vec<Arc<Tuple>> {
+    /// What was granted on a node.
+    pub(super) fn tuples_on(&self, ino: Ino) -> Vec<Arc<Tuple>> {
         let domain = self.engine.policy.domain(ino).unwrap_or_default();
         let ids = domain.grants.iter().map(|g| g.id);
         ids.filter_map(|id| self.engine.tuple(id)).collect()

@@ -360,11 +360,14 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
             }
             // One with another end goes and makes room in this very change.
             let same = |t: &Tuple| (t.says_as(tuple) || t.id == tuple.id) && !gone.contains(&t.id);
-            let known = engine.tuples(tuple.tenant, same);
+            let stands = match tuple.ino() {
+                Some(ino) => self.ch.tuples_on(ino).iter().any(|t| same(t)),
+                None => !engine.tuples(tuple.tenant, same).is_empty(),
+            };
             let roster = engine.roster(tuple.tenant)?;
             let holder = tuple.principal();
             let lives = holder.is_none_or(|id| roster.by_id(id).is_some());
-            if known.is_empty() && lives && self.may_grant(tuple)? {
+            if !stands && lives && self.may_grant(tuple)? {
                 self.ch.return_grant(tuple.clone())?;
             }
         }

@@ -24,18 +24,20 @@ pub(super) fn conflicts(
         tx,
         undone,
         rows,
-        back: revision.back.iter().map(|n| (n.ino, n)).collect(),
-        gone: revision.gone.iter().copied().collect(),
+        back: revision.back.iter().map(|n| n.ino).collect(),
+        after: HashMap::new(),
         parents: HashMap::new(),
         losing: losing.map(|entry| entry.ino).collect(),
         found: Vec::new(),
     };
+    let gone = revision.gone.iter().map(|ino| (*ino, None));
+    let back = revision.back.iter();
+    let back = back.map(|node| (node.ino, Some(After::of(node))));
+    check.after.extend(gone.chain(back));
     for naming in &revision.names {
         check.name(naming)?;
     }
-    let freed = revision.names.iter().filter(|n| n.was.is_some());
-    let freed = freed.map(|n| (n.place.parent, n.place.name.as_bytes()));
-    let freed: HashSet<_> = freed.collect();
+    let freed = Freed::of(&revision.names);
     for ino in &revision.gone {
         check.cut_off(*ino, &freed)?;
     }
@@ -44,12 +46,49 @@ pub(super) fn conflicts(
     Ok(check.found)
 }
 
+/// What has to be known of a node.
+#[derive(Clone, Copy)]
+struct After {
+    is_dir: bool,
+    parent: Ino,
+}
+
+impl After {
+    fn of(node: &Node) -> Self {
+        Self {
+            is_dir: node.is_dir(),
+            parent: node.parent,
+        }
+    }
+}
+
+/// Names that stand for something else afterwards, and how many in each directory.
+struct Freed<'a> {
+    names: HashSet<(Ino, &'a [u8])>,
+    count: HashMap<Ino, usize>,
+}
+
+impl<'a> Freed<'a> {
+    fn of(names: &'a [Naming]) -> Self {
+        let freed = names.iter().filter(|n| n.was.is_some());
+        let names: HashSet<_> = freed
+            .map(|n| (n.place.parent, n.place.name.as_bytes()))
+            .collect();
+        let mut count = HashMap::new();
+        for (dir, _) in &names {
+            *count.entry(*dir).or_default() += 1;
+        }
+        Self { names, count }
+    }
+}
+
 struct Check<'a> {
     tx: &'a mut dyn Tx,
     undone: Without<'a>,
     rows: &'a Rows,
-    back: HashMap<Ino, &'a Node>,
-    gone: HashSet<Ino>,
+    back: HashSet<Ino>,
+    /// Nodes as they will be, each looked up once; `None` for those that are not there.
+    after: HashMap<Ino, Option<After>>,
     /// Where directories get a name.
     parents: HashMap<Ino, Ino>,
     /// Nodes that lose a name.
@@ -59,17 +98,16 @@ struct Check<'a> {
 
 impl Check<'_> {
     /// A node as it will be.
-    fn after(&mut self, ino: Ino) -> Result<Option<Node>> {
-        if let Some(back) = self.back.get(&ino) {
-            return Ok(Some((*back).clone()));
+    fn after(&mut self, ino: Ino) -> Result<Option<After>> {
+        if let Some(known) = self.after.get(&ino) {
+            return Ok(*known);
         }
-        if self.gone.contains(&ino) {
-            return Ok(None);
-        }
-        match self.rows.nodes.get(&ino) {
-            Some(line) => Ok(line.now().cloned()),
-            None => node::get(self.tx, ino),
-        }
+        let after = match self.rows.nodes.get(&ino) {
+            Some(line) => line.now().map(After::of),
+            None => node::get(self.tx, ino)?.as_ref().map(After::of),
+        };
+        self.after.insert(ino, after);
+        Ok(after)
     }
 
     fn name(&mut self, naming: &Naming) -> Result<()> {
@@ -77,7 +115,7 @@ impl Check<'_> {
             return Ok(());
         };
         let (parent, target) = (self.after(naming.place.parent)?, self.after(ino)?);
-        if !parent.is_some_and(|p| p.is_dir()) {
+        if !parent.is_some_and(|p| p.is_dir) {
             let by = self.end_of(naming.place.parent);
             self.of_name(naming, by, "its directory is gone");
             return Ok(());
@@ -87,18 +125,13 @@ impl Check<'_> {
             self.of_name(naming, by, "was deleted since");
             return Ok(());
         };
-        if target.is_dir() && self.parents.insert(ino, naming.place.parent).is_some() {
+        if target.is_dir && self.parents.insert(ino, naming.place.parent).is_some() {
             self.of_name(naming, None, "would have two places");
-        } else if target.is_dir() && !self.back.contains_key(&ino) && !self.moves(ino) {
+        } else if target.is_dir && !self.back.contains(&ino) && !self.losing.contains(&ino) {
             let by = self.last_naming(ino);
             self.of_name(naming, by, "was moved since");
         }
         Ok(())
-    }
-
-    /// Whether a directory that is there loses the name that it has.
-    fn moves(&self, ino: Ino) -> bool {
-        self.losing.contains(&ino)
     }
 
     fn end_of(&self, ino: Ino) -> Option<Op> {
@@ -113,13 +146,13 @@ impl Check<'_> {
     }
 
     /// What goes must have nothing left in it, and no other name.
-    fn cut_off(&mut self, ino: Ino, freed: &HashSet<(Ino, &[u8])>) -> Result<()> {
+    fn cut_off(&mut self, ino: Ino, freed: &Freed<'_>) -> Result<()> {
         let is_dir = |line: &super::fold::Timeline<Node>| line.now().is_some_and(Node::is_dir);
         let Some(line) = self.rows.nodes.get(&ino) else {
             return Ok(());
         };
         let names: Vec<_> = if is_dir(line) {
-            let going = freed.iter().filter(|(dir, _)| *dir == ino).count();
+            let going = freed.count.get(&ino).copied().unwrap_or(0);
             let most = u32::try_from(going + 1).unwrap_or(u32::MAX);
             let inside = entry::some(self.tx, ino, most)?;
             inside.into_iter().map(|name| (ino, name)).collect()
@@ -128,7 +161,7 @@ impl Check<'_> {
             all.into_iter().map(|e| (e.parent, e.name)).collect()
         };
         for (parent, name) in names {
-            if freed.contains(&(parent, name.as_bytes())) {
+            if freed.names.contains(&(parent, name.as_bytes())) {
                 continue;
             }
             let by = entry::get(self.tx, parent, &name)?.map(|e| e.began);
@@ -161,10 +194,7 @@ impl Check<'_> {
 
     /// What comes back lies as it lay: a circle has something in it that is there and moves.
     fn circles(&mut self) -> Result<()> {
-        let moved = self
-            .parents
-            .keys()
-            .filter(|ino| !self.back.contains_key(ino));
+        let moved = self.parents.keys().filter(|ino| !self.back.contains(ino));
         for ino in moved.copied().collect::<Vec<_>>() {
             let mut at = ino;
             for depth in 0.. {

@@ -34,6 +34,7 @@ pub(super) struct Aside {
 }
 
 /// What to do, worked out for one end of the log.
+#[derive(Default)]
 pub struct Plan {
     pub revision: Revision,
     pub conflicts: Vec<Conflict>,

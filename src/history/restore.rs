@@ -10,9 +10,10 @@ use super::undo::{Answer, Undone, applied};
 use crate::access::Right;
 use crate::core::{Caller, Error, FsPath, Ino, Kind, Result, error::fail};
 use crate::fs::{Engine, Moment, Revision, Title};
-use crate::meta::{Node, OpKind};
+use crate::meta::{Entry, Node, OpKind};
 use serde_json::json;
 use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 
 /// How many names one look into a directory fetches.
 const PAGE: u32 = 1024;
@@ -90,7 +91,11 @@ pub fn restore_content(
             });
         }
         let title = titled(what, &revision);
-        Ok((Undone::of(Plan::from(revision)), title))
+        let plan = Plan {
+            revision,
+            ..Plan::default()
+        };
+        Ok((Undone::of(plan), title))
     })
 }
 
@@ -104,6 +109,7 @@ fn titled(what: &Restoring, revision: &Revision) -> Title {
 
 /// Every node that is or was at or below the one that is restored.
 fn concerned(engine: &Engine, what: &Restoring) -> Result<Vec<Ino>> {
+    let store = engine.store();
     let mut all = BTreeSet::from([what.node]);
     let mut todo = vec![what.node];
     let mut walked = HashSet::new();
@@ -117,36 +123,27 @@ fn concerned(engine: &Engine, what: &Restoring) -> Result<Vec<Ino>> {
                 todo.push(node.ino);
             }
         };
-        let mut after = 0;
-        loop {
-            let page = engine.store().list_at(dir, what.at.op, after, PAGE)?;
-            for (_, node) in &page {
-                inside(node);
-            }
-            let Some((last, _)) = page.last() else { break };
-            after = last.cookie;
-        }
-        let mut after = 0;
-        loop {
-            let page = engine.store().list(dir, after, PAGE)?;
-            for (_, node) in &page {
-                inside(node);
-            }
-            let Some((last, _)) = page.last() else { break };
-            after = last.cookie;
-        }
+        let then = |after| store.list_at(dir, what.at.op, after, PAGE);
+        listed(then, &mut inside)?;
+        listed(|after| store.list(dir, after, PAGE), &mut inside)?;
     }
     Ok(all.into_iter().collect())
 }
 
-/// No operation among those that would be undone: all that came after.
-impl From<Revision> for Plan {
-    fn from(revision: Revision) -> Self {
-        Self {
-            revision,
-            conflicts: Vec::new(),
-            others: Vec::new(),
-            paths: Vec::new(),
+/// Goes through a directory, whose pages `page` reads from behind a cookie.
+fn listed(
+    page: impl Fn(u64) -> Result<Vec<(Arc<Entry>, Arc<Node>)>>,
+    visit: &mut impl FnMut(&Node),
+) -> Result<()> {
+    let mut after = 0;
+    loop {
+        let names = page(after)?;
+        let Some((last, _)) = names.last() else {
+            return Ok(());
+        };
+        after = last.cookie;
+        for (_, node) in &names {
+            visit(node);
         }
     }
 }

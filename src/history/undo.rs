@@ -3,7 +3,7 @@
 use super::ops::OpSet;
 use super::plan::{Conflict, Plan};
 use crate::core::{Caller, Error, FsPath, Kind, Name, Op, Result, TenantId, error::fail};
-use crate::fs::{Engine, Naming, Title};
+use crate::fs::{Engine, Naming, Revision, Title};
 use crate::meta::cache::Place;
 use crate::meta::{OpKind, Record};
 use serde::{Deserialize, Serialize};
@@ -98,36 +98,39 @@ fn work_out(engine: &Engine, tenant: TenantId, choice: &Choice) -> Result<Undone
     engine.can_undo(tenant, choice.ops.first().unwrap_or_default())?;
     let mut ops = choice.ops.clone();
     let (mut conflicts, mut skipped) = (Vec::new(), OpSet::default());
-    loop {
-        let mut tx = engine.store().read()?;
-        let mut plan = Plan::of(&mut *tx, engine.blobs(), tenant, &ops)?;
-        drop(tx);
+    let mut plan = loop {
+        let mut plan = Plan::of(&mut *engine.store().read()?, engine.blobs(), tenant, &ops)?;
         let new = std::mem::take(&mut plan.conflicts);
-        let done = new.is_empty() || choice.answer == Answer::Stop;
-        for conflict in new.iter().filter(|_| choice.answer != Answer::Stop) {
-            skipped.join(&conflict.undone);
-            ops.leave_out(&conflict.undone);
+        if new.is_empty() {
+            break plan;
         }
-        let stuck = new.iter().all(|conflict| conflict.undone.is_empty());
+        let mut blocked = OpSet::default();
+        for conflict in &new {
+            blocked.join(&conflict.undone);
+        }
         conflicts.extend(new);
-        if !done && stuck {
+        if choice.answer == Answer::Stop {
+            break plan;
+        }
+        if blocked.is_empty() {
             return fail(Kind::Conflict, "what is left does not fit together");
         }
-        if done || ops.is_empty() {
-            if ops.is_empty() {
-                plan.revision = crate::fs::Revision::default();
-            }
-            if choice.answer == Answer::Aside {
-                put_aside(engine, &mut plan, &conflicts, choice)?;
-            }
-            return Ok(Undone {
-                op: None,
-                plan,
-                skipped,
-                conflicts,
-            });
+        ops.leave_out(&blocked);
+        skipped.join(&blocked);
+        if ops.is_empty() {
+            plan.revision = Revision::default();
+            break plan;
         }
+    };
+    if choice.answer == Answer::Aside {
+        put_aside(engine, &mut plan, &conflicts, choice)?;
     }
+    Ok(Undone {
+        op: None,
+        plan,
+        skipped,
+        conflicts,
+    })
 }
 
 /// Puts old states of files beside what is there now: `name.undo-OP`.
