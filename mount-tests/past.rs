@@ -1,7 +1,7 @@
 //! `.at` with the tools that people use: the past reads as the present did, and cannot be written.
 
 use crate::shell::{run, script, sh};
-use crate::world::{World, needs_root};
+use crate::world::{World, all_read_only, needs_root};
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -182,10 +182,7 @@ fn the_past_is_read_only_to_every_call() {
         fs::set_permissions(&f, mode),
         fs::File::open(&f).and_then(|file| file.set_modified(std::time::UNIX_EPOCH)),
     ];
-    for (n, answer) in refused.into_iter().enumerate() {
-        let error = answer.unwrap_err().raw_os_error();
-        assert_eq!(error, Some(libc::EROFS), "call {n}");
-    }
+    all_read_only(refused);
     assert_eq!(fs::read(&f).unwrap(), b"kept");
     let taken = fs::write(world.path(".at"), "x")
         .unwrap_err()

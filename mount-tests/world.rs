@@ -315,3 +315,12 @@ pub(crate) fn json_lines(text: &str) -> Vec<Value> {
         .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line:?}")))
         .collect()
 }
+
+/// Fails unless each of the calls was refused because what it would change is read-only.
+#[track_caller]
+pub(crate) fn all_read_only(calls: impl IntoIterator<Item = std::io::Result<()>>) {
+    for (n, answer) in calls.into_iter().enumerate() {
+        let error = answer.unwrap_err().raw_os_error();
+        assert_eq!(error, Some(libc::EROFS), "call {n}");
+    }
+}

@@ -1,18 +1,22 @@
 //! An engine with a tree on it, for tests of what is undone.
 
-use crate::core::{Caller, Clock, Config, FsPath, Ino, Name, Op, Result, TenantId};
-use crate::db::{Db as _, Sqlite};
-use crate::fs::{Access, Engine, OpenFlags, RenameMode};
+use crate::core::{Caller, Ino, Op, Result, TenantId};
+use crate::fs::Engine;
+use crate::fs::tests::{self, permissions};
 use crate::history::{Choice, OpSet, Undone, undo};
 use crate::meta::FileKind;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub(in crate::history::tests) use crate::fs::tests::principals::boss as root;
+pub(in crate::history::tests) use crate::fs::tests::{alice, path, person};
+
 pub(in crate::history::tests) const TENANT: TenantId = TenantId(1);
 
+/// The world that tests of the engine have, and its engine at hand.
 pub(in crate::history::tests) struct World {
-    _dir: tempfile::TempDir,
     pub engine: Arc<Engine>,
+    own: tests::World,
 }
 
 /// Everything that undo gives back: by path, what `stat`, `cat` and `getfattr` say, and which node it is.
@@ -31,12 +35,9 @@ pub(in crate::history::tests) type Tree = BTreeMap<String, Seen>;
 
 impl World {
     pub(in crate::history::tests) fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let config = Config::new(dir.path());
-        let db = Arc::new(Sqlite::open(&config.database()).unwrap());
-        db.migrate().unwrap();
-        let engine = Arc::new(Engine::new(config, db, Clock::System).unwrap());
-        Self { _dir: dir, engine }
+        let own = tests::World::new();
+        let engine = own.engine().clone();
+        Self { engine, own }
     }
 
     pub(in crate::history::tests) fn head(&self) -> Op {
@@ -45,44 +46,23 @@ impl World {
     }
 
     pub(in crate::history::tests) fn ino(&self, at: &str) -> Ino {
-        self.engine.resolve_link(&root(), &path(at)).unwrap().ino
-    }
-
-    fn parent<'p>(&self, at: &'p FsPath) -> (Ino, &'p Name) {
-        self.engine.resolve_parent(&root(), at).unwrap()
+        permissions::ino(&self.own, at)
     }
 
     pub(in crate::history::tests) fn mkdir(&self, who: &Caller, at: &str) {
-        let at = path(at);
-        let (dir, name) = self.parent(&at);
-        self.engine.mkdir(who, dir, name, 0o755).unwrap();
+        permissions::mkdir(&self.own, who, at);
     }
 
     pub(in crate::history::tests) fn write(&self, who: &Caller, at: &str, bytes: &[u8]) {
-        let (at, e) = (path(at), &self.engine);
-        let (dir, name) = self.parent(&at);
-        let flags = OpenFlags {
-            truncate: true,
-            ..OpenFlags::new(Access::ReadWrite)
-        };
-        let (_, handle) = e.create(who, dir, name, 0o644, flags).unwrap();
-        e.write(who, handle, 0, bytes).unwrap();
-        e.flush(who, handle).unwrap();
-        e.release(who, handle).unwrap();
+        self.own.write(who, at, bytes).unwrap();
     }
 
     pub(in crate::history::tests) fn unlink(&self, who: &Caller, at: &str) {
-        let at = path(at);
-        let (dir, name) = self.parent(&at);
-        self.engine.unlink(who, dir, name).unwrap();
+        permissions::unlink(&self.own, who, at).unwrap();
     }
 
     pub(in crate::history::tests) fn rename(&self, who: &Caller, from: &str, to: &str) {
-        let (from, to) = (path(from), path(to));
-        let ends = (self.parent(&from), self.parent(&to));
-        self.engine
-            .rename(who, ends.0, ends.1, RenameMode::Replace)
-            .unwrap();
+        permissions::rename(&self.own, who, from, to).unwrap();
     }
 
     /// As `rm -r` does it.
@@ -95,19 +75,12 @@ impl World {
             self.remove_all(who, &format!("{at}/{}", entry.name));
         }
         let at = path(at);
-        let (dir, name) = self.parent(&at);
+        let (dir, name) = self.engine.resolve_parent(who, &at).unwrap();
         self.engine.rmdir(who, dir, name).unwrap();
     }
 
     pub(in crate::history::tests) fn read(&self, at: &str) -> Vec<u8> {
-        let e = &self.engine;
-        let node = e.resolve(&root(), &path(at)).unwrap();
-        let handle = e
-            .open(&root(), node.ino, OpenFlags::new(Access::Read))
-            .unwrap();
-        let bytes = e.read(handle, 0, 1 << 24).unwrap();
-        e.release(&root(), handle).unwrap();
-        bytes.to_vec()
+        self.own.read(&root(), at).unwrap()
     }
 
     pub(in crate::history::tests) fn tree(&self) -> Tree {
@@ -170,35 +143,11 @@ impl World {
 
     #[track_caller]
     pub(in crate::history::tests) fn assert_sound(&self) {
-        let report = self.engine.verify(&root(), &mut |_| {}).unwrap();
-        assert_eq!(report.problems, Vec::<String>::new());
+        self.own.assert_sound();
     }
-}
-
-pub(in crate::history::tests) fn root() -> Caller {
-    Caller::engine(TENANT)
-}
-
-pub(in crate::history::tests) fn person(name: &str, uid: u32) -> Caller {
-    Caller {
-        user: Some(name.into()),
-        uid,
-        gid: uid,
-        admin: false,
-        comm: Some("test".into()),
-        ..root()
-    }
-}
-
-pub(in crate::history::tests) fn alice() -> Caller {
-    person("alice", 1001)
 }
 
 /// Somebody else, who may do what alice may.
 pub(in crate::history::tests) fn bob() -> Caller {
     person("bob", 1001)
-}
-
-pub(in crate::history::tests) fn path(p: &str) -> FsPath {
-    FsPath::parse(p.as_bytes()).unwrap()
 }
