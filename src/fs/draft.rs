@@ -3,9 +3,10 @@
 //! Budget: the bytes once into the journal, one sync that all who wait share; nothing is hashed, whatever the file's size.
 
 use super::engine::Engine;
-use super::handle::{Handle, OpenFile, Source, Writing};
+use super::handle::{Handle, OpenFile, Source};
 use crate::blob::Working;
-use crate::core::{Caller, Ino, Result};
+use crate::core::{Caller, Ino, Kind, Name, Result};
+use crate::meta::cache::Place;
 use crate::meta::draft::{self, Draft};
 use crate::meta::log::Author;
 use crate::meta::{Edit, Edits, OpKind};
@@ -24,7 +25,7 @@ impl Engine {
         let mut writing = file.state.lock();
         let known =
             self.transient.birth(file.ino).is_none() && !self.transient.is_unlinked(file.ino);
-        let room = DRAFT_MAX.min(DRAFTS_MAX.saturating_sub(writing.drafted));
+        let room = DRAFT_MAX.min(DRAFTS_MAX.saturating_sub(file.drafted()));
         if !known || !file.is_dirty() {
             drop(writing);
             return self.seal(caller, file, OpKind::Write);
@@ -45,7 +46,7 @@ impl Engine {
             at: file.mtime(),
             writes,
         };
-        writing.drafted += draft.len();
+        file.draft(draft.len());
         let edits = [Edit::Draft(Arc::new(draft)), self.ids_taken()];
         self.store.commit(Edits::from_iter(edits))?;
         writing.working.hardened();
@@ -55,7 +56,7 @@ impl Engine {
     /// Keeps a closed file that could not become a version, if bytes of it were synced: those nobody may lose.
     pub(super) fn keep_drafted(&self, handle: Arc<Handle>) {
         if let Source::Stored(held) = &handle.source
-            && held.file.state.lock().drafted > 0
+            && held.file.drafted() > 0
         {
             self.files.unsealed.lock().push(handle);
         }
@@ -75,11 +76,27 @@ impl Engine {
         }
     }
 
+    /// What was synced of a file becomes a version before a name of it goes: undo has nothing else to bring back. A file whose
+    /// content is damaged can be deleted nevertheless.
+    pub(super) fn seal_synced(&self, parent: Ino, name: &Name) -> Result<()> {
+        let name = name.clone();
+        let Some(entry) = self.stored_entry(Place { parent, name })? else {
+            return Ok(());
+        };
+        if !self.files.is_drafted(entry.ino) {
+            return Ok(());
+        }
+        match self.settle_file(entry.ino) {
+            Err(e) if e.kind() == Kind::Corrupt => Ok(()),
+            other => other,
+        }
+    }
+
     /// The file has no name any more: what was synced of it is nobody's.
-    pub(super) fn forget_drafts(&self, ino: Ino, writing: &mut Writing) -> Result<()> {
-        if writing.drafted > 0 {
-            self.store.commit(done(ino))?;
-            writing.drafted = 0;
+    pub(super) fn forget_drafts(&self, file: &OpenFile) -> Result<()> {
+        if file.drafted() > 0 {
+            self.store.commit(done(file.ino))?;
+            file.undraft();
         }
         Ok(())
     }

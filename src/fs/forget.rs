@@ -80,6 +80,10 @@ impl Engine {
         let to = |m: &Move| (m.tenant.id, m.to.clone());
         let horizons: Horizons = moves.iter().map(to).collect();
         let sums = self.count(&horizons)?;
+        if !rehearse {
+            // Before the first horizon moves: what has moved is thinned, though another one cannot be moved.
+            thinning.begin();
+        }
         let mut tenants = Vec::new();
         for m in &moves {
             let sum = sums.get(&m.tenant.id).copied().unwrap_or_default();
@@ -97,13 +101,16 @@ impl Engine {
                 snapshots: m.snapshots.iter().map(|s| s.name.clone()).collect(),
             });
         }
-        if !rehearse {
-            thinning.begin();
-            while thinning.is_due {
-                self.thin(&mut thinning)?;
-            }
+        if rehearse {
+            let freed = self.sweep(&horizons, false)?;
+            return Ok(Thinned { tenants, freed });
         }
-        let freed = self.sweep(&horizons, !rehearse)?;
+        while thinning.is_due {
+            self.thin(&mut thinning)?;
+        }
+        // Read again: a snapshot may have come meanwhile.
+        let horizons = horizon::all(&mut *self.store.read()?)?;
+        let freed = self.sweep(&horizons, true)?;
         Ok(Thinned { tenants, freed })
     }
 

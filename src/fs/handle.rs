@@ -66,6 +66,8 @@ pub(super) struct OpenFile {
     mtime: AtomicI64,
     /// Handles that may write: while there is one, a change of length belongs to its session.
     writers: AtomicUsize,
+    /// Bytes of its unsealed writes that are durable already, as drafts; changed under `state`.
+    drafted: AtomicU64,
 }
 
 /// A write session under way.
@@ -73,8 +75,6 @@ pub(super) struct Writing {
     pub working: Working,
     /// Who wrote last: the name on the version that will come of it.
     pub writer: Option<Caller>,
-    /// Bytes that are durable already, as drafts.
-    pub drafted: u64,
 }
 
 impl OpenFile {
@@ -89,13 +89,13 @@ impl OpenFile {
             state: Mutex::new(Writing {
                 working: Working::new(content),
                 writer: None,
-                drafted: 0,
             }),
             dirty: AtomicBool::new(false),
             size: AtomicU64::new(node.size),
             held: AtomicU64::new(node.held()),
             mtime: AtomicI64::new(node.mtime.0),
             writers: AtomicUsize::new(0),
+            drafted: AtomicU64::new(0),
         }
     }
 
@@ -114,6 +114,18 @@ impl OpenFile {
     /// Whether somebody has the file open for writing, and will seal what is changed now.
     pub(super) fn has_writers(&self) -> bool {
         self.writers.load(Ordering::Acquire) > 0
+    }
+
+    pub(super) fn drafted(&self) -> u64 {
+        self.drafted.load(Ordering::Acquire)
+    }
+
+    pub(super) fn draft(&self, bytes: u64) {
+        self.drafted.fetch_add(bytes, Ordering::AcqRel);
+    }
+
+    pub(super) fn undraft(&self) {
+        self.drafted.store(0, Ordering::Release);
     }
 
     pub(super) fn mtime(&self) -> Time {
@@ -223,6 +235,11 @@ impl Files {
             .values()
             .map(|(f, _)| f.clone())
             .collect()
+    }
+
+    /// Whether bytes of an open file are durable, and in no version yet.
+    pub(super) fn is_drafted(&self, ino: Ino) -> bool {
+        self.find(ino).is_some_and(|f| f.drafted() > 0)
     }
 
     /// Size, bytes not in holes and mtime of a file that has unsealed writes.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 impl Engine {
     /// Takes a name away; the node goes with its last name, or when it is closed (unlink(2)).
     pub fn unlink(&self, caller: &Caller, parent: Ino, name: &Name) -> Result<()> {
+        self.seal_synced(parent, name)?;
         self.change(caller, |ch| {
             let (entry, node, dir) = self.may_remove(ch, parent, name)?;
             if node.is_dir() {

@@ -43,6 +43,7 @@ impl Engine {
             dir: to.0,
             name: to.1,
         };
+        self.seal_synced(to.dir, to.name)?;
         self.change(caller, |ch| {
             let (entry, node, from_dir) = self.may_remove(ch, from.dir, from.name)?;
             let (_, to_dir) = self.may_add(caller, to.dir)?;

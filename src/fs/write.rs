@@ -131,7 +131,7 @@ impl Engine {
         let mut writing = file.state.lock();
         let ino = file.ino;
         if self.transient.is_unlinked(ino) {
-            return self.forget_drafts(ino, &mut writing);
+            return self.forget_drafts(file);
         }
         if !file.is_dirty() {
             return match self.transient.birth(ino) {
@@ -146,7 +146,7 @@ impl Engine {
                 return ch.birth(ino, Some((&sealed, file.mtime())));
             }
             ch.new_version(ino, &sealed, file.mtime(), kind)?;
-            if writing.drafted > 0 {
+            if file.drafted() > 0 {
                 ch.edit(Edit::DraftsDone(ino));
             }
             Ok(())
@@ -154,13 +154,13 @@ impl Engine {
         match done {
             // Its last name went while we were hashing: what is open stays readable, nothing is recorded.
             Err(e) if e.kind() == Kind::NotFound && self.transient.is_unlinked(ino) => {
-                return self.forget_drafts(ino, &mut writing);
+                return self.forget_drafts(file);
             }
             other => other?,
         }
         writing.working.settle(sealed.content);
         writing.writer = None;
-        writing.drafted = 0;
+        file.undraft();
         file.dirty.store(false, Ordering::Release);
         Ok(())
     }

@@ -295,3 +295,28 @@ fn an_open_file_goes_on_from_what_undo_made_of_it() {
     assert_eq!(w.read(at), b"P/src/b");
     w.assert_sound();
 }
+
+#[test]
+fn what_was_synced_is_undone_to_though_it_was_deleted_before_it_was_closed() {
+    let w = project();
+    let (e, at) = (&w.engine, "/workspace/p/docs/read.me");
+    for replaced in [false, true] {
+        w.write(&alice(), at, b"closed");
+        let handle = e
+            .open(&alice(), w.ino(at), OpenFlags::new(Access::Write))
+            .unwrap();
+        e.write(&alice(), handle, 0, b"synced").unwrap();
+        e.fsync(&alice(), handle).unwrap();
+        if replaced {
+            w.rename(&alice(), "/workspace/p/src/b", at);
+        } else {
+            w.unlink(&alice(), at);
+        }
+        e.write(&alice(), handle, 0, b"neither").unwrap();
+        e.release(&alice(), handle).unwrap();
+        // The version that came of what was synced stays.
+        done(&w, &alice(), OpSet::from_iter([w.head()]));
+        assert_eq!(w.read(at), b"synced", "replaced: {replaced}");
+    }
+    w.assert_sound();
+}
