@@ -30,6 +30,7 @@ mod explain;
 mod audit;
 mod reader;
 mod lookup;
+mod marks;
 mod attr;
 mod create;
 mod remove;

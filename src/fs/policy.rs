@@ -4,6 +4,7 @@
 //! of domains, who a caller is to grants) carries the revision it was derived from.
 
 use super::engine::Engine;
+use super::marks::Marks;
 use super::revision::Revision;
 use super::visible::Ways;
 use crate::access::Chain;
@@ -47,6 +48,8 @@ pub(super) struct Who {
 
 pub(super) struct Policy {
     stated: RwLock<Stated>,
+    /// Nodes that may own a domain; spares the lock for all others.
+    marks: Marks,
     /// How many domains there are; spares the lock where there is none.
     count: AtomicUsize,
     /// Whether any grant ends by itself; spares the clock where none does.
@@ -71,6 +74,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             stated: RwLock::default(),
+            marks: Marks::default(),
             count: AtomicUsize::default(),
             any_ends: AtomicBool::default(),
             revision: Revision::default(),
@@ -87,6 +91,12 @@ impl Policy {
         if edits.is_empty() {
             return;
         }
+        let said_of = edits.iter().filter_map(|edit| match edit {
+            Edit::Tuple(new) => new.ino(),
+            Edit::Xattr(x) => Some(x.ino),
+            _ => None,
+        });
+        said_of.for_each(|ino| self.marks.set(ino));
         let mut stated = self.stated.write();
         for edit in edits {
             match edit {
@@ -120,7 +130,7 @@ impl Policy {
     }
 
     pub(super) fn domain(&self, ino: Ino) -> Option<Arc<Domain>> {
-        if self.is_empty() {
+        if self.is_empty() || !self.marks.may_have(ino) {
             return None;
         }
         self.stated.read().domains.get(&ino).cloned()

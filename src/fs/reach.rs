@@ -5,8 +5,17 @@ use super::policy::Who;
 use crate::access::domain::ANYBODY;
 use crate::core::{Caller, PrincipalId, Result};
 use crate::meta::{Principal, Roster};
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+/// Who asked, when principals were at which revision, and whom grants may name to reach him.
+type Reached = (u64, Who, Arc<[PrincipalId]>);
+
+thread_local! {
+    /// Who asked a thread last: most ask many times in turn, and a shared cache costs as much as the decision.
+    static LAST: RefCell<Option<Reached>> = const { RefCell::new(None) };
+}
 
 impl Engine {
     /// Whom grants may name to reach a caller; sorted.
@@ -20,14 +29,30 @@ impl Engine {
             user: caller.user_id.filter(|_| !caller.isolated),
         };
         let revision = self.principals_revision();
-        if let Some(known) = self.policy.known_caller(&key, revision) {
+        if let Some(known) = last(revision, &key) {
             return Ok(known);
         }
-        let roster = self.roster(tenant)?;
-        let who: Arc<[_]> = closed(&roster, key.agent, key.user).into();
-        self.policy.keep_caller(key, revision, who.clone());
+        let who = match self.policy.known_caller(&key, revision) {
+            Some(known) => known,
+            None => self.find_reach(&key, revision)?,
+        };
+        LAST.set(Some((revision, key, who.clone())));
         Ok(who)
     }
+
+    fn find_reach(&self, key: &Who, revision: u64) -> Result<Arc<[PrincipalId]>> {
+        let roster = self.roster(key.tenant)?;
+        let who: Arc<[_]> = closed(&roster, key.agent, key.user).into();
+        self.policy.keep_caller(key.clone(), revision, who.clone());
+        Ok(who)
+    }
+}
+
+fn last(revision: u64, key: &Who) -> Option<Arc<[PrincipalId]>> {
+    LAST.with_borrow(|last| {
+        let (then, asked, who) = last.as_ref()?;
+        (*then == revision && asked == key).then(|| who.clone())
+    })
 }
 
 /// The same of a principal: an agent acts with its owner's rights, unless it is isolated.

@@ -4,12 +4,26 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Another number after each change.
-#[derive(Default)]
+/// How many changes one of them can count before it comes to another's numbers.
+const SPAN: u64 = 1 << 44;
+
+/// Another number after each change, and never one that another revision of this process has: what a thread keeps from one
+/// engine is never taken for another's.
 pub(super) struct Revision {
     at: AtomicU64,
     #[cfg(test)]
     stuck: AtomicBool,
+}
+
+impl Default for Revision {
+    fn default() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(SPAN);
+        Self {
+            at: AtomicU64::new(NEXT.fetch_add(SPAN, Ordering::Relaxed)),
+            #[cfg(test)]
+            stuck: AtomicBool::default(),
+        }
+    }
 }
 
 impl Revision {
