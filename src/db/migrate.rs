@@ -25,6 +25,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V7__log", include_str!("schema/0007_log.sql")),
     ("V8__snapshots", include_str!("schema/0008_snapshots.sql")),
     ("V9__horizon", include_str!("schema/0009_horizon.sql")),
+    (
+        "V10__log_by_kind",
+        include_str!("schema/0010_log_by_kind.sql"),
+    ),
 ];
 
 /// The marks in the texts, and what SQLite reads in their place. The heads of `schema/0001_init.sql` and

@@ -61,6 +61,8 @@ pub enum OpKind {
     SnapshotDelete,
     /// What lies behind a horizon was forgotten.
     Forget,
+    /// Deletions are in the trash no more.
+    TrashEmpty,
 }
 
 const KINDS: &[(OpKind, &str)] = &[
@@ -106,6 +108,7 @@ const KINDS: &[(OpKind, &str)] = &[
     (OpKind::SnapshotCreate, "snapshot-create"),
     (OpKind::SnapshotDelete, "snapshot-delete"),
     (OpKind::Forget, "forget"),
+    (OpKind::TrashEmpty, "trash-empty"),
 ];
 
 impl OpKind {

@@ -16,6 +16,10 @@ const FEW: u32 = 1000;
 /// How many records one statement fetches by number: always as many, so that it is one statement to the database.
 const BATCH: u32 = 128;
 
+/// Which kinds of operations are few, in the very words of the index `log_by_kind` (`db/schema/0010_log_by_kind.sql`).
+const IS_RARE: &str = "kind NOT IN ('create', 'write', 'truncate', 'mkdir', 'mknod', 'symlink', 'link', 'unlink', 'rmdir', \
+                       'rename', 'exchange', 'chmod', 'chown', 'times', 'setxattr', 'removexattr')";
+
 /// Conditions on records, which all have to hold. One that is not set holds always.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Query {
@@ -80,6 +84,14 @@ impl Query {
             .into_iter()
             .filter_map(|(column, value)| Some((column, value.as_deref()?)))
     }
+
+    /// The indexes that have its records, each with others.
+    fn indexes(&self) -> impl Iterator<Item = Index<'_>> {
+        let rare = |kind: &OpKind| !IS_RARE.contains(&format!("'{}'", kind.name()));
+        let by_kind = !self.kinds.is_empty() && self.kinds.iter().all(rare);
+        let values = self.equal().map(|(column, value)| Index::Of(column, value));
+        values.chain(by_kind.then_some(Index::Kinds(&self.kinds)))
+    }
 }
 
 /// Where a page begins and in which direction it is read.
@@ -141,7 +153,7 @@ pub fn page(
     };
     match reading.way(tx)? {
         Way::Listed(ops) => reading.listed(tx, ops),
-        Way::Of(column, value) => reading.of(tx, column, value),
+        Way::Along(index) => reading.along(tx, index),
         Way::All => reading.all(tx),
     }
 }
@@ -209,12 +221,21 @@ impl Column {
     }
 }
 
+/// Operations that an index has in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Index<'a> {
+    /// Those with one value.
+    Of(Column, &'a str),
+    /// Those of kinds that are rare, which it has in order for each.
+    Kinds(&'a [OpKind]),
+}
+
 /// The way a page is read.
 enum Way<'a> {
     /// These numbers, ascending: all that are on the path.
     Listed(Vec<Op>),
-    /// The numbers that an index has for one value.
-    Of(Column, &'a str),
+    /// The numbers that an index has.
+    Along(Index<'a>),
     All,
 }
 
@@ -228,22 +249,21 @@ struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    /// The narrowest way: a session, agent or user with few records; else a path with so few that to sort them is cheaper
+    /// The narrowest way: a session, agent, user or kind with few records; else a path with so few that to sort them is cheaper
     /// than to meet them on the way through the log; else the smallest of the former.
     fn way(&self, tx: &mut dyn Tx) -> Result<Way<'a>> {
         let mut counted = Vec::new();
-        for (column, value) in self.query.equal() {
-            let count = self.numbers(tx, (column, value), self.span, FEW)?.len();
-            counted.push((count, column, value));
+        for index in self.query.indexes() {
+            counted.push((self.numbers(tx, index, self.span, FEW)?.len(), index));
         }
-        let least = counted.into_iter().min_by_key(|(count, ..)| *count);
-        if least.is_none_or(|(count, ..)| count == FEW as usize)
+        let least = counted.into_iter().min_by_key(|(count, _)| *count);
+        if least.is_none_or(|(count, _)| count == FEW as usize)
             && let Some(path) = self.path()
             && let Some(ops) = self.below(tx, path)?
         {
             return Ok(Way::Listed(ops));
         }
-        Ok(least.map_or(Way::All, |(_, column, value)| Way::Of(column, value)))
+        Ok(least.map_or(Way::All, |(_, index)| Way::Along(index)))
     }
 
     /// The path that is a condition: below the root lies everything.
@@ -251,27 +271,44 @@ impl<'a> Reading<'a> {
         self.query.path.as_ref().filter(|path| !path.is_root())
     }
 
-    /// The first operations of a span in the order of the cursor, from a column's index alone.
+    /// The first operations of a span in the order of the cursor, from an index alone.
     fn numbers(
         &self,
         tx: &mut dyn Tx,
-        (column, value): (Column, &str),
+        index: Index<'_>,
         (after, upto): Span,
         limit: u32,
     ) -> Result<Vec<Op>> {
-        let (name, order) = (column.name(), self.from.order());
-        let sql = format!(
-            "SELECT op FROM log WHERE tenant = $1 AND {name} = $2 AND op > $3 AND op <= $4 ORDER BY {order} LIMIT $5"
-        );
-        let tenant = self.tenant.into();
-        let params = [
-            tenant,
-            value.into(),
-            after.into(),
-            upto.into(),
-            limit.into(),
-        ];
-        tx.query(&sql, &params)?.iter().map(op_of).collect()
+        let order = self.from.order();
+        let mut numbers = |condition: &str, value: &str| -> Result<Vec<Op>> {
+            let sql = format!(
+                "SELECT op FROM log WHERE tenant = $1 AND {condition} AND op > $3 AND op <= $4 ORDER BY {order} LIMIT $5"
+            );
+            let tenant = self.tenant.into();
+            let params = [
+                tenant,
+                value.into(),
+                after.into(),
+                upto.into(),
+                limit.into(),
+            ];
+            tx.query(&sql, &params)?.iter().map(op_of).collect()
+        };
+        let kinds = match index {
+            Index::Of(column, value) => return numbers(&format!("{} = $2", column.name()), value),
+            Index::Kinds(kinds) => kinds,
+        };
+        let mut all = Vec::new();
+        for kind in kinds {
+            all.extend(numbers(&format!("kind = $2 AND {IS_RARE}"), kind.name())?);
+        }
+        all.sort_unstable();
+        all.dedup();
+        if matches!(self.from, Cursor::Before(_)) {
+            all.reverse();
+        }
+        all.truncate(limit as usize);
+        Ok(all)
     }
 
     /// The operations on a path and below it, ascending; `None` when they are so many that the way through the log
@@ -311,12 +348,12 @@ impl<'a> Reading<'a> {
         statement.read(tx, self.from, self.limit)
     }
 
-    /// Reads in the order of a column's index.
-    fn of(&self, tx: &mut dyn Tx, column: Column, value: &str) -> Result<Vec<(Record, Hash)>> {
+    /// Reads in the order of an index.
+    fn along(&self, tx: &mut dyn Tx, index: Index<'_>) -> Result<Vec<(Record, Hash)>> {
         let below = self.path().map(Below::of);
         let (mut span, mut found) = (self.span, Vec::new());
         while found.len() < self.limit as usize {
-            let ops = self.numbers(tx, (column, value), span, BATCH)?;
+            let ops = self.numbers(tx, index, span, BATCH)?;
             let Some(last) = ops.last() else { break };
             match self.from {
                 Cursor::After(_) => span.0 = *last,

@@ -14,9 +14,9 @@ const PATHS: [&str; 9] = [
 ];
 const KINDS: [OpKind; 4] = [
     OpKind::Create,
-    OpKind::Write,
     OpKind::Rename,
-    OpKind::Unlink,
+    OpKind::Grant,
+    OpKind::Undo,
 ];
 const NAMES: [&str; 3] = ["ann", "bob", ""];
 
@@ -272,6 +272,10 @@ fn no_way_sorts_or_reads_what_it_does_not_need() {
             path: FsPath::parse(b"/none").ok(),
             ..Query::default()
         },
+        Query {
+            kinds: vec![OpKind::Undo, OpKind::Grant],
+            ..Query::default()
+        },
     ];
     for query in &queries {
         for from in [Cursor::NEWEST, Cursor::After(Op(1000))] {
@@ -323,7 +327,8 @@ fn the_narrowest_way_is_taken() {
         };
         match reading.way(&mut *db.read().unwrap()).unwrap() {
             Way::Listed(ops) => format!("{} listed", ops.len()),
-            Way::Of(column, value) => format!("{} {value}", column.name()),
+            Way::Along(Index::Of(column, value)) => format!("{} {value}", column.name()),
+            Way::Along(Index::Kinds(_)) => "kinds".to_owned(),
             Way::All => "all".to_owned(),
         }
     };
@@ -332,4 +337,14 @@ fn the_narrowest_way_is_taken() {
     assert_eq!(way("/rare", "rare"), "session rare");
     assert_eq!(way("/a", ""), "user_name ann");
     assert_eq!(way("/none", ""), "0 listed");
+    let kinds = |kinds: &[OpKind]| {
+        let query = Query {
+            kinds: kinds.to_vec(),
+            ..Query::default()
+        };
+        query.indexes().count()
+    };
+    assert_eq!(kinds(&[OpKind::Undo, OpKind::Grant]), 1);
+    assert_eq!(kinds(&[OpKind::Undo, OpKind::Write]), 0);
+    assert_eq!(kinds(&[]), 0);
 }
