@@ -151,6 +151,24 @@ fn what_was_deleted_is_listed_and_comes_back() {
     world
         .nexus(&["trash", "restore", "/workspace/none"])
         .must_fail();
+    sh(&world.workspace(), "rm -r d x");
+    let told = world
+        .nexus(&["trash", "empty", "--under", "/workspace/d", "--dry-run"])
+        .must();
+    assert!(told.starts_with("4 deletions would be"), "{told}");
+    world
+        .nexus(&["trash", "empty", "--under", "/workspace/d", "--yes"])
+        .must();
+    let listed = world.nexus(&["trash", "list", "--all"]).must();
+    assert!(listed.contains("/workspace/x") && !listed.contains("/workspace/d"));
+    world
+        .nexus(&["trash", "restore", "/workspace/d"])
+        .must_fail();
+    // History has it still.
+    world
+        .nexus(&["undo", "--kind", "unlink,rmdir", "/workspace/d"])
+        .must();
+    assert_eq!(sh(&world.workspace(), "cat d/e/1 d/2"), "1\n2\n");
 }
 
 #[test]

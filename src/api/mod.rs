@@ -76,6 +76,7 @@ commands! {
     undo::Restore,
     trash::TrashList,
     trash::TrashRestore,
+    trash::TrashEmpty,
     moment::When,
     versions::Versions,
     versions::Blame,

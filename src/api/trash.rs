@@ -4,6 +4,7 @@ use super::Command;
 use super::context::Context;
 use super::log::Wanted;
 use super::undo::{Undoing, backwards, reply};
+use crate::access::Right;
 use crate::core::{Ino, Kind, Op, Result, Text, error::fail};
 use crate::history::{self, Answer, Choice, OpSet};
 use crate::meta::log_query::Query;
@@ -13,6 +14,8 @@ use std::ops::ControlFlow::{Break, Continue};
 
 const KINDS: [OpKind; 2] = [OpKind::Unlink, OpKind::Rmdir];
 const PAGE: u32 = 1000;
+/// How many deletions one operation takes out of the trash.
+const AT_ONCE: usize = 10_000;
 
 /// Lists what was deleted and is gone still, the newest first: what the caller may read of it. What went with a directory is
 /// listed with `all` only.
@@ -53,9 +56,9 @@ impl Command for TrashList {
     fn run(self, cx: &mut Context<'_>) -> Result<Trash> {
         let query = deletions(cx, self.wanted.query(cx)?)?;
         let limit = if self.limit == 0 { 100 } else { self.limit } as usize;
-        let mut deleted = Vec::new();
+        let (mut deleted, emptied) = (Vec::new(), emptied(cx)?);
         backwards(cx, &query, PAGE, |page| {
-            for record in page {
+            for record in page.into_iter().filter(|r| !emptied.has(r.op)) {
                 let item = lost(cx, &record)?;
                 let shown = item.filter(|item| self.all || item.parent_is_there);
                 deleted.extend(shown.map(|item| item.deleted));
@@ -92,7 +95,9 @@ fn lost(cx: &Context<'_>, record: &Record) -> Result<Option<Lost>> {
     if is_there(cx, record.ino)? {
         return Ok(None);
     }
-    let Some(last) = cx.engine().store().last_of(record.ino)? else {
+    let last = cx.engine().store().last_of(record.ino)?;
+    // What came back and went again is in the trash once; what had another name then, with that.
+    let Some(last) = last.filter(|last| last.ended == record.op) else {
         return Ok(None);
     };
     let deleted = Deleted {
@@ -116,6 +121,87 @@ fn lost(cx: &Context<'_>, record: &Record) -> Result<Option<Lost>> {
 fn is_there(cx: &Context<'_>, ino: Ino) -> Result<bool> {
     let now = cx.engine().head(cx.tenant()?)?;
     Ok(cx.engine().store().node_at(ino, now)?.is_some())
+}
+
+/// Takes deletions out of the trash, for everybody: those that fit and are the caller's, whose node was his when it went, with
+/// all that lay in a directory. History keeps them until it is forgotten: they come back by their numbers, or by undo.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TrashEmpty {
+    #[serde(flatten)]
+    pub wanted: Wanted,
+    /// Only say what would be taken out.
+    pub dry_run: bool,
+}
+
+/// What was taken out of the trash, or would be.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Emptied {
+    /// The operations that did it: one for ten thousand deletions.
+    pub by: Vec<u64>,
+    /// The deletions: `3,7-12`.
+    pub ops: String,
+    pub deletions: u64,
+    /// Bytes of their contents, each as large as it was.
+    pub bytes: u64,
+    /// Deletions that stay: what they deleted was somebody else's.
+    pub others: u64,
+}
+
+impl Command for TrashEmpty {
+    const NAME: &'static str = "trash-empty";
+    type Reply = Emptied;
+
+    fn run(self, cx: &mut Context<'_>) -> Result<Emptied> {
+        let query = deletions(cx, self.wanted.query(cx)?)?;
+        let (emptied, mut own, mut done) = (emptied(cx)?, Vec::new(), Emptied::default());
+        backwards(cx, &query, PAGE, |page| {
+            for record in page.into_iter().filter(|r| !emptied.has(r.op)) {
+                let Some(item) = lost(cx, &record)? else {
+                    continue;
+                };
+                if is_own(cx, record.ino)? {
+                    own.push(record.op);
+                    done.bytes += item.deleted.size;
+                } else {
+                    done.others += 1;
+                }
+            }
+            Ok(Continue::<()>(()))
+        })?;
+        done.deletions = own.len() as u64;
+        if !self.dry_run {
+            for some in own.chunks(AT_ONCE) {
+                let ops: OpSet = some.iter().copied().collect();
+                let by = cx
+                    .engine()
+                    .empty_trash(cx.caller, &ops.to_string(), some.len());
+                done.by.push(by?.0);
+            }
+        }
+        done.ops = own.into_iter().collect::<OpSet>().to_string();
+        cx.durable(done)
+    }
+}
+
+/// Whether what is gone was the caller's.
+fn is_own(cx: &Context<'_>, gone: Ino) -> Result<bool> {
+    match cx.engine().may_still(cx.caller, gone, Right::Own) {
+        Ok(()) => Ok(true),
+        Err(e) if matches!(e.kind(), Kind::Denied | Kind::NotPermitted | Kind::NotFound) => {
+            Ok(false)
+        }
+        Err(e) => Err(e),
+    }
+}
+
+/// What was taken out of the trash.
+fn emptied(cx: &Context<'_>) -> Result<OpSet> {
+    let mut all = OpSet::default();
+    for ops in cx.engine().emptied(cx.tenant()?)? {
+        all.join(&ops.parse()?);
+    }
+    Ok(all)
 }
 
 /// Brings back what was deleted: by the operation's number or the path that it had, a directory with all that the same process
@@ -168,10 +254,16 @@ impl Command for TrashRestore {
 
 impl TrashRestore {
     fn newest(&self, cx: &Context<'_>, query: &Query) -> Result<Option<Record>> {
-        let is_it = |r: &Record| self.path.as_ref().is_none_or(|p| p.0 == r.path);
+        // What the trash does not show comes back by its number only.
+        let emptied = match self.op {
+            Some(_) => OpSet::default(),
+            None => emptied(cx)?,
+        };
+        let is_named = |r: &Record| self.path.as_ref().is_none_or(|p| p.0 == r.path);
+        let is_it = |r: &Record| is_named(r) && !emptied.has(r.op);
         backwards(cx, query, PAGE, |page| {
             for record in page.into_iter().filter(is_it) {
-                if !is_there(cx, record.ino)? {
+                if lost(cx, &record)?.is_some() {
                     return Ok(Break(record));
                 }
             }

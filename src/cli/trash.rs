@@ -4,7 +4,7 @@ use super::place::Place;
 use super::undo;
 use super::wanted::WantedArgs;
 use super::{output, paths};
-use crate::api::trash::{Deleted, TrashList, TrashRestore};
+use crate::api::trash::{Deleted, Emptied, TrashEmpty, TrashList, TrashRestore};
 use crate::core::{Kind, Result, error::fail};
 use clap::Subcommand;
 use std::ffi::OsString;
@@ -33,6 +33,17 @@ pub(super) enum TrashCommand {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Take your own deletions out of the trash; history keeps them until it is forgotten (nexusctl gc)
+    Empty {
+        #[command(flatten)]
+        wanted: Box<WantedArgs>,
+        /// Only say what would be taken out
+        #[arg(long)]
+        dry_run: bool,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
 }
 
 pub(super) fn run(place: &Place, command: TrashCommand) -> Result<()> {
@@ -48,6 +59,11 @@ pub(super) fn run(place: &Place, command: TrashCommand) -> Result<()> {
             }
             Ok(())
         }
+        TrashCommand::Empty {
+            wanted,
+            dry_run,
+            yes,
+        } => empty(place, &wanted, dry_run, yes),
     }
 }
 
@@ -91,4 +107,44 @@ fn restore(place: &Place, what: &OsString, aside: bool, dry_run: bool) -> Result
         "restored"
     };
     undo::told(place, &restored, how)
+}
+
+fn empty(place: &Place, wanted: &WantedArgs, dry_run: bool, yes: bool) -> Result<()> {
+    let (client, wanted) = wanted.asked(place)?;
+    let command = TrashEmpty {
+        wanted,
+        dry_run: true,
+    };
+    if dry_run || undo::asks(place, yes) {
+        let planned = client.call(command.clone())?;
+        told(place, &planned, "would be taken out of the trash")?;
+        if dry_run {
+            return Ok(());
+        }
+        if planned.deletions > 0 && !undo::confirmed("Take them out?")? {
+            return fail(Kind::Invalid, "nothing was changed");
+        }
+    }
+    let done = client.call(TrashEmpty {
+        dry_run: false,
+        ..command
+    })?;
+    told(place, &done, "taken out of the trash")
+}
+
+fn told(place: &Place, emptied: &Emptied, how: &str) -> Result<()> {
+    if place.json {
+        return output::json(emptied);
+    }
+    let Emptied {
+        deletions, others, ..
+    } = emptied;
+    let size = output::size(emptied.bytes);
+    output::line(format!(
+        "{deletions} deletions {how} ({size}, which history keeps until `nexusctl gc --keep-within`)"
+    ))?;
+    if *others > 0 {
+        output::line(format!("{others} stay: what they deleted was not yours"))?;
+    }
+    Ok(())
 }

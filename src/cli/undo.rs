@@ -65,7 +65,7 @@ pub(super) fn run(place: &Place, mut args: UndoArgs) -> Result<()> {
         if args.dry_run {
             return Ok(());
         }
-        if !confirmed()? {
+        if !confirmed("Undo this?")? {
             return fail(Kind::Invalid, "nothing was changed");
         }
     }
@@ -138,12 +138,14 @@ pub(super) fn told(place: &Place, done: &Undoing, how: &str) -> Result<()> {
 }
 
 /// Whether somebody is there to be asked.
-fn asks(place: &Place, yes: bool) -> bool {
+/// Whether there is somebody to ask before it is done.
+pub(super) fn asks(place: &Place, yes: bool) -> bool {
     !yes && !place.json && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
-fn confirmed() -> Result<bool> {
-    eprint!("Undo this? [y/N] ");
+/// Asks on the terminal.
+pub(super) fn confirmed(question: &str) -> Result<bool> {
+    eprint!("{question} [y/N] ");
     std::io::stderr().flush()?;
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;

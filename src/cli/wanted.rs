@@ -13,6 +13,9 @@ use std::ffi::OsString;
 pub(super) struct WantedArgs {
     /// Only what concerns this path and what is below it
     path: Option<OsString>,
+    /// The same
+    #[arg(long, value_name = "PATH", conflicts_with = "path")]
+    under: Option<OsString>,
     /// Only what this user did
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
@@ -57,7 +60,7 @@ impl WantedArgs {
     /// The request, with a path inside the store, and the place to ask at.
     pub(super) fn asked(&self, place: &Place) -> Result<(Client, Wanted)> {
         let client = place.about_others().client()?;
-        let path = self.path.as_ref();
+        let path = self.path.as_ref().or(self.under.as_ref());
         let path = path
             .map(|path| paths::in_nexus(&client, path))
             .transpose()?;

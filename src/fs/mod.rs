@@ -50,6 +50,7 @@ mod horizon;
 mod forget;
 mod sweep;
 mod snapshot;
+mod trash;
 mod seed;
 pub mod check;
 mod receipt;

@@ -49,6 +49,8 @@ pub struct Last {
     pub name: Entry,
     /// Its attributes then.
     pub xattrs: Vec<Xattr>,
+    /// The operation that took it away.
+    pub ended: Op,
 }
 
 impl Store {
@@ -136,7 +138,12 @@ impl Store {
             return Ok(None);
         };
         let xattrs = xattrs_at(&mut *tx, ino, Op(ended.saturating_sub(1)))?;
-        Ok(Some(Last { node, name, xattrs }))
+        Ok(Some(Last {
+            node,
+            name,
+            xattrs,
+            ended: Op(ended),
+        }))
     }
 
     /// When an operation was done, or the last before it where the log has no such one.

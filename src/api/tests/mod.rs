@@ -3,6 +3,7 @@
 mod town;
 mod alike;
 mod known;
+mod trash;
 
 use super::{Context, dispatch};
 use crate::core::{Caller, Config, Kind, TenantId};

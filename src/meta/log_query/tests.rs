@@ -12,12 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 const PATHS: [&str; 9] = [
     "/", "/a", "/a/b", "/a/b/c", "/a/bc", "/a.", "/a0", "/b", "/\u{ff}",
 ];
-const KINDS: [OpKind; 4] = [
-    OpKind::Create,
-    OpKind::Rename,
-    OpKind::Grant,
-    OpKind::Undo,
-];
+const KINDS: [OpKind; 4] = [OpKind::Create, OpKind::Rename, OpKind::Grant, OpKind::Undo];
 const NAMES: [&str; 3] = ["ann", "bob", ""];
 
 fn path() -> impl Strategy<Value = FsPath> {

@@ -1,0 +1,64 @@
+//! The trash is emptied of what is one's own, and history has it still.
+
+use super::{Village, boss};
+use serde_json::{Value, json};
+
+/// The paths that somebody's trash shows, the newest first.
+fn shown(v: &Village, who: &str) -> Vec<String> {
+    let list = v.must(&v.person(who), "trash-list", &json!({"all": true}));
+    let paths = list["deleted"].as_array().unwrap().iter();
+    paths
+        .map(|d| d["path"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+fn numbers(emptied: &Value) -> (&Value, &Value, &Value) {
+    (&emptied["deletions"], &emptied["bytes"], &emptied["others"])
+}
+
+#[test]
+fn one_empties_it_of_what_was_ones_own() {
+    let v = Village::new();
+    let (ann, ben) = (v.person("ann"), v.person("ben"));
+    v.must(&boss(), "mkdir", &json!({"path": "/workspace/d"}));
+    v.must(
+        &boss(),
+        "chmod",
+        &json!({"path": "/workspace/d", "mode": "0777"}),
+    );
+    for (who, name, size) in [(&ann, "a", 3), (&ben, "b", 5), (&ann, "z", 7)] {
+        let at = format!("/workspace/d/{name}");
+        v.write(who, &at, &vec![b'x'; size]).unwrap();
+        v.must(who, "chmod", &json!({"path": at, "mode": "0644"}));
+        // Whoever deletes it, it was its owner's.
+        v.must(&ben, "remove", &json!({"path": at}));
+    }
+    let all = ["/workspace/d/z", "/workspace/d/b", "/workspace/d/a"];
+    assert_eq!(shown(&v, "ann"), all);
+
+    let under = |path: &str, dry_run: bool| json!({"path": path, "dry_run": dry_run});
+    let told = v.must(&ann, "trash-empty", &under("/workspace/d", true));
+    assert_eq!(numbers(&told), (&json!(2), &json!(10), &json!(1)));
+    assert_eq!(shown(&v, "ann"), all, "it was a rehearsal");
+    let done = v.must(&ann, "trash-empty", &under("/workspace/d/a", false));
+    assert_eq!(numbers(&done), (&json!(1), &json!(3), &json!(0)));
+    for who in ["ann", "ben"] {
+        assert_eq!(shown(&v, who), all[..2], "{who}");
+    }
+    // In vain: it is somebody else's.
+    let done = v.must(&ann, "trash-empty", &under("/workspace/d/b", false));
+    assert_eq!(numbers(&done), (&json!(0), &json!(0), &json!(1)));
+    assert_eq!(done["by"], json!([]));
+    assert_eq!(shown(&v, "ben"), all[..2]);
+
+    // By its path it is not found any more; by its number it is.
+    let by_path = json!({"path": "/workspace/d/a"});
+    assert!(v.ask(&ben, "trash-restore", &by_path).is_err());
+    let ops = told["ops"].as_str().unwrap();
+    let op: u64 = ops.split(',').next().unwrap().parse().unwrap();
+    v.must(&ann, "trash-restore", &json!({ "op": op }));
+    v.must(&ann, "info", &json!({"path": "/workspace/d/a"}));
+    // Deleted anew it is in the trash again.
+    v.must(&ben, "remove", &json!({"path": "/workspace/d/a"}));
+    assert_eq!(shown(&v, "ann").len(), 3);
+}
