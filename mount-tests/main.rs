@@ -35,3 +35,4 @@ mod store;
 mod verify;
 mod input;
 mod past;
+mod hindsight;

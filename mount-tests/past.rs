@@ -29,7 +29,7 @@ const PORTRAIT: &str = r"portrait() { (cd $1
 ";
 
 /// The newest operation.
-fn head(world: &World) -> u64 {
+pub(crate) fn head(world: &World) -> u64 {
     world.log(&[]).last().unwrap()["op"].as_u64().unwrap()
 }
 

@@ -22,7 +22,7 @@ const EVERY: u64 = 25;
 
 /// What opens `t/vault` to bert and closes it again.
 #[derive(Clone, Copy, Debug)]
-enum Gate {
+pub(crate) enum Gate {
     /// A grant.
     Grant,
     /// He comes into the group that the directory's mode speaks of.
@@ -38,7 +38,7 @@ impl Gate {
     }
 
     #[track_caller]
-    fn set(self, world: &World, open: bool) {
+    pub(crate) fn set(self, world: &World, open: bool) {
         let verb = match (self, open) {
             (Self::Grant, true) => "grant",
             (Self::Grant, false) => "revoke",
@@ -59,7 +59,7 @@ impl Gate {
 }
 
 /// Anna is in the team that may read the vault; bert is not.
-fn village() -> Option<World> {
+pub(crate) fn village() -> Option<World> {
     if !needs_root() {
         return None;
     }
@@ -168,7 +168,7 @@ fn worker(world: &World, uid: u32, state: &Path, says: &PipeWriter, mine: &str) 
 }
 
 /// What must come of an access, and the number of the round, for all workers to see at once.
-fn state(file: &File, must: u8, round: u8) {
+pub(crate) fn state(file: &File, must: u8, round: u8) {
     file.write_all_at(&[must, round, 0, 0, 0, 0, 0, 0], 0)
         .unwrap();
 }

@@ -40,6 +40,8 @@ pub struct Change<'a> {
     touched: Vec<(Ino, Time)>,
     /// Whether a directory, or a node that something was said about, is to be found somewhere else.
     pub(super) relocated: bool,
+    /// The oldest of the nodes that may be judged otherwise now.
+    pub(super) rejudged: Option<Ino>,
 }
 
 impl Engine {
@@ -101,6 +103,7 @@ impl Engine {
             returned: Vec::new(),
             touched: Vec::new(),
             relocated: false,
+            rejudged: None,
         };
         let out = f(&mut change)?;
         Ok((out, change.commit()?))
@@ -200,6 +203,7 @@ impl Change<'_> {
         if old.nlink == 0 {
             return Err(super::engine::no_node(old.ino));
         }
+        self.rejudges_if_moved(old, &new);
         self.add_state(new.sum().wrapping_sub(old.sum()));
         self.put(new);
         Ok(())
@@ -244,6 +248,7 @@ impl Change<'_> {
             self.edits.push(Edit::NodePast(Arc::new(old.clone()), op));
         }
         self.edits.push(Edit::NodeGone(old.ino));
+        self.rejudges(old.ino);
         self.add_state(old.sum().wrapping_neg());
         for x in self.engine.xattrs(old.ino)?.iter() {
             self.end_xattr(x);
@@ -279,6 +284,7 @@ impl Change<'_> {
     pub(super) fn end_entry(&mut self, old: &Arc<Entry>) {
         let op = self.op();
         self.edits.push(Edit::EntryEnded(old.clone(), op));
+        self.rejudges(old.ino);
         self.add_state(old.sum().wrapping_neg());
         let place = Place {
             parent: old.parent,
@@ -441,7 +447,9 @@ impl Change<'_> {
         self.engine.tenants.follow(self.tenant, &of_tenants);
         self.engine.policy.follow(&of_policy);
         self.engine.follow_relations(self.tenant, &of_relations);
-        let mut events = std::mem::take(&mut self.closed);
+        self.rejudges_all([&of_tenants, &of_policy, &of_relations]);
+        let mut events: Vec<_> = self.rejudged.map(Event::Past).into_iter().collect();
+        events.append(&mut self.closed);
         for (place, _) in &self.entries {
             events.push(Event::Entry {
                 parent: place.parent,
@@ -466,6 +474,9 @@ impl Change<'_> {
         self.engine.publish(delta, self.unlinked, &self.births);
         if self.relocated {
             self.engine.policy.moved();
+        }
+        if self.rejudged.is_some() {
+            self.engine.rejudged.advance();
         }
         let streams: &[Stream] = if of_policy.is_empty() && of_relations.is_empty() {
             &[Stream::All]

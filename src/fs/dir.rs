@@ -28,6 +28,8 @@ pub struct DirEntry {
 pub(super) struct DirHandle {
     ino: Ino,
     buffer: Mutex<VecDeque<DirEntry>>,
+    /// What the buffer was judged by.
+    judged: Mutex<(u64, u64)>,
     position: Mutex<u64>,
     /// Keeps a removed directory readable until it is closed.
     _held: Option<Held>,
@@ -50,6 +52,7 @@ impl Engine {
         let handle = DirHandle {
             ino,
             buffer: Mutex::default(),
+            judged: Mutex::default(),
             position: Mutex::new(0),
             _held: held,
         };
@@ -73,12 +76,16 @@ impl Engine {
         let dir = self.dir_handle(id)?;
         let mut buffer = dir.buffer.lock();
         let mut position = dir.position.lock();
-        if *position != after || after == 0 {
+        let mut judged = dir.judged.lock();
+        let stands_on = self.page_stands_on(dir.ino);
+        // What was allowed when it was read may not be any more.
+        if *position != after || after == 0 || *judged != stands_on {
             buffer.clear();
             *position = after;
         }
         loop {
             if buffer.is_empty() {
+                *judged = self.page_stands_on(dir.ino);
                 *buffer = self.page(caller, dir.ino, *position)?;
             }
             let Some(next) = buffer.front() else {
@@ -113,6 +120,14 @@ impl Engine {
             }
         }
         self.store.sync()
+    }
+
+    /// What it stands on whether a caller sees names, beside modes: while this is the same, he sees those that he saw.
+    fn page_stands_on(&self, dir: Ino) -> (u64, u64) {
+        if view::is_view(dir) {
+            return (self.rejudged.get(), 0);
+        }
+        (self.policy.revision(), self.principals_revision())
     }
 
     fn dir_handle(&self, id: HandleId) -> Result<Arc<DirHandle>> {
@@ -176,7 +191,8 @@ impl Engine {
         Ok(())
     }
 
-    fn stored_page(&self, dir: Ino, after: u64) -> Result<Vec<DirEntry>> {
+    /// What the tables have of a directory behind `after`, which is in the caches then.
+    pub(super) fn stored_page(&self, dir: Ino, after: u64) -> Result<Vec<DirEntry>> {
         let began = self.cache.reading();
         let rows = self.store.list(dir, after, PAGE)?;
         self.cache.fill_page(began, &rows);

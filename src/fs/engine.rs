@@ -10,6 +10,7 @@ use super::memory::Memory;
 use super::policy::Policy;
 use super::process::Processes;
 use super::relations::Relations;
+use super::revision::Revision;
 use super::transient::Transient;
 use super::view::{View, Views};
 use crate::blob::Blobs;
@@ -47,6 +48,8 @@ pub struct Engine {
     pub(super) audit: Audit,
     pub(super) relations: Relations,
     pub(super) events: Events,
+    /// Another one after each change by which something of the past may be judged otherwise.
+    pub(super) rejudged: Revision,
     pub(super) views: Views,
     pub(super) processes: Processes,
     /// Held while a content that a table has is taken up by something open; see `sweep`.
@@ -83,6 +86,7 @@ impl Engine {
             audit: Audit::default(),
             relations: Relations::default(),
             events: Events::default(),
+            rejudged: Revision::default(),
             views: Views::default(),
             processes: Processes::default(),
             borrowing: RwLock::default(),
@@ -168,6 +172,11 @@ impl Engine {
     /// Gives out a number that was never given out before.
     pub(super) fn next_id(&self) -> u64 {
         self.ids.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// What the next new node will be numbered at least: all that there are have smaller numbers.
+    pub fn next_ino(&self) -> Ino {
+        Ino(self.ids.load(Ordering::SeqCst))
     }
 
     /// What a change has to say about numbers: all that it may have taken, and some to come, are reserved.

@@ -1,8 +1,10 @@
 //! What changed, told to those who keep copies: the kernels behind mounts, and readers that follow the log.
 
+use super::looks::Looks;
 use crate::core::{HandleId, Ino, MountId, Name, Op, TenantId};
 use parking_lot::{Condvar, Mutex};
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::time::Duration;
 
@@ -25,6 +27,9 @@ pub enum Event {
     /// What the mount itself moved here was kept for all where it was, and is not for all here. Its kernel takes that in only
     /// once the move has been answered, so nothing waits for it.
     Moved { parent: Ino, name: Name },
+    /// Who may see what was of this node, or of newer ones, may be another matter now: every kernel that keeps names of the past
+    /// forgets them, that of who changed it, too.
+    Past(Ino),
     /// Attributes of a node.
     Attr(Ino),
     /// Attributes of a node and the bytes of a file, or the list of a directory's names. What changes a list is told after
@@ -50,9 +55,10 @@ pub struct Notice {
 
 impl Event {
     /// Whether a mount has to be told of what came through `origin`: its own kernel knows most of it.
-    fn is_for(&self, mount: MountId, origin: Option<MountId>) -> bool {
-        let is_own = Some(mount) == origin;
+    fn is_for(&self, s: &Subscriber, origin: Option<MountId>) -> bool {
+        let is_own = Some(s.mount) == origin;
         match self {
+            Self::Past(oldest) => s.looks.depend_on(*oldest),
             Self::Closed { .. } | Self::Relisted(_) => true,
             Self::Moved { .. } => is_own,
             Self::Entry { .. } | Self::Attr(_) | Self::Data(_) => !is_own,
@@ -63,6 +69,7 @@ impl Event {
 struct Subscriber {
     tenant: TenantId,
     mount: MountId,
+    looks: Arc<Looks>,
     queue: Sender<Notice>,
 }
 
@@ -80,12 +87,19 @@ pub struct Events {
 }
 
 impl Events {
-    /// Starts telling a mount what others change in its tenant. Dropping the receiver ends it.
-    pub fn subscribe(&self, tenant: TenantId, mount: MountId) -> Receiver<Notice> {
+    /// Starts telling a mount what others change in its tenant; of who may see the past, what concerns its looks at that. Dropping
+    /// the receiver ends it.
+    pub fn subscribe(
+        &self,
+        tenant: TenantId,
+        mount: MountId,
+        looks: Arc<Looks>,
+    ) -> Receiver<Notice> {
         let (queue, receiver) = channel();
         self.subscribers.lock().push(Subscriber {
             tenant,
             mount,
+            looks,
             queue,
         });
         receiver
@@ -100,7 +114,7 @@ impl Events {
         self.subscribers.lock().retain(|s| {
             let news: Vec<_> = events
                 .iter()
-                .filter(|e| e.is_for(s.mount, origin))
+                .filter(|e| e.is_for(s, origin))
                 .cloned()
                 .collect();
             if s.tenant != tenant || news.is_empty() {

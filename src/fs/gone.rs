@@ -14,7 +14,7 @@ use crate::access::domain::Domain;
 use crate::access::{Chain, Ground, Right, decide};
 use crate::core::{Caller, Ino, Kind, Result, error::fail};
 use crate::meta::cache::Place;
-use crate::meta::{Entry, Node, xattr};
+use crate::meta::{Entry, Last, Node, xattr};
 use quick_cache::sync::Cache;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -259,6 +259,43 @@ impl Engine {
         }
         let burials = self.graveyard.burials.load(Ordering::Acquire);
         let last = self.store.last_of(ino)?.ok_or_else(|| no_node(ino))?;
+        let gone = Arc::new(Gone::of(last)?);
+        self.graveyard.known.insert(ino, gone.clone());
+        if self.graveyard.burials.load(Ordering::Acquire) != burials {
+            self.graveyard.known.remove(&ino);
+        }
+        Ok(gone)
+    }
+
+    /// Looks at once for the last that is known of those of some nodes that are gone, before each is asked for.
+    pub(super) fn exhume(&self, nodes: impl Iterator<Item = Ino>) -> Result<()> {
+        let mut missing = Vec::new();
+        for ino in nodes {
+            if self.graveyard.known.get(&ino).is_none() && self.stored_node(ino)?.is_none() {
+                missing.push(ino);
+            }
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let burials = self.graveyard.burials.load(Ordering::Acquire);
+        let found = self.store.last_of_each(&missing)?;
+        for (ino, last) in missing.iter().zip(found) {
+            if let Some(last) = last {
+                self.graveyard.known.insert(*ino, Arc::new(Gone::of(last)?));
+            }
+        }
+        if self.graveyard.burials.load(Ordering::Acquire) != burials {
+            for ino in &missing {
+                self.graveyard.known.remove(ino);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Gone {
+    fn of(last: Last) -> Result<Self> {
         let mut said = Domain::default();
         for x in &last.xattrs {
             match &*x.name {
@@ -267,15 +304,10 @@ impl Engine {
                 _ => {}
             }
         }
-        let gone = Arc::new(Gone {
+        Ok(Self {
             node: last.node,
             said: Some(said).filter(|d| !d.is_empty()).map(Arc::new),
             parent: last.name.parent,
-        });
-        self.graveyard.known.insert(ino, gone.clone());
-        if self.graveyard.burials.load(Ordering::Acquire) != burials {
-            self.graveyard.known.remove(&ino);
-        }
-        Ok(gone)
+        })
     }
 }

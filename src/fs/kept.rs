@@ -58,6 +58,16 @@ impl Engine {
         }
     }
 
+    /// Whether a name that was found in a directory of a view may be kept by who hears of [`Event::Past`](super::Event).
+    pub fn keeps_name(&self, dir: Ino, name: &[u8]) -> bool {
+        view::is_view(dir) && self.views.keeps_name(dir, name)
+    }
+
+    /// Whether a node is the view that hangs in every directory, or in it.
+    pub fn is_in_past(&self, ino: Ino) -> bool {
+        view::is_everywhere(ino)
+    }
+
     /// Whether a node is in a view: what a name there stands for, and for whom, is asked for each time.
     pub fn is_in_view(&self, ino: Ino) -> bool {
         view::is_view(ino)

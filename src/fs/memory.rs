@@ -2,17 +2,23 @@
 
 use crate::core::{Ino, Op};
 use crate::meta::cache::Place;
-use crate::meta::{Entry, Node};
+use crate::meta::{Entry, Node, Xattr};
 use quick_cache::sync::Cache;
 use std::sync::Arc;
 
-/// How many nodes, and how many names, are remembered.
+/// How many nodes, how many names, and of how many nodes attributes are remembered.
 const REMEMBERED: usize = 32_768;
+/// Attributes of more bytes than this are not remembered.
+const XATTRS_MAX: usize = 4096;
 
-/// Former states of nodes and former meanings of names, by the operation they were asked for.
+/// All attributes of a node.
+pub(super) type Xattrs = Arc<[Arc<Xattr>]>;
+
+/// Former states of nodes, former meanings of names and former attributes, by the operation they were asked for.
 pub(super) struct Memory {
     nodes: Cache<(Ino, Op), Arc<Node>>,
     entries: Cache<(Place, Op), Arc<Entry>>,
+    xattrs: Cache<(Ino, Op), Xattrs>,
 }
 
 impl Default for Memory {
@@ -20,6 +26,7 @@ impl Default for Memory {
         Self {
             nodes: Cache::new(REMEMBERED),
             entries: Cache::new(REMEMBERED),
+            xattrs: Cache::new(REMEMBERED),
         }
     }
 }
@@ -31,6 +38,17 @@ impl Memory {
 
     pub(super) fn entry(&self, place: &Place, at: Op) -> Option<Arc<Entry>> {
         self.entries.get(&(place.clone(), at))
+    }
+
+    pub(super) fn xattrs(&self, ino: Ino, at: Op) -> Option<Xattrs> {
+        self.xattrs.get(&(ino, at))
+    }
+
+    pub(super) fn keep_xattrs(&self, ino: Ino, at: Op, all: &Xattrs) {
+        let size: usize = all.iter().map(|x| x.name.len() + x.value.len()).sum();
+        if size <= XATTRS_MAX {
+            self.xattrs.insert((ino, at), all.clone());
+        }
     }
 
     pub(super) fn keep_node(&self, at: Op, node: &Arc<Node>) {
@@ -49,5 +67,6 @@ impl Memory {
     pub(super) fn clear(&self) {
         self.nodes.clear();
         self.entries.clear();
+        self.xattrs.clear();
     }
 }

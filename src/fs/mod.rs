@@ -8,6 +8,7 @@
 pub mod engine;
 pub mod commit;
 pub mod events;
+mod looks;
 pub mod view;
 pub mod feed;
 mod process;
@@ -68,6 +69,7 @@ pub use explain::{Explanation, Obstacle};
 pub use forget::{Forgetting, Keep, Thinned};
 pub use grant::To;
 pub use handle::{Access, OpenFlags};
+pub use looks::Looks;
 pub use lookup::Found;
 pub use past::Moment;
 pub use principals::Holder;

@@ -97,9 +97,11 @@ impl Engine {
             let page = self.store.list_at(dir.ino, at.op, after, PAGE);
             self.remembers(at)?;
             let page = page?;
-            let Some((last, _)) = page.last() else {
+            let (Some((first, _)), Some((last, _))) = (page.first(), page.last()) else {
                 return Ok(Vec::new());
             };
+            self.expect(first, after)?;
+            self.exhume(page.iter().map(|(entry, _)| entry.ino))?;
             after = last.cookie;
             let mut seen = Vec::with_capacity(page.len());
             for (entry, node) in page {
@@ -118,6 +120,19 @@ impl Engine {
                 return Ok(seen);
             }
         }
+    }
+
+    /// Reads a page of a directory as it is at once: each name in one of the past is judged by what it is today.
+    fn expect(&self, first: &Entry, after: u64) -> Result<()> {
+        let place = Place {
+            parent: first.parent,
+            name: first.name.clone(),
+        };
+        let is_known = self.cache.entry(&place).is_some() || self.cache.is_absent(&place);
+        if !is_known && self.stored_node(first.parent)?.is_some() {
+            self.stored_page(first.parent, after)?;
+        }
+        Ok(())
     }
 
     /// Decides whether the caller may read a node as it was, search or list it: whether he may today.
@@ -142,9 +157,13 @@ impl Engine {
 
     /// The extended attributes of a node as it was, by name, those of Nexus itself included. Asks nobody.
     pub fn xattrs_at(&self, at: Moment, ino: Ino) -> Result<Vec<Arc<Xattr>>> {
-        let all = self.store.xattrs_at(ino, at.op)?;
+        let all = match self.memory.xattrs(ino, at.op) {
+            Some(known) => known,
+            None => self.store.xattrs_at(ino, at.op)?.into(),
+        };
         self.remembers(at)?;
-        Ok(all)
+        self.memory.keep_xattrs(ino, at.op, &all);
+        Ok(all.to_vec())
     }
 
     /// The directory that a node was in, one of them; `None` of a root.

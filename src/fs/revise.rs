@@ -176,6 +176,7 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
             self.count(old.ino, place.parent, -1)?;
         }
         if let Some(ino) = naming.to {
+            self.ch.rejudges(ino);
             self.count(ino, place.parent, 1)?;
         }
         Ok(())

@@ -115,6 +115,13 @@ pub trait View: Send + Sync {
         0
     }
 
+    /// Whether a name that was found in a directory of the view stays what it is until an event says otherwise, so that who found
+    /// it may keep it.
+    fn keeps_name(&self, dir: u64, name: &[u8]) -> bool {
+        let _ = (dir, name);
+        false
+    }
+
     /// Whether an item is the same for ever, so that who has seen its attributes or bytes may keep them.
     fn lasts(&self, id: u64) -> bool {
         let _ = id;
@@ -239,6 +246,11 @@ impl Views {
         self.of(ino).map_or(0, |(view, id)| view.generation(id))
     }
 
+    pub(super) fn keeps_name(&self, dir: Ino, name: &[u8]) -> bool {
+        self.of(dir)
+            .is_ok_and(|(view, id)| view.keeps_name(id, name))
+    }
+
     pub(super) fn lasts(&self, ino: Ino) -> bool {
         self.of(ino).is_ok_and(|(view, id)| view.lasts(id))
     }
@@ -250,6 +262,11 @@ fn is_named(view: &dyn View, name: &Name) -> bool {
 
 pub(super) fn is_view(ino: Ino) -> bool {
     ino.0 & VIEW_BIT != 0
+}
+
+/// Whether it is the root of the view that hangs in every directory, or lies below it.
+pub(super) fn is_everywhere(ino: Ino) -> bool {
+    is_view(ino) && ino.0 & EVERYWHERE_BIT != 0
 }
 
 /// How many low bits of a number are the view's own.

@@ -5,7 +5,7 @@
 
 use super::seats::{Seat, Seats};
 use super::snapshot;
-use super::when::resolve_when;
+use super::when::{When, resolve_when};
 use crate::access::Right;
 use crate::core::{Caller, Error, Ino, Kind, Name, Result, error::fail};
 use crate::fs::view::{Hung, Item, Listed};
@@ -122,6 +122,15 @@ pub(super) fn stored(engine: &Engine, ino: Ino) -> Result<Ino> {
     Ok(node_of(ino.0))
 }
 
+/// Whether a word that was found means the same moment for as long as it means one.
+fn stays(at: &At, word: &str) -> bool {
+    let now = at.engine().map(|engine| engine.clock().now());
+    match now.and_then(|now| When::read(word, now)) {
+        Ok(Some(When::Op(_)) | None) => true,
+        Ok(Some(When::Now | When::Time(_))) | Err(_) => false,
+    }
+}
+
 fn mask() -> u64 {
     (1 << SEAT_SHIFT) - 1
 }
@@ -205,6 +214,12 @@ impl View for At {
     fn generation(&self, id: u64) -> u64 {
         let number = u32::try_from(id >> SEAT_SHIFT).unwrap_or(0);
         self.seats.lock().generation(number)
+    }
+
+    /// What a moment shows stays. Of the words for one, an operation's number does, and a snapshot's name until that is deleted, which
+    /// an event tells; times move on, and what is no moment yet may become one.
+    fn keeps_name(&self, dir: u64, name: &[u8]) -> bool {
+        self.lasts(dir) || std::str::from_utf8(name).is_ok_and(|word| stays(self, word))
     }
 
     fn lasts(&self, id: u64) -> bool {

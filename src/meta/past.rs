@@ -96,8 +96,10 @@ impl Store {
 
     /// The attributes of a node after operation `at`, by name.
     pub fn xattrs_at(&self, ino: Ino, at: Op) -> Result<Vec<Arc<Xattr>>> {
-        let mut tx = self.read()?;
-        let all = xattrs_at(&mut *tx, ino, at)?;
+        if !self.shared().pending.read().xattrs(ino).is_empty() {
+            self.settle()?;
+        }
+        let all = xattrs_at(&mut *self.shared().db.glance()?, ino, at)?;
         Ok(all.into_iter().map(Arc::new).collect())
     }
 
@@ -126,24 +128,13 @@ impl Store {
 
     /// The last that is known of a node; `None` of one that never had a name, or has not lost any.
     pub fn last_of(&self, ino: Ino) -> Result<Option<Last>> {
+        last_of(&mut *self.read()?, ino)
+    }
+
+    /// The same of several.
+    pub fn last_of_each(&self, all: &[Ino]) -> Result<Vec<Option<Last>>> {
         let mut tx = self.read()?;
-        let state = "SELECT ino, tenant, kind, mode, uid, gid, nlink, size, rdev, atime, mtime, ctime, btime, content, version, \
-                     parent, began, sum, ended FROM nodes_past WHERE ino = $1 ORDER BY ended DESC LIMIT 1";
-        let read = |row: &Row| Ok((node::from_row(row, 0)?, row.uint(18)?));
-        let Some((node, ended)) = one(&mut *tx, state, &[ino.into()], read)? else {
-            return Ok(None);
-        };
-        let name = "SELECT parent, name, ino, cookie, began, sum FROM entries_past WHERE ino = $1 ORDER BY ended DESC LIMIT 1";
-        let Some(name) = one(&mut *tx, name, &[ino.into()], entry::from_row)? else {
-            return Ok(None);
-        };
-        let xattrs = xattrs_at(&mut *tx, ino, Op(ended.saturating_sub(1)))?;
-        Ok(Some(Last {
-            node,
-            name,
-            xattrs,
-            ended: Op(ended),
-        }))
+        all.iter().map(|ino| last_of(&mut *tx, *ino)).collect()
     }
 
     /// When an operation was done, or the last before it where the log has no such one.
@@ -155,6 +146,26 @@ impl Store {
             Ok((Op(row.uint(0)?), Time(row.int(1)?)))
         })
     }
+}
+
+fn last_of(tx: &mut dyn Tx, ino: Ino) -> Result<Option<Last>> {
+    let state = "SELECT ino, tenant, kind, mode, uid, gid, nlink, size, rdev, atime, mtime, ctime, btime, content, version, \
+                 parent, began, sum, ended FROM nodes_past WHERE ino = $1 ORDER BY ended DESC LIMIT 1";
+    let read = |row: &Row| Ok((node::from_row(row, 0)?, row.uint(18)?));
+    let Some((node, ended)) = one(tx, state, &[ino.into()], read)? else {
+        return Ok(None);
+    };
+    let name = "SELECT parent, name, ino, cookie, began, sum FROM entries_past WHERE ino = $1 ORDER BY ended DESC LIMIT 1";
+    let Some(name) = one(tx, name, &[ino.into()], entry::from_row)? else {
+        return Ok(None);
+    };
+    let xattrs = xattrs_at(tx, ino, Op(ended.saturating_sub(1)))?;
+    Ok(Some(Last {
+        node,
+        name,
+        xattrs,
+        ended: Op(ended),
+    }))
 }
 
 fn nodeless(entry: &Entry) -> Error {

@@ -18,17 +18,22 @@ const DOT_AT: u64 = 3;
 impl Door {
     pub(super) fn opendir(&self, who: Sender, ino: INodeNo) -> Answer<Opened> {
         let (caller, ino) = self.node(who, ino);
+        self.looks_into(ino);
         let handle = answer("opendir", self.engine.opendir(&caller, ino))?;
         Ok(Opened {
             handle,
-            flags: self.keeps_list(ino),
+            flags: self.keeps_list(handle, ino),
         })
     }
 
     /// Whether the kernel may keep the names that a directory lists, and still use those that it has: where all see the same
     /// ones, and it is told of changes. What the list stands on is asked before it is read.
-    fn keeps_list(&self, ino: Ino) -> FopenFlags {
-        let stands_on = self.engine.list_stands_on(ino);
+    fn keeps_list(&self, handle: HandleId, ino: Ino) -> FopenFlags {
+        let stands_on = if self.engine.is_in_view(ino) {
+            self.past_list(handle, ino)
+        } else {
+            self.engine.list_stands_on(ino)
+        };
         let Some(now) = stands_on.filter(|_| self.callers.is_single()) else {
             return FopenFlags::empty();
         };
@@ -73,6 +78,7 @@ impl Door {
     }
 
     pub(super) fn releasedir(&self, handle: HandleId) {
+        self.past_closed(handle);
         self.engine.releasedir(handle);
     }
 
@@ -88,6 +94,7 @@ impl Door {
         (handle, offset): (HandleId, u64),
         mut add: impl FnMut(&[u8], u64, &Node) -> bool,
     ) -> Result<()> {
+        self.looks_into(dir);
         if offset < DOT_DOT {
             let node = self.engine.getattr(caller, dir)?;
             if offset < DOT && add(b".", DOT, &node) {

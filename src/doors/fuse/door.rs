@@ -4,6 +4,7 @@ use super::answer::{Entry, Sender};
 use super::caller::Callers;
 use super::mount::End;
 use super::numbers::{Numbers, absent};
+use super::past::Past;
 use crate::access::namespace;
 use crate::core::{Caller, Ino, Name, Result};
 use crate::fs::Engine;
@@ -30,6 +31,9 @@ pub(super) struct Door {
     pub numbers: Numbers,
     /// What the lists stood on that the kernel has kept.
     pub lists: Mutex<LruCache<Ino, (u64, u64)>>,
+    pub past: Arc<Past>,
+    /// The name of the view that hangs in every directory.
+    pub everywhere: Option<Name>,
     /// Whether directories list the view that hangs in every one of them.
     pub lists_past: bool,
     pub end: Arc<End>,
@@ -81,9 +85,15 @@ impl Door {
         if for_some && parent == self.numbers.root() && !self.callers.is_single() {
             return Duration::ZERO;
         }
-        // Who may see what is in a view is asked for each time: of a change nobody tells the kernel there.
-        let in_view = self.engine.is_in_view(parent) || self.engine.is_in_view(node.ino);
-        if in_view || !self.is_same_for_all(parent, Some(node.ino)) {
+        if self.engine.is_in_view(parent) || self.engine.is_in_view(node.ino) {
+            let kept = self.keeps_view_name(parent, name, node.ino);
+            return if kept {
+                self.until_an_end(EXACT)
+            } else {
+                Duration::ZERO
+            };
+        }
+        if !self.is_same_for_all(parent, Some(node.ino)) {
             return Duration::ZERO;
         }
         // What is said about another name decides, too, and is told of that one alone.
@@ -91,14 +101,15 @@ impl Door {
             return Duration::ZERO;
         }
         // What is seen by a grant is not seen any more when that ends, of which nobody is told.
-        let end = self.engine.next_end().unwrap_or(EXACT);
-        self.ttl(node.ino).min(end)
+        self.until_an_end(self.ttl(node.ino))
     }
 
     /// Whether the kernel may remember that a name does not exist.
     pub(super) fn keeps_absence(&self, parent: Ino) -> bool {
-        !self.engine.is_in_view(parent)
-            && (self.callers.is_single() || parent != self.numbers.root())
+        if self.engine.is_in_view(parent) {
+            return self.keeps_view_absence(parent);
+        }
+        (self.callers.is_single() || parent != self.numbers.root())
             && self.is_same_for_all(parent, None)
     }
 

@@ -11,6 +11,7 @@ mod single;
 mod caller;
 mod open;
 mod door;
+mod past;
 mod names;
 mod nodes;
 mod files;

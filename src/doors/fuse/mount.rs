@@ -76,9 +76,10 @@ pub fn mount(engine: Arc<Engine>, id: MountId, mut options: MountOptions) -> Res
     options.dir = mount_point(&options.dir)?;
     let rings = transport::rings(options.transport()?)?;
     let door = Arc::new(door(engine, id, &options)?);
-    let (end, numbers) = (door.end.clone(), door.numbers.clone());
+    let (end, numbers, past) = (door.end.clone(), door.numbers.clone(), door.past.clone());
     // Subscribed before the kernel can ask: nothing it learns goes stale unnoticed.
-    let notices = door.engine.events().subscribe(options.tenant, id);
+    let events = door.engine.events();
+    let notices = events.subscribe(options.tenant, id, past.looks.clone());
     let (session, device) = connect(&door, rings, &options, &config)?;
     let alive = end.clone();
     let mounted = Mounted { id, options, end };
@@ -89,7 +90,9 @@ pub fn mount(engine: Arc<Engine>, id: MountId, mut options: MountOptions) -> Res
     // Dropped, fuser 0.18 unmounts by path even when its own mount is gone and another stands there: its is_mounted takes
     // POLLERR for "mounted". We unmount ourselves; what stays behind is one descriptor of a dead connection.
     std::mem::forget(session);
-    notify::follow(notices, kernel, numbers, move || !alive.is_reached())?;
+    notify::follow(notices, kernel, (numbers, past), move || {
+        !alive.is_reached()
+    })?;
     if let Err(e) = readahead::raise(&mounted.options.dir) {
         // Slower, and all there is for who is not root.
         tracing::debug!("the kernel's read-ahead stays as it is: {e}");
@@ -273,10 +276,12 @@ fn door(engine: Arc<Engine>, id: MountId, options: &MountOptions) -> Result<Door
     };
     let callers = Callers::new(engine.clone(), options.tenant, id, &options.identity)?;
     Ok(Door {
+        everywhere: engine.everywhere(),
         engine,
         callers,
         numbers,
         lists: Mutex::new(LruCache::new(LISTS)),
+        past: Arc::default(),
         lists_past: options.lists_past()?,
         end: Arc::default(),
         notices: OnceLock::new(),

@@ -31,6 +31,7 @@ impl Door {
     pub(super) fn lookup(&self, who: Sender, parent: INodeNo, child: &OsStr) -> Answer<Entry> {
         let caller = self.callers.of(who);
         let parent = self.numbers.ino(parent);
+        self.looks_up(parent, child.as_bytes());
         match name(child).and_then(|n| self.engine.lookup(&caller, parent, &n)) {
             Ok(node) => Ok(self.entry(parent, child.as_bytes(), &node)),
             Err(e)

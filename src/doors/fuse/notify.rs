@@ -1,7 +1,8 @@
 //! Tells the kernel of one mount what others changed, so that what it keeps is never wrong.
 
 use super::numbers::Numbers;
-use crate::core::Result;
+use super::past::Past;
+use crate::core::{Ino, Result};
 use crate::fs::{Event, Notice};
 use fuser::Notifier;
 use std::ffi::OsStr;
@@ -9,6 +10,7 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
+use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::thread;
 
@@ -31,14 +33,18 @@ pub(super) struct Kernel {
 pub(super) fn follow(
     notices: Receiver<Notice>,
     kernel: Kernel,
-    numbers: Numbers,
+    (numbers, past): (Numbers, Arc<Past>),
     is_alive: impl Fn() -> bool + Send + 'static,
 ) -> Result<()> {
     let mut telling = Telling {
         notices: kernel.notices,
         device: File::from(kernel.device),
         numbers,
+        past,
     };
+    // Nothing is kept yet; a kernel that does not know what it is told says so.
+    let forgets = telling.ask_anew().is_ok();
+    telling.past.can_be_forgotten(forgets);
     thread::Builder::new()
         .name("nexus-notify".to_owned())
         .spawn(move || {
@@ -57,6 +63,7 @@ struct Telling {
     notices: Notifier,
     device: File,
     numbers: Numbers,
+    past: Arc<Past>,
 }
 
 impl Telling {
@@ -71,6 +78,16 @@ impl Telling {
                 tracing::warn!(?event, "the kernel was not told of a change: {e}");
             }
         }
+        // A listing that was answered before has put names into the kernel that it takes for new ones until it was waited for.
+        if asks_anew && events.iter().any(|e| matches!(e, Event::Relisted(_))) {
+            self.ask_again();
+        }
+    }
+
+    fn ask_again(&mut self) {
+        if let Err(e) = self.ask_anew() {
+            tracing::warn!("the kernel was not told of a change: {e}");
+        }
     }
 
     /// Dropping a directory's name would do as well, and takes the path away from whoever works in it (getcwd(3) fails until
@@ -81,7 +98,7 @@ impl Telling {
             .write_all(&[header.concat(), vec![0; 8]].concat())
     }
 
-    fn tell(&self, event: &Event) -> io::Result<()> {
+    fn tell(&mut self, event: &Event) -> io::Result<()> {
         let number = |ino| self.numbers.number(ino);
         match event {
             Event::Entry { parent, name }
@@ -93,12 +110,35 @@ impl Telling {
             // A negative offset leaves the pages alone (fuse_reverse_inval_inode).
             Event::Attr(ino) => self.notices.inval_inode(number(*ino), -1, 0),
             Event::Data(ino) => self.notices.inval_inode(number(*ino), 0, 0),
-            Event::Relisted(dir) => {
-                // To forget any name waits until no listing of the directory is under way.
-                self.notices
-                    .inval_entry(number(*dir), OsStr::new(NO_NAME))?;
-                self.notices.inval_inode(number(*dir), 0, 0)
-            }
+            Event::Relisted(dir) => self.relist(*dir),
+            Event::Past(_) => self.forget_the_past(),
         }
+    }
+
+    fn relist(&self, dir: Ino) -> io::Result<()> {
+        let dir = self.numbers.number(dir);
+        // To forget any name waits until no listing of the directory is under way.
+        self.notices.inval_entry(dir, OsStr::new(NO_NAME))?;
+        self.notices.inval_inode(dir, 0, 0)
+    }
+
+    /// Names at once, and the lists of directories that are open: others are not used any more when they are opened again.
+    /// Dropping the name that leads to a moment would not do: below it lives on what is in use, which the kernel finds by
+    /// itself from there.
+    fn forget_the_past(&mut self) -> io::Result<()> {
+        let told = self.past.looks.begin_to_forget();
+        self.ask_anew()?;
+        let open = self.past.open();
+        let mut relisted = Ok(());
+        for dir in &open {
+            relisted = relisted.and(self.relist(*dir));
+        }
+        if !open.is_empty() {
+            // What listings under way have put there since is of before.
+            self.ask_anew()?;
+        }
+        relisted?;
+        self.past.looks.forgot(told);
+        Ok(())
     }
 }

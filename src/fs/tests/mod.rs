@@ -12,6 +12,7 @@ mod keys;
 mod sharing;
 mod rows;
 mod audit;
+mod looks;
 pub(crate) mod permissions;
 mod relations;
 mod log;

@@ -357,7 +357,7 @@ fn kernels_forget_all_names_when_groups_change_or_principals_go() {
     let w = World::new();
     populate(&w);
     let e = w.engine();
-    let notices = e.events().subscribe(TENANT, MountId(1));
+    let notices = e.events().subscribe(TENANT, MountId(1), Arc::default());
     let (tell, told) = std::sync::mpsc::channel();
     // A notice is confirmed when it is dropped, and a change waits for that.
     std::thread::spawn(move || notices.iter().try_for_each(|n| tell.send(n.events.clone())));

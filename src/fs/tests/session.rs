@@ -129,7 +129,7 @@ fn other_mounts_are_told_of_a_write_before_the_file_is_closed() {
     let ino = w.write(&alice(), "/workspace/f", b"1234").unwrap();
     let tenant = alice().tenant.unwrap();
     let (own, other) = (MountId(1), MountId(2));
-    let told = [own, other].map(|m| e.events().subscribe(tenant, m));
+    let told = [own, other].map(|m| e.events().subscribe(tenant, m, std::sync::Arc::default()));
     let here = Caller {
         mount: Some(own),
         ..alice()

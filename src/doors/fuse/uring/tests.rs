@@ -52,6 +52,8 @@ impl Desk {
             callers,
             numbers: Numbers::plain(root),
             lists: parking_lot::Mutex::new(lru::LruCache::new(super::super::door::LISTS)),
+            past: Arc::default(),
+            everywhere: None,
             lists_past: false,
             end: Arc::default(),
             notices: std::sync::OnceLock::new(),

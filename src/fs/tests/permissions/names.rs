@@ -98,7 +98,10 @@ fn a_file_is_reached_by_any_name_that_one_can_walk_to() {
 fn kernels_forget_the_names_that_stay_when_one_goes_that_closed_them() {
     let (w, alice, bob) = linked();
     give(&w, &alice, "/workspace/a", "can_read", "bob");
-    let told = w.engine().events().subscribe(TenantId(1), MountId(9));
+    let told = w
+        .engine()
+        .events()
+        .subscribe(TenantId(1), MountId(9), Arc::default());
     let w = &w;
     let said = std::thread::scope(|s| {
         // It waits until the notice has been dropped.

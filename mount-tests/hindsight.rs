@@ -1,0 +1,296 @@
+//! What a kernel keeps of the past it forgets when the present is closed: names, lists, whoever stands in it already.
+//!
+//! `NEXUS_HAMMER=n` makes n accesses instead of a few thousand.
+
+use crate::dice::setting;
+use crate::past::head;
+use crate::revoke::{Gate as Right, state, village};
+use crate::shell::{python, run, sh};
+use crate::world::World;
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, PipeWriter, Write as _, pipe};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+const ACCESSES: u64 = 20_000;
+/// How often each process says that it still tries.
+const EVERY: u64 = 25;
+
+/// What opens the vault as it was to bert, and closes it again.
+#[derive(Clone, Copy, Debug)]
+enum Gate {
+    Right(Right),
+    /// The mode that it has today.
+    Mode,
+    /// It is moved into a directory that is not his.
+    Move,
+}
+
+impl Gate {
+    fn set(self, world: &World, open: bool) {
+        let (vault, away) = ("/workspace/t/vault", "/workspace/t/private/vault");
+        // By commands: they return when every kernel has forgotten, however busy the machine is.
+        let said = match (self, open) {
+            (Self::Right(right), open) => return right.set(world, open),
+            (Self::Mode, true) => world.nexus(&["chmod", "755", vault]),
+            (Self::Mode, false) => world.nexus(&["chmod", "750", vault]),
+            (Self::Move, true) => world.nexus(&["mv", away, vault]),
+            (Self::Move, false) => world.nexus(&["mv", vault, away]),
+        };
+        said.must();
+    }
+
+    /// What it takes that this gate alone decides.
+    fn prepare(self, world: &World) {
+        let mode = if matches!(self, Self::Move) { 755 } else { 750 };
+        sh(&world.path("t"), &format!("chmod {mode} vault"));
+        if matches!(self, Self::Move) {
+            self.set(world, false);
+        }
+    }
+}
+
+/// The vault of `revoke.rs` with open doors inside, changed since the operation that is given, on a mount of each user's own.
+fn archive() -> Option<(World, u64, [PathBuf; 2])> {
+    let world = village()?;
+    let t = world.path("t");
+    sh(
+        &t,
+        "mkdir -m 700 private; cd vault; chmod 755 sub; chmod 644 f sub/g; echo -n secret > gone; ln -s f link; chmod 644 gone",
+    );
+    let op = head(&world);
+    sh(
+        &t,
+        "cd vault; echo changed > f; chmod 644 f; rm gone; mv sub/g sub/h; ln -sf other link",
+    );
+    let mounts = ["bert", "anna"].map(|user| {
+        let mount = world.host(user);
+        let at = mount.to_str().unwrap();
+        world.nexus(&["mount", at, "--user", user]).must();
+        mount
+    });
+    Some((world, op, mounts))
+}
+
+/// Tries one access after the other, by path and from inside. The first byte of the state says what has to come of it.
+const TRIES: &str = r#"
+import mmap, os, sys
+state, vault, n, every, always, within = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5] == "always", sys.argv[6] == "within"
+state = mmap.mmap(os.open(state, os.O_RDONLY), 8, prot=mmap.PROT_READ)
+def say(*words):
+    os.write(1, (" ".join(map(str, words)) + "\n").encode())
+def reads(name):
+    fd = os.open(name, os.O_RDONLY)
+    try: assert os.read(fd, 9) == b"secret"
+    finally: os.close(fd)
+def names(path, some):
+    assert set(os.listdir(path)) == set(some)
+if within:
+    # What is in use stays where it is in the kernel, whatever is dropped above it.
+    os.chdir(vault)
+    sub, held = os.open("sub", os.O_RDONLY), os.open("f", os.O_PATH)
+    calls = [lambda: os.stat("g", dir_fd=sub)]
+    vault = "."
+else:
+    calls = [lambda: names(vault, ["f", "gone", "link", "sub"])]
+at = lambda name: vault + "/" + name
+calls += [
+    lambda: os.stat(at("f")), lambda: os.stat(at("sub")), lambda: os.stat(at("sub/g")), lambda: os.stat(at("gone")),
+    lambda: reads(at("f")), lambda: reads(at("sub/g")), lambda: reads(at("gone")), lambda: os.lstat(at("link")),
+    lambda: os.readlink(at("link")), lambda: names(at("sub"), ["g"]), lambda: os.getxattr(at("f"), "user.nexus.hash"),
+    lambda: os.close(os.open(at("sub"), os.O_RDONLY | os.O_DIRECTORY)), lambda: os.scandir(at("sub")).close(),
+    lambda: [e.stat() for e in os.scandir(at("sub"))],
+]
+say("ready")
+allowed = 0
+for i in range(n):
+    before = state[0:8]
+    which = i % len(calls)
+    try:
+        calls[which]()
+        went = True
+    except OSError:
+        went = False
+    allowed += went
+    if state[0:8] == before and before[0] and went != (always or before[0] == 1):
+        say("wrong", which, went, before[0])
+    # Nor is it said later that something is not there because it was not for him.
+    try:
+        os.stat(at("none"))
+        say("wrong", "none")
+    except OSError: pass
+    if i % every == 0:
+        say("went", before[1])
+say("allowed", allowed)
+"#;
+
+struct Hammer<'a> {
+    vault: &'a Path,
+    state: &'a Path,
+    says: &'a PipeWriter,
+    n: u64,
+}
+
+impl Hammer<'_> {
+    fn worker(&self, expects: &str, from: &str) -> Child {
+        let text = |p: &Path| p.to_str().unwrap().to_owned();
+        let mut command = Command::new("python3");
+        command.args(["-c", TRIES, &text(self.state), &text(self.vault)]);
+        command.args([&self.n.to_string(), &EVERY.to_string(), expects, from]);
+        command.stdin(Stdio::null());
+        command.stdout(self.says.try_clone().unwrap());
+        command.spawn().unwrap()
+    }
+}
+
+fn hammer(gate: Gate) {
+    let Some((world, op, [bert, anna])) = archive() else {
+        return;
+    };
+    gate.prepare(&world);
+    let path = world.host("state").join("now");
+    let mut file = File::create(&path).unwrap();
+    file.write_all(&[0; 8]).unwrap();
+    let (hears, says) = pipe().unwrap();
+    // Who wants to stand in it has to be let in first.
+    gate.set(&world, true);
+    let n = setting("NEXUS_HAMMER").unwrap_or(ACCESSES) / 4;
+    let then = format!("workspace/t/.at/op:{op}/vault");
+    let (to_bert, to_anna) = (bert.join(&then), anna.join(&then));
+    let (state_at, says_at) = (&path, &says);
+    let of = |vault| Hammer {
+        vault,
+        state: state_at,
+        says: says_at,
+        n,
+    };
+    let mut workers = vec![of(&to_bert).worker("once", "outside")];
+    workers.extend((0..2).map(|_| of(&to_bert).worker("once", "within")));
+    let with_anna = !matches!(gate, Gate::Move);
+    if with_anna {
+        workers.push(of(&to_anna).worker("always", "within"));
+    }
+    drop(says);
+    let mut lines = BufReader::new(hears).lines().map(Result::unwrap);
+    let (mut round, mut open, mut allowed, mut wrong) = (0_u8, true, Vec::new(), Vec::new());
+    let (mut ready, mut left, mut changes) = (0, 0, 0);
+    for line in &mut lines {
+        let words: Vec<_> = line.split(' ').collect();
+        match words[0] {
+            "ready" => ready += 1,
+            "went" if words[1] == round.to_string() => left -= i64::from(left > 0),
+            "went" => {}
+            "allowed" => allowed.push(words[1].parse::<u64>().unwrap()),
+            _ => wrong.push(line),
+        }
+        if ready == workers.len() && left == 0 && allowed.is_empty() {
+            open = !open;
+            round = round.wrapping_add(1);
+            state(&file, 0, round);
+            gate.set(&world, open);
+            state(&file, if open { 1 } else { 2 }, round);
+            (left, changes) = (4, changes + 1);
+        }
+    }
+    for mut worker in workers {
+        assert!(worker.wait().unwrap().success());
+    }
+    println!("{gate:?}: {changes} changes, allowed {allowed:?} of {n} each");
+    assert_eq!(wrong, Vec::<String>::new());
+    assert!(changes > 1 && allowed.iter().all(|n| *n > 0), "{allowed:?}");
+    world.is_sound();
+}
+
+#[test]
+fn no_look_at_the_past_succeeds_after_a_revoke_has_returned() {
+    hammer(Gate::Right(Right::Grant));
+}
+
+#[test]
+fn nor_after_somebody_has_left_a_group() {
+    hammer(Gate::Right(Right::Group));
+}
+
+#[test]
+fn nor_after_a_mode_was_narrowed() {
+    hammer(Gate::Mode);
+}
+
+#[test]
+fn nor_after_what_it_shows_was_moved_away() {
+    hammer(Gate::Move);
+}
+
+/// One file of many, in a directory that somebody stands in, where something was said about another.
+#[test]
+fn a_file_that_is_nobodys_any_more_is_not_in_the_past() {
+    let Some((world, op, [bert, _])) = archive() else {
+        return;
+    };
+    let t = world.path("t");
+    sh(&t, "chmod 755 vault");
+    Right::Grant.set(&world, true);
+    let text = format!(
+        "cd workspace/t/.at/op:{op}/vault; exec 3< sub; stat f sub/g > /dev/null; ls; echo; read || true; ls; ! stat f; ! cat f; stat sub/g > /dev/null; ! stat ../vault/f"
+    );
+    let mut inside = Command::new("bash");
+    inside.args(["-ec", &text]).current_dir(&bert);
+    inside.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut inside = inside.spawn().unwrap();
+    let mut said = BufReader::new(inside.stdout.take().unwrap()).lines();
+    let mut list = || {
+        let lines = said.by_ref().map(Result::unwrap);
+        lines.take_while(|l| !l.is_empty()).collect::<Vec<_>>()
+    };
+    assert_eq!(list(), ["f", "gone", "link", "sub"]);
+    Right::Grant.set(&world, false);
+    sh(&t, "setfacl -m u:21002:--- vault/f");
+    drop(inside.stdin.take());
+    assert_eq!(list(), ["gone", "link", "sub"]);
+    assert!(inside.wait().unwrap().success());
+}
+
+#[test]
+fn what_was_looked_at_is_looked_at_again_without_asking() {
+    let world = World::new();
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release.split('.').map_while(|n| n.parse::<u32>().ok());
+    if (numbers.next(), numbers.next()) < (Some(6), Some(16)) {
+        println!("not run: this kernel cannot be told to forget all names");
+        return;
+    }
+    let dir = world.workspace();
+    sh(&dir, "mkdir -p d/sub; touch d/f d/sub/g; ln -s f d/link");
+    let made = ["snapshot", "create", "then", "/workspace"];
+    world.nexus(&made).must();
+    // A moment has one directory, which is where it was found last: this is another one.
+    sh(&dir, "touch d/other");
+    let op = head(&world);
+    sh(&dir, "rm d/f");
+    let looks = format!(
+        "import os
+for at in ['.at/op:{op}/d/', 'd/.at/op:{op}/', '.at/then/d/']:
+    at = '{}/' + at
+    for name in ['f', 'sub', 'sub/g']: os.stat(at + name)
+    os.readlink(at + 'link')
+    assert not os.path.exists(at + 'none')",
+        dir.display()
+    );
+    let outside = world.host("outside");
+    python(&outside, &looks);
+    let status = world.ctl(&["status"]);
+    let pid = i32::try_from(status["pid"].as_i64().unwrap()).unwrap();
+    let daemon = Pid::from_raw(pid).unwrap();
+    // Who asks it now waits.
+    kill_process(daemon, Signal::STOP).unwrap();
+    let mut again = Command::new("timeout");
+    let said = run(again
+        .args(["60", "python3", "-c", &looks])
+        .current_dir(&outside));
+    kill_process(daemon, Signal::CONT).unwrap();
+    said.must();
+    // A word that means another moment by now is asked for.
+    sh(&dir, "ls .at/now/d; mkdir new");
+    assert_eq!(sh(&dir, "ls .at/now/"), "d\nnew\n");
+}

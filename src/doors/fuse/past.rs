@@ -1,0 +1,97 @@
+//! How long the kernel of one mount may keep names and lists of the past, and how it forgets them.
+//!
+//! Who may see them is judged by the present, so a change of anything may be one of anything in the past. They are kept where a
+//! kernel can be told to ask for all names again (Linux 6.16), which costs the same however many it has; elsewhere, and
+//! where several users are, they are asked for each time.
+
+use super::door::Door;
+use crate::core::{HandleId, Ino};
+use crate::fs::Looks;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// One mount's looks at the past.
+#[derive(Debug, Default)]
+pub(super) struct Past {
+    pub looks: Arc<Looks>,
+    /// Whether the kernel asks for names again when it is told to.
+    forgets: AtomicBool,
+    /// Directories of the past that somebody has open.
+    open: Mutex<HashMap<HandleId, Ino>>,
+}
+
+impl Past {
+    /// Notes whether the kernel can be told to forget.
+    pub(super) fn can_be_forgotten(&self, yes: bool) {
+        self.forgets.store(yes, Ordering::SeqCst);
+    }
+
+    /// The directories of the past that somebody lists, perhaps.
+    pub(super) fn open(&self) -> Vec<Ino> {
+        let mut open: Vec<_> = self.open.lock().values().copied().collect();
+        open.sort_unstable();
+        open.dedup();
+        open
+    }
+}
+
+impl Door {
+    /// Notes that the kernel may be given something that is in a directory, before anybody judges that.
+    pub(super) fn looks_into(&self, dir: Ino) {
+        if self.keeps_past() && self.engine.is_in_past(dir) {
+            self.past.looks.note(self.engine.next_ino());
+        }
+    }
+
+    /// Notes the same of a name.
+    pub(super) fn looks_up(&self, dir: Ino, name: &[u8]) {
+        let is_way_in = || {
+            self.everywhere
+                .as_ref()
+                .is_some_and(|n| n.as_bytes() == name)
+        };
+        if self.keeps_past() && (self.engine.is_in_past(dir) || is_way_in()) {
+            self.past.looks.note(self.engine.next_ino());
+        }
+    }
+
+    /// Whether a name that leads into a view, or is in one, is kept.
+    pub(super) fn keeps_view_name(&self, dir: Ino, name: &[u8], ino: Ino) -> bool {
+        let is_way_in = !self.engine.is_in_view(dir) && self.engine.is_in_past(ino);
+        self.keeps_past() && (is_way_in || self.engine.keeps_name(dir, name))
+    }
+
+    /// Whether it is kept that a name is not there: in what was, and not among the words for moments.
+    pub(super) fn keeps_view_absence(&self, dir: Ino) -> bool {
+        self.keeps_past() && self.engine.is_in_past(dir) && !self.engine.is_computed(dir)
+    }
+
+    /// Notes that a directory of the past is open; what its list stands on, if that is kept. Kernels are told of a change after
+    /// [`Looks::turn`] is another one: a list is of the turn that it was opened in, or is told of.
+    pub(super) fn past_list(&self, handle: HandleId, dir: Ino) -> Option<(u64, u64)> {
+        if !self.keeps_view_absence(dir) {
+            return None;
+        }
+        self.past.open.lock().insert(handle, dir);
+        let ends = self.engine.next_end().is_some();
+        Some((u64::MAX, self.past.looks.turn())).filter(|_| !ends)
+    }
+
+    pub(super) fn past_closed(&self, handle: HandleId) {
+        self.past.open.lock().remove(&handle);
+    }
+
+    /// How long a name stays that is seen today: until something ends of which nobody is told.
+    pub(super) fn until_an_end(&self, longest: Duration) -> Duration {
+        self.engine
+            .next_end()
+            .map_or(longest, |end| end.min(longest))
+    }
+
+    fn keeps_past(&self) -> bool {
+        self.callers.is_single() && self.past.forgets.load(Ordering::SeqCst)
+    }
+}
