@@ -35,4 +35,5 @@ mod store;
 mod verify;
 mod input;
 mod past;
+mod grep;
 mod hindsight;

@@ -31,6 +31,7 @@ pub mod receipt;
 pub mod store;
 pub mod gc;
 pub mod stream;
+pub mod grep;
 #[cfg(test)]
 mod tests;
 
@@ -69,6 +70,7 @@ commands! {
     files::Info,
     files::Mkdir,
     files::Move,
+    grep::Grep,
     remove::Remove,
     copy::Copy,
     log::Log,

@@ -6,6 +6,7 @@ use crate::blob::Working;
 use crate::core::{Caller, FsPath, HandleId, Ino, Kind, Result};
 use crate::fs::{Access, Engine, OpenFlags};
 use crate::history;
+use crate::meta::Node;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -28,8 +29,12 @@ impl Reading {
     /// Opens a file for reading from its start.
     pub fn open(engine: &Arc<Engine>, caller: &Caller, path: &FsPath) -> Result<Self> {
         let node = engine.resolve(caller, path)?;
-        let id = engine.open(caller, node.ino, OpenFlags::new(Access::Read));
-        let id = id.map_err(|e| e.context(path))?;
+        Self::of_node(engine, caller, &node).map_err(|e| e.context(path))
+    }
+
+    /// The same of a file that was found.
+    pub fn of_node(engine: &Arc<Engine>, caller: &Caller, node: &Node) -> Result<Self> {
+        let id = engine.open(caller, node.ino, OpenFlags::new(Access::Read))?;
         Ok(Self::of(engine, caller, id, node.size))
     }
 

@@ -16,6 +16,20 @@ pub(super) struct At {
 }
 
 impl At {
+    /// How many bytes the moment adds in front of a path that [`At::find`] gave.
+    pub(super) fn prefix(&self, found: &Text) -> usize {
+        let is_slash = |byte: &&u8| **byte == b'/';
+        let mut slashes = found
+            .0
+            .iter()
+            .enumerate()
+            .filter(|(_, byte)| is_slash(byte));
+        match self.at {
+            Some(_) => slashes.nth(2).map_or(0, |(at, _)| at),
+            None => 0,
+        }
+    }
+
     /// The place in Nexus that an argument stands for at that time. All that a command asks for is of one moment.
     pub(super) fn find(&self, client: &Client, argument: &OsStr) -> Result<Text> {
         let path = paths::in_nexus(client, argument)?;

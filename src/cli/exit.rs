@@ -91,7 +91,7 @@ pub(super) fn told(e: &Error) -> String {
 }
 
 /// Whether the reader of our output has gone, as in `nexus log | head`.
-fn is_closed_pipe(e: &Error) -> bool {
+pub(super) fn is_closed_pipe(e: &Error) -> bool {
     let io = e.source().and_then(|s| s.downcast_ref::<std::io::Error>());
     io.is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
 }

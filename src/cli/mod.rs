@@ -14,6 +14,7 @@ mod helper;
 mod at;
 mod listing;
 mod files;
+mod grep;
 mod versions;
 mod snapshots;
 mod log;

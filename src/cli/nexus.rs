@@ -5,6 +5,7 @@ use super::admin_words::{self, AdminWord};
 use super::daemon::{self, DaemonArgs};
 use super::files::{self, FileCommand};
 use super::grants::{self, GrantCommand};
+use super::grep::{self, GrepArgs};
 use super::helper::{self, Helper};
 use super::log::{self, LogArgs};
 use super::mount::{self, MountArgs, UmountArgs};
@@ -67,6 +68,8 @@ enum Command {
     Ops(OpsCommand),
     #[command(flatten)]
     File(FileCommand),
+    /// Search what files hold
+    Grep(GrepArgs),
     #[command(flatten)]
     Versions(VersionCommand),
     /// Names for moments of directories
@@ -129,6 +132,7 @@ fn run(Nexus { place, command }: Nexus) -> Result<()> {
         Command::Log(args) | Command::Ops(OpsCommand::Log(args)) => log::run(&place, &args),
         Command::Watch(args) => watch::run(&place, &args),
         Command::File(command) => files::run(&place, command),
+        Command::Grep(args) => grep::run(&place, &args),
         Command::Versions(command) => versions::run(&place, command),
         Command::Snapshot(command) => snapshots::run(&place, command),
         Command::Setfacl(args) => acl::set(&place, args),

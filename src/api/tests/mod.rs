@@ -4,6 +4,7 @@ mod town;
 mod alike;
 mod known;
 mod trash;
+mod grep;
 
 use super::{Context, dispatch};
 use crate::core::{Caller, Config, Kind, TenantId};

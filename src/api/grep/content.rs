@@ -1,0 +1,184 @@
+//! Searching one file, as far as a reply has room.
+
+use super::{Match, Place};
+use crate::api::stream::Reading;
+use crate::core::{Error, Kind, Result, Text};
+use bytes::{Buf as _, Bytes};
+use grep_regex::{RegexMatcher, RegexMatcherBuilder};
+use grep_searcher::{BinaryDetection, Searcher, SearcherBuilder, Sink, SinkMatch};
+use std::io::{self, Read};
+
+/// What a pattern may take when it is compiled, and while it matches.
+const PATTERN_MAX: usize = 10 << 20;
+/// The longest line that is searched, and what is shown of one.
+const LINE_MAX: usize = 16 << 20;
+const SHOWN_MAX: usize = 4096;
+
+pub(super) struct Pattern(RegexMatcher);
+
+/// How much a reply has room for.
+pub(super) struct Room {
+    /// Bytes that are looked at.
+    pub bytes: u64,
+    pub matches: usize,
+}
+
+impl Pattern {
+    pub(super) fn new(pattern: &str, ignore_case: bool, fixed: bool) -> Result<Self> {
+        let built = RegexMatcherBuilder::new()
+            .multi_line(true)
+            .line_terminator(Some(b'\n'))
+            .case_insensitive(ignore_case)
+            .fixed_strings(fixed)
+            .size_limit(PATTERN_MAX)
+            .dfa_size_limit(PATTERN_MAX)
+            .build(pattern);
+        built.map(Self).map_err(|e| {
+            let message = format!("no regular expression (-F searches for a text): {e}");
+            Error::new(Kind::Invalid, message)
+        })
+    }
+
+    /// Searches a file from a place on, and moves that behind what was searched. False when there is more of it, and no
+    /// room; of a binary file one match is told.
+    pub(super) fn search(
+        &self,
+        file: Reading,
+        place: &mut Place,
+        room: &mut Room,
+        found: &mut Vec<Match>,
+    ) -> Result<bool> {
+        let begin = (place.offset, place.lines);
+        let mut lines = Lines {
+            at: place.offset,
+            file: file.range(place.offset, None),
+            piece: Bytes::new(),
+            passed: 0,
+            left: room.bytes,
+            is_cut: false,
+        };
+        let mut finds = Finds {
+            begin,
+            place,
+            found,
+            left: room.matches,
+            is_binary: false,
+            is_done: false,
+        };
+        let mut searcher = SearcherBuilder::new()
+            .line_number(true)
+            .bom_sniffing(false)
+            .heap_limit(Some(LINE_MAX))
+            .binary_detection(BinaryDetection::convert(0))
+            .build();
+        let searched = searcher.search_reader(&self.0, &mut lines, &mut finds);
+        let (is_full, is_done) = (finds.left == 0, finds.is_done);
+        room.matches = finds.left;
+        room.bytes = lines.left;
+        searched.map_err(failure)?;
+        if is_full || is_done {
+            return Ok(is_done);
+        }
+        (place.offset, place.lines) = (lines.at, begin.1 + lines.passed);
+        Ok(!lines.is_cut)
+    }
+}
+
+/// What is read of a file: whole lines only, where it ends before its end.
+struct Lines {
+    file: Reading,
+    piece: Bytes,
+    /// Where the next piece begins, and how many lines came before it.
+    at: u64,
+    passed: u64,
+    /// Bytes that may still be looked at.
+    left: u64,
+    is_cut: bool,
+}
+
+impl Lines {
+    fn fill(&mut self) -> Result<()> {
+        let Some(mut piece) = self.file.piece()? else {
+            return Ok(());
+        };
+        self.left = self.left.saturating_sub(piece.len() as u64);
+        if self.left == 0
+            && self.file.left() > 0
+            && let Some(end) = memchr::memrchr(b'\n', &piece)
+        {
+            piece.truncate(end + 1);
+            self.is_cut = true;
+        }
+        self.at += piece.len() as u64;
+        self.passed += memchr::memchr_iter(b'\n', &piece).count() as u64;
+        self.piece = piece;
+        Ok(())
+    }
+}
+
+impl Read for Lines {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.piece.is_empty() && !self.is_cut {
+            self.fill().map_err(io::Error::other)?;
+        }
+        let len = out.len().min(self.piece.len());
+        out[..len].copy_from_slice(&self.piece[..len]);
+        self.piece.advance(len);
+        Ok(len)
+    }
+}
+
+/// Takes what is found.
+struct Finds<'a> {
+    /// Where the search began: bytes, and lines.
+    begin: (u64, u64),
+    place: &'a mut Place,
+    found: &'a mut Vec<Match>,
+    /// How many more there is room for.
+    left: usize,
+    is_binary: bool,
+    /// Whether nothing more of the file is wanted.
+    is_done: bool,
+}
+
+impl Sink for Finds<'_> {
+    type Error = io::Error;
+
+    fn matched(&mut self, _: &Searcher, found: &SinkMatch<'_>) -> io::Result<bool> {
+        let line = self.begin.1 + found.line_number().unwrap_or_default();
+        self.place.offset =
+            self.begin.0 + found.absolute_byte_offset() + found.bytes().len() as u64;
+        self.place.lines = line;
+        self.place.found += 1;
+        self.left -= 1;
+        self.is_done = self.is_binary;
+        let text = found.bytes();
+        let text = text.strip_suffix(b"\n").unwrap_or(text);
+        self.found.push(Match {
+            path: self.place.path.clone(),
+            line: if self.is_binary { 0 } else { line },
+            text: Text(if self.is_binary {
+                Vec::new()
+            } else {
+                text[..text.len().min(SHOWN_MAX)].to_vec()
+            }),
+        });
+        Ok(self.left > 0 && !self.is_done)
+    }
+
+    fn binary_data(&mut self, _: &Searcher, _: u64) -> io::Result<bool> {
+        self.is_binary = true;
+        Ok(true)
+    }
+}
+
+/// What went wrong: an error of ours on its way through the searcher, or what that says itself.
+fn failure(e: io::Error) -> Error {
+    match e.downcast::<Error>() {
+        Ok(own) => own,
+        Err(e) => Error::new(
+            Kind::TooLarge,
+            format!("it has a line that is too long: {e}"),
+        ),
+    }
+}

@@ -1,0 +1,154 @@
+//! What a search finds is what its asker may read, page by page.
+
+use super::{Village, boss};
+use crate::core::Caller;
+use serde_json::{Value, json};
+
+/// Every match, as PATH:LINE:TEXT, however many pages it takes, and what could not be read.
+fn all(v: &Village, who: &Caller, body: &Value) -> (Vec<String>, Vec<String>) {
+    let (mut found, mut unread, mut asked) = (Vec::new(), Vec::new(), body.clone());
+    loop {
+        let page = v.must(who, "grep", &asked);
+        let text = |of: &Value, key: &str| of[key].as_str().unwrap().to_owned();
+        for m in page["found"].as_array().unwrap() {
+            found.push(format!(
+                "{}:{}:{}",
+                text(m, "path"),
+                m["line"],
+                text(m, "text")
+            ));
+        }
+        unread.extend(
+            page["unread"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|u| text(u, "path")),
+        );
+        if page["next"].is_null() {
+            return (found, unread);
+        }
+        asked["from"] = page["next"].clone();
+    }
+}
+
+fn found(v: &Village, who: &Caller, body: &Value) -> Vec<String> {
+    all(v, who, body).0
+}
+
+fn write(v: &Village, at: &str, bytes: &[u8], mode: &str) {
+    v.write(&boss(), at, bytes).unwrap();
+    v.must(&boss(), "chmod", &json!({"path": at, "mode": mode}));
+}
+
+#[test]
+fn a_search_finds_what_its_asker_may_read() {
+    let v = Village::new();
+    let ann = v.person("ann");
+    for (dir, mode) in [("d", "0755"), ("d/open", "0755"), ("d/closed", "0700")] {
+        let at = format!("/workspace/{dir}");
+        v.must(&boss(), "mkdir", &json!({ "path": at }));
+        v.must(&boss(), "chmod", &json!({"path": at, "mode": mode}));
+    }
+    write(&v, "/workspace/d/open/a", b"one\nneedle a\n", "0644");
+    write(&v, "/workspace/d/open/b", b"needle b", "0600");
+    write(&v, "/workspace/d/closed/c", b"needle c\n", "0644");
+    write(&v, "/workspace/d/z", b"Needle z\nneedle z\n", "0644");
+    let ask = json!({"pattern": "need.e", "path": "/workspace/d"});
+    let (matches, unread) = all(&v, &ann, &ask);
+    let own = [
+        "/workspace/d/open/a:2:needle a",
+        "/workspace/d/z:2:needle z",
+    ];
+    assert_eq!(matches, own);
+    assert_eq!(unread, ["/workspace/d/closed", "/workspace/d/open/b"]);
+    assert_eq!(found(&v, &boss(), &ask).len(), 4);
+    let other = Caller {
+        tenant: Some(crate::core::TenantId(2)),
+        ..ann.clone()
+    };
+    assert!(v.ask(&other, "grep", &ask).is_err());
+
+    // A share opens it; the past is judged by today.
+    let before = v.nexus.engine.head(crate::core::TenantId(1)).unwrap().0;
+    v.must(
+        &boss(),
+        "rebac-grant",
+        &json!({"path": "/workspace/d/closed", "subject": "user:ann", "relation": "can_read"}),
+    );
+    assert_eq!(found(&v, &ann, &ask).len(), 3);
+    let then = json!({"pattern": "needle", "path": format!("/.at/op:{before}/workspace/d")});
+    assert_eq!(found(&v, &ann, &then).len(), 3);
+    v.must(&boss(), "remove", &json!({"path": "/workspace/d/z"}));
+    assert_eq!(found(&v, &ann, &ask).len(), 2);
+    assert_eq!(found(&v, &ann, &then).len(), 3);
+    v.must(
+        &boss(),
+        "acl-set",
+        &json!({"path": "/workspace/d/open/a", "entry": "deny:user:ann:r--"}),
+    );
+    assert_eq!(found(&v, &ann, &then).len(), 2);
+}
+
+#[test]
+fn pages_go_on_where_the_last_one_ended() {
+    let v = Village::new();
+    let line = |n: usize| format!("line {n} of a file with a word in it");
+    let text = |upto: usize| (1..=upto).map(|n| line(n) + "\n").collect::<String>();
+    // More matches than a page has, and after them more bytes than one looks at, with one at the end.
+    write(&v, "/workspace/a", text(2500).as_bytes(), "0644");
+    let mut long = vec![b'.'; 70 << 20];
+    long.iter_mut().step_by(100).for_each(|b| *b = b'\n');
+    long.extend_from_slice(b"\nthe last word");
+    let last = long.iter().filter(|b| **b == b'\n').count() + 1;
+    write(&v, "/workspace/b", &long, "0644");
+    write(&v, "/workspace/c", b"a word", "0644");
+    let ask = json!({"pattern": "WORD", "path": "/workspace", "ignore_case": true});
+    let mut expected: Vec<_> = (1..=2500)
+        .map(|n| format!("/workspace/a:{n}:{}", line(n)))
+        .collect();
+    expected.push(format!("/workspace/b:{last}:the last word"));
+    expected.push("/workspace/c:1:a word".to_owned());
+    let matches = found(&v, &boss(), &ask);
+    let wrong = matches
+        .iter()
+        .zip(&expected)
+        .find(|(is, should)| is != should);
+    assert_eq!((matches.len(), wrong), (expected.len(), None));
+    let few = json!({"pattern": "word", "path": "/workspace", "limit": 1});
+    let firsts = [&expected[0], &expected[2500], &expected[2501]];
+    assert!(found(&v, &boss(), &few).iter().eq(firsts));
+}
+
+#[test]
+fn patterns_and_files_are_what_they_are() {
+    let v = Village::new();
+    write(&v, "/workspace/binary", b"a\0b needle\n", "0644");
+    write(&v, "/workspace/text", b"a.c\nabc\n\xff needle\n", "0644");
+    let ask = |pattern: &str, fixed: bool| {
+        let body = json!({"pattern": pattern, "fixed": fixed, "path": "/workspace"});
+        v.must(&boss(), "grep", &body)["found"].clone()
+    };
+    let lines = |found: &Value| {
+        let lines = found.as_array().unwrap().iter();
+        lines
+            .map(|m| m["line"].as_u64().unwrap())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(lines(&ask("a.c", false)), [1, 2]);
+    assert_eq!(lines(&ask("a.c", true)), [1]);
+    assert_eq!(lines(&ask("^abc$", false)), [2]);
+    // Of a binary file only that it has it.
+    assert_eq!(lines(&ask("needle", false)), [0, 3]);
+    assert_eq!(ask("needle", false)[0]["text"], "");
+    for bad in ["(", "a\nb", &"(a{100}){100}{100}".repeat(9)] {
+        let refused = v
+            .ask(
+                &boss(),
+                "grep",
+                &json!({"pattern": bad, "path": "/workspace"}),
+            )
+            .unwrap_err();
+        assert_eq!(refused.kind(), crate::core::Kind::Invalid, "{refused:?}");
+    }
+}
