@@ -7,7 +7,7 @@ use self::content::{Pattern, Room};
 use self::walk::Walk;
 use super::Command;
 use super::context::{Context, path_of};
-use crate::core::{Error, FsPath, Kind, Result, Text};
+use crate::core::{Error, FsPath, Kind, Result, Text, error::fail};
 use serde::{Deserialize, Serialize};
 
 /// How many bytes one reply looks at, about; and how many matches it holds. A client that has left asks for no more.
@@ -42,6 +42,9 @@ pub struct Place {
     pub lines: u64,
     /// Lines of it that were found.
     pub found: u64,
+    /// Whether it holds what no text does.
+    #[serde(default)]
+    pub is_binary: bool,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -59,6 +62,21 @@ pub struct Match {
     pub line: u64,
     /// The line without its end, up to 4 KiB of it.
     pub text: Text,
+    /// Whether the line goes on.
+    #[serde(default, rename = "cut", skip_serializing_if = "std::ops::Not::not")]
+    pub is_cut: bool,
+}
+
+impl Match {
+    /// What is told of a binary file.
+    fn binary(path: Text) -> Self {
+        Self {
+            path,
+            line: 0,
+            text: Text::default(),
+            is_cut: false,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +90,9 @@ impl Command for Grep {
     type Reply = Matches;
 
     fn run(self, cx: &mut Context<'_>) -> Result<Matches> {
+        if self.limit == Some(0) {
+            return fail(Kind::Invalid, "a limit is 1 at least");
+        }
         let pattern = Pattern::new(&self.pattern, self.ignore_case, self.fixed)?;
         let (mut page, mut files) = (Matches::default(), 0);
         let mut room = Room {
@@ -89,6 +110,9 @@ impl Command for Grep {
                 break;
             }
             let wanted = self.limit.map(|n| n.saturating_sub(place.found));
+            if wanted == Some(0) {
+                continue;
+            }
             let searched = file.and_then(|file| {
                 let own = wanted.map_or(room.matches, |n| room.matches.min(to_usize(n)));
                 let mut part = Room {
@@ -121,6 +145,7 @@ impl Place {
             offset: 0,
             lines: 0,
             found: 0,
+            is_binary: false,
         };
         match last {
             Some(last) if last.path == path => last,

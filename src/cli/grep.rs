@@ -45,20 +45,26 @@ pub(super) struct GrepArgs {
 
 pub(super) fn run(place: &Place, args: &GrepArgs) -> Result<()> {
     let mut end = End::default();
-    let done = place.client().and_then(|client| {
-        let paths = args.paths.iter();
-        let mut paths = paths.map(|path| args.at.find(&client, path));
-        paths.try_for_each(|path| search(place, &client, args, path?, &mut end))
-    });
-    match done {
-        Ok(()) if end.has_trouble => std::process::exit(2),
-        Ok(()) if end.has_found => Ok(()),
-        Ok(()) => std::process::exit(1),
-        Err(e) if exit::is_closed_pipe(&e) => Ok(()),
-        Err(e) => {
-            eprintln!("nexus grep: {}", exit::told(&e));
-            std::process::exit(2)
+    {
+        let client = place.client()?;
+        for path in &args.paths {
+            let path = args.at.find(&client, path);
+            match path.and_then(|path| search(place, &client, args, path, &mut end)) {
+                Err(e) if exit::is_closed_pipe(&e) => return Ok(()),
+                Err(e) => end.trouble(&exit::told(&e)),
+                Ok(()) => {}
+            }
         }
+        // Closed here: nothing is, where a program exits.
+    }
+    match end {
+        End {
+            has_trouble: true, ..
+        } => std::process::exit(2),
+        End {
+            has_found: true, ..
+        } => Ok(()),
+        End { .. } => std::process::exit(1),
     }
 }
 
@@ -67,6 +73,13 @@ pub(super) fn run(place: &Place, args: &GrepArgs) -> Result<()> {
 struct End {
     has_found: bool,
     has_trouble: bool,
+}
+
+impl End {
+    fn trouble(&mut self, what: &str) {
+        self.has_trouble = true;
+        eprintln!("nexus grep: {what}");
+    }
 }
 
 fn search(
@@ -88,9 +101,9 @@ fn search(
     let mut count = Count::default();
     loop {
         let page: Matches = client.call(asked.clone())?;
-        for unread in page.unread {
-            end.has_trouble = true;
-            eprintln!("nexus grep: {}: {}", unread.path, unread.why);
+        for mut unread in page.unread {
+            unread.path.0.drain(..prefix);
+            end.trouble(&format!("{}: {}", unread.path, unread.why));
         }
         let mut out = Vec::new();
         for mut found in page.found {
@@ -114,7 +127,9 @@ fn search(
 }
 
 fn shown(place: &Place, args: &GrepArgs, found: &Match) -> Result<Vec<u8>> {
-    let Match { path, line, text } = found;
+    let Match {
+        path, line, text, ..
+    } = found;
     if place.json {
         return Ok([&to_json(found)?[..], b"\n"].concat());
     }
@@ -125,7 +140,8 @@ fn shown(place: &Place, args: &GrepArgs, found: &Match) -> Result<Vec<u8>> {
         return Ok([&path.0[..], b": binary file matches\n"].concat());
     }
     let line = format!(":{line}:");
-    Ok([&path.0[..], line.as_bytes(), &text.0, b"\n"].concat())
+    let end = if found.is_cut { " […]\n" } else { "\n" };
+    Ok([&path.0[..], line.as_bytes(), &text.0, end.as_bytes()].concat())
 }
 
 /// The lines of the file that is being looked at.

@@ -48,7 +48,7 @@ impl Pattern {
         room: &mut Room,
         found: &mut Vec<Match>,
     ) -> Result<bool> {
-        let begin = (place.offset, place.lines);
+        let (begin, is_binary) = ((place.offset, place.lines), place.is_binary);
         let mut lines = Lines {
             at: place.offset,
             file: file.range(place.offset, None),
@@ -62,7 +62,7 @@ impl Pattern {
             place,
             found,
             left: room.matches,
-            is_binary: false,
+            is_binary,
             is_done: false,
         };
         let mut searcher = SearcherBuilder::new()
@@ -71,11 +71,12 @@ impl Pattern {
             .heap_limit(Some(LINE_MAX))
             .binary_detection(BinaryDetection::convert(0))
             .build();
-        let searched = searcher.search_reader(&self.0, &mut lines, &mut finds);
-        let (is_full, is_done) = (finds.left == 0, finds.is_done);
+        let outcome = searcher.search_reader(&self.0, &mut lines, &mut finds);
+        let (is_full, is_done, is_binary) = (finds.left == 0, finds.is_done, finds.is_binary);
         room.matches = finds.left;
         room.bytes = lines.left;
-        searched.map_err(failure)?;
+        place.is_binary = is_binary;
+        outcome.map_err(failure)?;
         if is_full || is_done {
             return Ok(is_done);
         }
@@ -152,16 +153,18 @@ impl Sink for Finds<'_> {
         self.place.found += 1;
         self.left -= 1;
         self.is_done = self.is_binary;
-        let text = found.bytes();
-        let text = text.strip_suffix(b"\n").unwrap_or(text);
-        self.found.push(Match {
-            path: self.place.path.clone(),
-            line: if self.is_binary { 0 } else { line },
-            text: Text(if self.is_binary {
-                Vec::new()
-            } else {
-                text[..text.len().min(SHOWN_MAX)].to_vec()
-            }),
+        let path = self.place.path.clone();
+        self.found.push(if self.is_binary {
+            Match::binary(path)
+        } else {
+            let text = found.bytes();
+            let text = text.strip_suffix(b"\n").unwrap_or(text);
+            Match {
+                path,
+                line,
+                text: Text(text[..text.len().min(SHOWN_MAX)].to_vec()),
+                is_cut: text.len() > SHOWN_MAX,
+            }
         });
         Ok(self.left > 0 && !self.is_done)
     }

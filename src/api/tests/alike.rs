@@ -194,6 +194,7 @@ fn every_command_says_of_what_is_hidden_what_it_says_of_what_is_absent() {
     let commands = [
         ("list", json!({})),
         ("info", json!({"hash": true})),
+        ("grep", json!({"pattern": "x"})),
         ("acl-get", json!({})),
         ("acl-set", json!({"entry": "user:ann:r--"})),
         ("chmod", json!({"mode": "0777"})),

@@ -100,7 +100,7 @@ fn pages_go_on_where_the_last_one_ended() {
     let mut long = vec![b'.'; 70 << 20];
     long.iter_mut().step_by(100).for_each(|b| *b = b'\n');
     long.extend_from_slice(b"\nthe last word");
-    let last = long.iter().filter(|b| **b == b'\n').count() + 1;
+    let last = memchr::memchr_iter(b'\n', &long).count() + 1;
     write(&v, "/workspace/b", &long, "0644");
     write(&v, "/workspace/c", b"a word", "0644");
     let ask = json!({"pattern": "WORD", "path": "/workspace", "ignore_case": true});
