@@ -45,7 +45,8 @@ impl Lineage<'_> {
     pub(super) fn verify(&mut self) -> Result<()> {
         self.nodes()?;
         self.names()?;
-        self.attributes()
+        self.attributes()?;
+        self.traces()
     }
 
     fn nodes(&mut self) -> Result<()> {

@@ -56,6 +56,7 @@ mod seed;
 pub mod check;
 mod receipt;
 mod lineage;
+mod traces;
 pub mod verify;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -29,7 +29,7 @@ const TABLES: [(&str, &str); 10] = [
 ];
 
 /// A tree with a past.
-fn fill(w: &World) {
+pub(super) fn fill(w: &World) {
     let e = w.engine();
     let workspace = w.workspace();
     for n in 0..40_u8 {
@@ -69,7 +69,7 @@ fn rows(db: &Sqlite) -> Result<Vec<Vec<Row>>> {
 }
 
 /// What is found to be wrong with a store, and what its rows are.
-fn look(dir: &std::path::Path) -> Result<(Vec<String>, Vec<Vec<Row>>)> {
+pub(super) fn look(dir: &std::path::Path) -> Result<(Vec<String>, Vec<Vec<Row>>)> {
     let config = Config::new(dir);
     let db = Arc::new(Sqlite::open(&config.database())?);
     db.migrate()?;
@@ -77,6 +77,23 @@ fn look(dir: &std::path::Path) -> Result<(Vec<String>, Vec<Vec<Row>>)> {
     let mut problems = engine.verify(&boss(), &mut |_| {})?.problems;
     problems.extend(db.integrity_check()?);
     Ok((problems, rows(&db)?))
+}
+
+/// Puts another database in the place of a closed store's.
+pub(super) fn put(dir: &std::path::Path, database: &[u8]) {
+    for rest in ["nexus.db-wal", "nexus.db-shm"] {
+        std::fs::remove_file(dir.join(rest)).ok();
+    }
+    std::fs::write(dir.join("nexus.db"), database).unwrap();
+}
+
+/// Closes a store that is sound; its database.
+pub(super) fn closed(w: &mut World) -> Vec<u8> {
+    w.engine().settle().unwrap();
+    w.engine = None;
+    let file = w.dir.path().join("nexus.db");
+    Sqlite::open(&file).unwrap().checkpoint().unwrap();
+    std::fs::read(&file).unwrap()
 }
 
 /// semantics.md §6: "`nexusctl verify` proves that log, tree and blobs agree."
@@ -106,11 +123,7 @@ fn so_it_is_when_some_of_the_past_is_forgotten() {
 }
 
 fn assert_located(mut w: World) {
-    w.engine().settle().unwrap();
-    w.engine = None;
-    let file = w.dir.path().join("nexus.db");
-    Sqlite::open(&file).unwrap().checkpoint().unwrap();
-    let whole = std::fs::read(&file).unwrap();
+    let whole = closed(&mut w);
     let (problems, sound) = look(w.dir.path()).unwrap();
     assert_eq!(problems, Vec::<String>::new());
     let flips = crate::core::config::env("NEXUS_FLIPS").map_or(200, |n| n.parse().unwrap());
@@ -120,10 +133,7 @@ fn assert_located(mut w: World) {
         let at = usize::try_from(at % whole.len() as u64).unwrap();
         let mut flipped = whole.clone();
         flipped[at] ^= 1 << (bit % 8);
-        for rest in ["nexus.db-wal", "nexus.db-shm"] {
-            std::fs::remove_file(w.dir.path().join(rest)).ok();
-        }
-        std::fs::write(&file, flipped).unwrap();
+        put(w.dir.path(), &flipped);
         match look(w.dir.path()) {
             Ok((problems, found)) if problems.is_empty() => {
                 let differs = TABLES.iter().zip(found.iter().zip(&sound));
@@ -146,7 +156,7 @@ fn assert_located(mut w: World) {
 }
 
 /// splitmix64
-fn random(seed: u64) -> u64 {
+pub(super) fn random(seed: u64) -> u64 {
     let mut z = seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
