@@ -101,6 +101,26 @@ fn as_user(uid: u32, dir: &Path, text: &str) -> Said {
     run(setpriv(uid, &["bash", "-ec", text]).current_dir(dir))
 }
 
+/// The loop of those who try: `calls` one after the other, and `after` each.
+pub(crate) const HAMMER: &str = r#"
+allowed = 0
+for i in range(n):
+    before = state[0:8]
+    which = i % len(calls)
+    try:
+        calls[which]()
+        went = True
+    except OSError:
+        went = False
+    allowed += went
+    if state[0:8] == before and before[0] and went != (always or before[0] == 1):
+        say("wrong", which, went, before[0])
+    after()
+    if i % every == 0:
+        say("went", before[1])
+say("allowed", allowed)
+"#;
+
 /// Tries one access after the other. The first byte of the state says what has to come of it: 1 all, 2 none, 0 whatever.
 const TRIES: &str = r#"
 import mmap
@@ -129,21 +149,7 @@ def check():
     if not ask("rebac-check", asked)["granted"]: raise OSError
 # Of the grant alone: by the mode's group he has none.
 if mine == "granted": calls.append(check)
-allowed = 0
-for i in range(n):
-    before = state[0:8]
-    which = i % len(calls)
-    try:
-        calls[which]()
-        went = True
-    except OSError:
-        went = False
-    allowed += went
-    if state[0:8] == before and before[0] and went != (mine == "always" or before[0] == 1):
-        say("wrong", which, went, before[0])
-    if i % every == 0:
-        say("went", before[1])
-say("allowed", allowed)
+always, after = mine == "always", lambda: None
 "#;
 
 fn worker(world: &World, uid: u32, state: &Path, says: &PipeWriter, mine: &str) -> Child {
@@ -154,7 +160,7 @@ fn worker(world: &World, uid: u32, state: &Path, says: &PipeWriter, mine: &str) 
     let mut command = Command::new("python3");
     command.args([
         "-c",
-        &format!("{ASKS}{TRIES}"),
+        &format!("{ASKS}{TRIES}{HAMMER}"),
         state,
         vault,
         &n,
