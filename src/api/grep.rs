@@ -93,7 +93,7 @@ impl Command for Grep {
         if self.limit == Some(0) {
             return fail(Kind::Invalid, "a limit is 1 at least");
         }
-        let pattern = Pattern::new(&self.pattern, self.ignore_case, self.fixed)?;
+        let pattern = Pattern::new(&self)?;
         let (mut page, mut files) = (Matches::default(), 0);
         let mut room = Room {
             bytes: LOOKED_AT,
@@ -109,24 +109,14 @@ impl Command for Grep {
                 page.next = Some(place);
                 break;
             }
-            let wanted = self.limit.map(|n| n.saturating_sub(place.found));
-            if wanted == Some(0) {
+            if place.found >= pattern.limit {
                 continue;
             }
-            let searched = file.and_then(|file| {
-                let own = wanted.map_or(room.matches, |n| room.matches.min(to_usize(n)));
-                let mut part = Room {
-                    matches: own,
-                    ..room
-                };
-                let is_whole = pattern.search(file, &mut place, &mut part, &mut page.found);
-                room.bytes = part.bytes;
-                room.matches -= own - part.matches;
-                is_whole
-            });
+            let searched =
+                file.and_then(|file| pattern.search(file, &mut place, &mut room, &mut page.found));
             match searched {
-                Ok(is_whole) if is_whole || self.limit.is_some_and(|n| n <= place.found) => {}
-                Ok(_) => {
+                Ok(true) => {}
+                Ok(false) => {
                     page.next = Some(place);
                     break;
                 }
@@ -152,10 +142,6 @@ impl Place {
             _ => begin(path),
         }
     }
-}
-
-fn to_usize(n: u64) -> usize {
-    usize::try_from(n).unwrap_or(usize::MAX)
 }
 
 /// What a file or directory is left out for, where others can be searched nevertheless.

@@ -115,14 +115,12 @@ fn search(
                 out.extend(shown(place, args, &found)?);
             }
         }
-        asked.from = page.next;
-        if asked.from.is_none() {
+        if page.next.is_none() {
             count.tell(place, &mut out)?;
+            return output::raw(&out);
         }
         output::raw(&out)?;
-        if asked.from.is_none() {
-            return Ok(());
-        }
+        asked.from = page.next;
     }
 }
 

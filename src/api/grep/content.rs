@@ -1,6 +1,6 @@
 //! Searching one file, as far as a reply has room.
 
-use super::{Match, Place};
+use super::{Grep, Match, Place};
 use crate::api::stream::Reading;
 use crate::core::{Error, Kind, Result, Text};
 use bytes::{Buf as _, Bytes};
@@ -14,7 +14,11 @@ const PATTERN_MAX: usize = 10 << 20;
 const LINE_MAX: usize = 16 << 20;
 const SHOWN_MAX: usize = 4096;
 
-pub(super) struct Pattern(RegexMatcher);
+pub(super) struct Pattern {
+    matcher: RegexMatcher,
+    /// How many lines of a file are wanted.
+    pub limit: u64,
+}
 
 /// How much a reply has room for.
 pub(super) struct Room {
@@ -24,23 +28,25 @@ pub(super) struct Room {
 }
 
 impl Pattern {
-    pub(super) fn new(pattern: &str, ignore_case: bool, fixed: bool) -> Result<Self> {
+    pub(super) fn new(asked: &Grep) -> Result<Self> {
         let built = RegexMatcherBuilder::new()
             .multi_line(true)
             .line_terminator(Some(b'\n'))
-            .case_insensitive(ignore_case)
-            .fixed_strings(fixed)
+            .case_insensitive(asked.ignore_case)
+            .fixed_strings(asked.fixed)
             .size_limit(PATTERN_MAX)
             .dfa_size_limit(PATTERN_MAX)
-            .build(pattern);
-        built.map(Self).map_err(|e| {
+            .build(&asked.pattern);
+        let matcher = built.map_err(|e| {
             let message = format!("no regular expression (-F searches for a text): {e}");
             Error::new(Kind::Invalid, message)
-        })
+        })?;
+        let limit = asked.limit.unwrap_or(u64::MAX);
+        Ok(Self { matcher, limit })
     }
 
-    /// Searches a file from a place on, and moves that behind what was searched. False when there is more of it, and no
-    /// room; of a binary file one match is told.
+    /// Searches a file from a place on, and moves that behind what was searched. False when there is more of it that is wanted,
+    /// and no room; of a binary file one match is told.
     pub(super) fn search(
         &self,
         file: Reading,
@@ -48,21 +54,21 @@ impl Pattern {
         room: &mut Room,
         found: &mut Vec<Match>,
     ) -> Result<bool> {
-        let (begin, is_binary) = ((place.offset, place.lines), place.is_binary);
+        let begin = (place.offset, place.lines);
         let mut lines = Lines {
             at: place.offset,
             file: file.range(place.offset, None),
             piece: Bytes::new(),
             passed: 0,
-            left: room.bytes,
+            left: &mut room.bytes,
             is_cut: false,
         };
         let mut finds = Finds {
             begin,
             place,
             found,
-            left: room.matches,
-            is_binary,
+            left: &mut room.matches,
+            limit: self.limit,
             is_done: false,
         };
         let mut searcher = SearcherBuilder::new()
@@ -71,13 +77,10 @@ impl Pattern {
             .heap_limit(Some(LINE_MAX))
             .binary_detection(BinaryDetection::convert(0))
             .build();
-        let outcome = searcher.search_reader(&self.0, &mut lines, &mut finds);
-        let (is_full, is_done, is_binary) = (finds.left == 0, finds.is_done, finds.is_binary);
-        room.matches = finds.left;
-        room.bytes = lines.left;
-        place.is_binary = is_binary;
+        let outcome = searcher.search_reader(&self.matcher, &mut lines, &mut finds);
+        let is_done = finds.is_done;
         outcome.map_err(failure)?;
-        if is_full || is_done {
+        if is_done || *finds.left == 0 {
             return Ok(is_done);
         }
         (place.offset, place.lines) = (lines.at, begin.1 + lines.passed);
@@ -86,24 +89,24 @@ impl Pattern {
 }
 
 /// What is read of a file: whole lines only, where it ends before its end.
-struct Lines {
+struct Lines<'a> {
     file: Reading,
     piece: Bytes,
     /// Where the next piece begins, and how many lines came before it.
     at: u64,
     passed: u64,
     /// Bytes that may still be looked at.
-    left: u64,
+    left: &'a mut u64,
     is_cut: bool,
 }
 
-impl Lines {
+impl Lines<'_> {
     fn fill(&mut self) -> Result<()> {
         let Some(mut piece) = self.file.piece()? else {
             return Ok(());
         };
-        self.left = self.left.saturating_sub(piece.len() as u64);
-        if self.left == 0
+        *self.left = self.left.saturating_sub(piece.len() as u64);
+        if *self.left == 0
             && self.file.left() > 0
             && let Some(end) = memchr::memrchr(b'\n', &piece)
         {
@@ -117,7 +120,7 @@ impl Lines {
     }
 }
 
-impl Read for Lines {
+impl Read for Lines<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         if self.piece.is_empty() && !self.is_cut {
             self.fill().map_err(io::Error::other)?;
@@ -136,8 +139,8 @@ struct Finds<'a> {
     place: &'a mut Place,
     found: &'a mut Vec<Match>,
     /// How many more there is room for.
-    left: usize,
-    is_binary: bool,
+    left: &'a mut usize,
+    limit: u64,
     /// Whether nothing more of the file is wanted.
     is_done: bool,
 }
@@ -151,10 +154,10 @@ impl Sink for Finds<'_> {
             self.begin.0 + found.absolute_byte_offset() + found.bytes().len() as u64;
         self.place.lines = line;
         self.place.found += 1;
-        self.left -= 1;
-        self.is_done = self.is_binary;
+        *self.left -= 1;
+        self.is_done = self.place.is_binary || self.place.found >= self.limit;
         let path = self.place.path.clone();
-        self.found.push(if self.is_binary {
+        self.found.push(if self.place.is_binary {
             Match::binary(path)
         } else {
             let text = found.bytes();
@@ -166,11 +169,11 @@ impl Sink for Finds<'_> {
                 is_cut: text.len() > SHOWN_MAX,
             }
         });
-        Ok(self.left > 0 && !self.is_done)
+        Ok(*self.left > 0 && !self.is_done)
     }
 
     fn binary_data(&mut self, _: &Searcher, _: u64) -> io::Result<bool> {
-        self.is_binary = true;
+        self.place.is_binary = true;
         Ok(true)
     }
 }
