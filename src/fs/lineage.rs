@@ -4,6 +4,7 @@
 //! Behind the horizon rows are missing rightly: there the log alone has to tell of the end.
 
 use super::check::{PAGE, Report};
+use super::traces::NAME_ENDED;
 use crate::core::{Ino, Op, Result};
 use crate::db::Tx;
 use crate::meta::node::Tense;
@@ -45,8 +46,7 @@ impl Lineage<'_> {
     pub(super) fn verify(&mut self) -> Result<()> {
         self.nodes()?;
         self.names()?;
-        self.attributes()?;
-        self.traces()
+        self.attributes()
     }
 
     fn nodes(&mut self) -> Result<()> {
@@ -190,8 +190,7 @@ impl Lineage<'_> {
 
     /// Whether a name of a node ended with an operation.
     fn lost_its_name(&mut self, ino: Ino, op: Op) -> Result<bool> {
-        let sql = "SELECT 1 FROM entries_past WHERE ino = $1 AND ended = $2 LIMIT 1";
-        Ok(!self.tx.query(sql, &[ino.into(), op.into()])?.is_empty())
+        NAME_ENDED.is_left(self.tx, ino, op)
     }
 
     /// Whether a record of this number, in the log of any tenant, tells of something.

@@ -10,7 +10,7 @@ use super::namespace::admin;
 use crate::core::{Caller, Error, Hash, Kind, Op, Result, Time};
 use crate::db::Tx;
 use crate::meta::tenant::Head;
-use crate::meta::{Tenant, horizon, log, tenant};
+use crate::meta::{Record, Tenant, horizon, log, tenant};
 
 /// The newest operation of a tenant, as it was once. Its hash is over it and all before it, and over the sum of the
 /// tree's rows.
@@ -98,7 +98,7 @@ fn verify_receipt(
         hash,
         state: record.state,
     };
-    verify_chain(tx, of, at, report)
+    verify_chain(tx, of, at, report, &mut |_, _, _| Ok(()))
 }
 
 /// Walks the chain of hashes from behind an operation to the head.
@@ -107,6 +107,7 @@ pub(super) fn verify_chain(
     of: &Tenant,
     mut at: Head,
     report: &mut Report,
+    each: &mut dyn FnMut(&mut dyn Tx, &Record, &mut Report) -> Result<()>,
 ) -> Result<()> {
     let (name, head) = (&of.name, tenant::head(tx, of.id)?);
     loop {
@@ -130,6 +131,7 @@ pub(super) fn verify_chain(
                     record.op
                 ));
             }
+            each(tx, &record, report)?;
             at = Head {
                 op: record.op,
                 hash,

@@ -1,81 +1,68 @@
 //! Whether what the log tells of is there: each operation on one node has left rows that began or ended with it.
 //!
-//! [`Lineage`] goes from rows to the log, and misses nothing of a row that is gone with all that followed it. Behind the
-//! horizon rows are missing rightly. Costs two or three look-ups by key an operation.
+//! `lineage` goes from rows to the log, and misses nothing of a row that is gone with all that followed it. Behind the horizon
+//! rows are missing rightly. Costs two or three look-ups by key an operation.
 
-use super::check::PAGE;
-use super::lineage::Lineage;
+use super::check::Report;
 use crate::core::{Ino, Op, Result};
-use crate::meta::{OpKind, Record, Tenant, log};
+use crate::db::Tx;
+use crate::meta::{OpKind, Record, Tenant};
 
-/// A row that an operation on a node leaves: what is asked for it.
-type Trace = (&'static str, &'static str);
+/// A row of a node that an operation has begun or ended.
+pub(super) struct Trace {
+    what: &'static str,
+    table: &'static str,
+    began: bool,
+}
 
-const NODE_ENDED: Trace = (
-    "its former state",
-    "SELECT 1 FROM nodes_past WHERE ino = $1 AND ended = $2",
-);
-const NAME_ENDED: Trace = (
-    "its former name",
-    "SELECT 1 FROM entries_past WHERE ino = $1 AND ended = $2 LIMIT 1",
-);
-const NODE_BEGAN: Trace = (
-    "its first state",
-    "SELECT 1 FROM nodes WHERE ino = $1 AND began = $2 \
-     UNION ALL SELECT 1 FROM nodes_past WHERE ino = $1 AND began = $2 LIMIT 1",
-);
-const NAME_BEGAN: Trace = (
-    "its new name",
-    "SELECT 1 FROM entries WHERE ino = $1 AND began = $2 \
-     UNION ALL SELECT 1 FROM entries_past WHERE ino = $1 AND began = $2 LIMIT 1",
-);
-const ATTRIBUTE_BEGAN: Trace = (
-    "the attribute it got",
-    "SELECT 1 FROM xattrs WHERE ino = $1 AND began = $2 \
-     UNION ALL SELECT 1 FROM xattrs_past WHERE ino = $1 AND began = $2 LIMIT 1",
-);
-const ATTRIBUTE_ENDED: Trace = (
-    "the attribute it had",
-    "SELECT 1 FROM xattrs_past WHERE ino = $1 AND ended = $2 LIMIT 1",
-);
+const NODE_BEGAN: Trace = Trace::of("its first state", "nodes", true);
+const NODE_ENDED: Trace = Trace::of("its former state", "nodes", false);
+const NAME_BEGAN: Trace = Trace::of("its new name", "entries", true);
+pub(super) const NAME_ENDED: Trace = Trace::of("its former name", "entries", false);
+const ATTRIBUTE_BEGAN: Trace = Trace::of("the attribute it got", "xattrs", true);
+const ATTRIBUTE_ENDED: Trace = Trace::of("the attribute it had", "xattrs", false);
 
-impl Lineage<'_> {
-    /// Looks for the traces of every operation that is not forgotten.
-    pub(super) fn traces(&mut self) -> Result<()> {
-        for tenant in self.tenants {
-            let upto = self.horizons.get(&tenant.id).map(|h| h.upto);
-            let mut after = upto.unwrap_or_default();
-            // A damaged page is named by the walk along the chain.
-            while let Ok(page) = log::after(self.tx, tenant.id, after, PAGE) {
-                let Some((last, _)) = page.last() else { break };
-                after = last.op;
-                for (record, _) in &page {
-                    self.traces_of(tenant, record)?;
-                }
-            }
+impl Trace {
+    const fn of(what: &'static str, table: &'static str, began: bool) -> Self {
+        Self { what, table, began }
+    }
+
+    /// Whether it is there, of a node and an operation.
+    pub(super) fn is_left(&self, tx: &mut dyn Tx, ino: Ino, op: Op) -> Result<bool> {
+        let table = self.table;
+        let sql = if self.began {
+            format!(
+                "SELECT 1 FROM {table} WHERE ino = $1 AND began = $2 \
+                 UNION ALL SELECT 1 FROM {table}_past WHERE ino = $1 AND began = $2 LIMIT 1"
+            )
+        } else {
+            format!("SELECT 1 FROM {table}_past WHERE ino = $1 AND ended = $2 LIMIT 1")
+        };
+        Ok(!tx.query(&sql, &[ino.into(), op.into()])?.is_empty())
+    }
+}
+
+/// Looks for the traces of an operation.
+pub(super) fn verify_traces(
+    tx: &mut dyn Tx,
+    of: &Tenant,
+    record: &Record,
+    report: &mut Report,
+) -> Result<()> {
+    for trace in left_by(record) {
+        if !trace.is_left(tx, record.ino, record.op)? {
+            report.problem(format!(
+                "tenant {}: operation {} ({} {}) has lost {}, of node {}",
+                of.name,
+                record.op,
+                record.kind.name(),
+                record.path.escape_ascii(),
+                trace.what,
+                record.ino
+            ));
         }
-        Ok(())
     }
-
-    fn traces_of(&mut self, tenant: &Tenant, record: &Record) -> Result<()> {
-        for (what, sql) in left_by(record) {
-            if !self.is_left(sql, record.ino, record.op)? {
-                let path = record.path.escape_ascii();
-                self.report.problem(format!(
-                    "tenant {}: operation {} ({} {path}) has lost {what}, of node {}",
-                    tenant.name,
-                    record.op,
-                    record.kind.name(),
-                    record.ino
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    fn is_left(&mut self, sql: &str, ino: Ino, op: Op) -> Result<bool> {
-        Ok(!self.tx.query(sql, &[ino.into(), op.into()])?.is_empty())
-    }
+    Ok(())
 }
 
 /// What an operation on one node leaves for certain.

@@ -6,6 +6,7 @@ use super::horizon::verify_horizon;
 use super::lineage::Lineage;
 use super::namespace::admin;
 use super::receipt::verify_chain;
+use super::traces::verify_traces;
 use crate::blob::Content;
 use crate::core::{Caller, Op, Result};
 use crate::db::Tx;
@@ -34,7 +35,17 @@ impl Engine {
         let tenants = tenant::tenants(&mut *tx)?;
         let horizons = report.note(horizon::all(&mut *tx)).unwrap_or_default();
         for t in &tenants {
-            verify_chain(&mut *tx, t, Head::default(), &mut report)?;
+            let forgotten = horizons.get(&t.id).map_or(Op(0), |h| h.upto);
+            verify_chain(
+                &mut *tx,
+                t,
+                Head::default(),
+                &mut report,
+                &mut |tx, record, report| match record.op {
+                    op if op <= forgotten => Ok(()),
+                    _ => verify_traces(tx, t, record, report),
+                },
+            )?;
             verify_horizon(&mut *tx, t, horizons.get(&t.id), &mut report);
         }
         Lineage {
