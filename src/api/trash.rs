@@ -4,7 +4,6 @@ use super::Command;
 use super::context::Context;
 use super::log::Wanted;
 use super::undo::{Undoing, backwards, reply};
-use crate::access::Right;
 use crate::core::{Ino, Kind, Op, Result, Text, error::fail};
 use crate::history::{self, Answer, Choice, OpSet};
 use crate::meta::log_query::Query;
@@ -160,7 +159,7 @@ impl Command for TrashEmpty {
                 let Some(item) = lost(cx, &record)? else {
                     continue;
                 };
-                if is_own(cx, record.ino)? {
+                if cx.engine().owns_still(cx.caller, record.ino)? {
                     own.push(record.op);
                     done.bytes += item.deleted.size;
                 } else {
@@ -184,22 +183,11 @@ impl Command for TrashEmpty {
     }
 }
 
-/// Whether what is gone was the caller's.
-fn is_own(cx: &Context<'_>, gone: Ino) -> Result<bool> {
-    match cx.engine().may_still(cx.caller, gone, Right::Own) {
-        Ok(()) => Ok(true),
-        Err(e) if matches!(e.kind(), Kind::Denied | Kind::NotPermitted | Kind::NotFound) => {
-            Ok(false)
-        }
-        Err(e) => Err(e),
-    }
-}
-
 /// What was taken out of the trash.
 fn emptied(cx: &Context<'_>) -> Result<OpSet> {
     let mut all = OpSet::default();
-    for ops in cx.engine().emptied(cx.tenant()?)? {
-        all.join(&ops.parse()?);
+    for record in cx.engine().emptied(cx.tenant()?)? {
+        all.join(&history::named_by(&record)?);
     }
     Ok(all)
 }

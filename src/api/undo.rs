@@ -162,7 +162,7 @@ fn newest(cx: &Context<'_>, query: Query) -> Result<OpSet> {
         for record in page {
             let own = record.author.uid == cx.caller.uid;
             if record.kind == OpKind::Undo {
-                passed.join(&history::undone_by(&record)?);
+                passed.join(&history::named_by(&record)?);
             } else if own && history::is_reversible(&record) && !passed.has(record.op) {
                 return Ok(Break(record.op));
             }

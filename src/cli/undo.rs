@@ -137,8 +137,7 @@ pub(super) fn told(place: &Place, done: &Undoing, how: &str) -> Result<()> {
     done.done()
 }
 
-/// Whether somebody is there to be asked.
-/// Whether there is somebody to ask before it is done.
+/// Whether somebody is there to be asked before it is done.
 pub(super) fn asks(place: &Place, yes: bool) -> bool {
     !yes && !place.json && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }

@@ -153,6 +153,11 @@ impl Engine {
         )
     }
 
+    /// Whether a node is a caller's own today, or was when it went.
+    pub fn owns_still(&self, caller: &Caller, ino: Ino) -> Result<bool> {
+        allowed(self.may_still(caller, ino, Right::Own))
+    }
+
     /// How a caller looks into a directory, which may be gone, with `right`, and the domains of it and of what lies above it.
     /// Fails with `Denied` or `NotFound` when he may not.
     fn outlook(&self, caller: &Caller, dir: Ino, right: Right) -> Result<(Sight, Chain)> {
@@ -257,14 +262,8 @@ impl Engine {
         if let Some(known) = self.graveyard.known.get(&ino) {
             return Ok(known);
         }
-        let burials = self.graveyard.burials.load(Ordering::Acquire);
-        let last = self.store.last_of(ino)?.ok_or_else(|| no_node(ino))?;
-        let gone = Arc::new(Gone::of(last)?);
-        self.graveyard.known.insert(ino, gone.clone());
-        if self.graveyard.burials.load(Ordering::Acquire) != burials {
-            self.graveyard.known.remove(&ino);
-        }
-        Ok(gone)
+        let gone = self.look_up_gone(&[ino])?.pop().flatten();
+        gone.ok_or_else(|| no_node(ino))
     }
 
     /// Looks at once for the last that is known of those of some nodes that are gone, before each is asked for.
@@ -275,22 +274,29 @@ impl Engine {
                 missing.push(ino);
             }
         }
-        if missing.is_empty() {
-            return Ok(());
+        if !missing.is_empty() {
+            self.look_up_gone(&missing)?;
         }
+        Ok(())
+    }
+
+    /// Reads the last that is known of nodes that are gone, and remembers it unless one went meanwhile.
+    fn look_up_gone(&self, nodes: &[Ino]) -> Result<Vec<Option<Arc<Gone>>>> {
         let burials = self.graveyard.burials.load(Ordering::Acquire);
-        let found = self.store.last_of_each(&missing)?;
-        for (ino, last) in missing.iter().zip(found) {
-            if let Some(last) = last {
-                self.graveyard.known.insert(*ino, Arc::new(Gone::of(last)?));
+        let last = self.store.last_of_each(nodes)?.into_iter();
+        let found = last.map(|last| Ok(last.map(Gone::of).transpose()?.map(Arc::new)));
+        let found = found.collect::<Result<Vec<_>>>()?;
+        for (ino, gone) in nodes.iter().zip(&found) {
+            if let Some(gone) = gone {
+                self.graveyard.known.insert(*ino, gone.clone());
             }
         }
         if self.graveyard.burials.load(Ordering::Acquire) != burials {
-            for ino in &missing {
+            for ino in nodes {
                 self.graveyard.known.remove(ino);
             }
         }
-        Ok(())
+        Ok(found)
     }
 }
 

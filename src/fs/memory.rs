@@ -44,10 +44,10 @@ impl Memory {
         self.xattrs.get(&(ino, at))
     }
 
-    pub(super) fn keep_xattrs(&self, ino: Ino, at: Op, all: &Xattrs) {
+    pub(super) fn keep_xattrs(&self, ino: Ino, at: Op, all: &[Arc<Xattr>]) {
         let size: usize = all.iter().map(|x| x.name.len() + x.value.len()).sum();
         if size <= XATTRS_MAX {
-            self.xattrs.insert((ino, at), all.clone());
+            self.xattrs.insert((ino, at), all.into());
         }
     }
 

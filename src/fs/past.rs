@@ -157,13 +157,15 @@ impl Engine {
 
     /// The extended attributes of a node as it was, by name, those of Nexus itself included. Asks nobody.
     pub fn xattrs_at(&self, at: Moment, ino: Ino) -> Result<Vec<Arc<Xattr>>> {
-        let all = match self.memory.xattrs(ino, at.op) {
-            Some(known) => known,
-            None => self.store.xattrs_at(ino, at.op)?.into(),
-        };
+        let known = self.memory.xattrs(ino, at.op);
+        if let Some(known) = known {
+            self.remembers(at)?;
+            return Ok(known.to_vec());
+        }
+        let all = self.store.xattrs_at(ino, at.op)?;
         self.remembers(at)?;
         self.memory.keep_xattrs(ino, at.op, &all);
-        Ok(all.to_vec())
+        Ok(all)
     }
 
     /// The directory that a node was in, one of them; `None` of a root.

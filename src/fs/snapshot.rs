@@ -73,7 +73,7 @@ impl Engine {
             // An agent's word is its own; a user's counts for his agents.
             let made = old.uid == caller.uid
                 && (caller.agent.is_none() || caller.agent.as_deref() == old.agent.as_deref());
-            if !made && !caller.admin && !allowed(self.may_still(caller, old.ino, Right::Own))? {
+            if !made && !caller.admin && !self.owns_still(caller, old.ino)? {
                 let message = "a snapshot is deleted by who made it or who owns its directory";
                 return fail(Kind::NotPermitted, message);
             }

@@ -20,9 +20,8 @@ impl Engine {
         })
     }
 
-    /// The numbers of all deletions that were taken out of a tenant's trash, some at a time. Costs a look at an index where it
-    /// was never emptied.
-    pub fn emptied(&self, tenant: TenantId) -> Result<Vec<String>> {
+    /// The operations that emptied a tenant's trash. Costs a look at an index where it never was.
+    pub fn emptied(&self, tenant: TenantId) -> Result<Vec<Record>> {
         let query = Query {
             kinds: vec![OpKind::TrashEmpty],
             ..Query::default()
@@ -34,11 +33,7 @@ impl Engine {
                 return Ok(all);
             };
             from = from.moved(last.op);
-            all.extend(found.iter().filter_map(|(record, _)| ops(record)));
+            all.extend(found.into_iter().map(|(record, _)| record));
         }
     }
-}
-
-fn ops(record: &Record) -> Option<String> {
-    record.details()["ops"].as_str().map(str::to_owned)
 }

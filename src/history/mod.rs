@@ -36,6 +36,6 @@ pub use diff::{Change, Difference, Differences, differences};
 pub use ops::OpSet;
 pub use plan::{Conflict, Plan};
 pub use restore::{Restoring, named_at, restore, restore_content};
-pub use undo::{Answer, Choice, Undone, is_reversible, undo, undone_by};
+pub use undo::{Answer, Choice, Undone, is_reversible, named_by, undo};
 pub use versions::{Version, beginning, version, versions};
 pub use when::{When, resolve_when};

@@ -193,7 +193,7 @@ pub fn is_reversible(record: &Record) -> bool {
     super::effects::is_of_the_tree(record.kind)
 }
 
-/// The operations that an undo was of.
-pub fn undone_by(record: &Record) -> Result<OpSet> {
+/// The operations that a record names: those that an undo was of, or that the trash was emptied of.
+pub fn named_by(record: &Record) -> Result<OpSet> {
     record.details()["ops"].as_str().unwrap_or_default().parse()
 }

@@ -79,13 +79,10 @@ impl Telling {
             }
         }
         // A listing that was answered before has put names into the kernel that it takes for new ones until it was waited for.
-        if asks_anew && events.iter().any(|e| matches!(e, Event::Relisted(_))) {
-            self.ask_again();
-        }
-    }
-
-    fn ask_again(&mut self) {
-        if let Err(e) = self.ask_anew() {
+        if asks_anew
+            && events.iter().any(|e| matches!(e, Event::Relisted(_)))
+            && let Err(e) = self.ask_anew()
+        {
             tracing::warn!("the kernel was not told of a change: {e}");
         }
     }
