@@ -5,6 +5,7 @@
 //! records the database has on disk is written over from its beginning: no file is made, cut or removed while the
 //! store runs, for that is what makes a sync dear.
 
+mod seal;
 mod record;
 mod segment;
 mod redo;
@@ -12,3 +13,10 @@ mod recover;
 
 pub use record::Lsn;
 pub use redo::Journal;
+
+/// The segments' files.
+const NAMES: [&str; 2] = ["a", "b"];
+
+/// What to do about a journal that cannot be read.
+const CURE: &str = "Restore the data directory from a backup; or move its `journal` away and start without the changes that \
+                    only the journal has: none, if the daemon was last stopped with `nexusctl shutdown`";

@@ -2,25 +2,30 @@
 
 use super::record::{Lsn, frame, size};
 use super::recover;
+use super::seal::{self, Seal};
 use super::segment::{Segment, Tail};
-use crate::core::Result;
+use crate::core::{Kind, Result, error::fail};
 use crate::db::group_sync::{GroupSync, Past};
 use parking_lot::Mutex;
 use std::fs::{DirBuilder, File};
 use std::ops::ControlFlow;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes after which the other segment is written. What a restart has to apply again is two of them at most.
 const SEGMENT: u64 = 32 << 20;
 
-/// Takes a record and says whether to go on to the next.
-pub(super) type Visit<'a> = dyn FnMut(Lsn, &[u8]) -> Result<ControlFlow<()>> + 'a;
+/// Takes a record, and whether it is known to have been on disk before the crash; says whether to go on to the next.
+pub(super) type Visit<'a> = dyn FnMut(Lsn, &[u8], bool) -> Result<ControlFlow<()>> + 'a;
 
 /// The journal of one store: two segments that take turns.
 #[derive(Debug)]
 pub struct Journal {
+    dir: PathBuf,
+    /// What the records of earlier runs have; `None` before there was a file of it.
+    found: Option<Seal>,
+    seal: Seal,
     segments: [Segment; 2],
     tail: Mutex<Tail>,
     group: GroupSync,
@@ -33,16 +38,18 @@ impl Journal {
     /// Opens the files, making them when there are none. Call [`Journal::recover`] before anything else.
     pub fn open(dir: &Path) -> Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-        let segments = [
-            Segment::open(&dir.join("a"))?,
-            Segment::open(&dir.join("b"))?,
-        ];
+        let [a, b] = super::NAMES.map(|name| Segment::open(&dir.join(name)));
         File::open(dir)?.sync_all()?;
         if let Some(parent) = dir.parent() {
             File::open(parent)?.sync_all()?;
         }
+        let found = Seal::read(dir)?;
+        let seal = found.map_or_else(Seal::new, Ok)?;
         Ok(Self {
-            segments,
+            dir: dir.to_owned(),
+            found,
+            seal,
+            segments: [a?, b?],
             tail: Mutex::new(Tail::starting_after(Lsn(0))),
             group: GroupSync::default(),
             synced: AtomicU64::new(0),
@@ -54,21 +61,29 @@ impl Journal {
     /// Visits every record after `applied`, in order, and returns the last one's number. Stops where a crash tore the journal,
     /// or where `visit` says so; fails with [`Corrupt`](crate::core::Kind::Corrupt) where something is gone that had been synced.
     pub fn recover(&self, applied: Lsn, visit: &mut Visit<'_>) -> Result<Lsn> {
-        let bytes = [
-            self.segments[0].read(applied)?,
-            self.segments[1].read(applied)?,
-        ];
-        recover::scan([&bytes[0], &bytes[1]], applied, visit)
+        let seal = self.found.unwrap_or(seal::PLAIN);
+        let [a, b] = self.segments.each_ref().map(|s| s.read(seal, applied));
+        let (a, b) = (a?, b?);
+        if self.found.is_none() {
+            for (name, bytes) in super::NAMES.iter().zip([&a, &b]) {
+                has_no_seal(name, bytes)?;
+            }
+        }
+        recover::scan([&a, &b], seal, applied, visit)
     }
 
     /// Begins anew after `last`, a number that no run has had before. The database must have everything up to it on disk.
-    pub fn restart(&self, last: Lsn) {
+    pub fn restart(&self, last: Lsn) -> Result<()> {
+        if self.found.is_none() {
+            self.seal.write(&self.dir)?;
+        }
         *self.tail.lock() = Tail::starting_after(last);
         self.synced.store(last.0, Ordering::Release);
+        Ok(())
     }
 
     /// Writes a record. `None` when both segments are in use, or an earlier sync failed: apply everything, make the
-    /// database sync, [`Journal::release`] it, and try again. One change at a time may append.
+    /// database sync, [`Journal::release`] it, and try again. One change at a time may append; `payload` is not empty.
     pub fn append(&self, payload: &[u8]) -> Result<Option<Lsn>> {
         let mut tail = self.tail.lock();
         let bytes = size(payload.len()) as u64;
@@ -87,6 +102,7 @@ impl Journal {
         let lsn = tail.last.next();
         let mut record = Vec::with_capacity(size(payload.len()));
         frame(
+            self.seal,
             lsn,
             Lsn(self.synced.load(Ordering::Acquire)),
             payload,
@@ -119,9 +135,20 @@ impl Journal {
                 Past::Sound | Past::Failed => settle()?,
             };
             self.synced.fetch_max(last.0, Ordering::AcqRel);
+            self.mark();
             Ok(())
         });
         outcome.map_err(|e| e.context("cannot sync the journal"))
+    }
+
+    /// Says behind the newest record what is on disk: without it damage to that record would look like a crash before its
+    /// sync. One pwrite(2) of 32 bytes that the next record takes the place of; it reaches the disk when the kernel likes.
+    fn mark(&self) {
+        let tail = self.tail.lock();
+        let synced = Lsn(self.synced.load(Ordering::Acquire));
+        let mut mark = Vec::with_capacity(size(0));
+        frame(self.seal, tail.last.next(), synced, &[], &mut mark);
+        self.segments[tail.active].note(tail.offset, &mark);
     }
 
     /// Whether no record lies where a sync failed, but those that the database has on disk. One that was on its way while
@@ -165,20 +192,34 @@ impl Journal {
     }
 }
 
+/// Fails where records are that only a seal tells: its file is gone.
+fn has_no_seal(name: &str, segment: &[u8]) -> Result<()> {
+    let first = segment.first_chunk().unwrap_or(&[0; 4]);
+    if *first == [0; 4] || *first == seal::PLAIN.0[..4] {
+        return Ok(());
+    }
+    fail(
+        Kind::Corrupt,
+        format!(
+            "the journal is damaged: `seal` is gone, which the records of segment {name} are read with. {}",
+            super::CURE
+        ),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::Kind;
     use std::fs;
 
     fn open(dir: &Path, applied: Lsn) -> (Journal, Vec<(Lsn, Vec<u8>)>) {
         let journal = Journal::open(dir).unwrap();
         let mut found = vec![];
-        let last = journal.recover(applied, &mut |lsn, bytes| {
+        let last = journal.recover(applied, &mut |lsn, bytes, _| {
             found.push((lsn, bytes.to_vec()));
             Ok(ControlFlow::Continue(()))
         });
-        journal.restart(last.unwrap().next_run());
+        journal.restart(last.unwrap().next_run()).unwrap();
         (journal, found)
     }
 
@@ -280,8 +321,84 @@ mod tests {
         damage(&fs::read(&file).unwrap());
         let journal = Journal::open(dir.path()).unwrap();
         let refused = journal
-            .recover(start, &mut |_, _| Ok(ControlFlow::Continue(())))
+            .recover(start, &mut |_, _, _| Ok(ControlFlow::Continue(())))
             .unwrap_err();
         assert_eq!(refused.kind(), Kind::Corrupt);
+    }
+
+    #[test]
+    fn damage_to_the_newest_record_that_was_synced_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let (journal, _) = open(dir.path(), Lsn(0));
+        let start = journal.tail.lock().last;
+        append(&journal, b"one");
+        let at = usize::try_from(journal.tail.lock().offset).unwrap();
+        append(&journal, b"two");
+        sync(&journal);
+        drop(journal);
+        let mut bytes = fs::read(dir.path().join("a")).unwrap();
+        bytes[at + 33] ^= 1;
+        fs::write(dir.path().join("a"), bytes).unwrap();
+        let told = refusal(dir.path(), start);
+        assert!(told.contains(&format!("segment a at byte {at}:")), "{told}");
+    }
+
+    /// Why the journal cannot be recovered.
+    fn refusal(dir: &Path, applied: Lsn) -> String {
+        let recovered = Journal::open(dir)
+            .and_then(|j| j.recover(applied, &mut |_, _, _| Ok(ControlFlow::Continue(()))));
+        let refused = recovered.unwrap_err();
+        assert_eq!(refused.kind(), Kind::Corrupt);
+        refused.message().to_owned()
+    }
+
+    #[test]
+    fn a_damaged_first_record_is_not_taken_for_one_of_an_earlier_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let (journal, _) = open(dir.path(), Lsn(0));
+        let start = journal.tail.lock().last;
+        append(&journal, b"one");
+        sync(&journal);
+        drop(journal);
+        let mut bytes = fs::read(dir.path().join("a")).unwrap();
+        bytes[12] ^= 1; // The lowest bit that counts runs.
+        fs::write(dir.path().join("a"), bytes).unwrap();
+        assert!(refusal(dir.path(), start).contains("segment a at byte 0:"));
+    }
+
+    #[test]
+    fn without_a_sound_seal_nothing_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let (journal, _) = open(dir.path(), Lsn(0));
+        let start = journal.tail.lock().last;
+        append(&journal, b"one");
+        drop(journal);
+        let seal = dir.path().join("seal");
+        let whole = fs::read(&seal).unwrap();
+        for bit in 0..whole.len() * 8 {
+            let mut bad = whole.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            fs::write(&seal, bad).unwrap();
+            assert!(refusal(dir.path(), start).contains("seal is damaged"));
+        }
+        fs::remove_file(&seal).unwrap();
+        assert!(refusal(dir.path(), start).contains("`seal` is gone"));
+        fs::write(&seal, whole).unwrap();
+        assert_eq!(open(dir.path(), start).1.len(), 1);
+    }
+
+    #[test]
+    fn a_journal_from_before_there_were_seals_is_read_and_gets_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let start = Lsn(1 << 32);
+        let mut old = vec![];
+        frame(seal::PLAIN, start.next(), start, b"one", &mut old);
+        fs::write(dir.path().join("a"), old).unwrap();
+        let (journal, found) = open(dir.path(), start);
+        assert_eq!(found, [(start.next(), b"one".to_vec())]);
+        let second = append(&journal, b"two");
+        drop(journal);
+        let (_, found) = open(dir.path(), start.next().next_run());
+        assert_eq!(found, [(second, b"two".to_vec())]);
     }
 }

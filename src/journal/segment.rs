@@ -1,6 +1,7 @@
 //! One file of the journal, written from its beginning to its end and then again.
 
-use super::record::{HEADER, Lsn, is_of_earlier_run};
+use super::record::{HEADER, Lsn, header, parse, size};
+use super::seal::Seal;
 use crate::core::Result;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
@@ -76,16 +77,34 @@ impl Segment {
         Ok(())
     }
 
-    /// Reads everything; nothing when its records are of an earlier run than `applied`.
-    pub(super) fn read(&self, applied: Lsn) -> Result<Vec<u8>> {
+    /// Writes what nobody waits for and no sync is needed for, if there is room.
+    pub(super) fn note(&self, at: u64, bytes: &[u8]) {
+        if at + bytes.len() as u64 > self.len.load(Ordering::Relaxed) {
+            return;
+        }
+        if let Err(e) = self.file.write_all_at(bytes, at) {
+            tracing::debug!("a note in the journal is not written: {e}");
+        }
+    }
+
+    /// Reads everything; nothing when its first record is sound and of an earlier run than `applied`.
+    pub(super) fn read(&self, seal: Seal, applied: Lsn) -> Result<Vec<u8>> {
+        let len = usize::try_from(self.file.metadata()?.len()).unwrap_or(0);
         let mut head = [0; HEADER];
-        let short = self.file.metadata()?.len() < HEADER as u64;
-        if short
-            || self.file.read_exact_at(&mut head, 0).is_ok() && is_of_earlier_run(&head, applied)
-        {
+        if len < HEADER {
             return Ok(Vec::new());
         }
-        let mut bytes = vec![0; usize::try_from(self.file.metadata()?.len()).unwrap_or(0)];
+        self.file.read_exact_at(&mut head, 0)?;
+        if let Some(first) = header(seal, &head)
+            && first.lsn.next_run() <= applied
+        {
+            let mut bytes = vec![0; size(first.len as usize).min(len)];
+            self.file.read_exact_at(&mut bytes, 0)?;
+            if parse(seal, &bytes).is_some() {
+                return Ok(Vec::new());
+            }
+        }
+        let mut bytes = vec![0; len];
         self.file.read_exact_at(&mut bytes, 0)?;
         Ok(bytes)
     }

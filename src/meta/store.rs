@@ -148,7 +148,7 @@ impl Store {
         let next = self.shared.empty_journal()?.next_run();
         write(&*self.shared.db, &[], next)?;
         self.shared.db.sync()?;
-        self.shared.journal.restart(next);
+        self.shared.journal.restart(next)?;
         Ok(())
     }
 
@@ -305,14 +305,14 @@ impl Shared {
 }
 
 /// Applies the records that the database does not have and begins a new run. A record whose blobs a power cut took was never
-/// synced, nor was any behind it: the tree ends before it.
+/// synced, nor was any behind it: the tree ends before it. One that was on disk has lost them to damage: reading them says so.
 fn recover(db: &dyn Db, blobs: &Blobs, journal: &Journal) -> Result<Lsn> {
     let applied = Lsn(tenant::counter(&mut *db.read()?, APPLIED)?);
     let mut batch: Vec<Edit> = Vec::new();
     let mut count = 0_u64;
-    let last = journal.recover(applied, &mut |lsn, payload| {
+    let last = journal.recover(applied, &mut |lsn, payload, on_disk| {
         let edits = Edits::decode(payload)?;
-        if !blobs.present(&edits.files())? {
+        if !blobs.present(&edits.files())? && !on_disk {
             return Ok(ControlFlow::Break(()));
         }
         batch.extend(edits.list);
@@ -331,7 +331,7 @@ fn recover(db: &dyn Db, blobs: &Blobs, journal: &Journal) -> Result<Lsn> {
     blobs.sync()?;
     write(db, &batch, next)?;
     db.sync()?;
-    journal.restart(next);
+    journal.restart(next)?;
     Ok(next)
 }
 

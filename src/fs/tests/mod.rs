@@ -48,7 +48,13 @@ impl World {
 
     /// Closes without settling, as a crash would, and opens again.
     pub(crate) fn crash(&mut self) {
+        self.crash_after(|| ());
+    }
+
+    /// The same, with something done to the data directory in between.
+    pub(crate) fn crash_after(&mut self, meanwhile: impl FnOnce()) {
         self.engine = None;
+        meanwhile();
         self.engine = Some(open(self.dir.path()));
     }
 

@@ -327,3 +327,33 @@ fn times_set_on_a_directory_hold_while_a_file_in_it_is_being_made() {
     assert_eq!(e.getattr(&alice(), dir).unwrap().mtime, Time(0));
     w.assert_sound();
 }
+
+/// semantics.md §5: "ENOSPC, EIO and a broken database are reported by the call that met them; what was there stays."
+#[test]
+fn a_file_whose_synced_bytes_are_gone_takes_nothing_else_with_it() {
+    let mut w = World::new();
+    w.engine().store().harden().unwrap();
+    let dir = w.dir.path().to_owned();
+    let database = ["nexus.db", "nexus.db-wal"].map(|n| (dir.join(n), dir.join("aside").join(n)));
+    std::fs::create_dir(dir.join("aside")).unwrap();
+    for (there, aside) in &database {
+        std::fs::copy(there, aside).unwrap();
+    }
+    let e = w.engine();
+    let large = vec![b'a'; 100_000];
+    w.write(&alice(), "/workspace/large", &large).unwrap();
+    e.mkdir(&alice(), w.workspace(), &name("after"), 0o700)
+        .unwrap();
+    e.store().sync().unwrap();
+    // Only the journal has it, and the file below is gone.
+    w.crash_after(|| {
+        for (there, aside) in &database {
+            std::fs::rename(aside, there).unwrap();
+        }
+        let sha = crate::core::Hash::of(&large).to_string();
+        std::fs::remove_file(dir.join("cas").join(&sha[..2]).join(&sha)).unwrap();
+    });
+    let after = name("after");
+    w.engine().lookup(&alice(), w.workspace(), &after).unwrap();
+    refused(w.read(&alice(), "/workspace/large"), Kind::Corrupt);
+}
