@@ -73,7 +73,7 @@ pub fn weigh(caller: &Caller, node: &Node, ground: &Ground) -> Result<Standing> 
         return fail(Kind::NotFound, format!("no node {}", node.ino));
     }
     let list = ground.own.as_ref().and_then(|d| d.acls.access.as_ref());
-    let mut graph = ground.granted(&ground.who);
+    let mut graph = ground.granted();
     if node.is_dir() && graph.has(Right::Read) {
         graph = graph.and(Rights::EXECUTE);
     }
@@ -155,8 +155,8 @@ pub fn decide_chown(
 #[cfg(test)]
 mod tests {
     use super::super::acl::{Acl, AclEntry, AclWho, Acls};
+    use super::super::chain::{Chain, Reach};
     use super::super::domain::{Domain, Grant, Grantee};
-    use super::super::ground::Chain;
     use super::*;
     use crate::blob::Content;
     use crate::core::{Ino, Op, PrincipalId, TenantId, Time};
@@ -228,7 +228,7 @@ mod tests {
             own: own.map(Arc::new),
             above: above.into_iter().map(Arc::new).collect(),
             beside: Vec::new(),
-            who: Arc::from([PrincipalId(who)]),
+            who: Reach::of([PrincipalId(who)]),
             now: Time(0),
         }
     }
@@ -301,7 +301,7 @@ mod tests {
     #[test]
     fn a_file_of_several_names_is_open_as_far_as_all_of_them_say() {
         let file = node(0o600, 5, 5);
-        let chain = |domain: Domain| Chain::from([Arc::new(domain)]);
+        let chain = |domain: Domain| Chain::from_iter([Arc::new(domain)]);
         let by = |above: Domain, beside: &[Domain]| Ground {
             beside: beside.iter().cloned().map(chain).collect(),
             ..ground(None, vec![above], 70)

@@ -1,12 +1,10 @@
 //! What the judge looks at: all that was said about a node and what lies above it, and whom it may have been said of.
 
+use super::chain::{Chain, Reach};
 use super::domain::{self, Domain};
 use super::rights::Rights;
 use crate::core::{Caller, PrincipalId, Time};
 use std::sync::Arc;
-
-/// Domains along a way up, the nearest first.
-pub type Chain = Arc<[Arc<Domain>]>;
 
 /// What a decision about one node stands on, as of one moment.
 #[derive(Debug, Clone, Default)]
@@ -17,8 +15,7 @@ pub struct Ground {
     pub above: Chain,
     /// The same by its other names: a file of several is open as far as all of them say.
     pub beside: Vec<Chain>,
-    /// Whom grants may name to reach the caller: user, agent and their groups; sorted.
-    pub who: Arc<[PrincipalId]>,
+    pub who: Reach,
     pub now: Time,
 }
 
@@ -29,8 +26,20 @@ impl Ground {
         names.map(|above| self.own.iter().chain(above.iter()).map(|d| &**d))
     }
 
-    /// What grants give to any of `who`, which is sorted: what they give by every name.
-    pub fn granted(&self, who: &[PrincipalId]) -> Rights {
+    /// What grants give to the caller: what they give by every name.
+    pub fn granted(&self) -> Rights {
+        if self.own.is_some() {
+            return self.granted_to(&self.who);
+        }
+        let by_first = self.above.granted(&self.who, self.now);
+        let others = self.beside.iter();
+        others.fold(by_first, |sum, above| {
+            sum.within(above.granted(&self.who, self.now))
+        })
+    }
+
+    /// The same to any of `who`, which is sorted.
+    pub fn granted_to(&self, who: &[PrincipalId]) -> Rights {
         let by_name = self
             .lines()
             .map(|line| domain::granted(line, who, self.now));
@@ -40,12 +49,8 @@ impl Ground {
     /// What lists refuse a caller, whichever name they come by.
     pub fn denied(&self, caller: &Caller) -> Rights {
         let own = self.own.iter().filter_map(|d| d.acls.access.as_ref());
-        let above = self
-            .above
-            .iter()
-            .chain(self.beside.iter().flat_map(|b| b.iter()));
-        let handed = above.filter_map(|d| d.acls.default.as_ref());
-        let lists = own.chain(handed);
-        lists.fold(Rights::NONE, |sum, list| sum.and(list.denied(caller)))
+        let own = own.fold(Rights::NONE, |sum, list| sum.and(list.denied(caller)));
+        let names = std::iter::once(&self.above).chain(&self.beside);
+        names.fold(own, |sum, above| sum.and(above.denied(caller)))
     }
 }

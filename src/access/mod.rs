@@ -9,10 +9,12 @@ pub mod domain;
 pub mod relation;
 pub mod namespace;
 mod unix;
+pub mod chain;
 pub mod ground;
 pub mod decide;
 pub mod rebac;
 
+pub use chain::{Chain, Reach};
 pub use decide::{Layer, Standing, decide};
-pub use ground::{Chain, Ground};
+pub use ground::Ground;
 pub use rights::{Right, Rights};

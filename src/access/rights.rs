@@ -36,6 +36,16 @@ impl Rights {
         bit(Self::READ, 4) | bit(Self::WRITE, 2) | bit(Self::EXECUTE, 1)
     }
 
+    /// All of it in one byte, for [`Rights::from_byte`].
+    pub fn byte(self) -> u8 {
+        self.0
+    }
+
+    /// What [`Rights::byte`] gave.
+    pub fn from_byte(byte: u8) -> Self {
+        Self(byte & Self::ALL.0)
+    }
+
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }

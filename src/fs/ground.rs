@@ -3,7 +3,6 @@
 use super::engine::Engine;
 use super::policy::TRIES;
 use crate::access::decide::{Standing, decide_chown, decide_remove, weigh};
-use crate::access::domain::Domain;
 use crate::access::{Chain, Ground, Right, decide};
 use crate::core::{Caller, Error, Ino, Kind, Result, Time, error::fail};
 use crate::meta::Node;
@@ -119,7 +118,7 @@ impl Engine {
     /// Whether who may use a node depends on all of its names.
     pub(super) fn is_torn(&self, node: &Node) -> Result<bool> {
         let all = self.beside(node)?;
-        Ok(all.windows(2).any(|two| !is_same(&two[0], &two[1])))
+        Ok(all.windows(2).any(|two| !two[0].is_same(&two[1])))
     }
 
     /// Whether a kernel that keeps one name of a node would keep what another decides.
@@ -138,7 +137,7 @@ impl Engine {
 
     /// Fails with `CrossDevice` unless the same was said about two directories and what lies above them.
     pub(super) fn one_domain(&self, one: Ino, other: Ino) -> Result<()> {
-        if is_same(&self.chain(one)?, &self.chain(other)?) {
+        if self.chain(one)?.is_same(&self.chain(other)?) {
             return Ok(());
         }
         fail(
@@ -186,10 +185,6 @@ impl Engine {
 /// Whether a node has several names.
 fn has_names(node: &Node) -> bool {
     !node.is_dir() && node.nlink > 1
-}
-
-fn is_same(one: &[Arc<Domain>], other: &[Arc<Domain>]) -> bool {
-    one.len() == other.len() && one.iter().zip(other).all(|(a, b)| Arc::ptr_eq(a, b))
 }
 
 /// Turns "not allowed" into yes or no and leaves what went wrong an error.

@@ -29,7 +29,7 @@ impl Engine {
             }
         };
         let node = self.may_ask(caller, ino, about)?;
-        let granted = self.ground(caller, &node)?.granted(&reached);
+        let granted = self.ground(caller, &node)?.granted_to(&reached);
         Ok(granted.covers(wanted))
     }
 
@@ -40,12 +40,12 @@ impl Engine {
         let node = self.may_ask(caller, ino, None)?;
         let roster = self.roster(node.tenant)?;
         let ground = self.ground(caller, &node)?;
-        let everyone = ground.granted(&[ANYBODY]).covers(wanted);
+        let everyone = ground.granted_to(&[ANYBODY]).covers(wanted);
         let has = |id: &PrincipalId| {
             let mut reached = reach_of(&roster, *id);
             // Where everyone has it, he stands for all who are not named.
             reached.retain(|id| !everyone || *id != ANYBODY);
-            ground.granted(&reached).covers(wanted)
+            ground.granted_to(&reached).covers(wanted)
         };
         let having = reachable(&roster, &ground).into_iter().filter(has);
         let mut all: Vec<To> = having

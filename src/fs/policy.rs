@@ -7,10 +7,10 @@ use super::engine::Engine;
 use super::marks::Marks;
 use super::revision::Revision;
 use super::visible::Ways;
-use crate::access::Chain;
 use crate::access::acl::Acls;
 use crate::access::domain::{Domain, Grant, Grantee};
 use crate::access::relation;
+use crate::access::{Chain, Reach};
 use crate::core::{Ino, Kind, PrincipalId, Result, TenantId, Time, error::fail};
 use crate::meta::Edit;
 use crate::meta::tuple::{EVERYBODY, Tuple};
@@ -57,9 +57,9 @@ pub(super) struct Policy {
     /// Another one after each change of a domain and each move of a directory.
     pub(super) revision: Revision,
     chains: Cache<Ino, (u64, Chain)>,
-    callers: Cache<Who, (u64, Arc<[PrincipalId]>)>,
-    /// Ways by whom they are for, with the revisions of policy and principals.
-    ways: Cache<Arc<[PrincipalId]>, (Revisions, Arc<Ways>)>,
+    callers: Cache<Who, (u64, Reach)>,
+    /// Ways by the number of the reach they are for, with the revisions of policy and principals.
+    ways: Cache<u64, (Revisions, Arc<Ways>)>,
 }
 
 #[derive(Default)]
@@ -170,33 +170,28 @@ impl Policy {
     }
 
     /// Whom grants may name to reach a caller, if that was found out since principals changed.
-    pub(super) fn known_caller(&self, who: &Who, revision: u64) -> Option<Arc<[PrincipalId]>> {
+    pub(super) fn known_caller(&self, who: &Who, revision: u64) -> Option<Reach> {
         let (then, reached) = self.callers.get(who)?;
         (then == revision).then_some(reached)
     }
 
-    pub(super) fn keep_caller(&self, who: Who, revision: u64, reached: Arc<[PrincipalId]>) {
+    pub(super) fn keep_caller(&self, who: Who, revision: u64, reached: Reach) {
         self.callers.insert(who, (revision, reached));
     }
 
-    pub(super) fn known_ways(
-        &self,
-        who: &Arc<[PrincipalId]>,
-        at: Revisions,
-        now: Time,
-    ) -> Option<Arc<Ways>> {
-        let (then, ways) = self.ways.get(who)?;
+    pub(super) fn known_ways(&self, who: &Reach, at: Revisions, now: Time) -> Option<Arc<Ways>> {
+        let (then, ways) = self.ways.get(&who.number())?;
         (then == at && ways.hold_at(now)).then_some(ways)
     }
 
-    pub(super) fn keep_ways(&self, who: Arc<[PrincipalId]>, at: Revisions, ways: Arc<Ways>) {
-        self.ways.insert(who, (at, ways));
+    pub(super) fn keep_ways(&self, who: &Reach, at: Revisions, ways: Arc<Ways>) {
+        self.ways.insert(who.number(), (at, ways));
     }
 
-    fn chain(&self, dir: Ino) -> (u64, Option<Chain>) {
-        let now = self.revision();
-        let known = self.chains.get(&dir).filter(|(then, _)| *then == now);
-        (now, known.map(|(_, chain)| chain))
+    /// A directory's chain, where it is known as of a revision.
+    fn chain(&self, dir: Ino, revision: u64) -> Option<Chain> {
+        let (then, chain) = self.chains.get(&dir)?;
+        (then == revision).then_some(chain)
     }
 }
 
@@ -294,14 +289,16 @@ impl Engine {
     /// The domains of a directory and of what lies above it.
     pub(super) fn chain(&self, dir: Ino) -> Result<Chain> {
         for _ in 0..TRIES {
-            let (revision, known) = self.policy.chain(dir);
-            if let Some(chain) = known {
+            let revision = self.policy.revision();
+            if let Some(chain) = self.policy.chain(dir, revision) {
                 return Ok(chain);
             }
-            let chain = self.walk_up(dir)?;
+            let (chain, alike) = self.walk_up(dir, revision)?;
             // Else its lower part may be from before a move and its upper part from behind another.
             if self.policy.revision() == revision {
-                self.policy.chains.insert(dir, (revision, chain.clone()));
+                for dir in alike {
+                    self.policy.chains.insert(dir, (revision, chain.clone()));
+                }
                 return Ok(chain);
             }
         }
@@ -311,13 +308,25 @@ impl Engine {
         )
     }
 
-    fn walk_up(&self, dir: Ino) -> Result<Chain> {
-        let mut found = Vec::new();
+    /// Goes up from a directory as far as nothing is known; tells also of which directories on the way it is the chain: those up
+    /// to the first that something was said about.
+    fn walk_up(&self, dir: Ino, revision: u64) -> Result<(Chain, Vec<Ino>)> {
+        let (mut found, mut alike) = (Vec::new(), Vec::new());
         let mut at = dir;
         while at != Ino(0) {
+            if let Some(known) = self.policy.chain(at, revision) {
+                if found.is_empty() {
+                    return Ok((known, alike));
+                }
+                found.extend(known.iter().cloned());
+                break;
+            }
+            if found.is_empty() {
+                alike.push(at);
+            }
             found.extend(self.policy.domain(at));
             at = self.node(at)?.parent;
         }
-        Ok(found.into())
+        Ok((found.into_iter().collect(), alike))
     }
 }

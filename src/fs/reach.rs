@@ -2,15 +2,15 @@
 
 use super::engine::Engine;
 use super::policy::Who;
+use crate::access::Reach;
 use crate::access::domain::ANYBODY;
 use crate::core::{Caller, PrincipalId, Result};
 use crate::meta::{Principal, Roster};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 /// Who asked, when principals were at which revision, and whom grants may name to reach him.
-type Reached = (u64, Who, Arc<[PrincipalId]>);
+type Reached = (u64, Who, Reach);
 
 thread_local! {
     /// Who asked a thread last: most ask many times in turn, and a shared cache costs as much as the decision.
@@ -18,10 +18,10 @@ thread_local! {
 }
 
 impl Engine {
-    /// Whom grants may name to reach a caller; sorted.
-    pub(super) fn reached_by(&self, caller: &Caller) -> Result<Arc<[PrincipalId]>> {
+    /// Whom grants may name to reach a caller.
+    pub(super) fn reached_by(&self, caller: &Caller) -> Result<Reach> {
         let Some(tenant) = caller.tenant else {
-            return Ok(Arc::default());
+            return Ok(Reach::default());
         };
         let key = Who {
             tenant,
@@ -40,15 +40,15 @@ impl Engine {
         Ok(who)
     }
 
-    fn find_reach(&self, key: &Who, revision: u64) -> Result<Arc<[PrincipalId]>> {
+    fn find_reach(&self, key: &Who, revision: u64) -> Result<Reach> {
         let roster = self.roster(key.tenant)?;
-        let who: Arc<[_]> = closed(&roster, key.agent, key.user).into();
+        let who = Reach::of(closed(&roster, key.agent, key.user));
         self.policy.keep_caller(key.clone(), revision, who.clone());
         Ok(who)
     }
 }
 
-fn last(revision: u64, key: &Who) -> Option<Arc<[PrincipalId]>> {
+fn last(revision: u64, key: &Who) -> Option<Reach> {
     LAST.with_borrow(|last| {
         let (then, asked, who) = last.as_ref()?;
         (*then == revision && asked == key).then(|| who.clone())

@@ -5,7 +5,7 @@
 
 use super::engine::Engine;
 use super::ground::{allowed_to, is_refusal};
-use crate::access::decide::{Standing, refuse, weigh};
+use crate::access::decide::{refuse, weigh};
 use crate::access::{Ground, Right, namespace};
 use crate::core::{Caller, FsPath, Ino, Result, Time};
 use crate::meta::{FileKind, Node};
@@ -39,10 +39,19 @@ pub(super) struct Look<'a> {
     engine: &'a Engine,
     caller: &'a Caller,
     sight: Sight,
-    /// Of what lies in the directory.
+    /// Of what lies in the directory, where nothing was said about itself.
     ground: Ground,
     /// The last node about which nothing was said: most in a directory are alike.
-    last: Option<(Like, Standing)>,
+    last: Option<(Like, Seen)>,
+}
+
+/// Whether a name is there for a caller.
+#[derive(Clone, Copy)]
+enum Seen {
+    Yes,
+    No,
+    /// If it leads to something that he was granted.
+    AsWay,
 }
 
 /// What a decision about a node depends on, where nothing was said about itself and it has one name.
@@ -55,37 +64,52 @@ impl Look<'_> {
         if matches!(self.sight, Sight::Whole { said: false }) || self.caller.admin {
             return Ok(true);
         }
-        let standing = self.standing(node)?;
-        let spoken_of = self.ground.lines().any(|mut line| line.next().is_some());
-        let seen = match self.sight {
-            Sight::Whole { .. } => !spoken_of || !standing.allowed().is_empty(),
-            Sight::Ways(_) => !standing.graph.without(standing.denied).is_empty(),
-        };
-        if seen || !node.is_dir() || standing.denied.has(Right::Execute) {
-            return Ok(seen);
-        }
-        match &self.sight {
-            Sight::Ways(ways) => Ok(ways.dirs.contains(&node.ino)),
-            Sight::Whole { .. } => Ok(self.engine.ways(self.caller)?.dirs.contains(&node.ino)),
+        match self.judge(node)? {
+            Seen::Yes => Ok(true),
+            Seen::No => Ok(false),
+            Seen::AsWay => match &self.sight {
+                Sight::Ways(ways) => Ok(ways.dirs.contains(&node.ino)),
+                Sight::Whole { .. } => Ok(self.engine.ways(self.caller)?.dirs.contains(&node.ino)),
+            },
         }
     }
 
-    fn standing(&mut self, node: &Node) -> Result<Standing> {
-        self.ground.own = self.engine.policy.domain(node.ino);
-        self.ground.beside = self.engine.beside(node)?;
-        let is_plain = self.ground.own.is_none() && self.ground.beside.is_empty();
+    fn judge(&mut self, node: &Node) -> Result<Seen> {
+        let own = self.engine.policy.domain(node.ino);
+        let beside = self.engine.beside(node)?;
+        if own.is_some() || !beside.is_empty() {
+            let ground = Ground {
+                own,
+                beside,
+                ..self.ground.clone()
+            };
+            return self.weighed(node, &ground);
+        }
         let like = Like(node.kind, node.mode, node.uid, node.gid);
         if let Some((last, known)) = self.last
-            && is_plain
             && last == like
         {
             return Ok(known);
         }
-        let standing = weigh(self.caller, node, &self.ground)?;
-        if is_plain {
-            self.last = Some((like, standing));
-        }
-        Ok(standing)
+        let seen = self.weighed(node, &self.ground)?;
+        self.last = Some((like, seen));
+        Ok(seen)
+    }
+
+    fn weighed(&self, node: &Node, ground: &Ground) -> Result<Seen> {
+        let standing = weigh(self.caller, node, ground)?;
+        let spoken_of = ground.lines().any(|mut line| line.next().is_some());
+        let seen = match self.sight {
+            Sight::Whole { .. } => !spoken_of || !standing.allowed().is_empty(),
+            Sight::Ways(_) => !standing.graph.without(standing.denied).is_empty(),
+        };
+        Ok(if seen {
+            Seen::Yes
+        } else if node.is_dir() && !standing.denied.has(Right::Execute) {
+            Seen::AsWay
+        } else {
+            Seen::No
+        })
     }
 }
 
@@ -215,7 +239,7 @@ impl Engine {
             }
         }
         let ways = Arc::new(ways);
-        self.policy.keep_ways(who, key, ways.clone());
+        self.policy.keep_ways(&who, key, ways.clone());
         Ok(ways)
     }
 

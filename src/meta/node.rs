@@ -58,8 +58,10 @@ impl FileKind {
     }
 }
 
-/// A node's attributes and content as of one operation.
+/// A node's attributes and content as of one operation. In this order in memory, too: what decides who may use it comes first,
+/// and a listing that hides names reads that of many.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[repr(C)]
 pub struct Node {
     pub ino: Ino,
     pub tenant: TenantId,

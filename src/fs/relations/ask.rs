@@ -5,6 +5,7 @@
 
 use super::graph::Graph;
 use super::names::{named, numbered};
+use crate::access::Reach;
 use crate::access::rebac::{
     self, Answer, Evaluator, Listing, ObjectRef, Principals, Relation, Subject, SubjectFilter,
     TypeName, canonical, canonical_tuple,
@@ -22,7 +23,7 @@ pub struct Inquiry<'a> {
     roster: Arc<Roster>,
     graph: Arc<Graph>,
     /// Whom the caller may ask about: himself and his groups.
-    own: Arc<[PrincipalId]>,
+    own: Reach,
     now: Time,
 }
 

@@ -127,17 +127,7 @@ fn the_speed_of_decisions() {
         "warm, one user over 2,000 files: p50 {} ns, p99 {} ns",
         passes[100], passes[198]
     );
-    let weighed = timed(|| some.iter().for_each(|f| keep(&t.rights(who, *f))));
-    println!(
-        "the same, all rights and no refusal: {} ns",
-        each(weighed, some.len())
-    );
-    let nodes = timed(|| {
-        for file in some {
-            keep(&t.w.engine().node(*file).unwrap());
-        }
-    });
-    println!("of which the node itself: {} ns", each(nodes, some.len()));
+    parts(&t, who, some);
     let pairs: Vec<_> = (0..100_000)
         .map(|_| {
             (
@@ -167,6 +157,42 @@ fn the_speed_of_decisions() {
     filters(&t, who);
 }
 
+/// The shortest of 200 passes, in nanoseconds of one among `n`: what it costs where nobody else has the processor.
+fn shortest(n: usize, pass: impl Fn()) -> u128 {
+    let passes = (0..200).map(|_| each(timed(&pass), n));
+    passes.min().unwrap_or_default()
+}
+
+fn parts(t: &Town, who: &Caller, files: &[Ino]) {
+    let e = t.w.engine();
+    let print = |what: &str, one: &dyn Fn(Ino)| {
+        let took = shortest(files.len(), || files.iter().for_each(|file| one(*file)));
+        println!("  {what}: {took} ns");
+    };
+    println!("the shortest passes over them:");
+    print("a decision", &|file| keep(&t.check(who, file)));
+    print("all rights", &|file| keep(&t.rights(who, file)));
+    print("the node", &|file| keep(&e.node(file).unwrap()));
+    print("its place", &|file| keep(&e.place(file).unwrap()));
+    print("who asks", &|_| keep(&e.reached_by(who).unwrap()));
+    print("what was said about it", &|file| {
+        keep(&e.policy.domain(file));
+    });
+    let dirs: Vec<_> = files
+        .iter()
+        .map(|file| e.place(*file).unwrap().unwrap().parent)
+        .collect();
+    let chains = || dirs.iter().for_each(|dir| keep(&e.chain(*dir).unwrap()));
+    println!("  what lies above: {} ns", shortest(dirs.len(), chains));
+    let nodes: Vec<_> = files.iter().map(|file| e.node(*file).unwrap()).collect();
+    let grounds = || {
+        for node in &nodes {
+            keep(&e.ground(who, node).unwrap());
+        }
+    };
+    println!("  all of that: {} ns", shortest(nodes.len(), grounds));
+}
+
 fn publishes(t: &Town) {
     let to = To::One(subject("u3"));
     let publish = timed(|| {
@@ -192,12 +218,14 @@ fn filters(t: &Town, who: &Caller) {
         .unwrap();
     let entries = t.w.engine().list(&boss(), big).unwrap();
     let dir = t.w.engine().node(big).unwrap();
-    for _ in 0..3 {
+    let filter = || {
         let mut look = t.w.engine().look(who, &dir, Right::Read).unwrap();
-        let filter = timed(|| {
-            let mut seen = |e: &&crate::fs::DirEntry| look.sees(&e.node).unwrap();
-            assert_eq!(entries.iter().filter(&mut seen).count(), 10_000);
-        });
-        println!("filter of 10,000 names: {} us", filter.as_micros());
-    }
+        let mut seen = |e: &&crate::fs::DirEntry| look.sees(&e.node).unwrap();
+        assert_eq!(entries.iter().filter(&mut seen).count(), 10_000);
+    };
+    println!(
+        "filter of 10,000 names, the first time: {} us",
+        timed(filter).as_micros()
+    );
+    println!("filter of 10,000 names: {} us", shortest(1, filter) / 1000);
 }
