@@ -28,6 +28,21 @@ fn busy() -> World {
     world
 }
 
+/// Who reads the log believes what stands in it.
+#[test]
+fn a_name_cannot_pass_for_a_line_of_the_log() {
+    let world = World::new();
+    let forged = "f\n      1  2026-11-22 07:53:38  unlink  x  alice  rm[1]\u{1b}[A";
+    fs::create_dir(world.path(forged)).unwrap();
+    let told = world.nexus(&["log", "--kind", "mkdir"]).must();
+    let lines: Vec<_> = told.lines().filter(|l| l.contains("07:53:38")).collect();
+    assert_eq!(lines.len(), 1, "{told}");
+    assert!(
+        lines[0].contains("/workspace/f\\n") && !told.contains('\u{1b}'),
+        "{told}"
+    );
+}
+
 #[test]
 fn operations_are_found_by_whatever_is_known_of_them() {
     let world = busy();

@@ -4,6 +4,7 @@ use super::client::Client;
 use super::log::short;
 use super::output;
 use super::place::Place;
+use super::plain::plain;
 use crate::api::changes::RebacChanges;
 use crate::core::{Kind, Result, error::fail};
 use crate::facts::changes::ChangeKind;
@@ -68,7 +69,7 @@ fn print(place: &Place, changes: &[ChangeLine]) -> Result<()> {
         if place.json {
             out.extend(crate::api::to_json(change)?);
         } else {
-            out.extend(line(change).into_bytes());
+            out.extend(plain(&line(change)).into_bytes());
         }
         out.push(b'\n');
     }

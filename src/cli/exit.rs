@@ -1,5 +1,6 @@
 //! How a program ends: what it says on standard error, and its exit code.
 
+use super::plain::plain_lines;
 use crate::core::{Error, Kind, Result, config};
 use clap::Parser;
 use std::error::Error as _;
@@ -27,7 +28,7 @@ pub(super) fn main<P: Parser>(
         Ok(()) => ExitCode::SUCCESS,
         Err(e) if is_closed_pipe(&e) => ExitCode::SUCCESS,
         Err(e) => {
-            eprintln!("{program}: {}", told(&e));
+            eprintln!("{program}: {}", plain_lines(&told(&e)));
             ExitCode::from(code(e.kind()))
         }
     }

@@ -2,6 +2,7 @@
 
 use super::client::Client;
 use super::place::Place;
+use super::plain::plain;
 use super::{log, output};
 use crate::api::files::{Attr, Entry, List};
 use crate::core::{Kind, Result, Text};
@@ -48,14 +49,7 @@ pub(super) fn ls(place: &Place, client: &Client, path: Text, long: bool) -> Resu
 /// A name as its bytes; on a terminal as text that cannot command it.
 fn name(out: &mut Vec<u8>, name: &Text) {
     if io::stdout().is_terminal() {
-        out.extend(name.to_string().chars().flat_map(|c| {
-            if c.is_control() {
-                c.escape_default().to_string()
-            } else {
-                c.to_string()
-            }
-            .into_bytes()
-        }));
+        out.extend(plain(&name.to_string()).into_bytes());
     } else {
         out.extend_from_slice(&name.0);
     }

@@ -2,6 +2,7 @@
 
 use super::client::Client;
 use super::place::Place;
+use super::plain::plain;
 use super::wanted::WantedArgs;
 use super::{log_summary, output, watch};
 use crate::api::log::{Log, LogSummary, Wanted};
@@ -68,7 +69,7 @@ pub(super) fn print(place: &Place, records: &[LogLine]) -> Result<()> {
         if place.json {
             out.extend(crate::api::to_json(record)?);
         } else {
-            out.extend(line(record).into_bytes());
+            out.extend(plain(&line(record)).into_bytes());
         }
         out.push(b'\n');
     }

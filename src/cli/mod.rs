@@ -2,6 +2,7 @@
 
 mod exit;
 mod place;
+mod plain;
 mod output;
 mod client;
 mod paths;

@@ -1,5 +1,6 @@
 //! What the programs print: tables and sentences for people, JSON for programs.
 
+use super::plain::{plain, plain_lines};
 use crate::api::{Progress, to_json};
 use crate::core::Result;
 use comfy_table::{Table, presets};
@@ -15,9 +16,14 @@ pub(super) fn json(value: &impl Serialize) -> Result<()> {
     raw(&line)
 }
 
-/// Prints a line.
+/// Prints a line, and no more than one.
 pub(super) fn line(text: impl AsRef<str>) -> Result<()> {
-    raw(format!("{}\n", text.as_ref()).as_bytes())
+    raw(format!("{}\n", plain(text.as_ref())).as_bytes())
+}
+
+/// Prints a text of one line or several.
+pub(super) fn lines(text: impl AsRef<str>) -> Result<()> {
+    raw(format!("{}\n", plain_lines(text.as_ref())).as_bytes())
 }
 
 /// Prints bytes as they are.
@@ -33,7 +39,7 @@ pub(super) fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) 
     table.load_style(presets::NOTHING);
     table.set_header(head.iter().map(|h| h.to_uppercase()));
     for row in rows {
-        table.add_row(row);
+        table.add_row(row.iter().map(|cell| plain(cell)));
     }
     if table.is_empty() {
         return Ok(());
@@ -72,7 +78,11 @@ pub(super) fn names(all: &[String]) -> String {
 
 /// Prints what has been said yes or no to.
 pub(super) fn show(json_wanted: bool, value: &impl Serialize, text: impl AsRef<str>) -> Result<()> {
-    if json_wanted { json(value) } else { line(text) }
+    if json_wanted {
+        json(value)
+    } else {
+        lines(text)
+    }
 }
 
 /// Tells how far long work has come: a spinner on a terminal, JSON lines elsewhere. On standard error, so that the
