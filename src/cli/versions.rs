@@ -1,6 +1,7 @@
 //! `nexus versions`, `diff` and `blame`.
 
 use super::place::Place;
+use super::plain::plain;
 use super::{log, output, paths};
 use crate::api::versions::{Blame, Blamed, Changed, Diff, Diffed, State, Version, Versions};
 use crate::core::{Result, Text};
@@ -150,7 +151,7 @@ fn blame(place: &Place, told: &Blamed) -> Result<()> {
     let mut out = Vec::new();
     for (number, line) in (1..).zip(&told.lines) {
         if let Some(v) = told.versions.get(&line.version) {
-            let (time, who) = (log::short(&v.time), who(v));
+            let (time, who) = (log::short(&v.time), plain(&who(v)));
             write!(
                 out,
                 "op:{:<7} {time}  {who:wide$}  {number:>digits$}  ",
