@@ -7,13 +7,13 @@ use super::namespace::is_for;
 use super::view::{self, Listed};
 use crate::access::Right;
 use crate::core::{Caller, Error, HandleId, Ino, Kind, Name, Result, error::fail};
-use crate::meta::Entry;
+use crate::meta::{Entry, Node};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// How many entries one query fetches.
-const PAGE: u32 = 1024;
+pub(super) const PAGE: u32 = 1024;
 
 /// One name in a directory. `.` and `..` are the door's business.
 #[derive(Debug, Clone)]
@@ -192,7 +192,7 @@ impl Engine {
     }
 
     /// What the tables have of a directory behind `after`, which is in the caches then.
-    pub(super) fn stored_page(&self, dir: Ino, after: u64) -> Result<Vec<DirEntry>> {
+    pub(super) fn stored_rows(&self, dir: Ino, after: u64) -> Result<Vec<(Arc<Entry>, Arc<Node>)>> {
         let began = self.cache.reading();
         let rows = self.store.list(dir, after, PAGE)?;
         self.cache.fill_page(began, &rows);
@@ -200,11 +200,17 @@ impl Engine {
             let names = rows.iter().map(|(e, _)| e.name.clone()).collect();
             self.cache.fill_dir(began, dir, names);
         }
+        Ok(rows)
+    }
+
+    /// The same as a door shows it.
+    fn stored_page(&self, dir: Ino, after: u64) -> Result<Vec<DirEntry>> {
         let shown = |(e, n): (Arc<Entry>, Found)| DirEntry {
             cookie: e.cookie,
             name: e.name.clone(),
             node: self.shown(n.ino).unwrap_or(n),
         };
+        let rows = self.stored_rows(dir, after)?;
         Ok(rows.into_iter().map(shown).collect())
     }
 

@@ -16,6 +16,7 @@ use crate::core::{Caller, Ino, Kind, Result, error::fail};
 use crate::meta::cache::Place;
 use crate::meta::{Entry, Last, Node, xattr};
 use quick_cache::sync::Cache;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -262,7 +263,7 @@ impl Engine {
         if let Some(known) = self.graveyard.known.get(&ino) {
             return Ok(known);
         }
-        let gone = self.look_up_gone(&[ino])?.pop().flatten();
+        let gone = self.look_up_gone(&[ino])?.remove(&ino);
         gone.ok_or_else(|| no_node(ino))
     }
 
@@ -281,15 +282,13 @@ impl Engine {
     }
 
     /// Reads the last that is known of nodes that are gone, and remembers it unless one went meanwhile.
-    fn look_up_gone(&self, nodes: &[Ino]) -> Result<Vec<Option<Arc<Gone>>>> {
+    fn look_up_gone(&self, nodes: &[Ino]) -> Result<HashMap<Ino, Arc<Gone>>> {
         let burials = self.graveyard.burials.load(Ordering::Acquire);
         let last = self.store.last_of_each(nodes)?.into_iter();
-        let found = last.map(|last| Ok(last.map(Gone::of).transpose()?.map(Arc::new)));
-        let found = found.collect::<Result<Vec<_>>>()?;
-        for (ino, gone) in nodes.iter().zip(&found) {
-            if let Some(gone) = gone {
-                self.graveyard.known.insert(*ino, gone.clone());
-            }
+        let found = last.map(|(ino, last)| Ok((ino, Arc::new(Gone::of(last)?))));
+        let found = found.collect::<Result<HashMap<_, _>>>()?;
+        for (ino, gone) in &found {
+            self.graveyard.known.insert(*ino, gone.clone());
         }
         if self.graveyard.burials.load(Ordering::Acquire) != burials {
             for ino in nodes {

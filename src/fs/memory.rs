@@ -3,13 +3,18 @@
 use crate::core::{Ino, Op};
 use crate::meta::cache::Place;
 use crate::meta::{Entry, Node, Xattr};
+use parking_lot::Mutex;
 use quick_cache::sync::Cache;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// How many nodes, how many names, and of how many nodes attributes are remembered.
 const REMEMBERED: usize = 32_768;
 /// Attributes of more bytes than this are not remembered.
 const XATTRS_MAX: usize = 4096;
+
+/// How many pages of directories are remembered of which nobody has asked for attributes yet.
+const PAGES: usize = 16;
 
 /// All attributes of a node.
 pub(super) type Xattrs = Arc<[Arc<Xattr>]>;
@@ -19,6 +24,8 @@ pub(super) struct Memory {
     nodes: Cache<(Ino, Op), Arc<Node>>,
     entries: Cache<(Place, Op), Arc<Entry>>,
     xattrs: Cache<(Ino, Op), Xattrs>,
+    /// What was listed last, the oldest first; the nodes of a page in order.
+    pages: Mutex<VecDeque<(Op, Vec<Ino>)>>,
 }
 
 impl Default for Memory {
@@ -27,6 +34,7 @@ impl Default for Memory {
             nodes: Cache::new(REMEMBERED),
             entries: Cache::new(REMEMBERED),
             xattrs: Cache::new(REMEMBERED),
+            pages: Mutex::default(),
         }
     }
 }
@@ -51,6 +59,27 @@ impl Memory {
         }
     }
 
+    /// Notes what a page of a directory listed.
+    pub(super) fn note_page(&self, at: Op, nodes: impl Iterator<Item = Ino>) {
+        let mut page: Vec<_> = nodes.collect();
+        page.sort_unstable();
+        let mut pages = self.pages.lock();
+        if pages.len() == PAGES {
+            pages.pop_front();
+        }
+        pages.push_back((at, page));
+    }
+
+    /// What was listed beside a node lately, itself included; none twice.
+    pub(super) fn take_page(&self, ino: Ino, at: Op) -> Vec<Ino> {
+        let mut pages = self.pages.lock();
+        let found = pages
+            .iter()
+            .rposition(|(op, page)| *op == at && page.binary_search(&ino).is_ok());
+        let page = found.and_then(|found| pages.remove(found));
+        page.map(|(_, nodes)| nodes).unwrap_or_default()
+    }
+
     pub(super) fn keep_node(&self, at: Op, node: &Arc<Node>) {
         self.nodes.insert((node.ino, at), node.clone());
     }
@@ -68,5 +97,6 @@ impl Memory {
         self.nodes.clear();
         self.entries.clear();
         self.xattrs.clear();
+        self.pages.lock().clear();
     }
 }

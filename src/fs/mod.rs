@@ -46,6 +46,7 @@ mod range;
 mod dir;
 mod xattr;
 mod memory;
+mod former;
 mod past;
 mod horizon;
 mod forget;

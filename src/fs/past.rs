@@ -5,6 +5,7 @@
 
 use super::dir::DirEntry;
 use super::engine::{Engine, no_node};
+use super::former::Former;
 use super::lookup::Found;
 use crate::access::Right;
 use crate::core::{
@@ -14,8 +15,6 @@ use crate::meta::cache::Place;
 use crate::meta::{Entry, Node, Xattr};
 use std::sync::Arc;
 
-/// How many entries one query fetches.
-const PAGE: u32 = 1024;
 /// Links of a directory that is not asked for them: 1 means that nobody counted (find(1) then looks at every entry).
 const UNCOUNTED: u32 = 1;
 
@@ -94,21 +93,16 @@ impl Engine {
         let mut glance = self.glance(caller, dir.ino, Right::Read)?;
         let mut after = after;
         loop {
-            let page = self.store.list_at(dir.ino, at.op, after, PAGE);
+            let page = self.former_page(at, dir.ino, after);
             self.remembers(at)?;
-            let page = page?;
-            let (Some((first, _)), Some((last, _))) = (page.first(), page.last()) else {
-                return Ok(Vec::new());
-            };
-            self.expect(first, after)?;
-            self.exhume(page.iter().map(|(entry, _)| entry.ino))?;
-            after = last.cookie;
-            let mut seen = Vec::with_capacity(page.len());
-            for (entry, node) in page {
+            let Former { rows, end } = page?;
+            // Whoever lists names asks for what they are next.
+            self.memory
+                .note_page(at.op, rows.iter().map(|(entry, _)| entry.ino));
+            self.exhume(rows.iter().map(|(entry, _)| entry.ino))?;
+            let mut seen = Vec::with_capacity(rows.len());
+            for (entry, node) in rows {
                 if glance.sees(&entry)? {
-                    // Whoever lists names asks for them next.
-                    self.memory.keep_entry(at.op, &entry);
-                    self.memory.keep_node(at.op, &node);
                     seen.push(DirEntry {
                         cookie: entry.cookie,
                         name: entry.name.clone(),
@@ -116,23 +110,11 @@ impl Engine {
                     });
                 }
             }
-            if !seen.is_empty() {
-                return Ok(seen);
+            match end {
+                Some(end) if seen.is_empty() => after = end,
+                _ => return Ok(seen),
             }
         }
-    }
-
-    /// Reads a page of a directory as it is at once: each name in one of the past is judged by what it is today.
-    fn expect(&self, first: &Entry, after: u64) -> Result<()> {
-        let place = Place {
-            parent: first.parent,
-            name: first.name.clone(),
-        };
-        let is_known = self.cache.entry(&place).is_some() || self.cache.is_absent(&place);
-        if !is_known && self.stored_node(first.parent)?.is_some() {
-            self.stored_page(first.parent, after)?;
-        }
-        Ok(())
     }
 
     /// Decides whether the caller may read a node as it was, search or list it: whether he may today.
@@ -161,6 +143,16 @@ impl Engine {
         if let Some(known) = known {
             self.remembers(at)?;
             return Ok(known.to_vec());
+        }
+        // Most have none, and who asks for those of one asks for those of the next.
+        let page = self.memory.take_page(ino, at.op);
+        let with = self.store.with_xattrs_at(&page, at.op)?;
+        self.remembers(at)?;
+        for none in page.iter().filter(|of| !with.contains(of)) {
+            self.memory.keep_xattrs(*none, at.op, &[]);
+        }
+        if page.contains(&ino) && !with.contains(&ino) {
+            return Ok(Vec::new());
         }
         let all = self.store.xattrs_at(ino, at.op)?;
         self.remembers(at)?;

@@ -63,11 +63,7 @@ impl At {
             let up = self.engine()?.parent_at(seat.at, node.ino)?;
             up.map_or(0, |up| id & !mask() | up.0)
         };
-        Ok(Item::Stored(Arc::new(Node {
-            ino: Ino(id),
-            parent: Ino(parent),
-            ..node.clone()
-        })))
+        Ok(numbered(id, Ino(parent), node))
     }
 
     /// What `.at` lists: the snapshots in which the directory was, as far as the caller may see them.
@@ -109,6 +105,15 @@ impl At {
         engine.getattr(caller, dir)?;
         engine.may_still(caller, dir, Right::Execute)
     }
+}
+
+/// A node with its number in the view, and that of the directory it is in.
+fn numbered(id: u64, parent: Ino, node: &Node) -> Item {
+    Item::Stored(Arc::new(Node {
+        ino: Ino(id),
+        parent,
+        ..node.clone()
+    }))
 }
 
 /// The stored node behind a number: itself, or what `.at` shows. Fails with `Unsupported` for what is computed.
@@ -180,15 +185,16 @@ impl View for At {
             .engine()?
             .list_at(caller, seat.at, node_of(id), after)?;
         let listed = |e: DirEntry| {
+            let parent = if e.node.is_dir() { Ino(id) } else { Ino(0) };
             let id = id & !mask() | e.node.ino.0;
-            Ok(Listed {
+            Listed {
                 cookie: e.cookie,
                 name: e.name,
                 id,
-                item: self.stored(&seat, id, &e.node)?,
-            })
+                item: numbered(id, parent, &e.node),
+            }
         };
-        page.into_iter().map(listed).collect()
+        Ok(page.into_iter().map(listed).collect())
     }
 
     fn allows(&self, caller: &Caller, id: u64, right: Right) -> Result<()> {

@@ -4,6 +4,7 @@
 
 pub mod sum;
 mod page;
+mod batch;
 pub mod node;
 pub mod entry;
 pub mod xattr;

@@ -1,5 +1,6 @@
 //! Nodes: what a file, directory or link is, apart from its names.
 
+use super::batch;
 use super::sum::Summer;
 use crate::blob::Content;
 use crate::core::{Error, Ino, Kind, Op, Result, TenantId, Time, error::fail};
@@ -179,6 +180,21 @@ pub fn get(tx: &mut dyn Tx, ino: Ino) -> Result<Option<Node>> {
         &[ino.into()],
     )?;
     rows.first().map(|row| from_row(row, 0)).transpose()
+}
+
+/// Gives those of some nodes that are there to `take`.
+pub fn each(tx: &mut dyn Tx, of: &[Ino], mut take: impl FnMut(Node)) -> Result<()> {
+    let sql = |places: &[String]| {
+        format!(
+            "SELECT ino, tenant, kind, mode, uid, gid, nlink, size, rdev, atime, mtime, ctime, btime, content, version, \
+             parent, began, sum FROM nodes WHERE ino IN ({})",
+            places.join(",")
+        )
+    };
+    batch::ask(tx, &[], of, sql, |row| {
+        take(from_row(row, 0)?);
+        Ok(())
+    })
 }
 
 /// The values of a row, in the order of the columns.

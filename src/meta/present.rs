@@ -21,6 +21,25 @@ impl Store {
         known.or_stored(|| node::get(&mut *self.shared().db.glance()?, ino))
     }
 
+    /// Several nodes; those that are gone are left out.
+    pub fn nodes(&self, of: &[Ino]) -> Result<HashMap<Ino, Arc<Node>>> {
+        let (mut all, mut stored) = (HashMap::new(), Vec::new());
+        {
+            let pending = self.shared().pending.read();
+            for ino in of {
+                match pending.node(*ino) {
+                    Known::Is(now) => drop(all.insert(*ino, now)),
+                    Known::Gone => {}
+                    Known::Stored => stored.push(*ino),
+                }
+            }
+        }
+        node::each(&mut *self.shared().db.glance()?, &stored, |node| {
+            all.insert(node.ino, Arc::new(node));
+        })?;
+        Ok(all)
+    }
+
     pub fn entry(&self, place: &Place) -> Result<Option<Arc<Entry>>> {
         let known = self.shared().pending.read().entry(place);
         known.or_stored(|| entry::get(&mut *self.shared().db.glance()?, place.parent, &place.name))

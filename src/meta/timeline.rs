@@ -4,9 +4,9 @@
 
 use super::node;
 use super::xattr::Xattr;
-use super::{Entry, Node, entry, xattr};
+use super::{Entry, Node, batch, entry, xattr};
 use crate::core::{Ino, Op, Result};
-use crate::db::{Param, Row, Tx};
+use crate::db::{Row, Tx};
 use crate::meta::cache::Place;
 
 /// A state of a row. It held from the operation that it says itself it began with.
@@ -16,9 +16,6 @@ pub struct Spell<T> {
     /// The operation that ended it; `None` for the present.
     pub ended: Option<Op>,
 }
-
-/// How many nodes a statement asks about: few lengths, so that few statements are prepared.
-const CHUNKS: [usize; 3] = [1, 16, 256];
 
 /// States of these nodes that held when `since` began, or later.
 pub fn nodes(tx: &mut dyn Tx, of: &[Ino], since: Op) -> Result<Vec<Spell<Node>>> {
@@ -95,22 +92,16 @@ fn both<T>(
     read: impl Fn(&Row) -> Result<T>,
 ) -> Result<Vec<Spell<T>>> {
     let mut all = Vec::new();
-    let mut rest = of;
-    while !rest.is_empty() {
-        let fits = CHUNKS.iter().rev().find(|size| **size <= rest.len());
-        let (now, later) = rest.split_at(*fits.unwrap_or(&1));
-        let mut params = vec![since.into()];
-        params.extend(now.iter().map(|ino| Param::from(*ino)));
-        let places: Vec<_> = (0..now.len()).map(|i| format!("${}", i + 2)).collect();
+    let sql = |places: &[String]| {
         let places = places.join(",");
-        let sql = format!(
+        format!(
             "SELECT {columns}, ended FROM {table}_past WHERE ended >= $1 AND ino IN ({places}) \
              UNION ALL SELECT {columns}, NULL FROM {table} WHERE $1 >= 0 AND ino IN ({places})"
-        );
-        for row in tx.query(&sql, &params)? {
-            all.push(Spell::read(&row, ended, &read)?);
-        }
-        rest = later;
-    }
+        )
+    };
+    batch::ask(tx, &[since.into()], of, sql, |row| {
+        all.push(Spell::read(row, ended, &read)?);
+        Ok(())
+    })?;
     Ok(all)
 }

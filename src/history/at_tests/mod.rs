@@ -9,6 +9,7 @@ mod compared;
 mod snapshots;
 mod forget;
 mod forget_beside;
+mod pages;
 
 use super::At;
 use crate::core::{Caller, Op, Result};
