@@ -53,6 +53,7 @@ impl Engine {
     ) -> Result<T> {
         let turn = self.turn.lock();
         let tenant = tenant_of(caller)?;
+        self.home(tenant)?;
         let head = self.store.head(tenant)?;
         let (out, events) = self.change_from(caller, tenant, head, f)?;
         drop(turn);
@@ -76,7 +77,8 @@ impl Engine {
         Ok(out)
     }
 
-    fn change_from<T>(
+    /// Runs `f` as a change of a tenant whose log ends with `head`. The caller has the turn.
+    pub(super) fn change_from<T>(
         &self,
         caller: &Caller,
         tenant: TenantId,

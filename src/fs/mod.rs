@@ -73,7 +73,7 @@ pub use handle::{Access, OpenFlags};
 pub use looks::Looks;
 pub use lookup::Found;
 pub use past::Moment;
-pub use principals::Holder;
+pub use principals::{Estate, Holder};
 pub use range::Allocate;
 pub use reader::Reader;
 pub use receipt::Receipt;
