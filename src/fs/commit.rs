@@ -433,6 +433,11 @@ impl Change<'_> {
         times
     }
 
+    /// Notes that no row of the tenant's tree is left.
+    pub(super) fn has_no_rows(&mut self) {
+        self.head.state = 0;
+    }
+
     fn add_state(&mut self, sum: i64) {
         self.head.state = self.head.state.wrapping_add(sum);
     }

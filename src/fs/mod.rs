@@ -49,6 +49,7 @@ mod memory;
 mod past;
 mod horizon;
 mod forget;
+mod buried;
 mod sweep;
 mod snapshot;
 mod trash;

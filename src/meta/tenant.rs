@@ -122,6 +122,28 @@ pub(super) fn bury(tx: &mut dyn Tx, old: &Tenant) -> Result<()> {
     Ok(())
 }
 
+/// How much a tenant has in nodes, present and past.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sum {
+    /// States of nodes.
+    pub rows: u64,
+    /// Bytes of the contents that files had, each as large as it was.
+    pub bytes: u64,
+}
+
+pub fn sum(tx: &mut dyn Tx, tenant: TenantId) -> Result<Sum> {
+    let sql = "SELECT CAST(COALESCE(SUM(states), 0) AS BIGINT), CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM \
+               (SELECT content, size, COUNT(*) AS states FROM \
+               (SELECT content, size FROM nodes WHERE tenant = $1 \
+               UNION ALL SELECT content, size FROM nodes_past WHERE tenant = $1) AS every \
+               GROUP BY content, size) AS each_once";
+    let rows = tx.query(sql, &[tenant.into()])?;
+    rows.first().map_or(Ok(Sum::default()), |row| {
+        let (rows, bytes) = (row.uint(0)?, row.uint(1)?);
+        Ok(Sum { rows, bytes })
+    })
+}
+
 /// Deletes the nodes of a tenant, present and past, and its snapshots.
 pub(super) fn forget(tx: &mut dyn Tx, tenant: TenantId) -> Result<()> {
     const NODES: &str = "(SELECT ino FROM nodes WHERE tenant = $1 UNION SELECT ino FROM nodes_past WHERE tenant = $1)";
