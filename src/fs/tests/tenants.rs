@@ -164,7 +164,7 @@ fn what_is_in_use_or_nobodys_to_delete_stays() {
     assert_eq!(late.kind(), Kind::NotFound);
 }
 
-/// semantics.md §6: "The files of a deleted tenant are history, and forgotten as a whole once its deletion is older than what is kept."
+/// semantics.md §6: "The files of a deleted tenant are history that nobody is shown, and forgotten as a whole once its deletion is older"
 #[test]
 fn gc_forgets_a_deleted_tenant_once_the_horizon_has_passed_its_deletion() {
     let mut w = World::new();
