@@ -1,6 +1,6 @@
 //! Tenants deleted and made again, on real mounts with real users.
 
-use crate::shell::{Said, run, script, sh};
+use crate::shell::{Said, run, script};
 use crate::world::{World, needs_root};
 use serde_json::Value;
 use std::path::Path;
@@ -42,41 +42,66 @@ fn acme(world: &World, dir: &Path) {
     as_uid(dir, 21002, "cat workspace/plan").must();
 }
 
+/// Deletes it, which is refused while a mount shows it; gives what went.
+fn delete(world: &World, dir: &Path) -> Value {
+    let delete = ["tenant", "delete", "acme", "--yes"];
+    let busy = world.ctl_said(&delete).must_fail();
+    assert!(busy.contains("nexus umount"), "{busy}");
+    as_uid(dir, 21001, "cat workspace/plan").must();
+    world.nexus(&["umount", dir.to_str().unwrap()]).must();
+    let unsure = world.ctl_said(&["tenant", "delete", "acme"]).must_fail();
+    assert!(unsure.contains("--yes"), "{unsure}");
+    let planned = ctl(world, "tenant delete acme --dry-run");
+    assert_eq!(ctl(world, "tenant delete acme --yes"), planned);
+    assert_eq!(world.ctl_said(&delete).status.code(), Some(2));
+    planned
+}
+
+/// What somebody of the new tenant finds on its mount, and an administrator by asking.
+fn shows_nothing_of_the_old(world: &World, dir: &Path) {
+    let looks = "ls -A workspace shared; find .; grep -rs secret-of . ; cat .nexus/log; ls .at; cat workspace/plan; true";
+    let found = as_uid(dir, 21001, looks).must();
+    as_uid(dir, 21002, "ls workspace").must_fail();
+    let mut all = vec![found];
+    for list in ["key list", "rebac list", "user list", "agent list"] {
+        all.push(ctl(world, &format!("--tenant acme {list}")).to_string());
+    }
+    for list in ["trash list --all", "log", "snapshot list", "rebac changes"] {
+        let words: Vec<_> = ["--tenant", "acme"]
+            .into_iter()
+            .chain(list.split(' '))
+            .collect();
+        all.push(world.nexus(&words).must());
+    }
+    let grep = world.nexus(&["--tenant", "acme", "grep", "secret-of"]);
+    assert_eq!(grep.status.code(), Some(1), "{grep:?}");
+    for said in all {
+        for old in ["plan", "secret-of-old", "bob", "coder"] {
+            assert!(!said.contains(old), "{old}: {said}");
+        }
+    }
+}
+
 #[test]
 fn a_tenant_that_was_deleted_shows_nothing_to_the_next_of_its_name() {
     if !needs_root() {
         return;
     }
     let world = World::new();
-    sh(&world.workspace(), "echo kept > other");
     let dir = world.host("acme");
     acme(&world, &dir);
     let old = ctl(&world, "--tenant acme user show ann");
-    let delete = ["tenant", "delete", "acme", "--yes"];
-    let busy = world.ctl_said(&delete).must_fail();
-    assert!(busy.contains("nexus umount"), "{busy}");
-    as_uid(&dir, 21001, "cat workspace/plan").must();
-    let path = dir.to_str().unwrap().to_owned();
-    world.nexus(&["umount", &path]).must();
-    let unsure = world.ctl_said(&["tenant", "delete", "acme"]).must_fail();
-    assert!(unsure.contains("--yes"), "{unsure}");
-    let stays = world.ctl_said(&["tenant", "delete", "default", "--yes"]);
-    assert!(stays.must_fail().contains("default"));
-    let planned = ctl(&world, "tenant delete acme --dry-run");
-    assert_eq!(ctl(&world, "tenant delete acme --yes"), planned);
-    assert_eq!(
-        (&planned["keys"], &planned["files"]),
-        (&1.into(), &1.into())
-    );
-    let missing = world.ctl_said(&delete);
-    assert_eq!(missing.status.code(), Some(2));
+    let gone = delete(&world, &dir);
+    assert_eq!((&gone["keys"], &gone["files"]), (&1.into(), &1.into()));
     world.kill();
     world.restart();
     let told = world.log(&["--kind", "tenant-delete"]);
-    assert_eq!(told.len(), 1);
-    assert_eq!(told[0]["subject"], "tenant:acme");
+    assert_eq!(
+        (told.len(), &told[0]["subject"]),
+        (1, &"tenant:acme".into())
+    );
+    assert_eq!(told[0]["uid"], 0);
     mount(&world, &dir).must_fail();
-
     ctl(&world, "tenant create acme");
     for line in [
         "user create ann --uid 21001",
@@ -87,48 +112,26 @@ fn a_tenant_that_was_deleted_shows_nothing_to_the_next_of_its_name() {
     }
     let new = ctl(&world, "--tenant acme user show ann");
     assert!(new["id"].as_u64() > old["id"].as_u64());
-    let tenants = ctl(&world, "tenant list")["tenants"].clone();
-    let acme = tenants
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|t| t["name"] == "acme");
-    assert!(acme.unwrap()["id"].as_u64() > planned["tenant"].as_u64());
     mount(&world, &dir).must();
-    for round in 0..2 {
-        let seen = "ls -A workspace shared; find . -name plan; grep -rs secret-of . ; cat .nexus/log; ls .at; cat workspace/plan; true";
-        let said = as_uid(&dir, 21001, seen).must();
-        assert!(
-            !said.contains("secret-of-old") && !said.contains("plan"),
-            "{said}"
-        );
-        as_uid(&dir, 21002, "ls workspace").must_fail();
-        for line in [
-            "key list",
-            "trash list",
-            "log",
-            "grep secret",
-            "rebac list",
-            "user list",
-            "snapshot list",
-            "agent list",
-        ] {
-            let words: Vec<_> = line.split(' ').collect();
-            let words = [&["--tenant", "acme"][..], &words].concat();
-            let by = match words[2] {
-                "key" | "rebac" | "user" | "agent" => world.ctl_said(&words),
-                _ => world.nexus(&words),
-            };
-            let said = format!("{by:?}");
-            for old in ["plan", "secret-of-old", "bob", "coder", "key 1"] {
-                assert!(!said.contains(old), "{line}: {said}");
-            }
-        }
-        if round == 0 {
-            world.kill();
-            world.restart();
-        }
-    }
-    world.nexus(&["umount", &path]).must();
+    shows_nothing_of_the_old(&world, &dir);
+    world.kill();
+    world.restart();
+    shows_nothing_of_the_old(&world, &dir);
+    world.nexus(&["umount", dir.to_str().unwrap()]).must();
+    world.is_sound();
+}
+
+#[test]
+fn the_default_tenant_stays_and_only_administrators_delete() {
+    let world = World::new();
+    ctl(&world, "tenant create acme");
+    let said = |words: &[&str]| world.ctl_said(words);
+    let stays = said(&["tenant", "delete", "default", "--yes"]).must_fail();
+    assert!(stays.contains("default"), "{stays}");
+    let refused = said(&["--agent", "any", "tenant", "delete", "acme", "--yes"]);
+    assert_eq!(refused.status.code(), Some(3), "{refused:?}");
+    assert_eq!(ctl(&world, "tenant list")["tenants"][1]["name"], "acme");
+    ctl(&world, "--tenant acme tenant delete acme --yes");
+    assert!(ctl(&world, "tenant list")["tenants"][1].is_null());
     world.is_sound();
 }

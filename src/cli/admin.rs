@@ -69,7 +69,7 @@ pub(super) fn tenant(place: &Place, command: TenantCommand) -> Result<()> {
             )
         }
         TenantCommand::Delete { name, dry_run, yes } => {
-            delete_tenant(place, &client, name, dry_run, yes)
+            delete_tenant(place, &client, &name, dry_run, yes)
         }
     }
 }
@@ -77,12 +77,12 @@ pub(super) fn tenant(place: &Place, command: TenantCommand) -> Result<()> {
 fn delete_tenant(
     place: &Place,
     client: &Client,
-    name: String,
+    name: &str,
     dry_run: bool,
     yes: bool,
 ) -> Result<()> {
     let command = TenantDelete {
-        name: name.clone(),
+        name: name.to_owned(),
         dry_run: true,
     };
     if dry_run || !yes {

@@ -20,14 +20,6 @@ pub(super) struct Overdue {
 }
 
 impl Overdue {
-    /// As if it were forgotten already.
-    pub(super) fn horizon(&self) -> Horizon {
-        Horizon {
-            upto: Op(u64::MAX),
-            ..Horizon::default()
-        }
-    }
-
     /// What it forgets; `op` is the operation that did.
     pub(super) fn told(&self, op: Option<Op>) -> Forgetting {
         Forgetting {
@@ -93,9 +85,13 @@ impl Engine {
     }
 }
 
-/// Adds those that are to be forgotten to the horizons of the others.
+/// Adds those that are to be forgotten to the horizons of the others, as if they were.
 pub(super) fn add_to(horizons: &mut Horizons, overdue: &[Overdue]) {
-    horizons.extend(overdue.iter().map(|o| (o.tenant.id, o.horizon())));
+    let all = Horizon {
+        upto: Op(u64::MAX),
+        ..Horizon::default()
+    };
+    horizons.extend(overdue.iter().map(|o| (o.tenant.id, all.clone())));
 }
 
 /// Checks that a tenant is gone exactly when its log says that it was deleted.

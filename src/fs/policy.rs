@@ -233,7 +233,9 @@ impl Stated {
     fn leave(&mut self, tenant: TenantId) {
         let of = |t: &&Arc<Tuple>| t.tenant == tenant;
         let going: Vec<_> = self.tuples.values().filter(of).cloned().collect();
-        going.iter().for_each(|old| self.remove(old));
+        for old in going {
+            self.remove(&old);
+        }
     }
 
     fn say(&mut self, x: &Xattr) {
