@@ -25,6 +25,7 @@ mod forget;
 mod doors;
 mod log;
 mod people;
+mod tenants;
 mod sharing;
 mod revoke;
 mod crash;

@@ -91,6 +91,7 @@ commands! {
     snapshots::SnapshotDelete,
     principals::TenantCreate,
     principals::TenantList,
+    principals::TenantDelete,
     principals::UserCreate,
     principals::UserList,
     principals::UserShow,

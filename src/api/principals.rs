@@ -3,6 +3,7 @@
 use super::Command;
 use super::context::{Context, Done};
 use crate::core::{Error, Kind, PrincipalId, Result, error::fail};
+use crate::fs::Estate;
 use crate::meta::tenant::GroupRule;
 use crate::meta::{Namespace, Roster, Tenant, User};
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,29 @@ impl Command for TenantCreate {
     fn run(self, cx: &mut Context<'_>) -> Result<TenantInfo> {
         let made = cx.engine().create_tenant(cx.caller, &self.name)?;
         cx.durable(made.into())
+    }
+}
+
+/// Takes a tenant away with its users, agents, groups, keys, grants and types; files and log stay in the store as history. For
+/// administrators.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TenantDelete {
+    pub name: String,
+    /// Only say what would go.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+impl Command for TenantDelete {
+    const NAME: &'static str = "tenant-delete";
+    type Reply = Estate;
+
+    fn run(self, cx: &mut Context<'_>) -> Result<Estate> {
+        if self.dry_run {
+            return cx.engine().estate(cx.caller, &self.name);
+        }
+        let gone = cx.engine().delete_tenant(cx.caller, &self.name)?;
+        cx.durable(gone)
     }
 }
 

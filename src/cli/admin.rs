@@ -3,14 +3,16 @@
 use super::client::{Client, Socket};
 use super::output;
 use super::place::Place;
+use super::undo;
 use crate::api::Asked;
 use crate::api::principals::{
-    NamespaceInfo, NamespaceList, NamespaceSet, TenantCreate, TenantInfo, TenantList,
+    NamespaceInfo, NamespaceList, NamespaceSet, TenantCreate, TenantDelete, TenantInfo, TenantList,
 };
 use crate::api::store::{CacheDrop, Checked, Df, Fsck, ShowStats};
 use crate::core::{Error, Kind, Result, error::fail};
 use crate::doors::control::ShutdownRequest;
 use crate::doors::daemon::Status;
+use crate::fs::Estate;
 use clap::Subcommand;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::File;
@@ -21,6 +23,16 @@ pub(super) enum TenantCommand {
     Create { name: String },
     /// List the tenants
     List,
+    /// Take a tenant away with its users, agents, groups, keys, grants and types; its files are history then (see gc)
+    Delete {
+        name: String,
+        /// Only tell what would go
+        #[arg(long)]
+        dry_run: bool,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -56,7 +68,60 @@ pub(super) fn tenant(place: &Place, command: TenantCommand) -> Result<()> {
                 all.tenants.iter().map(row),
             )
         }
+        TenantCommand::Delete { name, dry_run, yes } => {
+            delete_tenant(place, &client, &name, dry_run, yes)
+        }
     }
+}
+
+fn delete_tenant(
+    place: &Place,
+    client: &Client,
+    name: &str,
+    dry_run: bool,
+    yes: bool,
+) -> Result<()> {
+    let command = TenantDelete {
+        name: name.to_owned(),
+        dry_run: true,
+    };
+    if dry_run || !yes {
+        let planned = client.call(command.clone())?;
+        let text = format!("tenant {name} would be deleted: {}", estate_text(&planned));
+        if dry_run {
+            return output::show(place.json, &planned, text);
+        }
+        if !undo::asks(place, yes) {
+            return fail(
+                Kind::Invalid,
+                format!("{text}; there is no undo of it: say --yes"),
+            );
+        }
+        output::line(text)?;
+        if !undo::confirmed("There is no undo of this. Delete it?")? {
+            return fail(Kind::Invalid, "nothing was changed");
+        }
+    }
+    let gone = client.call(TenantDelete {
+        dry_run: false,
+        ..command
+    })?;
+    let text = format!("deleted tenant {name}: {}", estate_text(&gone));
+    output::show(place.json, &gone, text)
+}
+
+fn estate_text(e: &Estate) -> String {
+    format!(
+        "{} users, {} agents, {} groups, {} keys, {} grants, {} types; {} files ({}) stay as history until `nexusctl gc`",
+        e.users,
+        e.agents,
+        e.groups,
+        e.keys,
+        e.grants,
+        e.types,
+        e.files,
+        output::size(e.bytes)
+    )
 }
 
 pub(super) fn namespace(place: &Place, command: NamespaceCommand) -> Result<()> {

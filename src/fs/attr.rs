@@ -71,6 +71,7 @@ impl Engine {
         if view::is_view(ino) {
             return self.view_node(caller, ino);
         }
+        self.tenants.lives(caller.tenant)?;
         let node = self.shown(ino)?;
         if caller.tenant == Some(node.tenant) {
             return Ok(node);

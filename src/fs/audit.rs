@@ -77,7 +77,10 @@ impl Engine {
                 ch.record(OpKind::Bypass, ino, &path, None, &undo);
                 Ok(())
             });
-            if let Err(e) = written {
+            // With a tenant went its log.
+            if let Err(e) = written
+                && self.tenants.lives(caller.tenant).is_ok()
+            {
                 waiting.push((caller, ino, right));
                 self.audit.waiting.lock().append(&mut waiting);
                 return Err(e);

@@ -53,6 +53,7 @@ impl Engine {
     ) -> Result<T> {
         let turn = self.turn.lock();
         let tenant = tenant_of(caller)?;
+        self.home(tenant)?;
         let head = self.store.head(tenant)?;
         let (out, events) = self.change_from(caller, tenant, head, f)?;
         drop(turn);
@@ -76,7 +77,8 @@ impl Engine {
         Ok(out)
     }
 
-    fn change_from<T>(
+    /// Runs `f` as a change of a tenant whose log ends with `head`. The caller has the turn.
+    pub(super) fn change_from<T>(
         &self,
         caller: &Caller,
         tenant: TenantId,
@@ -429,6 +431,11 @@ impl Change<'_> {
             times.push(now.mtime.0);
         }
         times
+    }
+
+    /// Notes that no row of the tenant's tree is left.
+    pub(super) fn has_no_rows(&mut self) {
+        self.head.state = 0;
     }
 
     fn add_state(&mut self, sum: i64) {

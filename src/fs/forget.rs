@@ -4,6 +4,7 @@
 //! the rest. Rows go after that, some at a time beside everybody's work; what a crash leaves of them goes when the store is
 //! open again. Then a sweep takes the blobs that nothing refers to any more.
 
+use super::buried;
 use super::engine::Engine;
 use super::namespace::admin;
 use super::sweep::Unreferenced;
@@ -78,8 +79,9 @@ impl Engine {
             moves.push(self.destination(tenant, keep)?);
         }
         let to = |m: &Move| (m.tenant.id, m.to.clone());
-        let horizons: Horizons = moves.iter().map(to).collect();
+        let mut horizons: Horizons = moves.iter().map(to).collect();
         let sums = self.count(&horizons)?;
+        let overdue = self.overdue(keep.since)?;
         if !rehearse {
             // Before the first horizon moves: what has moved is thinned, though another one cannot be moved.
             thinning.begin();
@@ -101,7 +103,12 @@ impl Engine {
                 snapshots: m.snapshots.iter().map(|s| s.name.clone()).collect(),
             });
         }
+        for of in &overdue {
+            let op = (!rehearse).then(|| self.forget_tenant(caller, of));
+            tenants.push(of.told(op.transpose()?));
+        }
         if rehearse {
+            buried::add_to(&mut horizons, &overdue);
             let freed = self.sweep(&horizons, false)?;
             return Ok(Thinned { tenants, freed });
         }

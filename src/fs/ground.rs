@@ -44,6 +44,7 @@ impl Engine {
 
     /// What was said about a node and what lies above it. Costs nothing where nothing was said at all.
     pub(super) fn ground(&self, caller: &Caller, node: &Node) -> Result<Ground> {
+        self.tenants.lives(caller.tenant)?;
         if self.policy.is_empty() || caller.tenant != Some(node.tenant) {
             return Ok(Ground::default());
         }
@@ -70,6 +71,7 @@ impl Engine {
 
     /// The same for what lies in a directory, of whatever was said about itself.
     pub(super) fn ground_in(&self, caller: &Caller, dir: &Node) -> Result<Ground> {
+        self.tenants.lives(caller.tenant)?;
         if self.policy.is_empty() || caller.tenant != Some(dir.tenant) {
             return Ok(Ground::default());
         }

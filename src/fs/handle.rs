@@ -8,7 +8,7 @@ use super::transient::Transient;
 use super::view;
 use crate::access::Right;
 use crate::blob::{Content, Working};
-use crate::core::{Caller, Error, HandleId, Ino, Kind, Result, Time, error::fail};
+use crate::core::{Caller, Error, HandleId, Ino, Kind, Result, TenantId, Time, error::fail};
 use crate::meta::{FileKind, Node, OpKind};
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
@@ -208,7 +208,9 @@ impl Files {
             *count += 1;
             file.clone()
         } else {
-            let file = Arc::new(OpenFile::new(&*engine.node(ino)?));
+            let node = engine.node(ino)?;
+            engine.home(node.tenant)?;
+            let file = Arc::new(OpenFile::new(&node));
             open.insert(ino, (file.clone(), 1));
             file
         };
@@ -306,6 +308,13 @@ impl Files {
             all.push(file.state.lock().working.base().clone());
         }
         all
+    }
+
+    /// Whether a file or directory of a tenant is open, in the present or the past.
+    pub(super) fn has_open(&self, engine: &Engine, of: TenantId) -> bool {
+        let is_kept = |handle: &Arc<Handle>| matches!(&handle.source, Source::Kept(node) if node.tenant == of);
+        let is_its = |ino: &Ino| engine.node(*ino).is_ok_and(|node| node.tenant == of);
+        self.handles.read().values().any(is_kept) || self.registry.open.lock().keys().any(is_its)
     }
 
     /// How many files and directories are open.

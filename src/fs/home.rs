@@ -9,9 +9,10 @@ use crate::core::{Error, Kind, Result, TenantId, error::fail};
 use crate::meta::{
     Edit, Horizon, Namespace, Roster, Snapshot, Tenant, User, horizon, snapshot, tenant,
 };
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// Snapshots by their names.
 type Snapshots = Arc<BTreeMap<String, Arc<Snapshot>>>;
@@ -26,10 +27,18 @@ pub(super) struct Home {
     pub horizon: Arc<Horizon>,
 }
 
+type Guest = (TenantId, Box<dyn Fn() -> bool + Send>);
+
 /// Every tenant.
 #[derive(Default)]
 pub(super) struct Tenants {
     homes: RwLock<BTreeMap<TenantId, Arc<Home>>>,
+    /// The highest number that a tenant has or had.
+    last: AtomicU32,
+    /// Whether a tenant was deleted since the store was opened: whoever was at it then still says it is his.
+    any_gone: AtomicBool,
+    /// Which tenants mounts show, and whether each mount is there still.
+    guests: Mutex<Vec<Guest>>,
     /// Grows whenever any principal changes.
     pub(super) revision: Revision,
 }
@@ -38,10 +47,51 @@ impl Tenants {
     /// Fails when the name or the number of a new tenant is taken.
     pub(super) fn vacant(&self, new: &Tenant) -> Result<()> {
         let taken = |home: &Arc<Home>| home.tenant.name == new.name || home.tenant.id == new.id;
-        if self.homes.read().values().any(taken) {
+        if new.id.0 <= self.last() || self.homes.read().values().any(taken) {
             return fail(Kind::Exists, format!("tenant {:?} exists", new.name));
         }
         Ok(())
+    }
+
+    /// The highest number that a tenant has or had: none is given out twice.
+    pub(super) fn last(&self) -> u32 {
+        self.last.load(Ordering::Acquire)
+    }
+
+    /// Notes that a mount shows a tenant for as long as `is_alive`.
+    pub(super) fn add_guest(&self, of: TenantId, is_alive: impl Fn() -> bool + Send + 'static) {
+        self.guests.lock().push((of, Box::new(is_alive)));
+    }
+
+    /// Whether a mount shows a tenant.
+    pub(super) fn has_guests(&self, of: TenantId) -> bool {
+        let mut guests = self.guests.lock();
+        guests.retain(|(_, is_alive)| is_alive());
+        guests.iter().any(|(tenant, _)| *tenant == of)
+    }
+
+    /// Lets nobody in any more.
+    pub(super) fn hide(&self, id: TenantId) {
+        self.any_gone.store(true, Ordering::Release);
+        self.homes.write().remove(&id);
+        self.revision.advance();
+    }
+
+    /// Takes that back.
+    pub(super) fn show(&self, home: Arc<Home>) {
+        self.homes.write().insert(home.tenant.id, home);
+        self.revision.advance();
+    }
+
+    /// Fails with `NotFound` for who is at a tenant that was deleted meanwhile. Costs nothing where none was.
+    pub(super) fn lives(&self, of: Option<TenantId>) -> Result<()> {
+        if !self.any_gone.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        match of {
+            Some(id) if !self.homes.read().contains_key(&id) => Err(no_tenant(id)),
+            _ => Ok(()),
+        }
     }
 
     /// Follows the edits of a change of `of` that was committed.
@@ -53,6 +103,9 @@ impl Tenants {
         for edit in edits {
             if let Edit::Tenant(new, _) = edit {
                 homes.insert(new.id, Arc::new(Home::new(new.clone())));
+                self.last.fetch_max(new.id.0, Ordering::AcqRel);
+            } else if let Edit::TenantGone(old) = edit {
+                homes.remove(&old.id);
             } else if let Some(home) = homes.get_mut(&of) {
                 Arc::make_mut(home).follow(edit);
             }
@@ -99,10 +152,14 @@ impl Home {
     }
 }
 
+fn no_tenant(id: TenantId) -> Error {
+    Error::new(Kind::NotFound, format!("no tenant {}", id.0))
+}
+
 impl Engine {
     pub(super) fn home(&self, tenant: TenantId) -> Result<Arc<Home>> {
         let found = self.tenants.homes.read().get(&tenant).cloned();
-        found.ok_or_else(|| Error::new(Kind::NotFound, format!("no tenant {}", tenant.0)))
+        found.ok_or_else(|| no_tenant(tenant))
     }
 
     pub(super) fn load_tenants(&self) -> Result<()> {
@@ -110,6 +167,10 @@ impl Engine {
         let mut homes = BTreeMap::new();
         let mut horizons = horizon::all(&mut *tx)?;
         for tenant in tenant::tenants(&mut *tx)? {
+            self.tenants.last.fetch_max(tenant.id.0, Ordering::AcqRel);
+            if tenant.is_gone() {
+                continue;
+            }
             let home = Home {
                 namespaces: tenant::namespaces(&mut *tx, tenant.id)?,
                 roster: Arc::new(Roster::load(&mut *tx, tenant.id)?),
@@ -130,7 +191,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Every tenant, by number. Asks nobody: doors show it to administrators only.
+    /// Every tenant, by number, but those that were deleted. Asks nobody: doors show it to administrators only.
     pub fn tenants(&self) -> Vec<Tenant> {
         let homes = self.tenants.homes.read();
         homes.values().map(|h| h.tenant.clone()).collect()

@@ -114,6 +114,7 @@ impl Engine {
             return view::read_only();
         }
         let node = self.node(ino)?;
+        self.tenants.lives(caller.tenant)?;
         if caller.tenant != Some(node.tenant) {
             return Err(super::engine::no_node(ino));
         }

@@ -50,7 +50,7 @@ impl Engine {
     }
 
     pub(super) fn new_tenant(&self, name: &str, root: Ino) -> Tenant {
-        let id = self.tenants().last().map_or(0, |t| t.id.0) + 1;
+        let id = self.tenants.last() + 1;
         Tenant {
             id: TenantId(id),
             name: name.to_owned(),

@@ -50,6 +50,7 @@ impl Engine {
     pub fn last_moment(&self, caller: &Caller) -> Result<Moment> {
         let none = || Error::new(Kind::NotFound, "without a tenant there is no past");
         let tenant = caller.tenant.ok_or_else(none)?;
+        self.tenants.lives(caller.tenant)?;
         // Between changes: what is read from memory for this moment then is no older than it.
         let op = {
             let _turn = self.turn.lock();
@@ -62,6 +63,7 @@ impl Engine {
     /// A node as it was. Asks who may reach it as little as getattr does: only what was looked up can be asked for.
     pub fn getattr_at(&self, caller: &Caller, at: Moment, ino: Ino) -> Result<Found> {
         let node = self.node_at(at, ino)?;
+        self.tenants.lives(caller.tenant)?;
         if caller.tenant == Some(at.tenant) && node.tenant == at.tenant {
             return Ok(shown(at, node));
         }

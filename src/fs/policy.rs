@@ -104,6 +104,7 @@ impl Policy {
                 Edit::TupleGone(old) => stated.remove(old),
                 Edit::Xattr(x) => stated.say(x),
                 Edit::XattrEnded(x, _) => stated.unsay(x),
+                Edit::TenantGone(old) => stated.leave(old.id),
                 _ => {}
             }
         }
@@ -221,6 +222,15 @@ impl Stated {
             self.ends.remove(&(end, old.id));
         }
         self.tuples.remove(&old.id);
+    }
+
+    /// Drops the grants of a tenant.
+    fn leave(&mut self, tenant: TenantId) {
+        let of = |t: &&Arc<Tuple>| t.tenant == tenant;
+        let going: Vec<_> = self.tuples.values().filter(of).cloned().collect();
+        for old in going {
+            self.remove(&old);
+        }
     }
 
     fn say(&mut self, x: &Xattr) {

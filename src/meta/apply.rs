@@ -66,6 +66,12 @@ pub(super) fn apply<'a>(tx: &mut dyn Tx, edits: impl Iterator<Item = &'a Edit>) 
             Edit::Snapshot(new) => snapshot::put(tx, new)?,
             Edit::SnapshotGone(old) => snapshot::delete(tx, old.tenant, &old.name)?,
             Edit::Horizon { tenant, upto, by } => horizon::set(tx, *tenant, *upto, *by)?,
+            Edit::TenantGone(old) => tenant::bury(tx, old)?,
+            Edit::TenantForgotten(of) => {
+                // What waits in this batch of its nodes would come back behind it.
+                std::mem::take(&mut present).write(tx)?;
+                tenant::forget(tx, *of)?;
+            }
             _ => present.take(edit),
         }
     }

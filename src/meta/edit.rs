@@ -66,6 +66,10 @@ pub enum Edit {
         upto: Op,
         by: Op,
     },
+    /// A tenant was deleted, with its principals, its relations and its settings; nodes and log stay as history.
+    TenantGone(Tenant),
+    /// Nodes and snapshots of a deleted tenant are forgotten; the log stays.
+    TenantForgotten(TenantId),
 }
 
 /// The edits of one change, all or nothing.
@@ -124,6 +128,7 @@ impl Edits {
                     | Edit::Snapshot(_)
                     | Edit::SnapshotGone(_)
                     | Edit::Horizon { .. }
+                    | Edit::TenantGone(_)
             )
         };
         self.list.iter().filter(kept).cloned().collect()
@@ -137,7 +142,8 @@ impl Edits {
             | Edit::ObjectTypeGone(_)
             | Edit::Member(_)
             | Edit::MemberGone(_)
-            | Edit::PrincipalGone(_) => true,
+            | Edit::PrincipalGone(_)
+            | Edit::TenantGone(_) => true,
             _ => false,
         };
         self.list.iter().filter(says).cloned().collect()
@@ -148,6 +154,7 @@ impl Edits {
         let says = |edit: &&Edit| match edit {
             Edit::Tuple(t) | Edit::TupleGone(t) => t.is_of_file(),
             Edit::Xattr(x) | Edit::XattrEnded(x, _) => x.is_own(),
+            Edit::TenantGone(_) => true,
             _ => false,
         };
         self.list.iter().filter(says).cloned().collect()

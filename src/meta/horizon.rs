@@ -34,7 +34,9 @@ impl Horizon {
         let named = self.named.partition_point(|op| *op < began);
         let named = self.named.get(named).copied().unwrap_or(Op(u64::MAX));
         let first = named.min(began.max(self.upto));
-        ended.is_none_or(|ended| first < ended).then_some(first)
+        // Behind a horizon that is as far as can be nothing is seen, the present neither.
+        let ended = ended.unwrap_or(Op(u64::MAX));
+        (first < ended).then_some(first)
     }
 
     /// Whether a state that began and ended with these operations is forgotten.

@@ -63,6 +63,8 @@ pub enum OpKind {
     Forget,
     /// Deletions are in the trash no more.
     TrashEmpty,
+    /// A tenant was deleted: in its own log, which ends with that, and in that of the default tenant.
+    TenantDelete,
 }
 
 const KINDS: &[(OpKind, &str)] = &[
@@ -109,6 +111,7 @@ const KINDS: &[(OpKind, &str)] = &[
     (OpKind::SnapshotDelete, "snapshot-delete"),
     (OpKind::Forget, "forget"),
     (OpKind::TrashEmpty, "trash-empty"),
+    (OpKind::TenantDelete, "tenant-delete"),
 ];
 
 impl OpKind {

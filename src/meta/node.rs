@@ -268,6 +268,15 @@ pub enum Tense {
     Past,
 }
 
+/// How many files a tenant has, and the sum of their sizes in bytes.
+pub fn files_of(tx: &mut dyn Tx, tenant: TenantId) -> Result<(u64, u64)> {
+    let sql = "SELECT CAST(COUNT(*) AS BIGINT), CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM nodes \
+               WHERE tenant = $1 AND kind = 1";
+    let rows = tx.query(sql, &[tenant.into()])?;
+    rows.first()
+        .map_or(Ok((0, 0)), |row| Ok((row.uint(0)?, row.uint(1)?)))
+}
+
 /// One page of every node there is, for checks: rows after `(ino, ended)`, each with its own verdict.
 pub fn page(
     tx: &mut dyn Tx,

@@ -14,6 +14,16 @@ pub struct Tenant {
     pub root: Ino,
 }
 
+/// What stands between the name and the number of a tenant that was deleted, in its row: no name has it.
+const GONE: char = '#';
+
+impl Tenant {
+    /// Whether it was deleted: its row stays, so that its number is never given out again and `verify` finds its log.
+    pub fn is_gone(&self) -> bool {
+        self.name.contains(GONE)
+    }
+}
+
 /// The end of a tenant's log: what the next record builds on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Head {
@@ -69,6 +79,7 @@ fn tenant_from(row: &Row) -> Result<Tenant> {
     })
 }
 
+/// All tenants by number, those that were deleted included.
 pub fn tenants(tx: &mut dyn Tx) -> Result<Vec<Tenant>> {
     tx.query("SELECT id, name, gid, root FROM tenants ORDER BY id", &[])?
         .iter()
@@ -88,6 +99,62 @@ pub fn insert_tenant(tx: &mut dyn Tx, t: &Tenant, now: Time) -> Result<()> {
             now.into(),
         ],
     )?;
+    Ok(())
+}
+
+/// Deletes a tenant: everything in tables of its own goes, and its name is free. Nodes and log stay.
+pub(super) fn bury(tx: &mut dyn Tx, old: &Tenant) -> Result<()> {
+    for sql in [
+        "DELETE FROM api_keys WHERE tenant = $1",
+        "DELETE FROM members WHERE tenant = $1",
+        "DELETE FROM tuples WHERE tenant = $1",
+        "DELETE FROM object_types WHERE tenant = $1",
+        "DELETE FROM agents WHERE tenant = $1",
+        "DELETE FROM groups WHERE tenant = $1",
+        "DELETE FROM users WHERE tenant = $1",
+        "DELETE FROM namespaces WHERE tenant = $1",
+    ] {
+        tx.execute(sql, &[old.id.into()])?;
+    }
+    let name = format!("{}{GONE}{}", old.name, old.id.0);
+    let sql = "UPDATE tenants SET name = $1 WHERE id = $2";
+    tx.execute(sql, &[name.as_str().into(), old.id.into()])?;
+    Ok(())
+}
+
+/// How much a tenant has in nodes, present and past.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sum {
+    /// States of nodes.
+    pub rows: u64,
+    /// Bytes of the contents that files had, each as large as it was.
+    pub bytes: u64,
+}
+
+pub fn sum(tx: &mut dyn Tx, tenant: TenantId) -> Result<Sum> {
+    let sql = "SELECT CAST(COALESCE(SUM(states), 0) AS BIGINT), CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM \
+               (SELECT content, size, COUNT(*) AS states FROM \
+               (SELECT content, size FROM nodes WHERE tenant = $1 \
+               UNION ALL SELECT content, size FROM nodes_past WHERE tenant = $1) AS every \
+               GROUP BY content, size) AS each_once";
+    let rows = tx.query(sql, &[tenant.into()])?;
+    rows.first().map_or(Ok(Sum::default()), |row| {
+        let (rows, bytes) = (row.uint(0)?, row.uint(1)?);
+        Ok(Sum { rows, bytes })
+    })
+}
+
+/// Deletes the nodes of a tenant, present and past, and its snapshots.
+pub(super) fn forget(tx: &mut dyn Tx, tenant: TenantId) -> Result<()> {
+    const NODES: &str = "(SELECT ino FROM nodes WHERE tenant = $1 UNION SELECT ino FROM nodes_past WHERE tenant = $1)";
+    for table in ["entries", "entries_past", "xattrs", "xattrs_past", "drafts"] {
+        let sql = format!("DELETE FROM {table} WHERE ino IN {NODES}");
+        tx.execute(&sql, &[tenant.into()])?;
+    }
+    for table in ["nodes", "nodes_past", "snapshots"] {
+        let sql = format!("DELETE FROM {table} WHERE tenant = $1");
+        tx.execute(&sql, &[tenant.into()])?;
+    }
     Ok(())
 }
 

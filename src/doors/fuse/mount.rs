@@ -78,8 +78,10 @@ pub fn mount(engine: Arc<Engine>, id: MountId, mut options: MountOptions) -> Res
     let door = Arc::new(door(engine, id, &options)?);
     let (end, numbers, past) = (door.end.clone(), door.numbers.clone(), door.past.clone());
     // Subscribed before the kernel can ask: nothing it learns goes stale unnoticed.
-    let events = door.engine.events();
-    let notices = events.subscribe(options.tenant, id, past.looks.clone());
+    let ended = Arc::downgrade(&end);
+    let is_alive = move || ended.upgrade().is_some_and(|end| !end.is_reached());
+    let shown = (options.tenant, id);
+    let notices = door.engine.enter(shown, past.looks.clone(), is_alive)?;
     let (session, device) = connect(&door, rings, &options, &config)?;
     let alive = end.clone();
     let mounted = Mounted { id, options, end };

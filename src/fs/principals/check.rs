@@ -2,11 +2,13 @@
 
 use crate::core::PrincipalId;
 use crate::db::Tx;
+use crate::fs::buried::scan_end;
 use crate::fs::check::Report;
 use crate::meta::{Principal, Roster, Tenant};
 
 /// Checks that agents have owners, that members and their groups exist, and that keys are somebody's.
 pub(in crate::fs) fn scan_principals(tx: &mut dyn Tx, t: &Tenant, report: &mut Report) {
+    scan_end(tx, t, report);
     let mut wrong = Vec::new();
     let read = Roster::load_past(tx, t.id, &mut |damage| {
         wrong.push(damage.chain());

@@ -11,7 +11,9 @@ impl Engine {
         let Some(tenant) = was.tenant else {
             return was.clone();
         };
-        let roster = self.roster(tenant).unwrap_or_default();
+        let Ok(roster) = self.roster(tenant) else {
+            return nobody(was);
+        };
         match was.user_id {
             Some(user) if roster.by_id(user).is_none() => nobody(was),
             Some(_) => with_groups(with_agent(was, &roster), &roster),

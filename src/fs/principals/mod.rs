@@ -1,4 +1,4 @@
-//! Who is who in a tenant: users, agents, groups, and the keys that prove them. Every change is one logged operation.
+//! Who is who in a tenant: users, agents, groups, and the keys that prove them; and how all of one goes. Every change is one logged operation.
 
 mod name;
 mod rights;
@@ -7,9 +7,11 @@ mod agent;
 mod group;
 mod key;
 mod remove;
+mod tenant;
 mod confirm;
 mod check;
 
 pub(super) use check::scan_principals;
 pub use key::Holder;
 pub(super) use name::check_name;
+pub use tenant::Estate;

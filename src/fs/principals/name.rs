@@ -2,6 +2,8 @@
 
 use crate::core::{Kind, Result, error::fail};
 
+/// The tenant that is meant where none is named.
+pub(super) const DEFAULT: &str = "default";
 const NAME_MAX: usize = 64;
 const REMARK_MAX: usize = 256;
 
@@ -29,7 +31,7 @@ pub(in crate::fs) fn check_name(name: &str) -> Result<()> {
 /// Checks the name of a user, agent or group. `default` is the tenant that is meant when none is named.
 pub(super) fn check_principal(name: &str) -> Result<()> {
     check_name(name)?;
-    if name == "default" {
+    if name == DEFAULT {
         return fail(
             Kind::Invalid,
             "name \"default\" means the default tenant: take another",

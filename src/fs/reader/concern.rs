@@ -24,7 +24,8 @@ impl Engine {
     /// about what belongs to him.
     pub(super) fn is_concern_of(&self, caller: &Caller, record: &Record) -> Result<bool> {
         let is_about_grants = matches!(record.kind, OpKind::Grant | OpKind::Revoke);
-        if record.kind == OpKind::Refused {
+        // That there are other tenants is an administrator's to know.
+        if matches!(record.kind, OpKind::Refused | OpKind::TenantDelete) {
             return Ok(false);
         }
         if !is_about_grants && !super::is_about_principals(record.kind) {

@@ -59,8 +59,17 @@ impl Relations {
         fitting.cloned().collect()
     }
 
+    /// How many types a tenant has defined.
+    pub(in crate::fs) fn types_of(&self, of: TenantId) -> u64 {
+        self.graph(of).map_or(0, |g| g.types.len() as u64)
+    }
+
     fn follow(&self, of: TenantId, edits: &[Edit], roster: &Roster) -> Result<()> {
         let mut graphs = self.graphs.write();
+        if edits.iter().any(|edit| matches!(edit, Edit::TenantGone(_))) {
+            graphs.remove(&of);
+            return Ok(());
+        }
         let defines = |edit: &Edit| matches!(edit, Edit::ObjectType(_));
         let graph = match graphs.entry(of) {
             Entry::Occupied(known) => known.into_mut(),

@@ -9,6 +9,7 @@ mod session;
 mod walk;
 pub(crate) mod principals;
 mod keys;
+mod tenants;
 mod sharing;
 mod rows;
 mod audit;

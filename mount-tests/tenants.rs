@@ -1,0 +1,137 @@
+//! Tenants deleted and made again, on real mounts with real users.
+
+use crate::shell::{Said, run, script};
+use crate::world::{World, needs_root};
+use serde_json::Value;
+use std::path::Path;
+
+/// Runs `nexusctl` with the words of a line.
+fn ctl(world: &World, line: &str) -> Value {
+    world.ctl(&line.split(' ').collect::<Vec<_>>())
+}
+
+fn mount(world: &World, dir: &Path) -> Said {
+    let dir = dir.to_str().unwrap();
+    let who = ["--tenant", "acme", "--identity", "os", "--allow-other"];
+    world.nexus(&[&["mount", dir], &who[..]].concat())
+}
+
+/// Runs something in a directory as somebody.
+fn as_uid(dir: &Path, uid: u32, does: &str) -> Said {
+    let text = format!("exec setpriv --reuid {uid} --regid {uid} --clear-groups bash -c '{does}'");
+    run(&mut script(dir, &text))
+}
+
+/// A tenant `acme` with ann (21001) and bob (21002, who reads ann's plan by a group), an agent, a key and a type.
+fn acme(world: &World, dir: &Path) {
+    ctl(world, "tenant create acme");
+    for line in [
+        "user create ann --uid 21001",
+        "user create bob --uid 21002",
+        "agent create coder --owner ann",
+        "group create staff",
+        "group add staff bob",
+        "key create ann",
+    ] {
+        ctl(world, &format!("--tenant acme {line}"));
+    }
+    mount(world, dir).must();
+    as_uid(&dir.join("workspace"), 21001, "echo secret-of-old > plan").must();
+    let grant = "--tenant acme rebac grant group staff file /workspace/plan --relation can_read";
+    ctl(world, grant);
+    as_uid(dir, 21002, "cat workspace/plan").must();
+}
+
+/// Deletes it, which is refused while a mount shows it; gives what went.
+fn delete(world: &World, dir: &Path) -> Value {
+    let delete = ["tenant", "delete", "acme", "--yes"];
+    let busy = world.ctl_said(&delete).must_fail();
+    assert!(busy.contains("nexus umount"), "{busy}");
+    as_uid(dir, 21001, "cat workspace/plan").must();
+    world.nexus(&["umount", dir.to_str().unwrap()]).must();
+    let unsure = world.ctl_said(&["tenant", "delete", "acme"]).must_fail();
+    assert!(unsure.contains("--yes"), "{unsure}");
+    let planned = ctl(world, "tenant delete acme --dry-run");
+    assert_eq!(ctl(world, "tenant delete acme --yes"), planned);
+    assert_eq!(world.ctl_said(&delete).status.code(), Some(2));
+    planned
+}
+
+/// What somebody of the new tenant finds on its mount, and an administrator by asking.
+fn shows_nothing_of_the_old(world: &World, dir: &Path) {
+    let looks = "ls -A workspace shared; find .; grep -rs secret-of . ; cat .nexus/log; ls .at; cat workspace/plan; true";
+    let found = as_uid(dir, 21001, looks).must();
+    as_uid(dir, 21002, "ls workspace").must_fail();
+    let mut all = vec![found];
+    for list in ["key list", "rebac list", "user list", "agent list"] {
+        all.push(ctl(world, &format!("--tenant acme {list}")).to_string());
+    }
+    for list in ["trash list --all", "log", "snapshot list", "rebac changes"] {
+        let words: Vec<_> = ["--tenant", "acme"]
+            .into_iter()
+            .chain(list.split(' '))
+            .collect();
+        all.push(world.nexus(&words).must());
+    }
+    let grep = world.nexus(&["--tenant", "acme", "grep", "secret-of"]);
+    assert_eq!(grep.status.code(), Some(1), "{grep:?}");
+    for said in all {
+        for old in ["plan", "secret-of-old", "bob", "coder"] {
+            assert!(!said.contains(old), "{old}: {said}");
+        }
+    }
+}
+
+#[test]
+fn a_tenant_that_was_deleted_shows_nothing_to_the_next_of_its_name() {
+    if !needs_root() {
+        return;
+    }
+    let world = World::new();
+    let dir = world.host("acme");
+    acme(&world, &dir);
+    let old = ctl(&world, "--tenant acme user show ann");
+    let gone = delete(&world, &dir);
+    assert_eq!((&gone["keys"], &gone["files"]), (&1.into(), &1.into()));
+    world.kill();
+    world.restart();
+    let told = world.log(&["--kind", "tenant-delete"]);
+    assert_eq!(
+        (told.len(), &told[0]["subject"]),
+        (1, &"tenant:acme".into())
+    );
+    assert_eq!(told[0]["uid"], 0);
+    mount(&world, &dir).must_fail();
+    ctl(&world, "tenant create acme");
+    for line in [
+        "user create ann --uid 21001",
+        "group create staff",
+        "group add staff ann",
+    ] {
+        ctl(&world, &format!("--tenant acme {line}"));
+    }
+    let new = ctl(&world, "--tenant acme user show ann");
+    assert!(new["id"].as_u64() > old["id"].as_u64());
+    mount(&world, &dir).must();
+    shows_nothing_of_the_old(&world, &dir);
+    world.kill();
+    world.restart();
+    shows_nothing_of_the_old(&world, &dir);
+    world.nexus(&["umount", dir.to_str().unwrap()]).must();
+    world.is_sound();
+}
+
+#[test]
+fn the_default_tenant_stays_and_only_administrators_delete() {
+    let world = World::new();
+    ctl(&world, "tenant create acme");
+    let said = |words: &[&str]| world.ctl_said(words);
+    let stays = said(&["tenant", "delete", "default", "--yes"]).must_fail();
+    assert!(stays.contains("default"), "{stays}");
+    let refused = said(&["--agent", "any", "tenant", "delete", "acme", "--yes"]);
+    assert_eq!(refused.status.code(), Some(3), "{refused:?}");
+    assert_eq!(ctl(&world, "tenant list")["tenants"][1]["name"], "acme");
+    ctl(&world, "--tenant acme tenant delete acme --yes");
+    assert!(ctl(&world, "tenant list")["tenants"][1].is_null());
+    world.is_sound();
+}
