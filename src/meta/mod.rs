@@ -4,6 +4,7 @@
 
 pub mod sum;
 mod page;
+mod op_set;
 pub mod node;
 pub mod entry;
 pub mod xattr;
@@ -35,6 +36,7 @@ pub use horizon::{Horizon, Horizons};
 pub use log::{OpKind, Record};
 pub use node::{FileKind, Node};
 pub use object_type::ObjectType;
+pub use op_set::OpSet;
 pub use page::{Page, PastKey};
 pub use past::Last;
 pub use principal::{Agent, Group, Key, Member, Principal, Subject, SubjectKind, User};
