@@ -374,7 +374,12 @@ impl Change<'_> {
         path2: Option<&FsPath>,
         undo: &serde_json::Value,
     ) {
-        let undo = self.all_that_reverses(undo);
+        let mut undo = self.all_that_reverses(undo);
+        if matches!(kind, OpKind::Undo | OpKind::Restore)
+            && let Some(fields) = undo.as_object_mut()
+        {
+            fields.insert("rows".to_owned(), self.rows());
+        }
         let record = Record {
             tenant: self.tenant,
             op: self.op(),
@@ -384,7 +389,7 @@ impl Change<'_> {
             path: path.to_bytes(),
             path2: path2.map(FsPath::to_bytes),
             author: self.engine.author(who),
-            undo,
+            undo: undo.to_string(),
             state: self.head.state,
         };
         let hash = record.chain(&self.head.hash);
@@ -395,7 +400,7 @@ impl Change<'_> {
 
     /// What reverses the operation, with the times of directories, the grants that went or came back, and the names of whom
     /// they are to.
-    fn all_that_reverses(&mut self, undo: &serde_json::Value) -> String {
+    fn all_that_reverses(&mut self, undo: &serde_json::Value) -> serde_json::Value {
         let touched = std::mem::take(&mut self.touched);
         let dropped = std::mem::take(&mut self.dropped);
         let returned = std::mem::take(&mut self.returned);
@@ -417,7 +422,26 @@ impl Change<'_> {
                 }
             }
         }
-        undo.to_string()
+        undo
+    }
+
+    /// How many rows of each table the operation began and ended, for `verify`.
+    fn rows(&self) -> serde_json::Value {
+        let op = self.op();
+        let new = |node: &&Option<Arc<Node>>| node.as_ref().is_some_and(|n| n.began == op);
+        let mut nodes = [self.nodes.values().filter(new).count(), 0];
+        let (mut entries, mut xattrs) = ([0; 2], [0; 2]);
+        for edit in &self.edits.list {
+            match edit {
+                Edit::NodePast(_, ended) if *ended == op => nodes[1] += 1,
+                Edit::Entry(new) if new.began == op => entries[0] += 1,
+                Edit::EntryEnded(_, ended) if *ended == op => entries[1] += 1,
+                Edit::Xattr(new) if new.began == op => xattrs[0] += 1,
+                Edit::XattrEnded(_, ended) if *ended == op => xattrs[1] += 1,
+                _ => {}
+            }
+        }
+        serde_json::json!({ "nodes": nodes, "entries": entries, "xattrs": xattrs })
     }
 
     /// A directory, its time before, and its time now where that is not the operation's.

@@ -3,16 +3,17 @@
 use super::check::{PAGE, Report, each_row};
 use super::engine::Engine;
 use super::horizon::verify_horizon;
+use super::ledger::Ledger;
 use super::lineage::Lineage;
 use super::namespace::admin;
 use super::receipt::verify_chain;
-use super::traces::verify_traces;
+use super::traces::Traces;
 use crate::blob::Content;
 use crate::core::{Caller, Op, Result};
 use crate::db::Tx;
 use crate::meta::node::Tense;
 use crate::meta::tenant::Head;
-use crate::meta::{Horizons, horizon, node, tenant};
+use crate::meta::{Horizon, Horizons, Tenant, horizon, node, tenant};
 use std::collections::HashSet;
 
 /// What the files would take, and what the store takes.
@@ -35,26 +36,18 @@ impl Engine {
         let tenants = tenant::tenants(&mut *tx)?;
         let horizons = report.note(horizon::all(&mut *tx)).unwrap_or_default();
         for t in &tenants {
-            let forgotten = horizons.get(&t.id).map_or(Op(0), |h| h.upto);
-            verify_chain(
-                &mut *tx,
-                t,
-                Head::default(),
-                &mut report,
-                &mut |tx, record, report| match record.op {
-                    op if op <= forgotten => Ok(()),
-                    _ => verify_traces(tx, t, record, report),
-                },
-            )?;
-            verify_horizon(&mut *tx, t, horizons.get(&t.id), &mut report);
+            let horizon = horizons.get(&t.id);
+            verify_log(&mut *tx, t, horizon, &mut report)?;
+            verify_horizon(&mut *tx, t, horizon, &mut report);
         }
-        Lineage {
+        let fits = Lineage {
             tx: &mut *tx,
             tenants: &tenants,
             horizons: &horizons,
             report: &mut report,
         }
-        .verify()?;
+        .verify();
+        report.note(fits);
         for blob in self.blobs.missized()? {
             report.problem(format!(
                 "blob {blob}: its row says another size than it has"
@@ -90,6 +83,29 @@ impl Engine {
             blobs: stored.blobs,
         })
     }
+}
+
+/// Walks the whole log of a tenant, and holds against it what each operation left.
+fn verify_log(
+    tx: &mut dyn Tx,
+    of: &Tenant,
+    horizon: Option<&Horizon>,
+    report: &mut Report,
+) -> Result<()> {
+    let (mut traces, mut ledger) = (Traces::new(of, horizon), Ledger::default());
+    let start = Head::default();
+    let whole = verify_chain(tx, of, start, report, &mut |tx, record, report| {
+        ledger.follow(record);
+        // What cannot be read is no reason to look at nothing more.
+        let looked = traces.verify(tx, record, report);
+        report.note(looked);
+    })?;
+    // A log with holes says nothing of all there is.
+    if whole {
+        let held = ledger.verify(tx, of, report);
+        report.note(held);
+    }
+    Ok(())
 }
 
 /// Visits the content of every node, present and past, but what is forgotten.
