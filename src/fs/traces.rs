@@ -1,15 +1,15 @@
 //! Whether what the log tells of is there: each operation has left the rows that began or ended with it.
 //!
 //! `lineage` goes from rows to the log, and misses nothing of a row that is gone with all that followed it. Behind the horizon
-//! rows are missing rightly, but those that a snapshot shows: there it takes both ends of a state to know. Costs two or three
-//! look-ups by key an operation.
+//! rows are missing rightly, but those that a snapshot shows: there it takes both ends of a state to know, and what an undo
+//! began or ended there is not known one by one. Costs two or three look-ups by key an operation.
 
 use super::check::Report;
 use crate::core::{Ino, Op, Result, path::show};
 use crate::db::Tx;
 use crate::meta::{Horizon, OpKind, OpSet, Record, Tenant, log, xattr};
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 /// What of a node a row is about.
@@ -120,6 +120,8 @@ pub(super) struct Traces<'a> {
     horizon: Horizon,
     /// What began behind the horizon, and with which operation, while the walk is there.
     held: HashMap<Ino, Vec<(What, Op)>>,
+    /// Nodes that went behind the horizon, and of which a snapshot shows something.
+    shown: HashSet<Ino>,
 }
 
 impl<'a> Traces<'a> {
@@ -128,6 +130,7 @@ impl<'a> Traces<'a> {
             of,
             horizon: horizon.cloned().unwrap_or_default(),
             held: HashMap::new(),
+            shown: HashSet::new(),
         }
     }
 
@@ -149,7 +152,7 @@ impl<'a> Traces<'a> {
         let traces = left_by(tx, record, &said)?;
         for trace in traces {
             if is_behind {
-                self.verify_behind(tx, record.op, &trace, report)?;
+                self.verify_behind(tx, record, &trace, report)?;
                 continue;
             }
             let (ino, op) = (trace.ino, record.op);
@@ -160,39 +163,67 @@ impl<'a> Traces<'a> {
                 self.lost(tx, op, (&trace.what, ino), Did::Began, report)?;
             }
         }
-        if is_behind && let Some(victim) = said["replaced"].as_u64() {
-            // It may have had other names; whether it had cannot be told any more.
-            self.held.remove(&Ino(victim));
-        }
         Ok(())
     }
 
-    /// Behind the horizon the row that ended is there only if a snapshot shows it, which its beginning tells.
+    /// Behind the horizon the row that ended is there only if a snapshot shows it, or if the node went with it and a
+    /// snapshot shows any of the node (see `life`). Whether a node went is not certain where another took its name: the row is
+    /// known by its beginning.
     fn verify_behind(
         &mut self,
         tx: &mut dyn Tx,
-        op: Op,
+        record: &Record,
         trace: &Trace,
         report: &mut Report,
     ) -> Result<()> {
-        let held = self.held.entry(trace.ino).or_default();
+        let (ino, op) = (trace.ino, record.op);
         let went = trace.what == What::State && trace.did == Did::Ended;
         // With a node its attributes went.
         let ends = |what: &What| *what == trace.what || went && matches!(what, What::Attribute(_));
-        let (ended, mut stay): (Vec<_>, Vec<_>) = held.drain(..).partition(|(w, _)| ends(w));
+        let held = self.held.remove(&ino).unwrap_or_default();
+        let (ended, mut stay): (Vec<_>, Vec<_>) = held.into_iter().partition(|(w, _)| ends(w));
         if trace.did != Did::Ended {
             stay.push((trace.what.clone(), op));
         }
-        *held = stay;
-        if held.is_empty() {
-            self.held.remove(&trace.ino);
+        if !stay.is_empty() {
+            self.held.insert(ino, stay);
         }
         if trace.did == Did::Began {
             return Ok(());
         }
+        let is_shown = |since| !self.horizon.hides(since, Some(op));
+        let state = ended.iter().find(|(what, _)| *what == What::State);
+        if state.is_some_and(|(_, since)| is_shown(*since)) {
+            self.shown.insert(ino);
+        }
+        let is_kept = went && self.shown.contains(&ino) && is_last(tx, ino, op)?;
         for (what, since) in ended {
-            if !self.horizon.hides(since, Some(op)) && !what.has_ended(tx, trace.ino, op)? {
-                self.lost(tx, op, (&what, trace.ino), Did::Ended, report)?;
+            let due = is_kept || !self.horizon.hides(since, Some(op));
+            if due && !what.has_begun(tx, ino, since)? {
+                self.lost(tx, op, (&what, ino), Did::Ended, report)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes out of what is held what an operation on many nodes ended: one by one where each row that it ended is there, else
+    /// whatever it may have been.
+    fn keep_through(&mut self, tx: &mut dyn Tx, op: Op, nodes: &OpSet, said: &Value) -> Result<()> {
+        let mut known = Vec::new();
+        for table in COUNTED {
+            if said["rows"][table][1].as_u64() == Some(count(tx, table, nodes, op)?[1]) {
+                known.push(table);
+            }
+        }
+        for ino in nodes.nodes() {
+            let mut stay = Vec::new();
+            for (what, since) in self.held.remove(&ino).unwrap_or_default() {
+                if known.contains(&what.table().0) && !what.has_ended(tx, ino, op)? {
+                    stay.push((what, since));
+                }
+            }
+            if !stay.is_empty() {
+                self.held.insert(ino, stay);
             }
         }
         Ok(())
@@ -223,8 +254,7 @@ impl<'a> Traces<'a> {
             return Ok(());
         };
         if record.op <= self.horizon.upto {
-            nodes.nodes().for_each(|ino| drop(self.held.remove(&ino)));
-            return Ok(());
+            return self.keep_through(tx, record.op, &nodes, said);
         }
         for table in COUNTED {
             // Earlier versions did not say.
@@ -352,7 +382,7 @@ fn left_by(tx: &mut dyn Tx, record: &Record, said: &Value) -> Result<Vec<Trace>>
     // The same word of a grant is about others of its kind.
     if let Some(victim) = said["replaced"].as_u64().map(Ino) {
         all.push(Trace::name(victim, path2, Ended));
-        if !has_another_name(tx, victim, record.op)? {
+        if !lives_on(tx, victim, record.op)? {
             all.push(Trace::state(victim, Ended));
         }
     }
@@ -360,8 +390,15 @@ fn left_by(tx: &mut dyn Tx, record: &Record, said: &Value) -> Result<Vec<Trace>>
 }
 
 /// Whether a node had names left after an operation that took one from it.
-fn has_another_name(tx: &mut dyn Tx, ino: Ino, op: Op) -> Result<bool> {
+fn lives_on(tx: &mut dyn Tx, ino: Ino, op: Op) -> Result<bool> {
     let sql = "SELECT 1 FROM entries WHERE ino = $1 AND began <= $2 \
                UNION ALL SELECT 1 FROM entries_past WHERE ino = $1 AND began <= $2 AND ended > $2 LIMIT 1";
     Ok(!tx.query(sql, &[ino.into(), op.into()])?.is_empty())
+}
+
+/// Whether nothing is known of a node after an operation.
+fn is_last(tx: &mut dyn Tx, ino: Ino, op: Op) -> Result<bool> {
+    let sql = "SELECT 1 FROM nodes WHERE ino = $1 AND $2 >= 0 \
+               UNION ALL SELECT 1 FROM nodes_past WHERE ino = $1 AND ended > $2 LIMIT 1";
+    Ok(tx.query(sql, &[ino.into(), op.into()])?.is_empty())
 }
