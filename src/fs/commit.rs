@@ -378,7 +378,7 @@ impl Change<'_> {
         if matches!(kind, OpKind::Undo | OpKind::Restore)
             && let Some(fields) = undo.as_object_mut()
         {
-            fields.insert("rows".to_owned(), self.rows());
+            fields.insert("rows".to_owned(), self.edits.rows_of(self.op()));
         }
         let record = Record {
             tenant: self.tenant,
@@ -423,25 +423,6 @@ impl Change<'_> {
             }
         }
         undo
-    }
-
-    /// How many rows of each table the operation began and ended, for `verify`.
-    fn rows(&self) -> serde_json::Value {
-        let op = self.op();
-        let new = |node: &&Option<Arc<Node>>| node.as_ref().is_some_and(|n| n.began == op);
-        let mut nodes = [self.nodes.values().filter(new).count(), 0];
-        let (mut entries, mut xattrs) = ([0; 2], [0; 2]);
-        for edit in &self.edits.list {
-            match edit {
-                Edit::NodePast(_, ended) if *ended == op => nodes[1] += 1,
-                Edit::Entry(new) if new.began == op => entries[0] += 1,
-                Edit::EntryEnded(_, ended) if *ended == op => entries[1] += 1,
-                Edit::Xattr(new) if new.began == op => xattrs[0] += 1,
-                Edit::XattrEnded(_, ended) if *ended == op => xattrs[1] += 1,
-                _ => {}
-            }
-        }
-        serde_json::json!({ "nodes": nodes, "entries": entries, "xattrs": xattrs })
     }
 
     /// A directory, its time before, and its time now where that is not the operation's.
