@@ -187,8 +187,14 @@ impl Change<'_> {
         let all = self.engine.xattrs(ino)?;
         let old = all.iter().find(|x| x.name == xattr::ACLS);
         let was = old.map(|x| Acls::decode(&x.value)).transpose()?;
-        let undo = json!({ "acls": was, "mode": format!("{:o}", node.mode) });
-        let same = was.unwrap_or_default() == *acls;
+        let same = was.as_ref().unwrap_or(&Acls::default()) == acls;
+        // What became of their row, which `verify` looks for.
+        let lists = match (same, acls.is_empty()) {
+            (true, _) => "same",
+            (false, true) => "gone",
+            (false, false) => "new",
+        };
+        let undo = json!({ "acls": was, "mode": format!("{:o}", node.mode), "lists": lists });
         let mode = mode.unwrap_or(node.mode);
         // Tools that copy a file set the list that its mode is anyway.
         if same && mode == node.mode {

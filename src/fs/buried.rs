@@ -7,6 +7,7 @@ use super::forget::Forgetting;
 use crate::core::{Caller, FsPath, Op, Result, Time};
 use crate::db::Tx;
 use crate::meta::log_query::{self, Cursor, Query, page};
+use crate::meta::snapshot::{self, Snapshot};
 use crate::meta::tenant::Sum;
 use crate::meta::{Edit, Horizon, Horizons, OpKind, Tenant, horizon, tenant};
 use serde_json::json;
@@ -17,6 +18,7 @@ pub(super) struct Overdue {
     /// The operation that deleted it.
     end: Op,
     sum: Sum,
+    snapshots: Vec<Snapshot>,
 }
 
 impl Overdue {
@@ -28,7 +30,7 @@ impl Overdue {
             op,
             rows: self.sum.rows,
             bytes: self.sum.bytes,
-            snapshots: Vec::new(),
+            snapshots: self.snapshots.iter().map(|s| s.name.clone()).collect(),
         }
     }
 }
@@ -47,7 +49,17 @@ impl Engine {
             let is_old = log_query::op_at(&mut *tx, tenant.id, before)? == end;
             if tenant.is_gone() && is_old && !is_forgotten {
                 let sum = tenant::sum(&mut *tx, tenant.id)?;
-                found.push(Overdue { tenant, end, sum });
+                let mut snapshots = Vec::new();
+                for snapshot in snapshot::all(&mut *tx)? {
+                    snapshots.push(snapshot?);
+                }
+                snapshots.retain(|s| s.tenant == tenant.id);
+                found.push(Overdue {
+                    tenant,
+                    end,
+                    sum,
+                    snapshots,
+                });
             }
         }
         Ok(found)
@@ -70,6 +82,7 @@ impl Engine {
             let said = json!({
                 "note": format!("all of tenant {}", of.tenant.name),
                 "horizon": upto.0, "rows": of.sum.rows, "bytes": of.sum.bytes,
+                "snapshots": of.snapshots,
             });
             ch.record(
                 OpKind::Forget,

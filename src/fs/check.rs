@@ -4,7 +4,7 @@ use super::engine::Engine;
 use crate::core::{Ino, Result, TenantId};
 use crate::db::Tx;
 use crate::meta::node::Tense;
-use crate::meta::{FileKind, Node, Page, entry, node, object_type, snapshot, tenant, tuple, xattr};
+use crate::meta::{FileKind, Node, Page, entry, node, tenant, xattr};
 use std::collections::HashMap;
 
 /// How many rows one query of a check fetches.
@@ -46,12 +46,19 @@ struct Seen {
 
 /// The rows of the present, reduced.
 #[derive(Default)]
-struct Present {
+pub(super) struct Present {
     nodes: HashMap<Ino, Seen>,
     states: HashMap<TenantId, i64>,
 }
 
 impl Present {
+    /// Whether a node is there, and a tenant's.
+    pub(super) fn has(&self, tenant: TenantId, ino: Ino) -> bool {
+        self.nodes
+            .get(&ino)
+            .is_some_and(|node| node.tenant == tenant)
+    }
+
     fn add_state(&mut self, tenant: TenantId, sum: i64) {
         let state = self.states.entry(tenant).or_default();
         *state = state.wrapping_add(sum);
@@ -70,7 +77,7 @@ impl Engine {
         scan_nodes(&mut *tx, &mut present, &mut report)?;
         scan_entries(&mut *tx, &mut present, &mut report)?;
         scan_xattrs(&mut *tx, &mut present, &mut report)?;
-        scan_relations(&mut *tx, &mut report)?;
+        super::dangling::scan_relations(&mut *tx, &present, &tenants, &mut report)?;
         for t in &tenants {
             let head = tenant::head(&mut *tx, t.id)?;
             let state = present.states.get(&t.id).copied().unwrap_or(0);
@@ -184,23 +191,6 @@ fn scan_xattrs(tx: &mut dyn Tx, present: &mut Present, report: &mut Report) -> R
                 attribute.ino
             )),
         }
-    })
-}
-
-/// Checks that types, tuples and snapshots are as they were written.
-fn scan_relations(tx: &mut dyn Tx, report: &mut Report) -> Result<()> {
-    for row in object_type::all(tx)? {
-        report.checked += 1;
-        report.note(row);
-    }
-    for row in snapshot::all(tx)? {
-        report.checked += 1;
-        report.note(row);
-    }
-    let page = |after: &u64| tuple::page(tx, *after, PAGE);
-    each_row(0, page, |_, row| {
-        report.checked += 1;
-        report.note(row);
     })
 }
 

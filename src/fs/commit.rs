@@ -376,7 +376,12 @@ impl Change<'_> {
         path2: Option<&FsPath>,
         undo: &serde_json::Value,
     ) {
-        let undo = self.all_that_reverses(undo);
+        let mut undo = self.all_that_reverses(undo);
+        if matches!(kind, OpKind::Undo | OpKind::Restore)
+            && let Some(fields) = undo.as_object_mut()
+        {
+            fields.insert("rows".to_owned(), self.edits.rows_of(self.op()));
+        }
         let record = Record {
             tenant: self.tenant,
             op: self.op(),
@@ -386,7 +391,7 @@ impl Change<'_> {
             path: path.to_bytes(),
             path2: path2.map(FsPath::to_bytes),
             author: self.engine.author(who),
-            undo,
+            undo: undo.to_string(),
             state: self.head.state,
         };
         let hash = record.chain(&self.head.hash);
@@ -397,7 +402,7 @@ impl Change<'_> {
 
     /// What reverses the operation, with the times of directories, the grants that went or came back, and the names of whom
     /// they are to.
-    fn all_that_reverses(&mut self, undo: &serde_json::Value) -> String {
+    fn all_that_reverses(&mut self, undo: &serde_json::Value) -> serde_json::Value {
         let touched = std::mem::take(&mut self.touched);
         let dropped = std::mem::take(&mut self.dropped);
         let returned = std::mem::take(&mut self.returned);
@@ -419,7 +424,7 @@ impl Change<'_> {
                 }
             }
         }
-        undo.to_string()
+        undo
     }
 
     /// A directory, its time before, and its time now where that is not the operation's.

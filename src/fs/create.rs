@@ -196,12 +196,14 @@ impl Engine {
             let ino = node.ino;
             let links = i32::from(node.is_dir());
             ch.insert(node);
+            let mut undo = json!({});
             if let Some((_, acls)) = handed.filter(|(_, acls)| !acls.is_empty()) {
                 ch.give_acls(ino, &acls)?;
+                undo = json!({ "lists": "new" });
             }
             ch.add_entry(parent, name, ino, ino.0);
             ch.touch_dir(parent, links, ch.now)?;
-            ch.record(op, ino, &path.join(name.clone()), None, &json!({}));
+            ch.record(op, ino, &path.join(name.clone()), None, &undo);
             Ok(ino)
         })?;
         self.getattr(caller, ino)

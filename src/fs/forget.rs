@@ -169,14 +169,21 @@ impl Engine {
             let home = self.home(what.tenant.id)?;
             // Another one of its name may have come meanwhile.
             let is_there = |s: &&Arc<Snapshot>| home.snapshots.get(&s.name) == Some(*s);
-            for snapshot in what.snapshots.iter().filter(is_there) {
-                ch.edit(Edit::SnapshotGone(snapshot.clone()));
+            let going: Vec<_> = what.snapshots.iter().filter(is_there).collect();
+            for snapshot in &going {
+                ch.edit(Edit::SnapshotGone(Arc::clone(snapshot)));
             }
             let said = json!({
                 "note": format!("what was before operation {}", what.to.oldest()),
-                "horizon": upto.0, "rows": sum.rows, "bytes": sum.bytes, "snapshots": what.snapshots,
+                "horizon": upto.0, "rows": sum.rows, "bytes": sum.bytes, "snapshots": going,
             });
-            ch.record(OpKind::Forget, what.tenant.root, &FsPath::default(), None, &said);
+            ch.record(
+                OpKind::Forget,
+                what.tenant.root,
+                &FsPath::default(),
+                None,
+                &said,
+            );
             Ok(by)
         })
     }

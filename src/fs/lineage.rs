@@ -4,7 +4,7 @@
 //! Behind the horizon rows are missing rightly: there the log alone has to tell of the end.
 
 use super::check::{PAGE, Report};
-use super::traces::NAME_ENDED;
+use super::traces::lost_a_name;
 use crate::core::{Ino, Op, Result};
 use crate::db::Tx;
 use crate::meta::node::Tense;
@@ -190,7 +190,7 @@ impl Lineage<'_> {
 
     /// Whether a name of a node ended with an operation.
     fn lost_its_name(&mut self, ino: Ino, op: Op) -> Result<bool> {
-        NAME_ENDED.is_left(self.tx, ino, op)
+        lost_a_name(self.tx, ino, op)
     }
 
     /// Whether a record of this number, in the log of any tenant, tells of something.

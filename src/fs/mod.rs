@@ -55,10 +55,12 @@ mod sweep;
 mod snapshot;
 mod trash;
 mod seed;
+mod dangling;
 pub mod check;
 mod receipt;
 mod lineage;
 mod traces;
+mod ledger;
 pub mod verify;
 #[cfg(test)]
 pub(crate) mod tests;

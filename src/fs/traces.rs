@@ -1,88 +1,408 @@
-//! Whether what the log tells of is there: each operation on one node has left rows that began or ended with it.
+//! Whether what the log tells of is there: each operation has left the rows that began or ended with it.
 //!
 //! `lineage` goes from rows to the log, and misses nothing of a row that is gone with all that followed it. Behind the horizon
-//! rows are missing rightly. Costs two or three look-ups by key an operation.
+//! rows are missing rightly, but those that a snapshot shows: there it takes both ends of a state to know, and what an undo
+//! began or ended there is not known one by one. Costs two or three look-ups by key an operation.
 
 use super::check::Report;
-use crate::core::{Ino, Op, Result};
+use crate::core::{Ino, Op, Result, path::show};
 use crate::db::Tx;
-use crate::meta::{OpKind, Record, Tenant};
+use crate::meta::{Horizon, OpKind, OpSet, Record, Tenant, log, xattr};
+use serde_json::Value;
+use std::collections::{HashMap, HashSet};
+use std::fmt;
 
-/// A row of a node that an operation has begun or ended.
-pub(super) struct Trace {
-    what: &'static str,
-    table: &'static str,
-    began: bool,
+/// What of a node a row is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum What {
+    State,
+    /// One of its names, the last of a path.
+    Name(Vec<u8>),
+    /// An attribute, its name as the log shows it.
+    Attribute(String),
 }
 
-const NODE_BEGAN: Trace = Trace::of("its first state", "nodes", true);
-const NODE_ENDED: Trace = Trace::of("its former state", "nodes", false);
-const NAME_BEGAN: Trace = Trace::of("its new name", "entries", true);
-pub(super) const NAME_ENDED: Trace = Trace::of("its former name", "entries", false);
-const ATTRIBUTE_BEGAN: Trace = Trace::of("the attribute it got", "xattrs", true);
-const ATTRIBUTE_ENDED: Trace = Trace::of("the attribute it had", "xattrs", false);
+/// What an operation did to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Did {
+    Began,
+    Ended,
+    /// One row ended, the next began.
+    Replaced,
+}
+
+/// What an operation did to something of a node.
+struct Trace {
+    ino: Ino,
+    what: What,
+    did: Did,
+}
 
 impl Trace {
-    const fn of(what: &'static str, table: &'static str, began: bool) -> Self {
-        Self { what, table, began }
+    fn state(ino: Ino, did: Did) -> Self {
+        let what = What::State;
+        Self { ino, what, did }
     }
 
-    /// Whether it is there, of a node and an operation.
-    pub(super) fn is_left(&self, tx: &mut dyn Tx, ino: Ino, op: Op) -> Result<bool> {
-        let table = self.table;
-        let sql = if self.began {
-            format!(
-                "SELECT 1 FROM {table} WHERE ino = $1 AND began = $2 \
-                 UNION ALL SELECT 1 FROM {table}_past WHERE ino = $1 AND began = $2 LIMIT 1"
-            )
-        } else {
-            format!("SELECT 1 FROM {table}_past WHERE ino = $1 AND ended = $2 LIMIT 1")
-        };
-        Ok(!tx.query(&sql, &[ino.into(), op.into()])?.is_empty())
+    fn name(ino: Ino, path: &[u8], did: Did) -> Self {
+        let last = path.rsplit(|b| *b == b'/').next().unwrap_or_default();
+        let what = What::Name(last.to_vec());
+        Self { ino, what, did }
+    }
+
+    fn attribute(ino: Ino, shown: &str, did: Did) -> Self {
+        let what = What::Attribute(shown.to_owned());
+        Self { ino, what, did }
     }
 }
 
-/// Looks for the traces of an operation.
-pub(super) fn verify_traces(
-    tx: &mut dyn Tx,
-    of: &Tenant,
-    record: &Record,
-    report: &mut Report,
-) -> Result<()> {
-    for trace in left_by(record) {
-        if !trace.is_left(tx, record.ino, record.op)? {
+impl What {
+    /// The table, and the column that tells several of a node apart.
+    fn table(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::State => ("nodes", "ino"),
+            Self::Name(_) => ("entries", "name"),
+            Self::Attribute(_) => ("xattrs", "name"),
+        }
+    }
+
+    /// Whether the row that began with an operation is there, in the present or in the past.
+    fn has_begun(&self, tx: &mut dyn Tx, ino: Ino, op: Op) -> Result<bool> {
+        let (table, column) = self.table();
+        let sql = format!(
+            "SELECT {column} FROM {table} WHERE ino = $1 AND began = $2 \
+             UNION ALL SELECT {column} FROM {table}_past WHERE ino = $1 AND began = $2"
+        );
+        self.is_among(tx, &sql, ino, op)
+    }
+
+    /// Whether the row that ended with an operation is there.
+    fn has_ended(&self, tx: &mut dyn Tx, ino: Ino, op: Op) -> Result<bool> {
+        let (table, column) = self.table();
+        let sql = format!("SELECT {column} FROM {table}_past WHERE ino = $1 AND ended = $2");
+        self.is_among(tx, &sql, ino, op)
+    }
+
+    fn is_among(&self, tx: &mut dyn Tx, sql: &str, ino: Ino, op: Op) -> Result<bool> {
+        for row in tx.query(sql, &[ino.into(), op.into()])? {
+            let fits = match self {
+                Self::State => true,
+                Self::Name(name) => row.bytes(0)? == name,
+                Self::Attribute(shown) => show(row.bytes(0)?) == *shown,
+            };
+            if fits {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::State => f.write_str("the state"),
+            Self::Name(name) => write!(f, "the name {:?}", show(name)),
+            Self::Attribute(shown) => write!(f, "the attribute {shown:?}"),
+        }
+    }
+}
+
+/// Whether a name of a node, whichever, ended with an operation.
+pub(super) fn lost_a_name(tx: &mut dyn Tx, ino: Ino, op: Op) -> Result<bool> {
+    let sql = "SELECT 1 FROM entries_past WHERE ino = $1 AND ended = $2 LIMIT 1";
+    Ok(!tx.query(sql, &[ino.into(), op.into()])?.is_empty())
+}
+
+/// A walk along the log of a tenant that looks for what each operation left.
+pub(super) struct Traces<'a> {
+    of: &'a Tenant,
+    horizon: Horizon,
+    /// What began behind the horizon, and with which operation, while the walk is there.
+    held: HashMap<Ino, Vec<(What, Op)>>,
+    /// Nodes that went behind the horizon, and of which a snapshot shows something.
+    shown: HashSet<Ino>,
+}
+
+impl<'a> Traces<'a> {
+    pub(super) fn new(of: &'a Tenant, horizon: Option<&Horizon>) -> Self {
+        Self {
+            of,
+            horizon: horizon.cloned().unwrap_or_default(),
+            held: HashMap::new(),
+            shown: HashSet::new(),
+        }
+    }
+
+    /// Looks for the traces of the next operation.
+    pub(super) fn verify(
+        &mut self,
+        tx: &mut dyn Tx,
+        record: &Record,
+        report: &mut Report,
+    ) -> Result<()> {
+        let is_behind = record.op <= self.horizon.upto;
+        if !is_behind {
+            self.verify_held(tx, report)?;
+        }
+        // A tenant that is gone is forgotten whole, with what stood at the end.
+        if record.kind == OpKind::TenantDelete && record.op == self.horizon.upto {
+            self.held.clear();
+        }
+        let said = record.details();
+        if matches!(record.kind, OpKind::Undo | OpKind::Restore) {
+            return self.verify_many(tx, record, &said, report);
+        }
+        let traces = left_by(tx, record, &said)?;
+        for trace in traces {
+            if is_behind {
+                self.verify_behind(tx, record, &trace, report)?;
+                continue;
+            }
+            let (ino, op) = (trace.ino, record.op);
+            if trace.did != Did::Began && !trace.what.has_ended(tx, ino, op)? {
+                self.lost(tx, op, (&trace.what, ino), Did::Ended, report)?;
+            }
+            if trace.did != Did::Ended && !trace.what.has_begun(tx, ino, op)? {
+                self.lost(tx, op, (&trace.what, ino), Did::Began, report)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Behind the horizon the row that ended is there only if a snapshot shows it, or if the node went with it and a
+    /// snapshot shows any of the node (see `life`). Whether a node went is not certain where another took its name: the row is
+    /// known by its beginning.
+    fn verify_behind(
+        &mut self,
+        tx: &mut dyn Tx,
+        record: &Record,
+        trace: &Trace,
+        report: &mut Report,
+    ) -> Result<()> {
+        let (ino, op) = (trace.ino, record.op);
+        let went = trace.what == What::State && trace.did == Did::Ended;
+        // With a node its attributes went.
+        let ends = |what: &What| *what == trace.what || went && matches!(what, What::Attribute(_));
+        let held = self.held.remove(&ino).unwrap_or_default();
+        let (ended, mut stay): (Vec<_>, Vec<_>) = held.into_iter().partition(|(w, _)| ends(w));
+        if trace.did != Did::Ended {
+            stay.push((trace.what.clone(), op));
+        }
+        if !stay.is_empty() {
+            self.held.insert(ino, stay);
+        }
+        if trace.did == Did::Began {
+            return Ok(());
+        }
+        let is_shown = |since| !self.horizon.hides(since, Some(op));
+        let state = ended.iter().find(|(what, _)| *what == What::State);
+        if state.is_some_and(|(_, since)| is_shown(*since)) {
+            self.shown.insert(ino);
+        }
+        let is_kept = went && self.shown.contains(&ino) && is_last(tx, ino, op)?;
+        for (what, since) in ended {
+            let due = is_kept || !self.horizon.hides(since, Some(op));
+            if due && !what.has_begun(tx, ino, since)? {
+                self.lost(tx, op, (&what, ino), Did::Ended, report)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes out of what is held what an operation on many nodes ended: one by one where each row that it ended is there, else
+    /// whatever it may have been.
+    fn keep_through(&mut self, tx: &mut dyn Tx, op: Op, nodes: &OpSet, said: &Value) -> Result<()> {
+        let mut known = Vec::new();
+        for table in COUNTED {
+            if said["rows"][table][1].as_u64() == Some(count(tx, table, nodes, op)?[1]) {
+                known.push(table);
+            }
+        }
+        for ino in nodes.nodes() {
+            let mut stay = Vec::new();
+            for (what, since) in self.held.remove(&ino).unwrap_or_default() {
+                if known.contains(&what.table().0) && !what.has_ended(tx, ino, op)? {
+                    stay.push((what, since));
+                }
+            }
+            if !stay.is_empty() {
+                self.held.insert(ino, stay);
+            }
+        }
+        Ok(())
+    }
+
+    /// At the horizon all is there that has begun and not ended.
+    fn verify_held(&mut self, tx: &mut dyn Tx, report: &mut Report) -> Result<()> {
+        for (ino, all) in std::mem::take(&mut self.held) {
+            for (what, op) in all {
+                if !what.has_begun(tx, ino, op)? {
+                    self.lost(tx, op, (&what, ino), Did::Began, report)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Of an operation on many nodes the log says how many rows it began and ended.
+    fn verify_many(
+        &mut self,
+        tx: &mut dyn Tx,
+        record: &Record,
+        said: &Value,
+        report: &mut Report,
+    ) -> Result<()> {
+        let Some(nodes) = report.note(said["nodes"].as_str().unwrap_or_default().parse::<OpSet>())
+        else {
+            return Ok(());
+        };
+        if record.op <= self.horizon.upto {
+            return self.keep_through(tx, record.op, &nodes, said);
+        }
+        for table in COUNTED {
+            // Earlier versions did not say.
+            let Some(told) = said["rows"][table].as_array() else {
+                continue;
+            };
+            let found = count(tx, table, &nodes, record.op)?;
+            for ((told, found), did) in told.iter().zip(found).zip(["began", "ended"]) {
+                let told = told.as_u64().unwrap_or_default();
+                if found < told {
+                    let missing = told - found;
+                    report.problem(format!(
+                        "{} has lost {missing} of {told} rows of {table} that it {did}",
+                        self.title(record)
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn lost(
+        &self,
+        tx: &mut dyn Tx,
+        op: Op,
+        (what, ino): (&What, Ino),
+        did: Did,
+        report: &mut Report,
+    ) -> Result<()> {
+        if let Some((record, _)) = log::at(tx, self.of.id, op)? {
+            let did = if did == Did::Began { "began" } else { "ended" };
             report.problem(format!(
-                "tenant {}: operation {} ({} {}) has lost {}, of node {}",
-                of.name,
-                record.op,
-                record.kind.name(),
-                record.path.escape_ascii(),
-                trace.what,
-                record.ino
+                "{} has lost {what} of node {ino} that it {did}",
+                self.title(&record)
             ));
         }
+        Ok(())
     }
-    Ok(())
+
+    fn title(&self, record: &Record) -> String {
+        format!(
+            "tenant {}: operation {} ({} {})",
+            self.of.name,
+            record.op,
+            record.kind.name(),
+            record.path_text()
+        )
+    }
 }
 
-/// What an operation on one node leaves for certain.
-fn left_by(record: &Record) -> &'static [Trace] {
-    let was_last = || record.details()["links"].as_u64() == Some(1);
-    let existed = || record.details()["existed"].as_bool() == Some(true);
-    match record.kind {
-        OpKind::Create | OpKind::Mkdir | OpKind::Mknod | OpKind::Symlink => {
-            &[NODE_BEGAN, NAME_BEGAN]
+/// The tables whose rows operations on many nodes count.
+const COUNTED: [&str; 3] = ["nodes", "entries", "xattrs"];
+
+/// How many rows of some nodes began and ended with an operation.
+fn count(tx: &mut dyn Tx, table: &str, nodes: &OpSet, op: Op) -> Result<[u64; 2]> {
+    let sql = format!(
+        "SELECT (SELECT COUNT(*) FROM {table} WHERE ino = $1 AND began = $2) \
+         + (SELECT COUNT(*) FROM {table}_past WHERE ino = $1 AND began = $2), \
+         (SELECT COUNT(*) FROM {table}_past WHERE ino = $1 AND ended = $2)"
+    );
+    let mut sum = [0; 2];
+    for ino in nodes.nodes() {
+        for row in tx.query(&sql, &[ino.into(), op.into()])? {
+            sum = [sum[0] + row.uint(0)?, sum[1] + row.uint(1)?];
         }
-        OpKind::Write | OpKind::Truncate | OpKind::Chmod | OpKind::Chown | OpKind::Times => {
-            &[NODE_ENDED]
-        }
-        OpKind::Link => &[NAME_BEGAN],
-        OpKind::Unlink if !was_last() => &[NAME_ENDED],
-        OpKind::Unlink | OpKind::Rmdir => &[NAME_ENDED, NODE_ENDED],
-        OpKind::Rename | OpKind::Exchange => &[NAME_BEGAN, NAME_ENDED],
-        OpKind::SetXattr if !existed() => &[ATTRIBUTE_BEGAN],
-        OpKind::SetXattr => &[ATTRIBUTE_BEGAN, ATTRIBUTE_ENDED],
-        OpKind::RemoveXattr => &[ATTRIBUTE_ENDED],
-        _ => &[],
     }
+    Ok(sum)
+}
+
+/// What an operation leaves for certain.
+fn left_by(tx: &mut dyn Tx, record: &Record, said: &Value) -> Result<Vec<Trace>> {
+    use Did::{Began, Ended, Replaced};
+    let (ino, path) = (record.ino, &*record.path);
+    let path2 = record.path2.as_deref().unwrap_or_default();
+    let named = said["name"].as_str().unwrap_or_default();
+    let mut all = match record.kind {
+        OpKind::Init => vec![Trace::state(ino, Began)],
+        OpKind::Create | OpKind::Mkdir | OpKind::Mknod | OpKind::Symlink => {
+            vec![Trace::state(ino, Began), Trace::name(ino, path, Began)]
+        }
+        OpKind::Write
+        | OpKind::Truncate
+        | OpKind::Chmod
+        | OpKind::Chown
+        | OpKind::Times
+        | OpKind::SetAcl => vec![Trace::state(ino, Replaced)],
+        OpKind::Link => vec![Trace::name(ino, path2, Began)],
+        OpKind::Unlink if said["links"].as_u64() != Some(1) => vec![Trace::name(ino, path, Ended)],
+        OpKind::Unlink | OpKind::Rmdir => {
+            vec![Trace::name(ino, path, Ended), Trace::state(ino, Ended)]
+        }
+        OpKind::Rename | OpKind::Exchange => {
+            vec![
+                Trace::name(ino, path, Ended),
+                Trace::name(ino, path2, Began),
+            ]
+        }
+        OpKind::SetXattr if said["existed"].as_bool() == Some(true) => {
+            vec![Trace::attribute(ino, named, Replaced)]
+        }
+        OpKind::SetXattr => vec![Trace::attribute(ino, named, Began)],
+        OpKind::RemoveXattr => vec![Trace::attribute(ino, named, Ended)],
+        OpKind::Restrict => {
+            let did = if said["restricted"].as_bool() == Some(true) {
+                Ended
+            } else {
+                Began
+            };
+            vec![Trace::attribute(ino, &show(xattr::RESTRICTED), did)]
+        }
+        _ => Vec::new(),
+    };
+    let lists = match (said["lists"].as_str(), &said["acls"]) {
+        (Some("new"), Value::Null) => Some(Began),
+        (Some("new"), _) => Some(Replaced),
+        (Some("gone"), _) => Some(Ended),
+        // They stayed, or an earlier version did not say.
+        _ => None,
+    };
+    all.extend(lists.map(|did| Trace::attribute(ino, &show(xattr::ACLS), did)));
+    if let Some(other) = said["with"].as_u64().map(Ino) {
+        all.push(Trace::name(other, path2, Ended));
+        all.push(Trace::name(other, path, Began));
+    }
+    // The same word of a grant is about others of its kind.
+    if let Some(victim) = said["replaced"].as_u64().map(Ino) {
+        all.push(Trace::name(victim, path2, Ended));
+        if !lives_on(tx, victim, record.op)? {
+            all.push(Trace::state(victim, Ended));
+        }
+    }
+    Ok(all)
+}
+
+/// Whether a node had names left after an operation that took one from it.
+fn lives_on(tx: &mut dyn Tx, ino: Ino, op: Op) -> Result<bool> {
+    let sql = "SELECT 1 FROM entries WHERE ino = $1 AND began <= $2 \
+               UNION ALL SELECT 1 FROM entries_past WHERE ino = $1 AND began <= $2 AND ended > $2 LIMIT 1";
+    Ok(!tx.query(sql, &[ino.into(), op.into()])?.is_empty())
+}
+
+/// Whether nothing is known of a node after an operation.
+fn is_last(tx: &mut dyn Tx, ino: Ino, op: Op) -> Result<bool> {
+    let sql = "SELECT 1 FROM nodes WHERE ino = $1 AND $2 >= 0 \
+               UNION ALL SELECT 1 FROM nodes_past WHERE ino = $1 AND ended > $2 LIMIT 1";
+    Ok(tx.query(sql, &[ino.into(), op.into()])?.is_empty())
 }

@@ -11,6 +11,7 @@ use super::{Entry, Node, xattr::Xattr};
 use crate::blob::{BlobRow, Pinned};
 use crate::core::{Error, Hash, Ino, Kind, Op, Result, TenantId, Time};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// One edit. New kinds go to the end: a journal of the version before may have to be read.
@@ -100,6 +101,26 @@ impl Edits {
             Edit::Log(record, _) if record.tenant == tenant => Some(&**record),
             _ => None,
         })
+    }
+
+    /// How many rows of each table an operation begins and ends, as its record has it for `verify`.
+    pub fn rows_of(&self, op: Op) -> serde_json::Value {
+        let mut new = BTreeSet::new();
+        let (mut nodes, mut entries, mut xattrs) = ([0; 2], [0; 2], [0; 2]);
+        for edit in &self.list {
+            match edit {
+                Edit::Node(node) if node.began == op => drop(new.insert(node.ino)),
+                Edit::NodeGone(ino) => drop(new.remove(ino)),
+                Edit::NodePast(_, ended) if *ended == op => nodes[1] += 1,
+                Edit::Entry(new) if new.began == op => entries[0] += 1,
+                Edit::EntryEnded(_, ended) if *ended == op => entries[1] += 1,
+                Edit::Xattr(new) if new.began == op => xattrs[0] += 1,
+                Edit::XattrEnded(_, ended) if *ended == op => xattrs[1] += 1,
+                _ => {}
+            }
+        }
+        nodes[0] = new.len();
+        serde_json::json!({ "nodes": nodes, "entries": entries, "xattrs": xattrs })
     }
 
     /// The blobs among them that are files.

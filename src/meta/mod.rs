@@ -5,6 +5,7 @@
 pub mod sum;
 mod page;
 mod batch;
+mod op_set;
 pub mod node;
 pub mod entry;
 pub mod xattr;
@@ -36,6 +37,7 @@ pub use horizon::{Horizon, Horizons};
 pub use log::{OpKind, Record};
 pub use node::{FileKind, Node};
 pub use object_type::ObjectType;
+pub use op_set::OpSet;
 pub use page::{Page, PastKey};
 pub use past::Last;
 pub use principal::{Agent, Group, Key, Member, Principal, Subject, SubjectKind, User};

@@ -29,8 +29,11 @@ fn acme(w: &World) -> (Caller, String) {
     e.add_member(&boss, "staff", &subject("ann")).unwrap();
     let (_, key) = e.create_key(&ann, &subject("ann"), None, None).unwrap();
     let plan = w.write(&ann, "/workspace/plan", b"nobody else's");
-    e.grant(&ann, plan.unwrap(), "viewer-of", &To::Everyone, None)
+    let plan = plan.unwrap();
+    e.grant(&ann, plan, "viewer-of", &To::Everyone, None)
         .unwrap();
+    let at = e.resolve(&ann, &path("/workspace")).unwrap().ino;
+    e.create_snapshot(&ann, at, "kept", None).unwrap();
     (ann, key)
 }
 

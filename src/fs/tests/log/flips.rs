@@ -29,7 +29,7 @@ const TABLES: [(&str, &str); 10] = [
 ];
 
 /// A tree with a past.
-pub(super) fn fill(w: &World) {
+fn fill(w: &World) {
     let e = w.engine();
     let workspace = w.workspace();
     for n in 0..40_u8 {
@@ -156,7 +156,7 @@ fn assert_located(mut w: World) {
 }
 
 /// splitmix64
-pub(super) fn random(seed: u64) -> u64 {
+fn random(seed: u64) -> u64 {
     let mut z = seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
