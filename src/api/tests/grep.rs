@@ -1,7 +1,7 @@
 //! What a search finds is what its asker may read, page by page.
 
 use super::{Village, boss};
-use crate::core::Caller;
+use crate::core::{Caller, TenantId};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -69,13 +69,13 @@ fn a_search_finds_what_its_asker_may_read() {
     assert_eq!(unread, ["/workspace/d/open/b", "/workspace/d/closed"]);
     assert_eq!(found(&v, &boss(), &ask).len(), 4);
     let other = Caller {
-        tenant: Some(crate::core::TenantId(2)),
+        tenant: Some(TenantId(2)),
         ..ann.clone()
     };
     assert!(v.ask(&other, "grep", &ask).is_err());
 
     // A share opens it; the past is judged by today.
-    let before = v.nexus.engine.head(crate::core::TenantId(1)).unwrap().0;
+    let before = v.nexus.engine.head(TenantId(1)).unwrap().0;
     v.must(
         &boss(),
         "rebac-grant",
@@ -158,6 +158,29 @@ fn a_page_lists_nothing_that_an_earlier_one_has_passed() {
     assert_eq!(few, many);
 }
 
+/// How many matches each file below a directory has, from a place on.
+fn count(v: &Village, dir: &str, mut from: Value) -> BTreeMap<String, u32> {
+    let mut counts = BTreeMap::new();
+    loop {
+        let ask = json!({"pattern": "word", "path": dir, "from": from});
+        let page = v.must(&boss(), "grep", &ask);
+        for m in page["found"].as_array().unwrap() {
+            let below = &m["path"].as_str().unwrap()[dir.len() + 1..];
+            *counts.entry(below.to_owned()).or_default() += 1;
+        }
+        from = page["next"].clone();
+        if from.is_null() {
+            return counts;
+        }
+    }
+}
+
+#[track_caller]
+fn is(found: &BTreeMap<String, u32>, expected: &[(&str, u32)]) {
+    let found = found.iter().map(|(name, n)| (name.as_str(), *n));
+    assert_eq!(found.collect::<Vec<_>>(), expected);
+}
+
 #[test]
 fn a_search_goes_on_while_names_come_and_go() {
     let v = Village::new();
@@ -169,66 +192,35 @@ fn a_search_goes_on_while_names_come_and_go() {
     for name in ["sub/deep/long", "sub/deep/next", "sub/z", "behind"] {
         write(&v, &format!("/workspace/d/{name}"), &text);
     }
-    let page = |from: &Value| {
-        let ask = json!({"pattern": "word", "path": "/workspace/d", "from": from});
-        v.must(&boss(), "grep", &ask)
+    let op = v.nexus.engine.head(TenantId(1)).unwrap().0;
+    let ask = json!({"pattern": "word", "path": "/workspace/d"});
+    let begin = v.must(&boss(), "grep", &ask)["next"].clone();
+    let rest = || count(&v, "/workspace/d", begin.clone());
+    let remove = |name: &str| {
+        let path = format!("/workspace/d/{name}");
+        v.must(&boss(), "remove", &json!({"path": path, "recursive": true}));
     };
-    let count = |mut from: Value| {
-        let mut counts = BTreeMap::new();
-        while !from.is_null() {
-            let next = page(&from);
-            for m in next["found"].as_array().unwrap() {
-                *counts
-                    .entry(m["path"].as_str().unwrap()["/workspace/d/".len()..].to_owned())
-                    .or_insert(0) += 1;
-            }
-            from = next["next"].clone();
-        }
-        counts
-    };
-    let expect = |some: &[(&str, u32)]| -> BTreeMap<String, u32> {
-        some.iter()
-            .map(|(name, n)| ((*name).to_owned(), *n))
-            .collect()
-    };
-    let begin = page(&Value::Null)["next"].clone();
-    let behind = [("sub/deep/next", 1500), ("sub/z", 1500), ("behind", 1500)];
-    let all = [&[("sub/deep/long", 500)][..], &behind[..]].concat();
-    assert_eq!(count(begin.clone()), expect(&all));
-    // Made meanwhile: it comes last.
+    let (next, z, behind) = (("sub/deep/next", 1500), ("sub/z", 1500), ("behind", 1500));
+    is(&rest(), &[behind, ("sub/deep/long", 500), next, z]);
+    // Made meanwhile, before and behind.
     write(&v, "/workspace/d/a", b"word");
-    let all = [&all[..], &[("a", 1)][..]].concat();
-    assert_eq!(count(begin.clone()), expect(&all));
-    // Another file in the place of the one that it was in.
-    v.must(
-        &boss(),
-        "remove",
-        &json!({"path": "/workspace/d/sub/deep/long"}),
-    );
+    let a = ("a", 1);
+    is(&rest(), &[a, behind, ("sub/deep/long", 500), next, z]);
+    // Another file is in the place of the one that it was in.
+    remove("sub/deep/long");
     write(&v, "/workspace/d/sub/deep/long", b"a word");
-    let others = [&behind[..], &[("a", 1), ("sub/deep/long", 1)][..]].concat();
-    assert_eq!(count(begin.clone()), expect(&others));
-    // The directory that it was in is gone, or somewhere else.
-    v.must(
-        &boss(),
-        "remove",
-        &json!({"path": "/workspace/d/sub/deep", "recursive": true}),
-    );
-    let behind = [&behind[1..], &[("a", 1)][..]].concat();
-    assert_eq!(count(begin.clone()), expect(&behind));
-    v.must(
-        &boss(),
-        "move",
-        &json!({"from": "/workspace/d/sub", "to": "/workspace/d/moved"}),
-    );
-    let moved = expect(&[("behind", 1500), ("a", 1), ("moved/z", 1500)]);
-    assert_eq!(count(begin.clone()), moved);
-    v.must(
-        &boss(),
-        "remove",
-        &json!({"path": "/workspace/d/moved", "recursive": true}),
-    );
-    assert_eq!(count(begin), expect(&[("behind", 1500), ("a", 1)]));
+    is(&rest(), &[a, behind, ("sub/deep/long", 1), next, z]);
+    // The directory that it was in is gone, or elsewhere.
+    remove("sub/deep");
+    is(&rest(), &[a, behind, z]);
+    let to = json!({"from": "/workspace/d/sub", "to": "/workspace/d/moved"});
+    v.must(&boss(), "move", &to);
+    is(&rest(), &[a, behind, ("moved/z", 1500)]);
+    remove("moved");
+    is(&rest(), &[a, behind]);
+    // What was is whole.
+    let then = count(&v, &format!("/.at/op:{op}/workspace/d"), Value::Null);
+    is(&then, &[behind, ("sub/deep/long", 1500), next, z]);
 }
 
 #[test]
