@@ -9,13 +9,18 @@ use crate::shell::{python, run, sh};
 use crate::world::World;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader, PipeWriter, Write as _, pipe};
+use std::io::{BufRead as _, BufReader, ErrorKind, PipeWriter, Write as _, pipe};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 const ACCESSES: u64 = 20_000;
 /// How often each process says that it still tries.
 const EVERY: u64 = 25;
+/// How often it is looked whether something has happened by itself, and with which pause.
+const LOOKS: u32 = 12_000;
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// What opens the vault as it was to bert, and closes it again.
 #[derive(Clone, Copy, Debug)]
@@ -284,4 +289,119 @@ for at in ['.at/op:{op}/d/', 'd/.at/op:{op}/', '.at/then/d/']:
     // A word that means another moment by now is asked for.
     sh(&dir, "ls .at/now/d; mkdir new");
     assert_eq!(sh(&dir, "ls .at/now/"), "d\nnew\n");
+}
+
+/// Lets bob read the vault for some seconds.
+fn lend(world: &World, seconds: u64) {
+    let end = format!("{seconds}s");
+    let words = "rebac grant user bob file /workspace/vault --relation can_read --expires";
+    let words: Vec<_> = words.split(' ').chain([end.as_str()]).collect();
+    world.nexus(&words).must();
+}
+
+/// Whether what a look asks for is there; what else goes wrong is no answer.
+#[track_caller]
+fn shows(said: std::io::Result<String>, expected: &str) -> bool {
+    match said {
+        Ok(said) => {
+            assert_eq!(said, expected);
+            true
+        }
+        Err(e) => {
+            let kinds = [ErrorKind::PermissionDenied, ErrorKind::NotFound];
+            assert!(kinds.contains(&e.kind()), "{e}");
+            false
+        }
+    }
+}
+
+/// Waits for what happens by itself.
+#[track_caller]
+fn comes(what: &str, has: impl Fn() -> bool) {
+    let came = (0..LOOKS).any(|_| {
+        let came = has();
+        if !came {
+            thread::sleep(PAUSE);
+        }
+        came
+    });
+    assert!(came, "waited in vain for {what}");
+}
+
+fn names(dir: &Path) -> std::io::Result<String> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        names.push(entry?.file_name().into_string().unwrap());
+    }
+    names.sort();
+    Ok(names.join(" "))
+}
+
+/// semantics.md §6: "The past is judged by today's grants"
+#[test]
+fn a_grant_that_ends_by_the_clock_ends_in_the_past_too() {
+    let world = World::new();
+    sh(
+        &world.workspace(),
+        "mkdir -m 700 vault; mkdir vault/sub; echo -n secret > vault/f; touch vault/sub/g",
+    );
+    let op = head(&world);
+    sh(
+        &world.workspace(),
+        "echo changed > vault/f; rm -r vault/sub",
+    );
+    world.ctl(&["user", "create", "bob"]);
+    let own = world.host("bobs");
+    let at = own.to_str().unwrap();
+    world.nexus(&["mount", at, "--user", "bob"]).must();
+    let now = own.join("workspace/vault/f");
+    let [above, inside] =
+        [".at", "vault/.at"].map(|at| own.join(format!("workspace/{at}/op:{op}")));
+    let then = above.join("vault");
+    // What the daemon is asked for, and what the kernel may keep.
+    let asked: [&dyn Fn() -> bool; 4] = [
+        &|| shows(fs::read_to_string(then.join("f")), "secret"),
+        &|| shows(names(&then), "f sub"),
+        &|| shows(fs::read_to_string(inside.join("f")), "secret"),
+        &|| shows(names(&inside), "f sub"),
+    ];
+    let kept: [&dyn Fn() -> bool; 3] = [
+        &|| {
+            shows(
+                fs::metadata(then.join("f")).map(|f| f.len().to_string()),
+                "6",
+            )
+        },
+        &|| {
+            shows(
+                fs::metadata(then.join("sub/g")).map(|f| f.len().to_string()),
+                "0",
+            )
+        },
+        &|| {
+            shows(
+                fs::metadata(inside.join("f")).map(|f| f.len().to_string()),
+                "6",
+            )
+        },
+    ];
+    let all = || asked.iter().chain(&kept).all(|look| look());
+    assert!(!asked.iter().chain(&kept).any(|look| look()));
+    // A machine that is too slow for one span is not for another.
+    let seen = (2..8).map(|n| 1 << n).any(|seconds| {
+        lend(&world, seconds);
+        all() && all()
+    });
+    assert!(seen);
+    // The present ends when the daemon's clock says so, and from then on nothing else is given.
+    comes("the end of the grant", || fs::read(&now).is_err());
+    assert!(!asked.iter().any(|look| look()));
+    // A kernel counts the time of what it keeps in ticks of its own, from when it is told.
+    comes("the end of what is kept", || {
+        !kept.iter().any(|look| look())
+    });
+    // Lent again, it is there again.
+    lend(&world, 3600);
+    assert!(all());
+    world.is_sound();
 }

@@ -4,7 +4,7 @@ mod content;
 mod walk;
 
 use self::content::{Pattern, Room};
-use self::walk::Walk;
+use self::walk::{Stop, Walk};
 use super::Command;
 use super::context::{Context, path_of};
 use crate::core::{Error, FsPath, Kind, Result, Text, error::fail};
@@ -16,7 +16,7 @@ const MATCHES: usize = 1000;
 /// How many files one reply looks at.
 const FILES: u64 = 10_000;
 
-/// Searches a file, or the files below a directory in the order of their paths, for a regular expression (the syntax of Rust's
+/// Searches a file, or the files below a directory in the order of readdir(3), for a regular expression (the syntax of Rust's
 /// `regex`, on bytes). Links are not followed. What the caller may not see is not there; what he sees and may not read is told. One
 /// page: `next` says where the next one begins.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -29,6 +29,8 @@ pub struct Grep {
     pub fixed: bool,
     /// How many lines of each file at most; all when there is none.
     pub limit: Option<u64>,
+    /// Every line of a binary file that matches is told, for who counts them; else that there is one.
+    pub binary_lines: bool,
     /// Where the last page ended.
     pub from: Option<Place>,
 }
@@ -37,6 +39,8 @@ pub struct Grep {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     pub path: Text,
+    /// The cookies of the entries that lead to it.
+    pub trail: Vec<u64>,
     /// Bytes, and the lines that they are.
     pub offset: u64,
     pub lines: u64,
@@ -100,10 +104,10 @@ impl Command for Grep {
             matches: MATCHES,
         };
         let mut from = self.from;
-        let begin = from.as_ref().map(|place| path_of(&place.path));
-        let mut walk = Walk::new(cx, path_of(&self.path)?, begin.transpose()?)?;
-        while let Some((path, file)) = walk.next(cx, &mut page.unread)? {
-            let mut place = Place::at(Text(path.to_bytes()), from.take());
+        let begin = from.as_ref().map(|place| place.trail.clone());
+        let mut walk = Walk::new(cx, path_of(&self.path)?, begin.unwrap_or_default())?;
+        while let Some(Stop { path, trail, file }) = walk.next(cx, &mut page.unread)? {
+            let mut place = Place::at(Text(path.to_bytes()), trail, from.take());
             files += 1;
             if room.bytes == 0 || room.matches == 0 || files > FILES {
                 page.next = Some(place);
@@ -129,17 +133,17 @@ impl Command for Grep {
 
 impl Place {
     /// Where a file is searched from: its beginning, or where the last page ended.
-    fn at(path: Text, last: Option<Self>) -> Self {
-        let begin = |path| Self {
-            path,
-            offset: 0,
-            lines: 0,
-            found: 0,
-            is_binary: false,
-        };
+    fn at(path: Text, trail: Vec<u64>, last: Option<Self>) -> Self {
         match last {
-            Some(last) if last.path == path => last,
-            _ => begin(path),
+            Some(last) if last.path == path && last.trail == trail => last,
+            _ => Self {
+                path,
+                trail,
+                offset: 0,
+                lines: 0,
+                found: 0,
+                is_binary: false,
+            },
         }
     }
 }

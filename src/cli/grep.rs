@@ -96,6 +96,7 @@ fn search(
         ignore_case: args.ignore_case,
         fixed: args.fixed_strings,
         limit: args.max_count.or(args.files_with_matches.then_some(1)),
+        binary_lines: args.count,
         from: None,
     };
     let mut count = Count::default();

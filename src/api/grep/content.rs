@@ -18,6 +18,7 @@ pub(super) struct Pattern {
     matcher: RegexMatcher,
     /// How many lines of a file are wanted.
     pub limit: u64,
+    binary_lines: bool,
 }
 
 /// How much a reply has room for.
@@ -42,11 +43,15 @@ impl Pattern {
             Error::new(Kind::Invalid, message)
         })?;
         let limit = asked.limit.unwrap_or(u64::MAX);
-        Ok(Self { matcher, limit })
+        Ok(Self {
+            matcher,
+            limit,
+            binary_lines: asked.binary_lines,
+        })
     }
 
     /// Searches a file from a place on, and moves that behind what was searched. False when there is more of it that is wanted,
-    /// and no room; of a binary file one match is told.
+    /// and no room. Of a binary file one match is told, or each; a NUL ends a line of it as grep(1) has it.
     pub(super) fn search(
         &self,
         file: Reading,
@@ -69,6 +74,7 @@ impl Pattern {
             found,
             left: &mut room.matches,
             limit: self.limit,
+            binary_lines: self.binary_lines,
             is_done: false,
         };
         let mut searcher = SearcherBuilder::new()
@@ -141,6 +147,7 @@ struct Finds<'a> {
     /// How many more there is room for.
     left: &'a mut usize,
     limit: u64,
+    binary_lines: bool,
     /// Whether nothing more of the file is wanted.
     is_done: bool,
 }
@@ -155,7 +162,8 @@ impl Sink for Finds<'_> {
         self.place.lines = line;
         self.place.found += 1;
         *self.left -= 1;
-        self.is_done = self.place.is_binary || self.place.found >= self.limit;
+        let is_enough = self.place.is_binary && !self.binary_lines;
+        self.is_done = is_enough || self.place.found >= self.limit;
         let path = self.place.path.clone();
         self.found.push(if self.place.is_binary {
             Match::binary(path)

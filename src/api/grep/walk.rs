@@ -1,80 +1,135 @@
-//! The files below a directory, in the order of their paths.
+//! The files below a directory, as readdir(3) gives them: directory by directory, in the order of their cookies.
+//!
+//! A place in that order is the trail of cookies that leads there. A walk that begins at one lists nothing that lies before it, and
+//! misses nothing that was there all the time, whatever comes and goes meanwhile.
 
 use super::{Unread, unread};
 use crate::api::context::Context;
 use crate::api::stream::Reading;
-use crate::core::{FsPath, Result};
+use crate::core::{FsPath, Ino, Result};
 use crate::fs::{DirEntry, Found};
+use std::collections::VecDeque;
 use std::vec::IntoIter;
 
 /// A way through a tree, which may begin in its midst.
 pub(super) struct Walk {
     /// Where it begins, if that is a file.
     file: Option<(FsPath, Found)>,
-    /// Directories that it is in, and what is left of each.
-    within: Vec<(FsPath, IntoIter<DirEntry>)>,
-    from: Option<FsPath>,
+    /// Directories that it is in.
+    within: Vec<Level>,
+    /// The rest of the trail to where it begins.
+    from: VecDeque<u64>,
+}
+
+/// A file that was come to.
+pub(super) struct Stop {
+    pub path: FsPath,
+    pub trail: Vec<u64>,
+    /// The file, opened, or why it cannot be.
+    pub file: Result<Reading>,
 }
 
 impl Walk {
-    /// Begins at a path, and passes by what comes before `from`.
-    pub(super) fn new(cx: &Context<'_>, top: FsPath, from: Option<FsPath>) -> Result<Self> {
+    /// Begins at a path, and passes by what comes before the end of a trail.
+    pub(super) fn new(cx: &Context<'_>, top: FsPath, from: Vec<u64>) -> Result<Self> {
         let found = cx.engine().resolve(cx.caller, &top)?;
-        let (mut file, mut within) = (None, Vec::new());
+        let mut walk = Self {
+            file: None,
+            within: Vec::new(),
+            from: from.into(),
+        };
         if found.is_dir() {
-            let listed = list(cx, &found).map_err(|e| e.context(&top))?;
-            within.push((top, listed));
+            walk.enter(cx, top.clone(), found.ino)
+                .map_err(|e| e.context(&top))?;
         } else {
-            file = Some((top, found));
+            walk.file = Some((top, found));
         }
-        Ok(Self { file, within, from })
+        Ok(walk)
     }
 
-    /// The next file, opened, or why it cannot be; tells of the directories on the way that cannot be listed.
+    /// The next file; tells of the directories on the way that cannot be listed.
     pub(super) fn next(
         &mut self,
         cx: &Context<'_>,
         refused: &mut Vec<Unread>,
-    ) -> Result<Option<(FsPath, Result<Reading>)>> {
+    ) -> Result<Option<Stop>> {
         if let Some((path, file)) = self.file.take() {
-            let opened = Reading::of_node(cx.engine(), cx.caller, &file);
-            return Ok(Some((path, opened)));
+            return Ok(Some(self.stop(cx, path, &file)));
         }
-        while let Some((dir, left)) = self.within.last_mut() {
-            let Some(entry) = left.next() else {
-                self.within.pop();
-                continue;
+        while let Some(level) = self.within.last_mut() {
+            let entry = match level.next(cx) {
+                Ok(Some(entry)) => entry,
+                Ok(None) => {
+                    self.within.pop();
+                    continue;
+                }
+                Err(e) => {
+                    refused.push(unread(&level.dir, e)?);
+                    self.within.pop();
+                    continue;
+                }
             };
-            let path = dir.join(entry.name);
-            if self
-                .from
-                .as_ref()
-                .is_some_and(|from| is_before(&path, from))
-            {
-                continue;
+            // What the trail led to is gone.
+            if entry.cookie > level.begin {
+                self.from.clear();
             }
+            let path = level.dir.join(entry.name);
             if entry.node.is_dir() {
-                match list(cx, &entry.node) {
-                    Ok(listed) => self.within.push((path, listed)),
-                    Err(e) => refused.push(unread(&path, e)?),
+                if let Err(e) = self.enter(cx, path.clone(), entry.node.ino) {
+                    refused.push(unread(&path, e)?);
                 }
             } else if entry.node.is_file() {
-                let opened = Reading::of_node(cx.engine(), cx.caller, &entry.node);
-                return Ok(Some((path, opened)));
+                return Ok(Some(self.stop(cx, path, &entry.node)));
             }
         }
         Ok(None)
     }
+
+    fn enter(&mut self, cx: &Context<'_>, dir: FsPath, ino: Ino) -> Result<()> {
+        let begin = self.from.pop_front().unwrap_or(0);
+        let at = begin.saturating_sub(1);
+        let page = cx.engine().list_behind(cx.caller, ino, at)?;
+        if !page.is_empty() {
+            let left = page.into_iter();
+            self.within.push(Level {
+                dir,
+                ino,
+                begin,
+                at,
+                left,
+            });
+        }
+        Ok(())
+    }
+
+    fn stop(&self, cx: &Context<'_>, path: FsPath, file: &Found) -> Stop {
+        Stop {
+            path,
+            trail: self.within.iter().map(|level| level.at).collect(),
+            file: Reading::of_node(cx.engine(), cx.caller, file),
+        }
+    }
 }
 
-fn list(cx: &Context<'_>, dir: &Found) -> Result<IntoIter<DirEntry>> {
-    let mut all = cx.engine().list(cx.caller, dir.ino)?;
-    all.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-    Ok(all.into_iter())
+/// A directory, with what is left of a page of it.
+struct Level {
+    dir: FsPath,
+    ino: Ino,
+    /// The cookie that the trail named here.
+    begin: u64,
+    /// That of the entry that was taken last.
+    at: u64,
+    left: IntoIter<DirEntry>,
 }
 
-/// Whether a path, with all below it, comes before another.
-fn is_before(path: &FsPath, other: &FsPath) -> bool {
-    let (own, other) = (path.names(), other.names());
-    own < &other[..own.len().min(other.len())]
+impl Level {
+    fn next(&mut self, cx: &Context<'_>) -> Result<Option<DirEntry>> {
+        if self.left.as_slice().is_empty() {
+            let page = cx.engine().list_behind(cx.caller, self.ino, self.at)?;
+            self.left = page.into_iter();
+        }
+        let next = self.left.next();
+        self.at = next.as_ref().map_or(self.at, |entry| entry.cookie);
+        Ok(next)
+    }
 }
