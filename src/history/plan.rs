@@ -8,7 +8,7 @@ use crate::blob::Blobs;
 use crate::core::{Ino, Op, Result, TenantId, Time};
 use crate::db::Tx;
 use crate::fs::{Naming, Revision};
-use crate::meta::{Node, Record, node};
+use crate::meta::{Node, Record, log_query, node, tuple};
 use std::collections::{HashMap, HashSet};
 
 /// Something that cannot be made what it was.
@@ -75,7 +75,7 @@ impl Plan {
         planner.nodes(Merger::new(tx, blobs, tenant))?;
         planner.names();
         planner.xattrs();
-        planner.grants(&effects);
+        planner.grants(tx, tenant, &effects)?;
         planner.times(tx, &effects.touches)?;
         let Planner {
             revision,
@@ -189,9 +189,9 @@ impl Planner<'_> {
         }
     }
 
-    /// What was granted and taken back among the undone is as it was.
-    fn grants(&mut self, effects: &Effects) {
-        let ids = |of: &[std::sync::Arc<crate::meta::tuple::Tuple>]| -> HashSet<u64> {
+    /// What was granted and taken back among the undone is as it was. What somebody else granted on what goes needs it.
+    fn grants(&mut self, tx: &mut dyn Tx, tenant: TenantId, effects: &Effects) -> Result<()> {
+        let ids = |of: &[std::sync::Arc<tuple::Tuple>]| -> HashSet<u64> {
             of.iter().map(|t| t.id).collect()
         };
         let (made, lost) = (ids(&effects.grants_made), ids(&effects.grants_lost));
@@ -199,6 +199,21 @@ impl Planner<'_> {
         let back = effects.grants_lost.iter().filter(|t| !made.contains(&t.id));
         self.revision.grants_gone = gone.cloned().collect();
         self.revision.grants_back = back.cloned().collect();
+        let mut told = HashSet::new();
+        for tuple in tuple::on(tx, tenant, &self.revision.gone)? {
+            let Some(ino) = tuple.ino().filter(|ino| !told.contains(ino)) else {
+                continue;
+            };
+            let by = log_query::op_at(tx, tenant, tuple.created)?;
+            if !made.contains(&tuple.id)
+                && !self.undone.has(by)
+                && let Some(line) = self.rows.nodes.get(&ino)
+            {
+                self.node_conflict(ino, line, by);
+                told.insert(ino);
+            }
+        }
+        Ok(())
     }
 
     /// A directory that only the undone operations have touched looks as untouched as before.

@@ -134,6 +134,25 @@ pub fn page(tx: &mut dyn Tx, after: u64, limit: u32) -> Result<super::Page<u64, 
         .collect()
 }
 
+/// The tuples on some nodes of a tenant, the oldest first.
+pub fn on(tx: &mut dyn Tx, tenant: TenantId, nodes: &[Ino]) -> Result<Vec<Tuple>> {
+    let sql = |places: &[String]| {
+        let texts: Vec<_> = places
+            .iter()
+            .map(|place| format!("CAST(CAST({place} AS BIGINT) AS TEXT)"))
+            .collect();
+        let texts = texts.join(",");
+        format!("{SELECT} WHERE tenant = $1 AND object_type = '{FILE}' AND object_id IN ({texts})")
+    };
+    let mut found = Vec::new();
+    super::batch::ask(tx, &[tenant.into()], nodes, sql, |row| {
+        found.push(from_row(row)?.guarded_by(row.int(10)?)?);
+        Ok(())
+    })?;
+    found.sort_by_key(|tuple| tuple.id);
+    Ok(found)
+}
+
 /// Writes the guards of all rows anew, as those of an earlier version need it.
 pub(super) fn guard_all(tx: &mut dyn Tx) -> Result<()> {
     for row in tx.query(SELECT, &[])? {

@@ -101,3 +101,26 @@ fn a_grant_with_another_end_is_again_what_it_was() {
     assert_eq!(numbers(&w), [first]);
     w.assert_sound();
 }
+
+/// semantics.md §6: "Undoing keeps later work of others"
+#[test]
+fn what_somebody_granted_on_it_since_keeps_a_directory() {
+    let (w, alice, bob) = world();
+    let made = last(&w);
+    let dir = w.ino("/workspace/a");
+    w.engine
+        .grant(&root(), dir, "can_read", &bob, None)
+        .unwrap();
+    let granted = last(&w);
+    let stopped = w.undo(&alice, made.clone()).unwrap();
+    assert_eq!(stopped.op, None);
+    let [conflict] = &stopped.conflicts[..] else {
+        panic!("{:?}", stopped.conflicts);
+    };
+    assert_eq!((conflict.node, conflict.by), (Some(dir), granted.first()));
+    // Both together go.
+    let both = made.iter().chain(granted.iter()).collect();
+    assert_eq!(w.undo(&root(), both).unwrap().conflicts, []);
+    assert!(numbers(&w).is_empty() && !w.tree().contains_key("/workspace/a"));
+    w.assert_sound();
+}
