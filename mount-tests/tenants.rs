@@ -1,8 +1,9 @@
 //! Tenants deleted and made again, on real mounts with real users.
 
 use crate::shell::{Said, run, script};
-use crate::world::{World, needs_root};
+use crate::world::{World, detach, needs_root};
 use serde_json::Value;
+use std::os::fd::AsRawFd as _;
 use std::path::Path;
 
 /// Runs `nexusctl` with the words of a line.
@@ -101,6 +102,11 @@ fn a_tenant_that_was_deleted_shows_nothing_to_the_next_of_its_name() {
         (1, &"tenant:acme".into())
     );
     assert_eq!(told[0]["uid"], 0);
+    let made = world.log(&["--kind", "tenant-create"]);
+    assert_eq!(
+        (made.len(), &made[0]["uid"], &made[0]["command"]),
+        (1, &0.into(), &"nexusctl".into())
+    );
     mount(&world, &dir).must_fail();
     ctl(&world, "tenant create acme");
     for line in [
@@ -118,6 +124,71 @@ fn a_tenant_that_was_deleted_shows_nothing_to_the_next_of_its_name() {
     world.restart();
     shows_nothing_of_the_old(&world, &dir);
     world.nexus(&["umount", dir.to_str().unwrap()]).must();
+    world.is_sound();
+}
+
+#[test]
+fn a_mount_of_a_deleted_tenant_is_not_made_again_for_the_next_of_its_name() {
+    if !needs_root() {
+        return;
+    }
+    let world = World::new();
+    let dir = world.host("acme");
+    acme(&world, &dir);
+    world.kill();
+    detach(&dir);
+    ctl(&world, "tenant delete acme --yes");
+    ctl(&world, "tenant create acme");
+    ctl(&world, "--tenant acme user create ann --uid 21001");
+    for _ in 0..2 {
+        world.restart();
+        let mounts = ctl(&world, "mounts");
+        let of = |m: &Value| m["tenant"] == "acme";
+        assert!(
+            !mounts["mounts"].as_array().unwrap().iter().any(of),
+            "{mounts}"
+        );
+        assert!(!dir.join("workspace").exists());
+        world.kill();
+    }
+    // Who asks for it anew gets the new one, and that is kept in mind.
+    world.restart();
+    mount(&world, &dir).must();
+    as_uid(
+        &dir,
+        21001,
+        "test ! -e workspace/plan && mkdir workspace/new",
+    )
+    .must();
+    world.kill();
+    detach(&dir);
+    world.restart();
+    as_uid(&dir, 21001, "rmdir workspace/new").must();
+    world.nexus(&["umount", dir.to_str().unwrap()]).must();
+    world.is_sound();
+}
+
+/// The daemon takes the mount of a `nexus run` away like that, too, and what the command left running goes on.
+#[test]
+fn a_directory_open_on_a_mount_that_was_taken_away_keeps_the_tenant_until_it_is_closed() {
+    if !needs_root() {
+        return;
+    }
+    let world = World::new();
+    let dir = world.host("acme");
+    acme(&world, &dir);
+    let held = std::fs::File::open(dir.join("workspace")).unwrap();
+    world
+        .nexus(&["umount", "--lazy", dir.to_str().unwrap()])
+        .must();
+    let delete = ["tenant", "delete", "acme", "--yes"];
+    world.ctl_said(&delete).must_fail();
+    let through = format!("/proc/self/fd/{}/plan", held.as_raw_fd());
+    assert_eq!(std::fs::read(through).unwrap(), b"secret-of-old\n");
+    drop(held);
+    // The kernel tells of the last close when it likes.
+    let mut tries = std::iter::repeat_with(|| world.ctl_said(&delete)).take(1000);
+    assert!(tries.any(|said| said.status.success()));
     world.is_sound();
 }
 

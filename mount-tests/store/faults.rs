@@ -116,3 +116,51 @@ fn a_call_that_meets_an_io_error_says_so_and_can_be_tried_again() {
 fn a_call_that_meets_a_full_disk_says_so_and_can_be_tried_again() {
     fail_everywhere(libc::ENOSPC, Kind::NoSpace);
 }
+
+#[test]
+fn a_tenant_that_could_not_be_deleted_is_there_and_works() {
+    // semantics.md §5: "ENOSPC, EIO and a broken database are reported by the call that met them; what was there stays."
+    let mut dice = Dice::new("faults");
+    let drive = Drive::new();
+    let mut volume = Volume::open(&drive.data()).unwrap();
+    let mut refused = 0;
+    for n in 1.. {
+        if volume.tenant("acme").is_ok() {
+            volume.user("ann").unwrap();
+        }
+        volume
+            .put("kept", &n.to_string().into_bytes(), true)
+            .unwrap();
+        volume.checkpoint().unwrap();
+        let before = volume.tree("");
+        drive.fail_once(n, libc::EIO);
+        let done = volume.delete_tenant("acme");
+        let fired = drive.has_fired();
+        drive.calm();
+        match done {
+            Err(e) => {
+                assert!(fired && e.kind() == Kind::Io, "{e:?}");
+                refused += 1;
+                assert_eq!(volume.tree(""), before);
+                let taken = volume.user("ann").unwrap_err();
+                assert_eq!(taken.kind(), Kind::Exists);
+                volume.user(&format!("user-{n}")).unwrap();
+                volume.assert_sound();
+            }
+            // What failed was of no consequence, as making room ahead is.
+            Ok(()) if fired => {}
+            Ok(()) => break,
+        }
+    }
+    assert!(refused > 0, "no deletion ever met the trouble");
+    assert!(volume.put("kept", b"gone", false).is_err());
+    volume.sync().unwrap();
+    volume.tenant("acme").unwrap();
+    assert!(volume.tree("").is_empty());
+    volume.sync().unwrap();
+    volume.assert_sound();
+    drop(volume);
+    drive.forget_unsynced(&mut dice);
+    drive.spin_up();
+    Volume::open(&drive.data()).unwrap().assert_sound();
+}

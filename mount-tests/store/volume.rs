@@ -35,6 +35,28 @@ impl Volume {
         self.nexus.engine.clock().advance(Duration::from_secs(1));
     }
 
+    /// The same store, worked on in a tenant of this name.
+    pub(super) fn tenant(&mut self, name: &str) -> Result<()> {
+        let made = self.nexus.engine.create_tenant(&self.who, name)?;
+        self.who = Caller::engine(made.id);
+        Ok(())
+    }
+
+    /// Deletes a tenant.
+    pub(super) fn delete_tenant(&self, name: &str) -> Result<()> {
+        let who = Caller::engine(TenantId(1));
+        self.nexus.engine.delete_tenant(&who, name).map(drop)
+    }
+
+    /// Makes a user, whose name is free.
+    pub(super) fn user(&self, name: &str) -> Result<()> {
+        let made = self
+            .nexus
+            .engine
+            .create_user(&self.who, name, None, (None, None));
+        made.map(drop)
+    }
+
     fn place(&self, path: &str) -> Result<(Ino, Name)> {
         let path = FsPath::parse(format!("/workspace/{path}").as_bytes())?;
         let (dir, name) = self.nexus.engine.resolve_parent(&self.who, &path)?;

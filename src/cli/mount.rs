@@ -99,6 +99,7 @@ fn foreground(place: &Place, request: MountRequest) -> Result<()> {
         os_uid: uid,
         os_gid: gid,
         bound: None,
+        shows: None,
     };
     serve::run(place.config()?, |daemon| {
         told(place, &daemon.mount(&standing)?)

@@ -55,6 +55,9 @@ impl Events {
 
 impl Feed for Events {
     fn read(&self, caller: &Caller, offset: u64, len: usize) -> Result<Bytes> {
+        let engine = self.engine()?;
+        // What was read for somebody who is nobody now is not given to him.
+        Reader::new(&engine, caller)?;
         let mut state = self.state.lock();
         if offset == state.offset && !state.given.is_empty() {
             return Ok(state.given.slice(..len.min(state.given.len())));
@@ -62,7 +65,7 @@ impl Feed for Events {
         if offset != state.offset + state.given.len() as u64 {
             return fail(Kind::Invalid, "events are read once, from first to last");
         }
-        let bytes = state.next(&*self.engine()?, caller, len)?;
+        let bytes = state.next(&engine, caller, len)?;
         (state.offset, state.given) = (offset, bytes.clone());
         Ok(bytes)
     }

@@ -66,13 +66,13 @@ impl Engine {
     /// The first change of a tenant, which makes it.
     pub(super) fn change_of_new<T>(
         &self,
+        caller: &Caller,
         new: &Tenant,
         f: impl FnOnce(&mut Change<'_>) -> Result<T>,
     ) -> Result<T> {
         let _turn = self.turn.lock();
         self.tenants.vacant(new)?;
-        let caller = Caller::engine(new.id);
-        let (out, _) = self.change_from(&caller, new.id, Head::default(), |ch| {
+        let (out, _) = self.change_from(caller, new.id, Head::default(), |ch| {
             ch.edits.push(Edit::Tenant(new.clone(), ch.now));
             f(ch)
         })?;

@@ -297,6 +297,11 @@ impl Files {
         id
     }
 
+    /// Takes back a handle that nobody has got to know.
+    pub(super) fn drop_handle(&self, id: HandleId) {
+        self.handles.write().remove(&id);
+    }
+
     /// The contents below working copies, and those of the past that are open: no sweep takes them.
     pub(super) fn contents(&self) -> Vec<Content> {
         let kept = |handle: &Arc<Handle>| match &handle.source {

@@ -9,12 +9,20 @@ use crate::meta::Node;
 use std::sync::Arc;
 
 impl Engine {
-    /// A handle on what cannot change any more, for reading; whoever asks for it has asked whether he may.
-    pub(super) fn open_kept(&self, node: Arc<Node>) -> HandleId {
-        self.files.insert(Handle {
+    /// A handle on what cannot change any more; whoever asks for it has asked whether he may. Fails with `NotFound`
+    /// when its tenant was deleted meanwhile.
+    pub(super) fn open_kept(&self, node: Arc<Node>, flags: OpenFlags) -> Result<HandleId> {
+        let tenant = node.tenant;
+        let id = self.files.insert(Handle {
             source: Source::Kept(node),
-            flags: OpenFlags::new(Access::Read),
-        })
+            flags,
+        });
+        // Only now: who deletes the tenant meanwhile sees the handle, or is seen.
+        if let Err(gone) = self.tenants.lives(Some(tenant)) {
+            self.files.drop_handle(id);
+            return Err(gone);
+        }
+        Ok(id)
     }
 
     /// Opens what a view shows: for reading only.
@@ -36,7 +44,7 @@ impl Engine {
         let source = match self.views.item(caller, ino)? {
             Item::File(bytes) => Source::Computed(bytes),
             Item::Feed(_) => Source::Feed(self.views.feed(caller, ino)?),
-            Item::Stored(node) if !node.is_dir() => Source::Kept(node),
+            Item::Stored(node) if !node.is_dir() => return self.open_kept(node, flags),
             Item::Stored(_) | Item::Directory(_) | Item::Link(_) => {
                 return fail(Kind::IsDirectory, "not a file");
             }

@@ -1,7 +1,6 @@
 //! Where a node stands: its path, its namespace, and what the tenant has set for it.
 
 use super::engine::Engine;
-use super::principals::check_name;
 use crate::access::namespace::{self, Policy};
 use crate::core::{Caller, Error, FsPath, Ino, Kind, Name, Op, Result, TenantId, error::fail};
 use crate::meta::tenant::GroupRule;
@@ -39,16 +38,6 @@ pub(super) fn is_for(caller: &Caller, name: &Name) -> bool {
 }
 
 impl Engine {
-    /// Makes a tenant with its tree; administrators only.
-    pub fn create_tenant(&self, caller: &Caller, name: &str) -> Result<Tenant> {
-        admin(caller)?;
-        check_name(name)?;
-        if self.tenant(name).is_ok() {
-            return fail(Kind::Exists, format!("tenant {name:?} exists"));
-        }
-        self.plant(name)
-    }
-
     pub(super) fn new_tenant(&self, name: &str, root: Ino) -> Tenant {
         let id = self.tenants.last() + 1;
         Tenant {

@@ -6,6 +6,7 @@
 use super::dir::DirEntry;
 use super::engine::{Engine, no_node};
 use super::former::Former;
+use super::handle::{Access, OpenFlags};
 use super::lookup::Found;
 use crate::access::Right;
 use crate::core::{
@@ -136,7 +137,7 @@ impl Engine {
         if node.is_dir() {
             return fail(Kind::IsDirectory, "not a file");
         }
-        Ok(self.open_kept(node))
+        self.open_kept(node, OpenFlags::new(Access::Read))
     }
 
     /// The extended attributes of a node as it was, by name, those of Nexus itself included. Asks nobody.

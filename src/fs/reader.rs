@@ -68,8 +68,12 @@ impl<'a> Reader<'a> {
         Ok(true)
     }
 
-    /// An isolated agent has no more part in what its owner did than in what it may do.
+    /// An isolated agent has no more part in what its owner did than in what it may do. What is done to tenants is done by
+    /// administrators, whose numbers need not be those of this one.
     fn is_own(&self, record: &Record) -> bool {
+        if is_about_tenants(record.kind) {
+            return false;
+        }
         let by_agent = record.author.agent.as_deref() == self.caller.agent.as_deref();
         record.author.uid == self.caller.uid && (by_agent || !self.caller.isolated)
     }
@@ -111,6 +115,11 @@ impl<'a> Reader<'a> {
             Some(None) | None => Ok(false),
         }
     }
+}
+
+/// Whether an operation was about which tenants there are.
+fn is_about_tenants(kind: OpKind) -> bool {
+    matches!(kind, OpKind::TenantCreate | OpKind::TenantDelete)
 }
 
 /// Whether an operation was about who there is: such a record has the root's path.

@@ -2,9 +2,10 @@
 
 use super::engine::Engine;
 use super::events::Stream;
+use super::principals::DEFAULT;
 use crate::access::namespace::{NAMESPACES, Policy};
 use crate::blob::Content;
-use crate::core::{FsPath, Ino, Name, Op, Result, TenantId, Time};
+use crate::core::{Caller, FsPath, Ino, Name, Op, Result, TenantId, Time};
 use crate::meta::{Edit, FileKind, Namespace, Node, OpKind, Tenant, log};
 
 impl Engine {
@@ -14,8 +15,8 @@ impl Engine {
         self.load_policy()?;
         self.load_tuples()?;
         self.load_latest()?;
-        if self.tenant("default").is_err() {
-            self.plant("default")?;
+        if self.tenant(DEFAULT).is_err() {
+            self.plant(DEFAULT, None)?;
             self.sync()?;
         }
         self.number_users()
@@ -32,15 +33,16 @@ impl Engine {
         Ok(())
     }
 
-    /// Makes a tenant, its root and its namespaces, all or nothing.
-    pub(super) fn plant(&self, name: &str) -> Result<Tenant> {
+    /// Makes a tenant, its root and its namespaces, all or nothing, for `who` asked for it.
+    pub(super) fn plant(&self, name: &str, who: Option<&Caller>) -> Result<Tenant> {
         let root = Ino(self.next_id());
         let tenant = self.new_tenant(name, root);
         let ids = NAMESPACES
             .iter()
             .map(|_| Ino(self.next_id()))
             .collect::<Vec<_>>();
-        self.change_of_new(&tenant, |ch| {
+        let ourselves = Caller::engine(tenant.id);
+        let told = self.change_of_new(who.unwrap_or(&ourselves), &tenant, |ch| {
             let links = 2 + u32::try_from(NAMESPACES.len()).unwrap_or(0);
             ch.insert(directory(&tenant, root, Ino(0), 0o755, links, ch.now));
             for (policy, ino) in NAMESPACES.iter().zip(ids) {
@@ -60,8 +62,9 @@ impl Engine {
                 None,
                 &serde_json::json!({}),
             );
-            Ok(())
+            ch.tell_of(&tenant)
         })?;
+        self.told_administrators(told);
         Ok(tenant)
     }
 }

@@ -65,6 +65,8 @@ pub enum OpKind {
     TrashEmpty,
     /// A tenant was deleted: in its own log, which ends with that, and in that of the default tenant.
     TenantDelete,
+    /// Another tenant was made: in the log of the default tenant. Its own begins with `Init`.
+    TenantCreate,
 }
 
 const KINDS: &[(OpKind, &str)] = &[
@@ -112,6 +114,7 @@ const KINDS: &[(OpKind, &str)] = &[
     (OpKind::Forget, "forget"),
     (OpKind::TrashEmpty, "trash-empty"),
     (OpKind::TenantDelete, "tenant-delete"),
+    (OpKind::TenantCreate, "tenant-create"),
 ];
 
 impl OpKind {

@@ -5,6 +5,7 @@ mod alike;
 mod known;
 mod trash;
 mod grep;
+mod tenants;
 
 use super::{Context, dispatch};
 use crate::core::{Caller, Config, Kind, TenantId};

@@ -78,6 +78,7 @@ pub(super) async fn mount(
             os_uid: peer.uid,
             os_gid: peer.gid,
             bound: None,
+            shows: None,
         })
     });
     reply(&mounted.await?)

@@ -56,6 +56,7 @@ impl Daemon {
         let options = standing.options(engine)?;
         let standing = Standing {
             bound: bound(engine, &options.identity)?,
+            shows: Some(options.tenant),
             ..standing.clone()
         };
         let mut mounts = self.mounts.lock();
@@ -93,9 +94,16 @@ impl Daemon {
         Ok(())
     }
 
-    /// Makes the mounts again that stood when the last daemon died. One that fails is told of and kept in mind.
+    /// Makes the mounts again that stood when the last daemon died. One that fails is told of and kept in mind, but not that of
+    /// a tenant which was deleted.
     pub fn remount(&self) -> Result<()> {
-        for standing in remembered::all(&*self.nexus.db)? {
+        for mut standing in remembered::all(&*self.nexus.db)? {
+            if standing.is_orphan(&self.nexus.engine) {
+                tracing::info!(dir = %standing.dir().display(), "its tenant was deleted: not mounted again");
+                remembered::forget(&*self.nexus.db, &standing.dir())?;
+                continue;
+            }
+            self.bind_tenant(&mut standing)?;
             match self.mount(&standing) {
                 Ok(_) => tracing::info!(dir = %standing.dir().display(), "mounted again"),
                 Err(e) => {
@@ -104,6 +112,15 @@ impl Daemon {
             }
         }
         Ok(())
+    }
+
+    /// Notes which tenant a mount of an earlier version of Nexus is for, even where it cannot be made now.
+    fn bind_tenant(&self, standing: &mut Standing) -> Result<()> {
+        if standing.shows.is_some() {
+            return Ok(());
+        }
+        standing.shows = standing.tenant(&self.nexus.engine).ok();
+        remembered::remember(&*self.nexus.db, standing)
     }
 
     /// Takes a mount away, `lazy` even while it is in use, and brings everything pending to the store.

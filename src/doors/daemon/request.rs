@@ -48,6 +48,9 @@ pub struct Standing {
     /// Whom it was made for: nobody who comes later under the same name.
     #[serde(default)]
     pub bound: Option<Bound>,
+    /// Which tenant it shows, whichever has that name later; `None` until it is made.
+    #[serde(default)]
+    pub shows: Option<TenantId>,
 }
 
 /// The principals behind a mount with a single identity.
@@ -66,9 +69,7 @@ impl Standing {
     /// Says what the FUSE door needs to know.
     pub(super) fn options(&self, engine: &Engine) -> Result<MountOptions> {
         let request = &self.request;
-        let tenant = engine
-            .tenant(request.tenant.as_deref().unwrap_or("default"))?
-            .id;
+        let tenant = self.tenant(engine)?;
         Ok(MountOptions {
             dir: self.dir(),
             tenant,
@@ -77,6 +78,25 @@ impl Standing {
             allow_other: request.allow_other,
             extra: request.options.iter().map(|o| split(o)).collect(),
         })
+    }
+
+    /// The tenant of the name, unless it is another than the one that the mount was made for.
+    pub(super) fn tenant(&self, engine: &Engine) -> Result<TenantId> {
+        let name = self.request.tenant.as_deref().unwrap_or("default");
+        let now = engine.tenant(name)?.id;
+        if self.shows.is_none_or(|then| then == now) {
+            return Ok(now);
+        }
+        fail(
+            Kind::NotFound,
+            format!("the tenant {name:?} that the mount was made for was deleted"),
+        )
+    }
+
+    /// Whether the tenant that it was made for was deleted: it is never made again.
+    pub(super) fn is_orphan(&self, engine: &Engine) -> bool {
+        let lives = |id| engine.tenants().iter().any(|t| t.id == id);
+        self.shows.is_some_and(|id| !lives(id))
     }
 
     fn identity(&self, engine: &Engine, tenant: TenantId) -> Result<Identity> {

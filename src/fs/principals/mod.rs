@@ -13,5 +13,5 @@ mod check;
 
 pub(super) use check::scan_principals;
 pub use key::Holder;
-pub(super) use name::check_name;
+pub(super) use name::DEFAULT;
 pub use tenant::Estate;

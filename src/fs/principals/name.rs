@@ -3,7 +3,7 @@
 use crate::core::{Kind, Result, error::fail};
 
 /// The tenant that is meant where none is named.
-pub(super) const DEFAULT: &str = "default";
+pub(in crate::fs) const DEFAULT: &str = "default";
 const NAME_MAX: usize = 64;
 const REMARK_MAX: usize = 256;
 

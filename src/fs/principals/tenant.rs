@@ -1,9 +1,10 @@
-//! Tenants taken away: who is in one, and whatever was said about them, goes in one operation; files and log stay as history.
+//! Tenants made and taken away: who is in one, and whatever was said about them, goes in one operation; files and log stay as
+//! history.
 //!
-//! The operation is in two logs. That of the tenant ends with it, so `verify` sees whether it was meant; and that of the default
-//! tenant, which is always there, tells administrators who did it.
+//! Both operations are in two logs. That of the tenant begins and ends with them, so `verify` sees whether a deletion was meant; and
+//! that of the default tenant, which is always there, tells administrators who did it.
 
-use super::name::DEFAULT;
+use super::name::{DEFAULT, check_name};
 use crate::core::{Caller, FsPath, Kind, MountId, Op, Result, TenantId, error::fail};
 use crate::fs::commit::Change;
 use crate::fs::engine::Engine;
@@ -37,6 +38,16 @@ pub struct Estate {
 }
 
 impl Engine {
+    /// Makes a tenant with its tree; administrators only.
+    pub fn create_tenant(&self, caller: &Caller, name: &str) -> Result<Tenant> {
+        admin(caller)?;
+        check_name(name)?;
+        if self.tenant(name).is_ok() {
+            return fail(Kind::Exists, format!("tenant {name:?} exists"));
+        }
+        self.plant(name, Some(caller))
+    }
+
     /// What would go with a tenant; administrators only. Fails as [`Engine::delete_tenant`] would.
     pub fn estate(&self, caller: &Caller, name: &str) -> Result<Estate> {
         admin(caller)?;
@@ -127,23 +138,44 @@ impl Engine {
         let (told, _) = self.change_from(caller, home.tenant.id, head, |ch| {
             ch.edit(Edit::TenantGone(home.tenant.clone()));
             ch.record_of(home, OpKind::TenantDelete, &said);
-            ch.record_beside(&default.tenant, &said)
+            ch.record_beside(&default.tenant, OpKind::TenantDelete, &said)
         })?;
-        self.events
-            .log_grew(default.tenant.id, told, &[Stream::All]);
+        self.told_administrators(Some((default.tenant.id, told)));
         Ok(())
+    }
+
+    /// Wakes who follows the log that tells of tenants.
+    pub(in crate::fs) fn told_administrators(&self, told: Option<(TenantId, Op)>) {
+        if let Some((of, op)) = told {
+            self.events.log_grew(of, op, &[Stream::All]);
+        }
     }
 }
 
 impl Change<'_> {
+    /// Writes into the log of the default tenant, if this is another, that a tenant was made; gives the place there.
+    pub(in crate::fs) fn tell_of(&mut self, new: &Tenant) -> Result<Option<(TenantId, Op)>> {
+        let Ok(default) = self.engine.tenant(DEFAULT) else {
+            return Ok(None);
+        };
+        let said = json!({ "subject": format!("tenant:{}", new.name), "tenant": new.id });
+        let op = self.record_beside(&default, OpKind::TenantCreate, &said)?;
+        Ok(Some((default.id, op)))
+    }
+
     /// Writes the record of this operation into the log of another tenant, too.
-    fn record_beside(&mut self, other: &Tenant, said: &serde_json::Value) -> Result<Op> {
+    fn record_beside(
+        &mut self,
+        other: &Tenant,
+        kind: OpKind,
+        said: &serde_json::Value,
+    ) -> Result<Op> {
         let head = self.engine.store.head(other.id)?;
         let record = Record {
             tenant: other.id,
             op: Op(head.op.0 + 1),
             time: self.now,
-            kind: OpKind::TenantDelete,
+            kind,
             ino: other.root,
             path: FsPath::default().to_bytes(),
             path2: None,

@@ -25,7 +25,7 @@ impl Engine {
     pub(super) fn is_concern_of(&self, caller: &Caller, record: &Record) -> Result<bool> {
         let is_about_grants = matches!(record.kind, OpKind::Grant | OpKind::Revoke);
         // That there are other tenants is an administrator's to know.
-        if matches!(record.kind, OpKind::Refused | OpKind::TenantDelete) {
+        if record.kind == OpKind::Refused || super::is_about_tenants(record.kind) {
             return Ok(false);
         }
         if !is_about_grants && !super::is_about_principals(record.kind) {

@@ -216,6 +216,64 @@ fn gc_forgets_a_deleted_tenant_once_the_horizon_has_passed_its_deletion() {
 }
 
 #[test]
+fn who_made_a_tenant_is_in_its_log_and_in_that_of_the_default_one() {
+    let mut w = World::new();
+    let before = w.engine().head(TENANT).unwrap();
+    let maker = Caller {
+        user: Some("root-of-all".into()),
+        uid: 4242,
+        session: Some("monday".into()),
+        ..boss()
+    };
+    let made = w.engine().create_tenant(&maker, "acme").unwrap();
+    for _ in 0..2 {
+        let own = records(&w, made.id, Op(0));
+        let told = records(&w, TENANT, before);
+        assert_eq!((own.len(), told.len()), (1, 1));
+        let kinds = (own[0].kind, told[0].kind);
+        assert_eq!(kinds, (OpKind::Init, OpKind::TenantCreate));
+        for record in own.iter().chain(&told) {
+            let who = &record.author;
+            assert_eq!((who.user.as_deref(), who.uid), (Some("root-of-all"), 4242));
+            assert_eq!(who.session.as_deref(), Some("monday"));
+        }
+        assert_eq!(told[0].subject().as_deref(), Some("tenant:acme"));
+        w.assert_sound();
+        w.crash();
+    }
+    // Somebody of the default tenant may have the number that the administrator has elsewhere.
+    let namesake = person("namesake", 4242);
+    let mut reader = crate::fs::Reader::new(w.engine(), &namesake).unwrap();
+    let told = records(&w, TENANT, before);
+    assert!(!reader.may_read(&told[0]).unwrap());
+    let mut reader = crate::fs::Reader::new(w.engine(), &maker).unwrap();
+    assert!(reader.may_read(&told[0]).unwrap());
+}
+
+#[test]
+fn what_is_opened_in_the_instant_of_a_deletion_is_seen_or_not_opened() {
+    let w = World::new();
+    let (ann, _) = acme(&w);
+    let e = w.engine();
+    let plan = e.resolve(&ann, &path("/workspace/plan")).unwrap();
+    let now = e.last_moment(&ann).unwrap();
+    let seen = e.open_at(&ann, now, plan.ino).unwrap();
+    let busy = e.delete_tenant(&boss(), "acme").unwrap_err();
+    assert_eq!(busy.kind(), Kind::Busy);
+    assert_eq!(e.read(seen, 0, 6).unwrap(), &b"nobody"[..]);
+    e.release(&ann, seen).unwrap();
+    // The deletion has looked for what is open, and who opens has been allowed to.
+    let home = e.home(plan.tenant).unwrap();
+    e.tenants.hide(plan.tenant);
+    let read = OpenFlags::new(Access::Read);
+    refused(e.open_kept(plan.clone(), read), Kind::NotFound);
+    refused(e.files.hold(e, plan.ino).map(drop), Kind::NotFound);
+    assert_eq!(e.open_handles(), 0);
+    e.tenants.show(home);
+    assert!(e.open_kept(plan, read).is_ok());
+}
+
+#[test]
 fn fsck_tells_when_a_tenant_is_gone_without_a_word_in_its_log() {
     let w = World::new();
     let (ann, _) = acme(&w);
