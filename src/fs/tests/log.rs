@@ -3,6 +3,7 @@
 mod dangling;
 mod flips;
 mod missing;
+mod postgres;
 mod reader;
 mod town;
 mod receipt;

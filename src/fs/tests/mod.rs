@@ -20,7 +20,7 @@ mod log;
 
 use super::{Access, Engine, OpenFlags, SetMode, View};
 use crate::core::{Caller, Clock, Config, FsPath, HandleId, Ino, Kind, Name, Result, TenantId};
-use crate::db::{Db as _, Sqlite};
+use crate::db::{Db, Sqlite};
 use std::sync::Arc;
 
 /// An engine over a store in a directory of its own, and two people.
@@ -33,6 +33,15 @@ impl World {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let engine = Some(open(dir.path()));
+        Self { dir, engine }
+    }
+
+    /// An engine over a database that is there already; it does not come back from a crash.
+    pub(crate) fn over(db: Arc<dyn Db>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        db.migrate().unwrap();
+        let engine = Engine::new(Config::new(dir.path()), db, Clock::System).unwrap();
+        let engine = Some(Arc::new(engine));
         Self { dir, engine }
     }
 

@@ -184,12 +184,18 @@ fn assert_missed(mut w: World, exempt: &[&str]) {
 /// People, groups, keys, types, and what they have to do with each other.
 fn peopled() -> (World, Caller) {
     let w = World::new();
-    let alice = populate(&w);
-    define(&w, &boss(), DOCS);
-    for text in ["user:bob viewer folder:f", "folder:f parent doc:1"] {
-        relate(&w, &boss(), text).unwrap();
-    }
+    let alice = people(&w);
     (w, alice)
+}
+
+/// Those who have something of each kind; alice of them.
+pub(super) fn people(w: &World) -> Caller {
+    let alice = populate(w);
+    define(w, &boss(), DOCS);
+    for text in ["user:bob viewer folder:f", "folder:f parent doc:1"] {
+        relate(w, &boss(), text).unwrap();
+    }
+    alice
 }
 
 /// semantics.md §6: "`nexusctl verify` proves that log, tree and blobs agree."

@@ -17,13 +17,7 @@ fn shown(rows: &[Row]) -> Vec<String> {
 }
 
 fn views_show_what_was_said(db: Arc<dyn Db>) {
-    let dir = tempfile::tempdir().unwrap();
-    db.migrate().unwrap();
-    let engine = Engine::new(Config::new(dir.path()), db, Clock::System).unwrap();
-    let w = World {
-        dir,
-        engine: Some(Arc::new(engine)),
-    };
+    let w = World::over(db);
     let alice = make(&w, "alice");
     let bob = make(&w, "bob").user_id.unwrap().0;
     define(&w, &boss(), DOCS);
