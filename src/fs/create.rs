@@ -73,7 +73,7 @@ impl Engine {
         };
         self.transient.insert_unborn(node.clone(), birth);
         // Open before anybody can unlink it.
-        let handle = self.open_created(node.ino, flags)?;
+        let handle = self.open_created(caller, node.ino, flags)?;
         drop(turn);
         self.tell(
             caller,
@@ -98,7 +98,7 @@ impl Engine {
         flags: OpenFlags,
     ) -> Result<(Arc<Node>, HandleId)> {
         let node = self.add(caller, parent, name, OpKind::Create, wanted, None)?;
-        let handle = self.open_created(node.ino, flags)?;
+        let handle = self.open_created(caller, node.ino, flags)?;
         Ok((node, handle))
     }
 

@@ -6,7 +6,7 @@ use super::lookup::Found;
 use super::namespace::is_for;
 use super::view::{self, Listed};
 use crate::access::Right;
-use crate::core::{Caller, Error, HandleId, Ino, Kind, Name, Result, error::fail};
+use crate::core::{Caller, Error, HandleId, Ino, Kind, MountId, Name, Result, error::fail};
 use crate::meta::{Entry, Node};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -27,6 +27,8 @@ pub struct DirEntry {
 /// An open directory with the part of a page that was not asked for yet.
 pub(super) struct DirHandle {
     ino: Ino,
+    /// The mount that it was opened through.
+    pub(super) mount: Option<MountId>,
     buffer: Mutex<VecDeque<DirEntry>>,
     /// What the buffer was judged by.
     judged: Mutex<(u64, u64)>,
@@ -51,6 +53,7 @@ impl Engine {
         }
         let handle = DirHandle {
             ino,
+            mount: caller.mount,
             buffer: Mutex::default(),
             judged: Mutex::default(),
             position: Mutex::new(0),

@@ -8,7 +8,9 @@ use super::transient::Transient;
 use super::view;
 use crate::access::Right;
 use crate::blob::{Content, Working};
-use crate::core::{Caller, Error, HandleId, Ino, Kind, Result, TenantId, Time, error::fail};
+use crate::core::{
+    Caller, Error, HandleId, Ino, Kind, MountId, Result, TenantId, Time, error::fail,
+};
 use crate::meta::{FileKind, Node, OpKind};
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
@@ -163,6 +165,8 @@ impl Drop for Held {
 pub(super) struct Handle {
     pub source: Source,
     pub flags: OpenFlags,
+    /// The mount that it was opened through.
+    pub mount: Option<MountId>,
 }
 
 pub(super) enum Source {
@@ -176,7 +180,7 @@ pub(super) enum Source {
 /// Every handle of an engine.
 pub(super) struct Files {
     registry: Arc<Registry>,
-    handles: RwLock<HashMap<HandleId, Arc<Handle>>>,
+    pub(super) handles: RwLock<HashMap<HandleId, Arc<Handle>>>,
     pub(super) dirs: RwLock<HashMap<HandleId, Arc<DirHandle>>>,
     /// Closed files with synced bytes that could not become a version yet.
     pub(super) unsealed: Mutex<Vec<Arc<Handle>>>,
@@ -369,15 +373,22 @@ impl Engine {
         Ok(self.files.insert(Handle {
             source: Source::Stored(held),
             flags,
+            mount: caller.mount,
         }))
     }
 
     /// The handle that create(2) gives: its access was granted with the creation.
-    pub(super) fn open_created(&self, ino: Ino, flags: OpenFlags) -> Result<HandleId> {
+    pub(super) fn open_created(
+        &self,
+        caller: &Caller,
+        ino: Ino,
+        flags: OpenFlags,
+    ) -> Result<HandleId> {
         let held = self.files.hold(self, ino)?;
         Ok(self.files.insert(Handle {
             source: Source::Stored(held),
             flags,
+            mount: caller.mount,
         }))
     }
 

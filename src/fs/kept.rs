@@ -1,21 +1,27 @@
-//! Opening what nobody changes: nodes of the past, and what views show.
+//! Opening what nobody changes (nodes of the past, and what views show), and closing what nobody closes.
 
 use super::engine::Engine;
 use super::handle::{Access, Handle, OpenFlags, Source};
 use super::view::{self, Item};
 use crate::access::Right;
-use crate::core::{Caller, HandleId, Ino, Kind, Result, error::fail};
+use crate::core::{Caller, HandleId, Ino, Kind, MountId, Result, error::fail};
 use crate::meta::Node;
 use std::sync::Arc;
 
 impl Engine {
     /// A handle on what cannot change any more; whoever asks for it has asked whether he may. Fails with `NotFound`
     /// when its tenant was deleted meanwhile.
-    pub(super) fn open_kept(&self, node: Arc<Node>, flags: OpenFlags) -> Result<HandleId> {
+    pub(super) fn open_kept(
+        &self,
+        caller: &Caller,
+        node: Arc<Node>,
+        flags: OpenFlags,
+    ) -> Result<HandleId> {
         let tenant = node.tenant;
         let id = self.files.insert(Handle {
             source: Source::Kept(node),
             flags,
+            mount: caller.mount,
         });
         // Only now: who deletes the tenant meanwhile sees the handle, or is seen.
         if let Err(gone) = self.tenants.lives(Some(tenant)) {
@@ -44,12 +50,16 @@ impl Engine {
         let source = match self.views.item(caller, ino)? {
             Item::File(bytes) => Source::Computed(bytes),
             Item::Feed(_) => Source::Feed(self.views.feed(caller, ino)?),
-            Item::Stored(node) if !node.is_dir() => return self.open_kept(node, flags),
+            Item::Stored(node) if !node.is_dir() => return self.open_kept(caller, node, flags),
             Item::Stored(_) | Item::Directory(_) | Item::Link(_) => {
                 return fail(Kind::IsDirectory, "not a file");
             }
         };
-        Ok(self.files.insert(Handle { source, flags }))
+        Ok(self.files.insert(Handle {
+            source,
+            flags,
+            mount: caller.mount,
+        }))
     }
 
     /// Whether a node's attributes and bytes are computed when they are asked for, so that no cache may keep them.
@@ -79,5 +89,21 @@ impl Engine {
     /// Whether a node is in a view: what a name there stands for, and for whom, is asked for each time.
     pub fn is_in_view(&self, ino: Ino) -> bool {
         view::is_view(ino)
+    }
+
+    /// Closes what was opened through a mount that is gone, on behalf of its tenant: the last closes on one that was taken
+    /// away lazily are not always told. What was written becomes a version with its writer's name.
+    pub fn forsake(&self, caller: &Caller, mount: MountId) {
+        let its = |of: Option<MountId>| of == Some(mount);
+        self.files.dirs.write().retain(|_, dir| !its(dir.mount));
+        let all = self.files.handles.read();
+        let left = all.iter().filter(|(_, handle)| its(handle.mount));
+        let left: Vec<_> = left.map(|(id, _)| *id).collect();
+        drop(all);
+        for id in left {
+            if let Err(e) = self.release(caller, id) {
+                tracing::warn!("a file left open on a mount that is gone: {}", e.chain());
+            }
+        }
     }
 }

@@ -137,7 +137,7 @@ impl Engine {
         if node.is_dir() {
             return fail(Kind::IsDirectory, "not a file");
         }
-        self.open_kept(node, OpenFlags::new(Access::Read))
+        self.open_kept(caller, node, OpenFlags::new(Access::Read))
     }
 
     /// The extended attributes of a node as it was, by name, those of Nexus itself included. Asks nobody.

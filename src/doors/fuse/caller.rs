@@ -101,6 +101,15 @@ impl Callers {
         })
     }
 
+    pub(super) fn mount(&self) -> MountId {
+        self.mount
+    }
+
+    /// The engine on behalf of the mount's tenant.
+    pub(super) fn nobody(&self) -> Caller {
+        Caller::engine(self.tenant)
+    }
+
     /// Whether every process on the mount is the same caller.
     pub(super) fn is_single(&self) -> bool {
         matches!(self.who, Who::Single(_))

@@ -42,8 +42,10 @@ pub(super) struct Door {
 }
 
 impl Drop for Door {
-    /// Whoever answered requests has let go of it: the kernel asks no more.
+    /// Whoever answered requests has let go of it: the kernel asks no more, and does not always tell of what was open.
     fn drop(&mut self) {
+        self.engine
+            .forsake(&self.callers.nobody(), self.callers.mount());
         self.end.reached();
     }
 }

@@ -266,11 +266,11 @@ fn what_is_opened_in_the_instant_of_a_deletion_is_seen_or_not_opened() {
     let home = e.home(plan.tenant).unwrap();
     e.tenants.hide(plan.tenant);
     let read = OpenFlags::new(Access::Read);
-    refused(e.open_kept(plan.clone(), read), Kind::NotFound);
+    refused(e.open_kept(&ann, plan.clone(), read), Kind::NotFound);
     refused(e.files.hold(e, plan.ino).map(drop), Kind::NotFound);
     assert_eq!(e.open_handles(), 0);
     e.tenants.show(home);
-    assert!(e.open_kept(plan, read).is_ok());
+    assert!(e.open_kept(&ann, plan, read).is_ok());
 }
 
 #[test]
