@@ -4,7 +4,6 @@ use super::client::Client;
 use super::log::short;
 use super::output;
 use super::place::Place;
-use super::plain::plain;
 use crate::api::changes::RebacChanges;
 use crate::core::{Kind, Result, error::fail};
 use crate::facts::changes::ChangeKind;
@@ -64,16 +63,7 @@ fn follow(place: &Place, client: &Client, mut after: u64) -> Result<()> {
 }
 
 fn print(place: &Place, changes: &[ChangeLine]) -> Result<()> {
-    let mut out = Vec::new();
-    for change in changes {
-        if place.json {
-            out.extend(crate::api::to_json(change)?);
-        } else {
-            out.extend(plain(&line(change)).into_bytes());
-        }
-        out.push(b'\n');
-    }
-    output::raw(&out)
+    output::each(place.json, changes, line)
 }
 
 fn line(c: &ChangeLine) -> String {

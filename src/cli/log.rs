@@ -2,7 +2,6 @@
 
 use super::client::Client;
 use super::place::Place;
-use super::plain::plain;
 use super::wanted::WantedArgs;
 use super::{log_summary, output, watch};
 use crate::api::log::{Log, LogSummary, Wanted};
@@ -64,16 +63,7 @@ fn newest(client: &Client, wanted: &Wanted, limit: u32) -> Result<LogPage> {
 }
 
 pub(super) fn print(place: &Place, records: &[LogLine]) -> Result<()> {
-    let mut out = Vec::new();
-    for record in records {
-        if place.json {
-            out.extend(crate::api::to_json(record)?);
-        } else {
-            out.extend(plain(&line(record)).into_bytes());
-        }
-        out.push(b'\n');
-    }
-    output::raw(&out)
+    output::each(place.json, records, line)
 }
 
 fn line(r: &LogLine) -> String {

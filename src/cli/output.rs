@@ -26,6 +26,24 @@ pub(super) fn lines(text: impl AsRef<str>) -> Result<()> {
     raw(format!("{}\n", plain_lines(text.as_ref())).as_bytes())
 }
 
+/// Prints several things at once: a JSON value each for programs, a line each for people.
+pub(super) fn each<T: Serialize>(
+    json_wanted: bool,
+    all: &[T],
+    shown: impl Fn(&T) -> String,
+) -> Result<()> {
+    let mut out = Vec::new();
+    for one in all {
+        if json_wanted {
+            out.extend(to_json(one)?);
+        } else {
+            out.extend(plain(&shown(one)).into_bytes());
+        }
+        out.push(b'\n');
+    }
+    raw(&out)
+}
+
 /// Prints bytes as they are.
 pub(super) fn raw(bytes: &[u8]) -> Result<()> {
     let mut out = io::stdout().lock();

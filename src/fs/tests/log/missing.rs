@@ -182,9 +182,15 @@ fn assert_missed(mut w: World, exempt: &[&str]) {
 }
 
 /// People, groups, keys, types, and what they have to do with each other.
-fn peopled() -> (World, Caller) {
+/// A world in which much was done in a directory, before and after a snapshot of it; alice did it.
+fn at_work() -> (World, Caller) {
     let w = World::new();
     let alice = people(&w);
+    change_much(&w, &alice, "one");
+    let e = w.engine();
+    let at = e.resolve(&alice, &path("/workspace/one")).unwrap().ino;
+    e.create_snapshot(&alice, at, "kept", None).unwrap();
+    change_again(&w, &alice, "one");
     (w, alice)
 }
 
@@ -201,23 +207,14 @@ pub(super) fn people(w: &World) -> Caller {
 /// semantics.md §6: "`nexusctl verify` proves that log, tree and blobs agree."
 #[test]
 fn whatever_row_is_deleted_is_missed_and_named() {
-    let (w, alice) = peopled();
-    change_much(&w, &alice, "one");
-    let e = w.engine();
-    let at = e.resolve(&alice, &path("/workspace/one")).unwrap().ino;
-    e.create_snapshot(&alice, at, "kept", None).unwrap();
-    change_again(&w, &alice, "one");
+    let (w, _) = at_work();
     assert_missed(w, &[]);
 }
 
 #[test]
 fn so_it_is_of_what_a_snapshot_shows_behind_the_horizon() {
-    let (w, alice) = peopled();
-    change_much(&w, &alice, "one");
+    let (w, alice) = at_work();
     let e = w.engine();
-    let at = e.resolve(&alice, &path("/workspace/one")).unwrap().ino;
-    e.create_snapshot(&alice, at, "kept", None).unwrap();
-    change_again(&w, &alice, "one");
     let old = e.store().time_of(TENANT, e.head(TENANT).unwrap()).unwrap();
     change_much(&w, &alice, "two");
     change_again(&w, &alice, "two");
