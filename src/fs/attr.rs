@@ -110,8 +110,8 @@ impl Engine {
                 return Arc::new(Node {
                     ino,
                     parent: match node.parent {
-                        Ino(0) => Ino(0),
-                        up => view::sibling(ino, up.0),
+                        up if node.is_dir() && up != Ino(0) => view::sibling(ino, up.0),
+                        _ => Ino(0),
                     },
                     ..(**node).clone()
                 });

@@ -161,10 +161,12 @@ fn judge_entry(entry: &entry::Entry, present: &mut Present, report: &mut Report)
     };
     child.names += 1;
     let (tenant, is_dir) = (child.tenant, child.kind == FileKind::Directory);
-    if is_dir && child.parent != entry.parent {
+    let one_name = is_dir || child.nlink == 1;
+    let unsaid = !is_dir && child.parent == Ino(0);
+    if !unsaid && (!one_name || child.parent != entry.parent) {
         report.problem(format!(
-            "{name}: the directory says its parent is {}",
-            child.parent
+            "{name}: node {} says that it is in directory {}",
+            entry.ino, child.parent
         ));
     }
     match present.nodes.get_mut(&entry.parent) {

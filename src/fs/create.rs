@@ -233,6 +233,7 @@ impl Engine {
             ch.relocated = self.policy.domain(ino).is_some();
             ch.touch(Node {
                 nlink: old.nlink + 1,
+                parent: Ino(0),
                 ctime: ch.now,
                 ..(*old).clone()
             })?;
@@ -315,7 +316,7 @@ impl Engine {
             btime: now,
             content: Content::Empty,
             version: 1,
-            parent: if is_dir { dir.ino } else { Ino(0) },
+            parent: dir.ino,
             began: Op(0),
             writing: None,
         })

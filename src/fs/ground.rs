@@ -174,18 +174,18 @@ impl Engine {
 
     /// The directory that a node is in, one of them; `None` for a root and for what has no name any more.
     pub(super) fn parent(&self, node: &Node) -> Result<Option<Ino>> {
-        if node.is_dir() {
-            return Ok(Some(node.parent).filter(|up| *up != Ino(0)));
-        }
-        if node.nlink == 0 {
+        if !node.is_dir() && node.nlink == 0 {
             return Ok(None);
+        }
+        if node.is_dir() || node.parent != Ino(0) {
+            return Ok(Some(node.parent).filter(|up| *up != Ino(0)));
         }
         Ok(self.place(node.ino)?.map(|place| place.parent))
     }
 }
 
 /// Whether a node has several names.
-fn has_names(node: &Node) -> bool {
+pub(super) fn has_names(node: &Node) -> bool {
     !node.is_dir() && node.nlink > 1
 }
 

@@ -3,6 +3,7 @@
 use super::commit::Change;
 use super::engine::Engine;
 use super::events::Event;
+use super::ground::has_names;
 use crate::access::Right;
 use crate::core::{Caller, FsPath, Ino, Kind, Name, Result, error::fail};
 use crate::meta::{Entry, Node, OpKind};
@@ -187,9 +188,9 @@ impl Change<'_> {
             self.relocated |= node.is_dir() || self.engine.policy.domain(node.ino).is_some();
         }
         if node.is_dir() && from != to {
-            new.parent = to;
             links = 1;
         }
+        new.parent = if has_names(&new) { Ino(0) } else { to };
         self.touch(new)?;
         self.touch_dir(from, -links, self.now)?;
         self.touch_dir(to, links, self.now)

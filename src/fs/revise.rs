@@ -6,6 +6,7 @@
 use super::attr::closes;
 use super::commit::Change;
 use super::engine::Engine;
+use super::ground::has_names;
 use crate::access::Right;
 use crate::blob::Sealed;
 use crate::core::{Caller, FsPath, Ino, Kind, Op, Result, Time, error::fail};
@@ -18,7 +19,7 @@ use std::sync::Arc;
 /// What rows are to be; what it does not speak of stays. Whoever makes one knows the present: it holds for one end of the log.
 #[derive(Default)]
 pub struct Revision {
-    /// Nodes that are not there and come back. Link counts and the parents of directories are worked out.
+    /// Nodes that are not there and come back. Link counts and parents are worked out.
     pub back: Vec<Node>,
     /// Nodes that are there: mode, owner, content and times are taken over.
     pub changed: Vec<Node>,
@@ -112,7 +113,7 @@ struct Reviser<'r, 'c, 'e> {
     links: BTreeMap<Ino, i64>,
     /// Existing directories in which names change, and subdirectories more or fewer of each directory.
     subdirs: BTreeMap<Ino, i32>,
-    /// Where directories hang in the end.
+    /// The directory that each was given a name in.
     parents: HashMap<Ino, Ino>,
 }
 
@@ -211,9 +212,9 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
         };
         if is_dir {
             *self.subdirs.entry(parent).or_default() += by;
-            if by > 0 {
-                self.parents.insert(ino, parent);
-            }
+        }
+        if by > 0 {
+            self.parents.insert(ino, parent);
         }
         Ok(())
     }
@@ -227,13 +228,22 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
             links
         };
         self.engine.transient.closed(to.ino);
-        self.ch.insert(Node {
+        let mut back = Node {
             nlink: u32::try_from(nlink).unwrap_or(1),
-            parent: self.parents.remove(&to.ino).unwrap_or(Ino(0)),
             ctime: self.ch.now,
             writing: None,
             ..to.clone()
-        });
+        };
+        back.parent = self.parent_of(&back, Ino(0));
+        self.ch.insert(back);
+    }
+
+    /// The directory that a node is in, now that its links are counted: where it has a single name and was given one, there.
+    fn parent_of(&self, node: &Node, before: Ino) -> Ino {
+        if has_names(node) {
+            return Ino(0);
+        }
+        self.parents.get(&node.ino).copied().unwrap_or(before)
     }
 
     fn turn_into(&mut self, to: &Node) -> Result<()> {
@@ -288,7 +298,6 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
         let mut gone: HashSet<Ino> = self.what.gone.iter().copied().collect();
         for (ino, more) in std::mem::take(&mut self.links) {
             let old = self.ch.node(ino)?;
-            let parent = self.parents.get(&ino).copied().unwrap_or(old.parent);
             let nlink = match old.is_dir() {
                 true if more < 0 => 0,
                 true => i64::from(old.nlink),
@@ -296,10 +305,13 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
             };
             if nlink <= 0 {
                 gone.insert(ino);
-            } else if more != 0 || parent != old.parent {
-                let (nlink, ctime) = (u32::try_from(nlink).unwrap_or(1), self.ch.now);
-                let mut new = (*old).clone();
-                (new.nlink, new.parent, new.ctime) = (nlink, parent, ctime);
+                continue;
+            }
+            let mut new = (*old).clone();
+            new.nlink = u32::try_from(nlink).unwrap_or(1);
+            new.parent = self.parent_of(&new, old.parent);
+            if more != 0 || new.parent != old.parent {
+                new.ctime = self.ch.now;
                 self.ch.touch(new)?;
             }
         }

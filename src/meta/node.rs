@@ -82,7 +82,8 @@ pub struct Node {
     pub content: Content,
     /// Counts completed changes of the content, from 1.
     pub version: u64,
-    /// Where a directory hangs; `Ino(0)` for anything else.
+    /// The directory that it is in; `Ino(0)` for a root, and where names have to be asked: for what has several names or had, and
+    /// for what older versions made.
     pub parent: Ino,
     /// The operation that made this state.
     pub began: Op,
