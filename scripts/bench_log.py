@@ -3,19 +3,35 @@
 import http.client
 import json
 import os
+import random
 import select
 import shutil
 import socket
 import sqlite3
 import statistics
+import subprocess
 import sys
 import threading
 import time
 
-from bench_work import Nexus, run, seconds
+from bench_work import Nexus, drop_caches, run, seconds
 
 # Operations whose line is waited for.
 LINES = 2_000
+# Of those who follow at once.
+FOLLOWERS = 64
+
+# Writes a file each hundredth of a second and says when each was closed.
+WRITER = """
+import json, sys, time
+closed = {}
+for n in range(int(sys.argv[2])):
+    with open(f"{sys.argv[1]}/f{n}", "wb", buffering=0) as out:
+        out.write(b"x" * 100)
+    closed[f"f{n}"] = time.monotonic()
+    time.sleep(0.01)
+print(json.dumps(closed))
+"""
 
 
 class Api(http.client.HTTPConnection):
@@ -86,10 +102,27 @@ def one_log(nexus, count):
     yield "of a kind that is rare", page(kinds=["mkdir"], limit=10), "ms"
     yield "a session, added up", seconds(lambda: api.ask("log-summary", session=session)) * 1e3, "ms"
     yield "first answer of a follower", seconds(lambda: api.ask("log", after=newest - 1000, limit=1000, wait_ms=1)) * 1e3, "ms"
-    for way in by_poll, by_socket:
+    yield from the_present(nexus)
+    for way in by_poll, by_socket, by_many:
         times = sorted(way(nexus))
         yield f"close to line {way.__doc__}, median", statistics.median(times), "ms"
         yield f"close to line {way.__doc__}, p99", times[int(len(times) * 0.99)], "ms"
+
+
+def the_present(nexus):
+    """What must not grow with the log; in microseconds, in the middle of many."""
+    top, dice = nexus.mount / "workspace", random.Random(1)
+    middle = lambda times: statistics.median(times) * 1e6
+    files = [top / f"d{dice.randrange(1, 1001)}/f{dice.randrange(10)}.txt" for _ in range(LINES)]
+    for path in files:
+        os.stat(path.parent)
+    drop_caches(2)
+    yield "stat, asked of the daemon", middle([seconds(lambda: os.stat(path)) for path in files]), "us"
+    yield "stat, warm", middle([seconds(lambda: os.stat(path)) for path in files]), "us"
+    made = [top / f"d1/new{n}" for n in range(LINES)]
+    yield "create + write + close", middle([seconds(lambda: path.write_bytes(b"x" * 4096)) for path in made]), "us"
+    yield "rename", middle([seconds(lambda: path.rename(f"{path}r")) for path in made]), "us"
+    yield "unlink", middle([seconds(lambda: os.unlink(f"{path}r")) for path in made]), "us"
 
 
 def late(nexus, read):
@@ -146,6 +179,33 @@ def by_socket(nexus):
         return page["records"]
 
     return late(nexus, read)
+
+
+def by_many(nexus):
+    """by 64 who poll(2)"""
+    top = nexus.mount / "workspace" / f"watched{time.monotonic_ns()}"
+    top.mkdir()
+    feeds = [os.open(nexus.mount / ".nexus/events", os.O_RDONLY) for _ in range(FOLLOWERS)]
+    waiting, came = select.epoll(), []
+    for feed in feeds:
+        waiting.register(feed, select.EPOLLIN)
+    # Another process writes: this one has enough to do.
+    with subprocess.Popen([sys.executable, "-c", WRITER, top, str(LINES // 10)], stdout=subprocess.PIPE) as writer:
+        closed = None
+        waiting.register(writer.stdout, select.EPOLLIN)
+        while not closed or waiting.poll(1):
+            for ready, _ in waiting.poll(1):
+                if ready == writer.stdout.fileno():
+                    closed = json.loads(writer.stdout.read())
+                    waiting.unregister(ready)
+                else:
+                    came.append((os.read(ready, 1 << 16), time.monotonic()))
+    for feed in feeds:
+        os.close(feed)
+    names = ((json.loads(line)["path"].rpartition("/")[2], at) for lines, at in came for line in lines.splitlines())
+    times = [max(0.0, at - closed[name]) * 1e3 for name, at in names if name in closed]
+    assert len(times) >= len(closed) * FOLLOWERS, (len(times), len(closed))
+    return times
 
 
 def on_disk(file):

@@ -18,6 +18,7 @@ from bench_work import Nexus, drop_caches, run, seconds
 DIRECTORIES, FILES = 40, 100
 ROUNDS = 5
 SNAPSHOTS = 1_000
+UNDOS = 100
 
 
 def past(work, figures, size):
@@ -26,6 +27,7 @@ def past(work, figures, size):
     nexus = Nexus(data, mount)
     nexus.start()
     note(figures, "", beside_the_present(nexus))
+    note(figures, "", undone(nexus, size.undone))
     nexus.stop()
     shutil.rmtree(data)
     count = size.stores[-1]
@@ -83,6 +85,29 @@ def beside_the_present(nexus):
             yield f"{work_name}, {state}, present", now * 1e3, "ms"
             yield f"{work_name}, {state}, past", then * 1e3, "ms"
             yield f"{work_name}, {state}, past as fast", now / then, "x"
+
+
+def undone(nexus, count):
+    """What it takes to undo one operation, and to undo the deletion of many files, beside that deletion."""
+    api, top = Api(nexus.data), nexus.mount / "workspace" / "undone"
+    top.mkdir()
+    one = []
+    for n in range(UNDOS):
+        (top / f"f{n}").write_bytes(b"x" * 4096)
+        (top / f"f{n}").unlink()
+        one.append(seconds(lambda: api.ask("undo", newest=True)) * 1e3)
+    yield "undo of an unlink, through the socket, median", statistics.median(one), "ms"
+    yield "undo of an unlink, p95", sorted(one)[UNDOS * 95 // 100], "ms"
+    for n in range(0, count, 1000):
+        (top / f"all/d{n // 1000}").mkdir(parents=True)
+        for f in range(1000):
+            (top / f"all/d{n // 1000}/f{f}").write_bytes(b"%d" % (n + f))
+    before = api.ask("log", limit=0)["last"]
+    yield f"rm -rf of {count:,} files", (rm := seconds(lambda: run("rm", "-rf", top / "all"))), "s"
+    undo = seconds(lambda: api.ask("undo", path="/workspace/undone", since=f"op:{before + 1}"))
+    assert (top / f"all/d{(count - 1) // 1000}/f999").read_bytes() == b"%d" % (count - 1)
+    yield "undo of it, through the socket", undo, "s"
+    yield "undo of it, of the time of rm -rf", undo / rm, "x"
 
 
 def snapshots(nexus, count):

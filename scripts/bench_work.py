@@ -117,6 +117,7 @@ class Full:
     reads, overwrites, appends, syncs = 50_000, 20_000, 50_000, 300
     files, source_files, transactions = 4_000, 4_000, 1_000
     beside, stores, logs = 4096 * MIB, (20_000, 1_000_000), (100_000, 10_000_000)
+    undone = 100_000
 
 
 class Quick:
@@ -124,6 +125,7 @@ class Quick:
     reads, overwrites, appends, syncs = 10_000, 4_000, 10_000, 100
     files, source_files, transactions = 1_000, 1_000, 200
     beside, stores, logs = 512 * MIB, (20_000, 200_000), (20_000, 500_000)
+    undone = 10_000
 
 
 class Soak(Quick):
