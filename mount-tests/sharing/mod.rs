@@ -6,6 +6,7 @@ mod groups;
 mod links;
 mod lists;
 mod model;
+mod moves;
 mod random;
 mod undone;
 mod words;

@@ -119,7 +119,10 @@ impl Game {
         let turns = above(from) == above(to)
             || m.may(user, above(from), WRITE)
                 && (!m.things[from].is_dir || m.may(user, from, WRITE));
-        let expected = m.may_take(user, from) && m.may_add(user, above(to)) && turns;
+        let expected = m.may_take(user, from)
+            && m.may_add(user, above(to))
+            && turns
+            && m.carries(user, from, above(to));
         self.does(n, "mv", &[from, to], expected);
         if expected {
             let all = std::mem::take(&mut self.model.things).into_iter();

@@ -48,6 +48,11 @@ impl Standing {
         if self.admin {
             return Rights::ALL;
         }
+        self.by_layers()
+    }
+
+    /// What is allowed without an administrator's word.
+    pub fn by_layers(self) -> Rights {
         self.graph.and(self.unix).without(self.denied)
     }
 

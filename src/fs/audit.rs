@@ -48,13 +48,7 @@ impl Engine {
         if !caller.admin || right == Right::Execute {
             return Ok(());
         }
-        let standing = weigh(caller, node, ground)?;
-        if standing
-            .graph
-            .and(standing.unix)
-            .without(standing.denied)
-            .has(right)
-        {
+        if weigh(caller, node, ground)?.by_layers().has(right) {
             return Ok(());
         }
         let access = (caller.uid, caller.session.clone(), node.ino, right);

@@ -223,6 +223,7 @@ impl Engine {
             ch.vacant(parent, name)?;
             for place in self.places(&old)? {
                 self.one_domain(place.parent, parent)?;
+                self.may_carry(caller, &old, place.parent, parent)?;
                 if !self.policy.is_empty() {
                     // From now on who may use it depends on both, of which a kernel asks anew only where it was told to.
                     ch.closed(&place);

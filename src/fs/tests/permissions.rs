@@ -7,6 +7,7 @@ mod words;
 mod proof;
 mod model;
 mod moves;
+mod carried;
 mod names;
 mod people;
 mod speed;

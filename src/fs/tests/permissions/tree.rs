@@ -44,7 +44,7 @@ impl Game {
         let expected = !self.m.thing(from).is_dir
             && self.may_add(who, up)
             && !self.m.paths.contains_key(at)
-            && dirs.all(|dir| self.m.domains(dir) == domains);
+            && dirs.all(|dir| self.m.domains(dir) == domains && self.m.carries(who, from, dir, up));
         let linked = e.link(who, self.ino(from), dir, &last);
         same(&linked.is_ok(), &expected, || {
             format!("{who:?} links {from} to {at}: {linked:?}")
@@ -101,6 +101,7 @@ impl Game {
             && self.may_add(who, to_up)
             && turns
             && stays
+            && self.m.carries(who, from, up, to_up)
             && !to.starts_with(&format!("{from}/"));
         let moved =
             self.w
