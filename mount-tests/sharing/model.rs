@@ -192,6 +192,14 @@ impl Model {
         more & !held == 0
     }
 
+    /// Whether what stands at a path, if anything does, may be replaced by another.
+    pub(super) fn gives_way(&self, user: &str, at: &str, by: &str) -> bool {
+        self.things.get(at).is_none_or(|there| {
+            let fits = there.is_dir == self.things[by].is_dir && self.is_empty(at);
+            fits && self.finds(user, at)
+        })
+    }
+
     /// To whom, and what, by grants on a node and from a directory upwards.
     fn counting<'a>(&'a self, at: &'a str, dir: &'a str) -> Vec<(&'a str, u8)> {
         let (mut all, mut behind) = (Vec::new(), false);

@@ -37,3 +37,30 @@ fn a_move_below_ones_own_grant_opens_nothing() {
     assert_eq!(moved, format!("dear\n{CAROL}\n"));
     world.is_sound();
 }
+
+#[test]
+fn a_file_that_is_hidden_is_not_replaced() {
+    let Some(world) = village() else { return };
+    said(
+        &world,
+        ALICE,
+        "umask 077; mkdir tp; echo hers > tp/design.md",
+    )
+    .must();
+    ask(
+        &world,
+        "rebac grant user bob file /workspace/tp --relation can_write",
+    );
+    said(
+        &world,
+        ALICE,
+        "nexus rebac restrict /workspace/tp/design.md",
+    )
+    .must();
+    let text = "cd tp; echo his > newone.md; ls; no rm design.md; no mv newone.md design.md; no mkdir design.md";
+    assert_eq!(said(&world, BOB, text).must(), "newone.md\n");
+    let refused = said(&world, BOB, "mkdir tp/design.md").must_fail();
+    assert!(refused.contains("Permission denied"), "{refused}");
+    assert_eq!(said(&world, ALICE, "cat tp/design.md").must(), "hers\n");
+    world.is_sound();
+}

@@ -47,18 +47,14 @@ impl Engine {
         self.seal_synced(to.dir, to.name)?;
         self.change(caller, |ch| {
             let (entry, node, from_dir) = self.may_remove(ch, from.dir, from.name)?;
-            let (_, to_dir) = self.may_add(caller, to.dir)?;
+            let (dir, to_dir) = self.may_add(caller, to.dir)?;
             self.may_name(to.name)?;
             let paths = (
                 from_dir.join(from.name.clone()),
                 to_dir.join(to.name.clone()),
             );
             self.may_move(ch, &node, from.dir, to.dir)?;
-            let target = match ch.entry(to.dir, to.name)? {
-                Some(t) => Some((t.clone(), ch.node(t.ino)?)),
-                None => None,
-            };
-            match (mode, target) {
+            match (mode, ch.seen(&dir, to.name)?) {
                 (RenameMode::NoReplace, Some(_)) => {
                     fail(Kind::Exists, format!("{} exists", to.name))
                 }

@@ -191,7 +191,11 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
             return fail(Kind::Conflict, "a file is being made there");
         }
         let may = match &naming.was {
-            Some(old) => engine.may_take(caller, &dir, &*self.ch.node(old.ino)?),
+            Some(old) => {
+                let old = self.ch.node(old.ino)?;
+                let met = engine.may_meet(caller, &dir, &old);
+                met.and_then(|()| engine.may_take(caller, &dir, &old))
+            }
             None => Ok(()),
         };
         let may = may.and_then(|()| match naming.to {
