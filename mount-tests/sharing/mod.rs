@@ -1,5 +1,6 @@
 //! Sharing, as the collaboration tutorial tells it: grants said at the command line, and held by a mount of several users.
 
+mod admin;
 mod grants;
 mod own_types;
 mod groups;
