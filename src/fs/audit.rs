@@ -7,7 +7,7 @@
 use super::engine::Engine;
 use crate::access::decide::{weigh, without_his_word};
 use crate::access::{Ground, Right};
-use crate::core::{Caller, Error, FsPath, Ino, Kind, Result};
+use crate::core::{Caller, Error, FsPath, Ino, Kind, Result, TenantId};
 use crate::meta::{Node, OpKind};
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
@@ -28,10 +28,14 @@ struct Bypass {
     right: Right,
 }
 
-/// Accesses that are not written down yet.
+/// Whose command was refused: tenant, number, session and the command.
+type Refusal = (Option<TenantId>, u32, Option<Arc<str>>, Box<str>);
+
+/// Accesses that are not written down yet, and what was written down.
 pub(super) struct Audit {
     waiting: Mutex<Vec<Bypass>>,
     written: Cache<Access, ()>,
+    refused: Cache<Refusal, ()>,
 }
 
 impl Default for Audit {
@@ -39,6 +43,7 @@ impl Default for Audit {
         Self {
             waiting: Mutex::default(),
             written: Cache::new(REMEMBERED),
+            refused: Cache::new(REMEMBERED),
         }
     }
 }
@@ -131,9 +136,15 @@ impl Engine {
         Ok(())
     }
 
-    /// Writes down that a command was refused to somebody because it is not his to give.
+    /// Writes down that a command was refused to somebody because it is not his to give; once a session, so that who asks
+    /// again and again does not fill the log.
     pub fn write_refusal(&self, caller: &Caller, command: &str, why: &Error) -> Result<()> {
         if why.kind() != Kind::NotPermitted || caller.tenant.is_none() {
+            return Ok(());
+        }
+        let session = caller.session.clone();
+        let refusal = (caller.tenant, caller.uid, session, command.into());
+        if self.audit.refused.get(&refusal).is_some() {
             return Ok(());
         }
         let root = self.root(caller)?;
@@ -141,6 +152,8 @@ impl Engine {
             let undo = json!({ "subject": command, "note": why.message() });
             ch.record(OpKind::Refused, root, &FsPath::default(), None, &undo);
             Ok(())
-        })
+        })?;
+        self.audit.refused.insert(refusal, ());
+        Ok(())
     }
 }

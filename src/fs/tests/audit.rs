@@ -79,3 +79,36 @@ fn what_the_superuser_may_as_an_administrator_is_in_the_log_and_what_is_his_own_
     assert!(found.iter().all(|r| r.path == b"/workspace/diary"));
     w.assert_sound();
 }
+
+#[test]
+fn a_refusal_is_in_the_log_once_a_session() {
+    let w = World::new();
+    let bob = make(&w, "bob");
+    let refused = w.engine().create_group(&bob, "gang", None).unwrap_err();
+    let mut later = bob.clone();
+    later.session = Some("later".into());
+    for who in [&bob, &bob, &later] {
+        for command in ["group-create", "rebac-check"] {
+            w.engine().write_refusal(who, command, &refused).unwrap();
+        }
+    }
+    assert_eq!(records(&w, OpKind::Refused).len(), 4);
+}
+
+#[test]
+fn a_refusal_of_what_is_an_administrators_is_in_the_log_and_others_are_not() {
+    let w = World::new();
+    let bob = make(&w, "bob");
+    let refused = w.engine().create_group(&bob, "gang", None).unwrap_err();
+    let missing = Error::new(Kind::NotFound, "no such thing");
+    for why in [&refused, &missing] {
+        w.engine().write_refusal(&bob, "group-create", why).unwrap();
+    }
+    let found = records(&w, OpKind::Refused);
+    let [record] = &*found else {
+        panic!("{found:?}")
+    };
+    assert_eq!(record.author.user.as_deref(), Some("bob"));
+    assert_eq!(record.subject().as_deref(), Some("group-create"));
+    assert_eq!(record.note().as_deref(), Some(refused.message()));
+}
