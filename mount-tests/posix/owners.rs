@@ -103,6 +103,7 @@ fn a_write_takes_the_setuid_bit_away() {
     );
 }
 
+/// semantics.md §3: "No tenant: nothing but that there is a mount."
 #[test]
 fn a_stranger_sees_no_tenant() {
     let Some(world) = village() else { return };
@@ -112,7 +113,21 @@ fn a_stranger_sees_no_tenant() {
         Path::new("/"),
         &format!("ls {}", world.root().display()),
     );
-    assert!(!seen.out.contains("workspace"), "{seen:?}");
+    assert_eq!(seen.out, "", "{seen:?}");
+    let root = world.root().display().to_string();
+    as_user(29_999, Path::new("/"), &format!("stat {root}")).must();
+    for name in [
+        "archives",
+        "external",
+        "shared",
+        "system",
+        "workspace",
+        ".at",
+        "no",
+    ] {
+        let met = as_user(29_999, Path::new("/"), &format!("stat {root}/{name}"));
+        assert!(met.must_fail().contains("No such file"), "{name}");
+    }
     let inside = as_user(
         29_999,
         Path::new("/"),

@@ -1,11 +1,13 @@
 //! Sharing, as the collaboration tutorial tells it: grants said at the command line, and held by a mount of several users.
 
+mod admin;
 mod grants;
 mod own_types;
 mod groups;
 mod links;
 mod lists;
 mod model;
+mod moves;
 mod random;
 mod undone;
 mod words;

@@ -163,6 +163,55 @@ impl Model {
         self.finds(user, at) && takes
     }
 
+    /// Whether somebody may bring what stands at a path to a directory: he owns it, or nobody has more on it there.
+    pub(super) fn carries(&self, user: &str, at: &str, to: &str) -> bool {
+        let (from, thing) = (above(at), &self.things[at]);
+        if from == to || self.may(user, at, OWN) {
+            return true;
+        }
+        let (held, theirs) = if thing.is_dir {
+            (self.granted(user, at), READ | WRITE | OWN)
+        } else {
+            (self.allowed(user, at), READ | WRITE)
+        };
+        let owners = |dir| {
+            let line = [dir].into_iter().chain(self.dirs(dir));
+            line.map(|dir| self.things[dir].owner).collect()
+        };
+        let (before, after): (BTreeSet<_>, BTreeSet<_>) = (owners(from), owners(to));
+        let is_other = |owner: &&str| ![NOBODY, thing.owner].contains(owner);
+        let mut more = 0;
+        if after.difference(&before).any(|owner| is_other(owner)) {
+            more |= theirs;
+        }
+        let before = self.counting(at, from);
+        for (whose, rights) in self.counting(at, to) {
+            let same = before.iter().filter(|(other, _)| *other == whose);
+            more |= same.fold(rights, |rest, (_, had)| rest & !had);
+        }
+        more & !held == 0
+    }
+
+    /// Whether what stands at a path, if anything does, may be replaced by another.
+    pub(super) fn gives_way(&self, user: &str, at: &str, by: &str) -> bool {
+        self.things.get(at).is_none_or(|there| {
+            let fits = there.is_dir == self.things[by].is_dir && self.is_empty(at);
+            fits && self.finds(user, at)
+        })
+    }
+
+    /// To whom, and what, by grants on a node and from a directory upwards.
+    fn counting<'a>(&'a self, at: &'a str, dir: &'a str) -> Vec<(&'a str, u8)> {
+        let (mut all, mut behind) = (Vec::new(), false);
+        for up in [at, dir].into_iter().chain(self.dirs(dir)) {
+            let grants = self.things[up].grants.iter();
+            let counting = grants.filter(|(_, role)| !behind || *role == "owner");
+            all.extend(counting.map(|(to, role)| (to.as_str(), rights_of(role))));
+            behind |= self.things[up].restricted;
+        }
+        all
+    }
+
     pub(super) fn may_add(&self, user: &str, dir: &str) -> bool {
         self.finds(user, dir) && self.may(user, dir, WRITE | SEARCH)
     }

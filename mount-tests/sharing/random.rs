@@ -112,16 +112,22 @@ impl Game {
     }
 
     fn rename(&mut self, n: usize, from: &str, to: &str) {
-        if self.model.things.contains_key(to) || to.starts_with(&format!("{from}/")) {
+        // The kernel answers for both by itself.
+        if from == to || to.starts_with(&format!("{from}/")) {
             return;
         }
         let (user, m) = (self.people[n].0, &self.model);
         let turns = above(from) == above(to)
             || m.may(user, above(from), WRITE)
                 && (!m.things[from].is_dir || m.may(user, from, WRITE));
-        let expected = m.may_take(user, from) && m.may_add(user, above(to)) && turns;
+        let expected = m.may_take(user, from)
+            && m.may_add(user, above(to))
+            && turns
+            && m.carries(user, from, above(to))
+            && m.gives_way(user, to, from);
         self.does(n, "mv", &[from, to], expected);
         if expected {
+            self.model.things.remove(to);
             let all = std::mem::take(&mut self.model.things).into_iter();
             let carried = |path: String| match path.strip_prefix(from) {
                 Some(rest) if rest.is_empty() || rest.starts_with('/') => format!("{to}{rest}"),

@@ -75,17 +75,27 @@ impl Acls {
     }
 }
 
+impl AclEntry {
+    /// What an entry refuses that does.
+    pub fn refused(&self) -> Rights {
+        if self.rights == 0 {
+            Rights::ALL
+        } else {
+            Rights::from_bits(self.rights)
+        }
+    }
+}
+
 impl Acl {
     /// What entries of the list refuse this caller.
     pub fn denied(&self, caller: &Caller) -> Rights {
-        let matching = self.entries.iter().filter(|e| e.deny && e.who.is(caller));
-        matching.fold(Rights::NONE, |sum, e| {
-            sum.and(if e.rights == 0 {
-                Rights::ALL
-            } else {
-                Rights::from_bits(e.rights)
-            })
-        })
+        let matching = self.denies().filter(|e| e.who.is(caller));
+        matching.fold(Rights::NONE, |sum, e| sum.and(e.refused()))
+    }
+
+    /// The entries that refuse.
+    pub fn denies(&self) -> impl Iterator<Item = &AclEntry> {
+        self.entries.iter().filter(|e| e.deny)
     }
 
     /// Whether it allows somebody something that a mode cannot say.

@@ -48,6 +48,11 @@ impl Standing {
         if self.admin {
             return Rights::ALL;
         }
+        self.by_layers()
+    }
+
+    /// What is allowed without an administrator's word.
+    pub fn by_layers(self) -> Rights {
         self.graph.and(self.unix).without(self.denied)
     }
 
@@ -72,7 +77,6 @@ pub fn weigh(caller: &Caller, node: &Node, ground: &Ground) -> Result<Standing> 
     if caller.tenant != Some(node.tenant) {
         return fail(Kind::NotFound, format!("no node {}", node.ino));
     }
-    let list = ground.own.as_ref().and_then(|d| d.acls.access.as_ref());
     let mut graph = ground.granted();
     if node.is_dir() && graph.has(Right::Read) {
         graph = graph.and(Rights::EXECUTE);
@@ -84,9 +88,19 @@ pub fn weigh(caller: &Caller, node: &Node, ground: &Ground) -> Result<Standing> 
         unix: if caller.isolated {
             Rights::NONE
         } else {
-            unix::rights(caller, node, list)
+            unix::rights(caller, node, ground.list())
         },
     })
+}
+
+/// What an administrator would have without being one. The superuser's privileges count as his own over what belongs to him,
+/// and as an administrator's word over everything else.
+pub fn without_his_word(caller: &Caller, node: &Node, ground: &Ground) -> Result<Rights> {
+    let mut standing = weigh(caller, node, ground)?;
+    if caller.is_root() && node.uid != caller.uid {
+        standing.unix = unix::plain(caller, node, ground.list());
+    }
+    Ok(standing.by_layers())
 }
 
 /// Decides whether `caller` has `right` on `node`; fails with `Denied`, for an owner's right with `NotPermitted`, and with

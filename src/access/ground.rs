@@ -1,5 +1,6 @@
 //! What the judge looks at: all that was said about a node and what lies above it, and whom it may have been said of.
 
+use super::acl::Acl;
 use super::chain::{Chain, Reach};
 use super::domain::{self, Domain};
 use super::rights::Rights;
@@ -26,6 +27,11 @@ impl Ground {
         names.map(|above| self.own.iter().chain(above.iter()).map(|d| &**d))
     }
 
+    /// The node's own list.
+    pub(super) fn list(&self) -> Option<&Acl> {
+        self.own.as_ref().and_then(|d| d.acls.access.as_ref())
+    }
+
     /// What grants give to the caller: what they give by every name.
     pub fn granted(&self) -> Rights {
         if self.own.is_some() {
@@ -48,7 +54,7 @@ impl Ground {
 
     /// What lists refuse a caller, whichever name they come by.
     pub fn denied(&self, caller: &Caller) -> Rights {
-        let own = self.own.iter().filter_map(|d| d.acls.access.as_ref());
+        let own = self.list().into_iter();
         let own = own.fold(Rights::NONE, |sum, list| sum.and(list.denied(caller)));
         let names = std::iter::once(&self.above).chain(&self.beside);
         names.fold(own, |sum, above| sum.and(above.denied(caller)))

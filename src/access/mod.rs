@@ -11,6 +11,7 @@ pub mod namespace;
 mod unix;
 pub mod chain;
 pub mod ground;
+pub mod gain;
 pub mod decide;
 pub mod rebac;
 

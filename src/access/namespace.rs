@@ -9,7 +9,6 @@ pub struct Policy {
     pub name: &'static str,
     pub read_only: bool,
     pub admin_only: bool,
-    pub needs_tenant: bool,
     /// Permission bits that new entries may have, until the tenant sets others.
     pub mask: u32,
     /// Where new entries get their group from, until the tenant says otherwise.
@@ -26,7 +25,6 @@ pub const NAMESPACES: [Policy; 5] = [
     Policy {
         name: "external",
         read_only: true,
-        needs_tenant: false,
         ..PLAIN
     },
     Policy {
@@ -39,7 +37,6 @@ pub const NAMESPACES: [Policy; 5] = [
         name: "system",
         read_only: true,
         admin_only: true,
-        needs_tenant: false,
         ..PLAIN
     },
     Policy {
@@ -52,7 +49,6 @@ const PLAIN: Policy = Policy {
     name: "workspace",
     read_only: false,
     admin_only: false,
-    needs_tenant: true,
     mask: 0o777,
     group: GroupRule::Keep,
 };
@@ -63,9 +59,9 @@ pub fn named(name: &[u8]) -> Option<&'static Policy> {
 }
 
 impl Policy {
-    /// Whether the namespace exists for this caller at all.
+    /// Whether the namespace exists for this caller at all: without a tenant there is no tree that has it.
     pub fn visible_to(&self, caller: &Caller) -> bool {
-        (caller.admin || !self.admin_only) && (caller.tenant.is_some() || !self.needs_tenant)
+        caller.tenant.is_some() && (caller.admin || !self.admin_only)
     }
 }
 
@@ -87,10 +83,10 @@ mod tests {
             .collect()
     }
 
-    /// semantics.md §3: "No tenant: only `/external`. A tenant: the first four. Admin: all five."
+    /// semantics.md §3: "A tenant: the first four. Admin: all five."
     #[test]
     fn namespaces_are_seen_by_those_they_are_for() {
-        assert_eq!(seen_by(None, false), ["external"]);
+        assert_eq!(seen_by(None, false), [""; 0]);
         assert_eq!(
             seen_by(Some(1), false),
             ["archives", "external", "shared", "workspace"]

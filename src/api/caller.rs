@@ -13,10 +13,12 @@ const UMASK: u32 = 0o022;
 const LABEL_MAX: usize = 128;
 
 /// The process at the other end, as the kernel knows it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Peer {
     pub uid: u32,
     pub gid: u32,
+    /// Its supplementary groups, which count here as on a mount.
+    pub groups: Vec<u32>,
     pub pid: u32,
 }
 
@@ -26,6 +28,10 @@ impl Peer {
         Self {
             uid: nix::unistd::geteuid().as_raw(),
             gid: nix::unistd::getegid().as_raw(),
+            groups: nix::unistd::getgroups().map_or_else(
+                |_| Vec::new(),
+                |all| all.into_iter().map(nix::unistd::Gid::as_raw).collect(),
+            ),
             pid: std::process::id(),
         }
     }
@@ -71,11 +77,12 @@ pub fn local(nexus: &Nexus, peer: &Peer, asked: &Asked) -> Result<Caller> {
         admin: trusted && asked.agent.is_none(),
         uid: user.as_ref().map_or(peer.uid, |u| u.uid),
         gid: user.as_ref().map_or(peer.gid, |u| u.gid),
-        groups: if member {
-            Arc::from([tenant.gid, peer.gid])
-        } else {
-            Arc::from([peer.gid])
-        },
+        groups: member
+            .then_some(tenant.gid)
+            .into_iter()
+            .chain([peer.gid])
+            .chain(peer.groups.iter().copied())
+            .collect(),
         user: user.map(|u| Arc::from(u.name)),
         pid: peer.pid,
         comm: None,
@@ -117,7 +124,8 @@ pub fn os_user(uid: u32) -> Option<String> {
         .map(|u| u.name)
 }
 
-fn label(name: Option<&str>) -> Result<()> {
+/// Checks a name that the log is to have, of an agent or a session.
+pub fn label(name: Option<&str>) -> Result<()> {
     match name {
         Some(n) if n.is_empty() || n.len() > LABEL_MAX || n.chars().any(char::is_control) => fail(
             Kind::Invalid,
@@ -144,6 +152,19 @@ mod tests {
         let me = local(&nexus, &Peer::myself(), &Asked::default()).unwrap();
         assert!(me.admin);
         assert_eq!(me.user.as_deref(), os_user(Peer::myself().uid).as_deref());
+    }
+
+    #[test]
+    fn the_groups_of_a_process_are_its_callers() {
+        let (_dir, nexus) = store();
+        let peer = Peer {
+            groups: vec![4711, 4712],
+            ..Peer::myself()
+        };
+        let me = local(&nexus, &peer, &Asked::default()).unwrap();
+        let tenant = nexus.engine.tenant("default").unwrap();
+        let all = [peer.gid, 4711, 4712, tenant.gid];
+        assert!(all.iter().all(|gid| me.in_group(*gid)) && !me.in_group(4713));
     }
 
     #[test]
@@ -195,6 +216,7 @@ mod tests {
         let peer = Peer {
             uid: 54_321,
             gid: 54_321,
+            groups: vec![54_322],
             pid: 1,
         };
         assert_eq!(

@@ -89,7 +89,8 @@ impl Reading {
 
 impl Drop for Reading {
     fn drop(&mut self) {
-        if let Err(e) = self.engine.release(&self.caller, self.id) {
+        let closed = self.engine.release(&self.caller, self.id);
+        if let Err(e) = closed.and_then(|()| self.engine.write_bypasses()) {
             tracing::warn!("a file that was read did not close: {}", e.chain());
         }
     }

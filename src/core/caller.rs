@@ -7,7 +7,7 @@ use std::sync::Arc;
 /// The context that every call of the engine takes first.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    /// `None` sees only `/external`.
+    /// `None` sees nothing.
     pub tenant: Option<TenantId>,
     /// The user's name within the tenant; `None` for a number without a user.
     pub user: Option<Arc<str>>,

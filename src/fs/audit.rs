@@ -5,9 +5,9 @@
 //! written once a session, so that who walks a tree again does not fill the log.
 
 use super::engine::Engine;
-use crate::access::decide::weigh;
+use crate::access::decide::{weigh, without_his_word};
 use crate::access::{Ground, Right};
-use crate::core::{Caller, Error, FsPath, Ino, Kind, Result};
+use crate::core::{Caller, Error, FsPath, Ino, Kind, Result, TenantId};
 use crate::meta::{Node, OpKind};
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
@@ -20,10 +20,22 @@ const REMEMBERED: usize = 16_384;
 /// Who did what to what: an access that is written once.
 type Access = (u32, Option<Arc<str>>, Ino, Right);
 
-/// Accesses that are not written down yet.
+/// An access as it was when it was noted.
+struct Bypass {
+    caller: Caller,
+    ino: Ino,
+    path: FsPath,
+    right: Right,
+}
+
+/// Whose command was refused: tenant, number, session and the command.
+type Refusal = (Option<TenantId>, u32, Option<Arc<str>>, Box<str>);
+
+/// Accesses that are not written down yet, and what was written down.
 pub(super) struct Audit {
-    waiting: Mutex<Vec<(Caller, Ino, Right)>>,
+    waiting: Mutex<Vec<Bypass>>,
     written: Cache<Access, ()>,
+    refused: Cache<Refusal, ()>,
 }
 
 impl Default for Audit {
@@ -31,6 +43,7 @@ impl Default for Audit {
         Self {
             waiting: Mutex::default(),
             written: Cache::new(REMEMBERED),
+            refused: Cache::new(REMEMBERED),
         }
     }
 }
@@ -48,40 +61,74 @@ impl Engine {
         if !caller.admin || right == Right::Execute {
             return Ok(());
         }
-        let standing = weigh(caller, node, ground)?;
-        if standing
-            .graph
-            .and(standing.unix)
-            .without(standing.denied)
-            .has(right)
-        {
-            return Ok(());
-        }
-        let access = (caller.uid, caller.session.clone(), node.ino, right);
-        if self.audit.written.get(&access).is_none() {
-            self.audit.written.insert(access, ());
-            let noted = (caller.clone(), node.ino, right);
-            self.audit.waiting.lock().push(noted);
+        if !without_his_word(caller, node, ground)?.has(right) {
+            self.note(caller, node, right);
         }
         Ok(())
+    }
+
+    /// Notes that an administrator takes a node out of a directory by his word alone: it may be the directory that is not
+    /// his to change, or, where that is sticky, the node.
+    pub(super) fn note_taking(
+        &self,
+        caller: &Caller,
+        (dir, in_dir): (&Node, &Ground),
+        (node, on_node): (&Node, &Ground),
+    ) -> Result<()> {
+        if !caller.admin {
+            return Ok(());
+        }
+        let of_node = weigh(caller, node, on_node)?;
+        let granted = of_node.graph.without(of_node.denied);
+        let of_dir = without_his_word(caller, dir, in_dir)?;
+        if !granted.and(of_dir).has(Right::Write) {
+            self.note(caller, dir, Right::Write);
+        }
+        let is_sticky = dir.mode & 0o1000 != 0;
+        let own = without_his_word(caller, node, on_node)?.and(of_dir);
+        if is_sticky && !own.has(Right::Own) {
+            self.note(caller, node, Right::Own);
+        }
+        Ok(())
+    }
+
+    fn note(&self, caller: &Caller, node: &Node, right: Right) {
+        let access = (caller.uid, caller.session.clone(), node.ino, right);
+        if self.audit.written.get(&access).is_some() {
+            return;
+        }
+        self.audit.written.insert(access, ());
+        // By the time it is written down, the process may be gone and the node without a name.
+        let author = self.author(caller);
+        let caller = Caller {
+            pid: author.pid,
+            comm: Some(author.comm.into()),
+            ..caller.clone()
+        };
+        let path = self.path_of(node.ino).unwrap_or_default();
+        let bypass = Bypass {
+            caller,
+            ino: node.ino,
+            path,
+            right,
+        };
+        self.audit.waiting.lock().push(bypass);
     }
 
     /// Writes down what administrators did by their word alone.
     pub fn write_bypasses(&self) -> Result<()> {
         let mut waiting = std::mem::take(&mut *self.audit.waiting.lock());
-        while let Some((caller, ino, right)) = waiting.pop() {
-            let written = self.change(&caller, |ch| {
-                // What has no name any more was unlinked by this very access, and its record has the name.
-                let path = self.path_of(ino).unwrap_or_default();
-                let undo = json!({ "note": right.word() });
-                ch.record(OpKind::Bypass, ino, &path, None, &undo);
+        while let Some(bypass) = waiting.pop() {
+            let written = self.change(&bypass.caller, |ch| {
+                let undo = json!({ "note": bypass.right.word() });
+                ch.record(OpKind::Bypass, bypass.ino, &bypass.path, None, &undo);
                 Ok(())
             });
             // With a tenant went its log.
             if let Err(e) = written
-                && self.tenants.lives(caller.tenant).is_ok()
+                && self.tenants.lives(bypass.caller.tenant).is_ok()
             {
-                waiting.push((caller, ino, right));
+                waiting.push(bypass);
                 self.audit.waiting.lock().append(&mut waiting);
                 return Err(e);
             }
@@ -89,9 +136,15 @@ impl Engine {
         Ok(())
     }
 
-    /// Writes down that a command was refused to somebody because it is not his to give.
+    /// Writes down that a command was refused to somebody because it is not his to give; once a session, so that who asks
+    /// again and again does not fill the log.
     pub fn write_refusal(&self, caller: &Caller, command: &str, why: &Error) -> Result<()> {
         if why.kind() != Kind::NotPermitted || caller.tenant.is_none() {
+            return Ok(());
+        }
+        let session = caller.session.clone();
+        let refusal = (caller.tenant, caller.uid, session, command.into());
+        if self.audit.refused.get(&refusal).is_some() {
             return Ok(());
         }
         let root = self.root(caller)?;
@@ -99,6 +152,8 @@ impl Engine {
             let undo = json!({ "subject": command, "note": why.message() });
             ch.record(OpKind::Refused, root, &FsPath::default(), None, &undo);
             Ok(())
-        })
+        })?;
+        self.audit.refused.insert(refusal, ());
+        Ok(())
     }
 }

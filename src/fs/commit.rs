@@ -156,13 +156,27 @@ impl Change<'_> {
         self.engine.stored_entry(place)
     }
 
-    /// Fails with `Exists` when a name is taken.
-    pub(super) fn vacant(&mut self, parent: Ino, name: &Name) -> Result<()> {
+    /// Fails with `Exists` when a name is taken, and with `Denied` when by something that the caller does not see.
+    pub(super) fn vacant(&mut self, dir: &Node, name: &Name) -> Result<()> {
         self.engine.may_name(name)?;
-        match self.entry(parent, name)? {
+        match self.seen(dir, name)? {
             Some(_) => Err(Error::new(Kind::Exists, format!("{name} exists"))),
             None => Ok(()),
         }
+    }
+
+    /// What has a name in a directory that the caller may search; fails with `Denied` when it is hidden from him.
+    pub(super) fn seen(
+        &mut self,
+        dir: &Node,
+        name: &Name,
+    ) -> Result<Option<(Arc<Entry>, Arc<Node>)>> {
+        let Some(entry) = self.entry(dir.ino, name)? else {
+            return Ok(None);
+        };
+        let node = self.node(entry.ino)?;
+        self.engine.may_meet(self.caller, dir, &node)?;
+        Ok(Some((entry, node)))
     }
 
     /// Puts a new node into the tables.

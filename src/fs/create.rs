@@ -42,6 +42,7 @@ impl Engine {
         let (dir, path) = self.may_add(caller, parent)?;
         self.may_name(name)?;
         if let Some(ino) = self.child(parent, name)? {
+            self.may_meet(caller, &dir, &*self.node(ino)?)?;
             drop(turn);
             if flags.exclusive {
                 return fail(Kind::Exists, format!("{name} exists"));
@@ -182,7 +183,7 @@ impl Engine {
         let sealed = bytes.map(|b| self.blobs.seal_bytes(b)).transpose()?;
         let ino = self.change(caller, |ch| {
             let (dir, path) = self.may_add(caller, parent)?;
-            ch.vacant(parent, name)?;
+            ch.vacant(&dir, name)?;
             let mut node = self.new_node(caller, (&dir, &path), wanted, ch.now)?;
             if let Some(sealed) = &sealed {
                 ch.store(sealed);
@@ -215,14 +216,15 @@ impl Engine {
             return view::read_only();
         }
         self.change(caller, |ch| {
-            let (_, dir) = self.may_add(caller, parent)?;
+            let (to, dir) = self.may_add(caller, parent)?;
             self.locate(ino)?.writable(caller)?;
             ch.birth(ino, None)?;
             let old = ch.node(ino)?;
             linkable(caller, &old)?;
-            ch.vacant(parent, name)?;
+            ch.vacant(&to, name)?;
             for place in self.places(&old)? {
                 self.one_domain(place.parent, parent)?;
+                self.may_carry(caller, &old, place.parent, parent)?;
                 if !self.policy.is_empty() {
                     // From now on who may use it depends on both, of which a kernel asks anew only where it was told to.
                     ch.closed(&place);

@@ -25,7 +25,7 @@ impl Engine {
     /// Decides whether `caller` may take `node` out of `dir`.
     pub(super) fn may_take(&self, caller: &Caller, dir: &Node, node: &Node) -> Result<()> {
         let grounds = (self.ground(caller, dir)?, self.ground(caller, node)?);
-        self.note_bypass(caller, dir, &grounds.0, Right::Write)?;
+        self.note_taking(caller, (dir, &grounds.0), (node, &grounds.1))?;
         decide_remove(caller, (dir, &grounds.0), (node, &grounds.1))
     }
 

@@ -33,6 +33,7 @@ mod reader;
 mod lookup;
 mod marks;
 mod attr;
+mod carry;
 mod create;
 mod remove;
 mod rename;

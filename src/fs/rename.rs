@@ -47,19 +47,14 @@ impl Engine {
         self.seal_synced(to.dir, to.name)?;
         self.change(caller, |ch| {
             let (entry, node, from_dir) = self.may_remove(ch, from.dir, from.name)?;
-            let (_, to_dir) = self.may_add(caller, to.dir)?;
+            let (dir, to_dir) = self.may_add(caller, to.dir)?;
             self.may_name(to.name)?;
             let paths = (
                 from_dir.join(from.name.clone()),
                 to_dir.join(to.name.clone()),
             );
             self.may_move(ch, &node, from.dir, to.dir)?;
-            self.stays(&node, from.dir, to.dir)?;
-            let target = match ch.entry(to.dir, to.name)? {
-                Some(t) => Some((t.clone(), ch.node(t.ino)?)),
-                None => None,
-            };
-            match (mode, target) {
+            match (mode, ch.seen(&dir, to.name)?) {
                 (RenameMode::NoReplace, Some(_)) => {
                     fail(Kind::Exists, format!("{} exists", to.name))
                 }
@@ -73,21 +68,21 @@ impl Engine {
         })
     }
 
-    /// What gets another parent gets other grants with it, which takes write permission on both; a directory needs it itself,
-    /// too, and cannot move into itself.
+    /// What gets another parent gets other grants with it, which takes write permission on both, and the right to give what
+    /// those give; a directory needs write permission itself, too, and cannot move into itself.
     fn may_move(&self, ch: &Change<'_>, node: &Node, from: Ino, to: Ino) -> Result<()> {
         if from == to {
             return Ok(());
         }
         self.may(ch.caller, &*ch.node(from)?, Right::Write)?;
-        if !node.is_dir() {
-            return Ok(());
+        if node.is_dir() {
+            self.may(ch.caller, node, Right::Write)?;
+            if self.is_below(to, node.ino)? {
+                return fail(Kind::Invalid, "a directory cannot move below itself");
+            }
         }
-        self.may(ch.caller, node, Right::Write)?;
-        if self.is_below(to, node.ino)? {
-            return fail(Kind::Invalid, "a directory cannot move below itself");
-        }
-        Ok(())
+        self.stays(node, from, to)?;
+        self.may_carry(ch.caller, node, from, to)
     }
 }
 
@@ -145,13 +140,7 @@ impl Change<'_> {
     ) -> Result<()> {
         let dir_b = self.node(b.0.parent)?;
         self.engine.may_take(self.caller, &dir_b, b.1)?;
-        self.engine.stays(b.1, b.0.parent, a.0.parent)?;
-        if b.1.is_dir() && a.0.parent != b.0.parent {
-            self.engine.may(self.caller, b.1, Right::Write)?;
-            if self.engine.is_below(a.0.parent, b.1.ino)? {
-                return fail(Kind::Invalid, "a directory cannot move below itself");
-            }
-        }
+        self.engine.may_move(self, b.1, b.0.parent, a.0.parent)?;
         self.end_entry(a.0);
         self.end_entry(b.0);
         self.add_entry(b.0.parent, &b.0.name, a.1.ino, b.0.cookie);

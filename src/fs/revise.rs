@@ -191,17 +191,36 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
             return fail(Kind::Conflict, "a file is being made there");
         }
         let may = match &naming.was {
-            Some(old) => engine.may_take(caller, &dir, &*self.ch.node(old.ino)?),
+            Some(old) => {
+                let old = self.ch.node(old.ino)?;
+                let met = engine.may_meet(caller, &dir, &old);
+                met.and_then(|()| engine.may_take(caller, &dir, &old))
+            }
             None => Ok(()),
         };
         let may = may.and_then(|()| match naming.to {
-            Some(_) => engine.may(caller, &dir, Right::Write),
+            Some(ino) => {
+                engine.may(caller, &dir, Right::Write)?;
+                self.may_carry(ino, &dir)
+            }
             None => Ok(()),
         });
         may.map_err(|e| match engine.path_of(place.parent) {
             Ok(dir) => e.context(dir.join(place.name.clone())),
             Err(_) => e,
         })
+    }
+
+    /// The same for a node that is there and comes to a directory: it is carried from wherever it is.
+    fn may_carry(&self, ino: Ino, to: &Node) -> Result<()> {
+        if self.new.contains_key(&ino) {
+            return Ok(());
+        }
+        let node = self.ch.node(ino)?;
+        for from in self.engine.parents(&node)? {
+            self.engine.may_carry(self.ch.caller, &node, from, to.ino)?;
+        }
+        Ok(())
     }
 
     fn count(&mut self, ino: Ino, parent: Ino, by: i32) -> Result<()> {

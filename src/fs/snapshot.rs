@@ -2,6 +2,7 @@
 
 use super::engine::Engine;
 use super::ground::allowed;
+use super::principals::check_line;
 use super::view;
 use crate::access::Right;
 use crate::core::{Caller, Error, Ino, Kind, Result, error::fail};
@@ -34,6 +35,7 @@ impl Engine {
             let message = format!("a description has {DESCRIPTION_MAX} bytes at most");
             return fail(Kind::TooBig, message);
         }
+        check_line("description", description, DESCRIPTION_MAX)?;
         self.change(caller, |ch| {
             let node = self.directory(caller, dir)?;
             self.may_still(caller, dir, Right::Read)?;

@@ -149,6 +149,14 @@ impl Engine {
         })
     }
 
+    /// Fails with `Denied` when a node in a directory is hidden from a caller who comes upon it where he may make names.
+    pub(super) fn may_meet(&self, caller: &Caller, dir: &Node, node: &Node) -> Result<()> {
+        if self.look(caller, dir, Right::Execute)?.sees(node)? {
+            return Ok(());
+        }
+        refuse(Right::Write)
+    }
+
     /// Whether a listing of its directory shows a caller the name at a path, or one that is gone would have been in it: he
     /// sees all of it.
     pub fn lists(&self, caller: &Caller, path: &FsPath) -> Result<bool> {

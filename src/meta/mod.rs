@@ -23,6 +23,7 @@ pub mod timeline;
 pub mod life;
 pub mod draft;
 pub mod edit;
+mod texts;
 pub mod guards;
 pub mod roster;
 mod apply;

@@ -95,6 +95,7 @@ impl Store {
     /// Commits a change: when this returns, every read sees it and the death of the process loses nothing of it. An error leaves
     /// nothing of it. The caller sees to it that changes of a tenant come one after the other.
     pub fn commit(&self, edits: Edits) -> Result<()> {
+        edits.check_texts()?;
         let payload = edits.encode()?;
         let waiting = self.shared.commit(&payload, edits)?;
         if waiting == 1 || waiting == GATHER {

@@ -6,6 +6,7 @@
 mod commands;
 mod daemon;
 mod files;
+mod peer_groups;
 pub mod percent;
 mod reply;
 mod who;

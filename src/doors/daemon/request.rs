@@ -1,5 +1,6 @@
 //! What the daemon is asked, and what it tells.
 
+use crate::api::label;
 use crate::core::{Kind, PrincipalId, Result, TenantId, Text, error::fail};
 use crate::doors::fuse::{Identity, MountOptions};
 use crate::fs::Engine;
@@ -114,6 +115,8 @@ impl Standing {
                 fail(Kind::Invalid, "--root-admin goes with --identity os")
             }
             IdentityKind::Single => {
+                label(request.agent.as_deref())?;
+                label(request.session.as_deref())?;
                 let user = self.user(engine, tenant)?;
                 self.holds_for(engine, &user)?;
                 Ok(Identity::Single {

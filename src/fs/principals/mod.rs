@@ -13,5 +13,5 @@ mod check;
 
 pub(super) use check::scan_principals;
 pub use key::Holder;
-pub(super) use name::DEFAULT;
+pub(super) use name::{DEFAULT, check_line};
 pub use tenant::Estate;

@@ -28,7 +28,8 @@ pub(in crate::fs) fn check_name(name: &str) -> Result<()> {
     )
 }
 
-/// Checks the name of a user, agent or group. `default` is the tenant that is meant when none is named.
+/// Checks the name of a new user, agent or group. `default` is the tenant that is meant when none is named, and digits alone
+/// are a number wherever either may stand (`chown 4242`, `setfacl user:4242:r`).
 pub(super) fn check_principal(name: &str) -> Result<()> {
     check_name(name)?;
     if name == DEFAULT {
@@ -37,15 +38,26 @@ pub(super) fn check_principal(name: &str) -> Result<()> {
             "name \"default\" means the default tenant: take another",
         );
     }
+    if name.bytes().all(|b| b.is_ascii_digit()) {
+        return fail(
+            Kind::Invalid,
+            format!("name {name:?} would be taken for a number: put a letter into it"),
+        );
+    }
     Ok(())
 }
 
 /// Checks a text about somebody, which is shown on a line with others.
 pub(super) fn check_remark(what: &str, text: Option<&str>) -> Result<()> {
+    check_line(what, text, REMARK_MAX)
+}
+
+/// Checks a text of one line, of `max` characters at most.
+pub(in crate::fs) fn check_line(what: &str, text: Option<&str>, max: usize) -> Result<()> {
     match text {
-        Some(t) if t.chars().count() > REMARK_MAX || t.chars().any(char::is_control) => fail(
+        Some(t) if t.chars().count() > max || t.chars().any(char::is_control) => fail(
             Kind::Invalid,
-            format!("{what} {t:?}: use up to {REMARK_MAX} printable characters"),
+            format!("{what} {t:?}: use up to {max} printable characters"),
         ),
         _ => Ok(()),
     }
@@ -66,7 +78,10 @@ mod tests {
             assert_eq!(refused.kind(), Kind::Invalid);
             assert!(refused.message().contains(&format!("{name:?}")));
         }
-        assert!(check_principal("default").is_err());
+        for name in ["default", "0", "4242", "007"] {
+            let refused = check_principal(name).unwrap_err();
+            assert_eq!(refused.kind(), Kind::Invalid);
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::principals::{TENANT, make};
 use super::*;
 use crate::core::{Error, Op};
+use crate::fs::SetAttr;
 use crate::meta::{OpKind, Record, log};
 
 fn records(w: &World, kind: OpKind) -> Vec<Record> {
@@ -40,9 +41,58 @@ fn what_only_an_administrators_word_allows_is_in_the_log_once() {
         .iter()
         .map(|r| (r.path_text(), r.note().unwrap()))
         .collect();
-    // Anybody may write into the workspace: taking a name out of it is no bypass.
-    assert_eq!(notes, [("/workspace/diary".to_owned(), "read".to_owned())]);
+    // Anybody may write into the workspace, but what is in it is its owners'.
+    let diary = |note: &str| ("/workspace/diary".to_owned(), note.to_owned());
+    assert_eq!(notes, [diary("read"), diary("owner's")]);
     w.assert_sound();
+}
+
+#[test]
+fn what_the_superuser_may_as_an_administrator_is_in_the_log_and_what_is_his_own_is_not() {
+    let w = World::new();
+    let alice = make(&w, "alice");
+    let root = Caller {
+        admin: true,
+        comm: None,
+        ..person("root", 0)
+    };
+    w.write(&alice, "/workspace/diary", b"dear").unwrap();
+    w.write(&root, "/workspace/own", b"").unwrap();
+    let own = permissions::ino(&w, "/workspace/own");
+    let shut = SetAttr {
+        mode: Some(0),
+        ..SetAttr::default()
+    };
+    w.engine().setattr(&root, own, &shut, None).unwrap();
+    w.read(&root, "/workspace/own").unwrap();
+    permissions::unlink(&w, &root, "/workspace/own").unwrap();
+    assert_eq!(records(&w, OpKind::Bypass), []);
+    w.read(&root, "/workspace/diary").unwrap();
+    permissions::give(&w, &root, "/workspace/diary", "owner", "alice");
+    let found = records(&w, OpKind::Bypass);
+    let mut notes: Vec<_> = found.iter().map(|r| r.note().unwrap()).collect();
+    notes.sort();
+    assert_eq!(notes, ["owner's", "read"]);
+    // As it was called when it did so.
+    let own = std::fs::read_to_string("/proc/self/comm").unwrap();
+    assert!(found.iter().all(|r| r.author.comm == own.trim_end()));
+    assert!(found.iter().all(|r| r.path == b"/workspace/diary"));
+    w.assert_sound();
+}
+
+#[test]
+fn a_refusal_is_in_the_log_once_a_session() {
+    let w = World::new();
+    let bob = make(&w, "bob");
+    let refused = w.engine().create_group(&bob, "gang", None).unwrap_err();
+    let mut later = bob.clone();
+    later.session = Some("later".into());
+    for who in [&bob, &bob, &later] {
+        for command in ["group-create", "rebac-check"] {
+            w.engine().write_refusal(who, command, &refused).unwrap();
+        }
+    }
+    assert_eq!(records(&w, OpKind::Refused).len(), 4);
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod words;
 mod proof;
 mod model;
 mod moves;
+mod carried;
 mod names;
 mod people;
 mod speed;
@@ -286,6 +287,68 @@ fn what_is_hidden_answers_every_call_as_what_is_absent_does() {
         refused(unlink(&w, &bob, &at), Kind::NotFound);
         refused(rename(&w, &bob, &at, "/workspace/a/b/x"), Kind::NotFound);
     }
+}
+
+/// Bob may make names in alice's directory `a`, in which `f` and `d` are hidden from him: by a boundary, and by a deny.
+fn with_hidden() -> (World, Caller, Caller) {
+    let (w, alice, bob) = with(&["a", "a/d"]);
+    give(&w, &alice, "/workspace/a", "can_write", "bob");
+    w.write(&bob, "/workspace/a/new", b"new").unwrap();
+    let e = w.engine();
+    e.restrict(&alice, ino(&w, "/workspace/a/f"), true).unwrap();
+    let deny = AclEntry {
+        who: AclWho::User(bob.uid),
+        deny: true,
+        rights: 0,
+    };
+    let d = ino(&w, "/workspace/a/d");
+    e.set_acl_entry(&alice, d, AclOf::Itself, deny).unwrap();
+    assert_eq!(list(&w, &bob, "/workspace/a").unwrap(), ["new"]);
+    (w, alice, bob)
+}
+
+/// semantics.md §3: "A namespace or name that a context may not see does not exist for it."
+#[test]
+fn what_is_hidden_is_not_replaced() {
+    let (w, alice, bob) = with_hidden();
+    unlink(&w, &alice, "/workspace/a/d/f").unwrap();
+    mkdir(&w, &bob, "/workspace/a/dir");
+    let (e, a) = (w.engine(), ino(&w, "/workspace/a"));
+    for (from, to) in [("new", "f"), ("dir", "d")] {
+        let (from, to) = (&name(from), &name(to));
+        for mode in [
+            RenameMode::Replace,
+            RenameMode::NoReplace,
+            RenameMode::Exchange,
+        ] {
+            refused(e.rename(&bob, (a, from), (a, to), mode), Kind::Denied);
+        }
+    }
+    assert_eq!(w.read(&alice, "/workspace/a/f").unwrap(), b"a");
+    assert_eq!(list(&w, &boss(), "/workspace/a").unwrap().len(), 4);
+    w.assert_sound();
+}
+
+#[test]
+fn every_call_that_makes_a_name_answers_alike_where_a_hidden_one_is() {
+    let (w, _, bob) = with_hidden();
+    let (e, a) = (w.engine(), ino(&w, "/workspace/a"));
+    for hidden in ["f", "d"] {
+        let (name, at) = (&name(hidden), &format!("/workspace/a/{hidden}"));
+        refused(e.mkdir(&bob, a, name, 0o755), Kind::Denied);
+        let made = e.mknod(&bob, a, name, crate::meta::FileKind::Fifo, 0o644, 0);
+        refused(made, Kind::Denied);
+        refused(e.symlink(&bob, a, name, b"new"), Kind::Denied);
+        refused(link(&w, &bob, "/workspace/a/new", at), Kind::Denied);
+        for exclusive in [false, true] {
+            let flags = OpenFlags {
+                exclusive,
+                ..writing()
+            };
+            refused(e.create(&bob, a, name, 0o644, flags), Kind::Denied);
+        }
+    }
+    refused(e.mkdir(&bob, a, &name("new"), 0o755), Kind::Exists);
 }
 
 #[test]

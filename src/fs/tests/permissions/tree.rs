@@ -3,6 +3,7 @@
 use super::game::{GROUPS, Game, Play, TOP, USERS, same};
 use super::paths::above;
 use crate::access::Rights;
+use crate::core::Error;
 use crate::fs::tests::*;
 use crate::fs::{RenameMode, SetAttr};
 
@@ -31,6 +32,15 @@ impl Game {
         same(&result.is_ok(), &expected, || {
             format!("{who:?} makes {at}: {result:?}")
         })?;
+        if at != TOP && self.may_add(who, up) && self.m.paths.contains_key(at) {
+            let kind = if self.sees(who, at) {
+                Kind::Exists
+            } else {
+                Kind::Denied
+            };
+            let kinds = (result.as_ref().map_err(Error::kind).err(), Some(kind));
+            same(&kinds.0, &kinds.1, || format!("{who:?} makes {at}"))?;
+        }
         if let Ok(node) = result {
             self.add(at, &node);
         }
@@ -44,7 +54,7 @@ impl Game {
         let expected = !self.m.thing(from).is_dir
             && self.may_add(who, up)
             && !self.m.paths.contains_key(at)
-            && dirs.all(|dir| self.m.domains(dir) == domains);
+            && dirs.all(|dir| self.m.domains(dir) == domains && self.m.carries(who, from, dir, up));
         let linked = e.link(who, self.ino(from), dir, &last);
         same(&linked.is_ok(), &expected, || {
             format!("{who:?} links {from} to {at}: {linked:?}")
@@ -70,12 +80,31 @@ impl Game {
             format!("{who:?} removes {at}: {gone:?}")
         })?;
         if expected {
-            let ino = self.m.paths.remove(at).unwrap();
-            if !self.m.paths.values().any(|other| *other == ino) {
-                self.m.things.remove(&ino);
-            }
+            self.drop_name(at);
         }
         Ok(())
+    }
+
+    fn drop_name(&mut self, at: &str) {
+        let ino = self.m.paths.remove(at);
+        if let Some(ino) = ino.filter(|ino| !self.m.paths.values().any(|other| other == ino)) {
+            self.m.things.remove(&ino);
+        }
+    }
+
+    /// Whether somebody who may search its directory sees what stands at a path.
+    fn sees(&self, who: &Caller, at: &str) -> bool {
+        who.admin || self.m.sees(who, at, Rights::EXECUTE)
+    }
+
+    /// Whether what stands at a path, if anything does, may be replaced by another.
+    fn gives_way(&self, who: &Caller, at: &str, by: &str) -> bool {
+        let m = &self.m;
+        if !m.paths.contains_key(at) {
+            return true;
+        }
+        let fits = m.thing(at).is_dir == m.thing(by).is_dir && m.is_empty(at);
+        self.sees(who, at) && (fits || m.paths[at] == m.paths[by])
     }
 
     fn may_remove(&self, who: &Caller, at: &str) -> bool {
@@ -87,7 +116,7 @@ impl Game {
     }
 
     pub(super) fn rename(&mut self, who: &Caller, from: &str, to: &str) -> Play {
-        if from == TOP || self.m.paths.contains_key(to) {
+        if from == TOP {
             return Ok(());
         }
         let ((dir, last, up), (to_dir, to_name, to_up)) = (self.place(from), self.place(to));
@@ -101,6 +130,8 @@ impl Game {
             && self.may_add(who, to_up)
             && turns
             && stays
+            && self.m.carries(who, from, up, to_up)
+            && self.gives_way(who, to, from)
             && !to.starts_with(&format!("{from}/"));
         let moved =
             self.w
@@ -109,7 +140,8 @@ impl Game {
         same(&moved.is_ok(), &expected, || {
             format!("{who:?} moves {from} to {to}: {moved:?}")
         })?;
-        if expected {
+        if expected && self.m.paths.get(to) != self.m.paths.get(from) {
+            self.drop_name(to);
             let all = std::mem::take(&mut self.m.paths).into_iter();
             self.m.paths = all.map(|(p, ino)| (carried(p, from, to), ino)).collect();
         }
