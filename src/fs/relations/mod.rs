@@ -7,6 +7,7 @@ mod names;
 mod graph;
 mod types;
 mod give;
+mod charge;
 mod ask;
 
 pub use ask::Inquiry;
