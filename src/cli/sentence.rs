@@ -144,7 +144,7 @@ fn object(words: &[OsString], option: Option<String>) -> Result<(String, String,
     }
 }
 
-fn is_joined(word: &OsStr) -> bool {
+pub(super) fn is_joined(word: &OsStr) -> bool {
     word.as_bytes().contains(&b':')
 }
 

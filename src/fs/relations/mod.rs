@@ -10,6 +10,6 @@ mod give;
 mod charge;
 mod ask;
 
-pub use ask::Inquiry;
+pub use ask::{Inquiry, Reasons};
 pub(super) use graph::Relations;
 pub use types::Defined;
