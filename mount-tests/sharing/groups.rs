@@ -1,6 +1,6 @@
 //! Groups in groups, taken apart at each level.
 
-use super::{ALICE, BOB, ask, exits, said, village};
+use super::{ALICE, BOB, CAROL, ask, exits, said, village};
 use crate::person::Person;
 use serde_json::json;
 
@@ -64,5 +64,48 @@ fn who_leaves_at_any_level_has_nothing_of_what_came_through_it() {
     world.ctl(&["group", "remove", "g2", "group:g0"]);
     has(false);
     said(&world, ALICE, "cat project/plan").must();
+    world.is_sound();
+}
+
+/// permissions.md §4: "group membership needs group admin"
+#[test]
+fn who_owns_a_group_adds_and_takes_out_its_members() {
+    let Some(world) = village() else { return };
+    world.ctl(&["group", "create", "developers"]);
+    let code = |uid, line: &str| said(&world, uid, line).status.code();
+    let add = "nexus rebac create user bob member-of group developers";
+    let out = "nexus rebac revoke user bob member-of group developers";
+    assert_eq!(code(ALICE, add), Some(3));
+    let made = ask(
+        &world,
+        "rebac grant user alice group developers --relation admin",
+    );
+    assert_eq!(
+        (&made["relation"], &made["object_id"]),
+        (&json!("owner"), &json!("developers"))
+    );
+    said(&world, ALICE, add).must();
+    exits(&world, "rebac check user bob member-of group developers", 0);
+    exits(&world, "rebac check user alice owner group:developers", 0);
+    exits(&world, "rebac check user bob owner group:developers", 3);
+    let shown = world.ctl(&["group", "show", "developers"]);
+    assert_eq!(shown["owners"], json!(["user:alice"]));
+    let owners = ask(&world, "rebac expand owner group developers");
+    assert_eq!(owners["subjects"], json!([["user", "alice"]]));
+    let (give, take) = (
+        "nexus rebac create user carol owner-of group developers",
+        "nexus rebac revoke user alice owner group developers",
+    );
+    assert_eq!(code(BOB, give), Some(3), "a member is no owner");
+    assert_eq!(code(ALICE, give), Some(0));
+    assert_eq!(code(CAROL, take), Some(0));
+    assert_eq!(code(ALICE, out), Some(3));
+    assert_eq!(code(CAROL, out), Some(0));
+    let changes = ask(&world, "rebac changes");
+    let of_group = |c: &&serde_json::Value| c["object_id"] == "developers";
+    let all = changes["changes"].as_array().unwrap().iter();
+    assert_eq!(all.filter(of_group).count(), 5, "{changes}");
+    let listed = said(&world, ALICE, "nexus rebac list").must();
+    assert!(!listed.contains("developers"), "{listed}");
     world.is_sound();
 }

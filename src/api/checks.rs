@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 pub const QUESTIONS_MAX: usize = 1000;
 /// What the relation between a group and who is in it is called.
 pub const MEMBER_OF: [&str; 3] = ["member-of", "member_of", "member"];
+/// What the relation between a group and who is in charge of it is called.
+pub const OWNER_OF: [&str; 4] = ["owner", "owner-of", "admin", "admin-of"];
 
 /// Tells whether relationships alone give somebody a relation to a path or an object, himself or through groups; modes and
 /// lists are `why`'s. Anybody may ask about himself and his groups, owners and administrators about anybody.
@@ -74,7 +76,12 @@ impl RebacCheck {
                 let asked = GroupCheck { group, member };
                 Ok(asked.run(cx)?.granted.into())
             }
-            Target::Group(_) => fail(Kind::Invalid, "a group has members: ask for member-of"),
+            Target::Group(group) if OWNER_OF.contains(&&*self.relation) => {
+                let who = self.subject.parse()?;
+                let owns = cx.engine().is_owner_of(cx.caller, &group, &who);
+                owns.map(Checked::from)
+            }
+            Target::Group(_) => no_relation(&self.relation),
             Target::Own(object) => {
                 let subject = subject(&self.subject)?;
                 let answer = inquiry.check(&object, &self.relation.parse()?, &subject)?;
@@ -82,6 +89,12 @@ impl RebacCheck {
             }
         }
     }
+}
+
+/// Says which relations a group has.
+pub(super) fn no_relation<T>(said: &str) -> Result<T> {
+    let message = format!("a group has no {said:?}: say member-of, or owner");
+    fail(Kind::Invalid, message)
 }
 
 /// Answers many questions, each as `rebac-check` does; those about objects from one moment.

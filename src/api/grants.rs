@@ -1,8 +1,10 @@
 //! Grants: relationship tuples on files, directories and objects of a tenant's own types, given, taken back and listed.
 
 use super::Command;
+use super::checks::{MEMBER_OF, OWNER_OF, no_relation};
 use super::context::{Context, found_at};
 use super::expiry::expiry;
+use super::groups::group_named;
 use super::object::{On, Target, subject};
 use super::principals::name_of;
 use crate::access::rebac;
@@ -57,10 +59,18 @@ impl TupleInfo {
                 let path = cx.engine().path_for(cx.caller, ino)?;
                 path.map(|path| Text(path.to_bytes()))
             }
-            None => Some(Text::from(&*tuple.object_id)),
+            None => Some(object_name(&*cx.roster()?, tuple)),
         };
         let (roster, now) = (cx.roster()?, cx.engine().latest());
         Ok(object.map(|object| Self::of(tuple, object, &roster, now)))
+    }
+}
+
+/// The name of an object that is no file.
+fn object_name(roster: &Roster, tuple: &Tuple) -> Text {
+    match tuple.group() {
+        Some(id) => Text::from(&*name_of(roster, id)),
+        None => Text::from(&*tuple.object_id),
     }
 }
 
@@ -106,7 +116,12 @@ impl Command for RebacGrant {
                 let tuple = given.map_err(|e| e.context(&path))?;
                 (tuple, Text(path.to_bytes()))
             }
-            Target::Group(_) => return membership(),
+            Target::Group(group) => {
+                owner_of(&self.relation)?;
+                let to: To = self.subject.parse()?;
+                let tuple = engine.entrust(cx.caller, &group, &to, expires)?;
+                (tuple, Text::from(&*group))
+            }
             Target::Own(object) => {
                 let said = rebac::Tuple {
                     expires,
@@ -125,9 +140,16 @@ fn said(object: rebac::ObjectRef, relation: &str, by: &str) -> Result<rebac::Tup
     Ok(rebac::Tuple::new(object, relation.parse()?, subject(by)?))
 }
 
-fn membership<T>() -> Result<T> {
-    let message = "memberships are changed by `group-add` and `group-remove`";
-    fail(Kind::Invalid, message)
+/// Fails unless the relation to a group that is meant is the one that is granted.
+fn owner_of(relation: &str) -> Result<()> {
+    if MEMBER_OF.contains(&relation) {
+        let message = "memberships are changed by `group-add` and `group-remove`";
+        return fail(Kind::Invalid, message);
+    }
+    if OWNER_OF.contains(&relation) {
+        return Ok(());
+    }
+    no_relation(relation)
 }
 
 /// Takes a grant back, by its number or by what it says. For owners, administrators, and whoever it was given to.
@@ -163,7 +185,10 @@ impl Command for RebacRevoke {
                 on,
             } => match on.target()? {
                 Target::File(path) => on_file(cx, &subject, &relation, &path)?,
-                Target::Group(_) => return membership(),
+                Target::Group(group) => {
+                    owner_of(&relation)?;
+                    on_group(cx, &subject, &group)?
+                }
                 Target::Own(object) => on_object(cx, &said(object, &relation, &subject)?)?,
             },
         };
@@ -186,6 +211,22 @@ fn on_file(cx: &Context<'_>, subject: &str, relation: &str, path: &Text) -> Resu
         Error::new(
             Kind::NotFound,
             format!("{path}: no grant of {role} to {to}"),
+        )
+    };
+    all.first().map(|t| t.id).ok_or_else(missing)
+}
+
+/// The number of the tuple that makes somebody an owner of a group, if the caller may know of it.
+fn on_group(cx: &Context<'_>, subject: &str, group: &str) -> Result<u64> {
+    let roster = cx.roster()?;
+    let of = group_named(&roster, group)?.id;
+    let to: To = subject.parse()?;
+    let fits = |t: &Tuple| t.group() == Some(of) && to.to_string() == subject_of(t, &roster);
+    let all = cx.engine().grants(cx.caller, fits)?;
+    let missing = || {
+        Error::new(
+            Kind::NotFound,
+            format!("{to} is no owner of group {group:?}"),
         )
     };
     all.first().map(|t| t.id).ok_or_else(missing)

@@ -2,9 +2,10 @@
 
 use super::Command;
 use super::context::{Context, Done, Granted};
-use crate::core::{Error, Kind, Result};
+use crate::core::{Error, Kind, PrincipalId, Result};
 use crate::meta::{Group, Roster};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub struct GroupInfo {
@@ -13,24 +14,37 @@ pub struct GroupInfo {
     pub description: Option<String>,
     /// Who is in it, itself and not through another: `user:alice`, `agent:coder`, `group:interns`.
     pub members: Vec<String>,
+    /// Who may change that, beside administrators; `group:leads` are its members.
+    #[serde(default)]
+    pub owners: Vec<String>,
     pub created: String,
 }
 
 impl GroupInfo {
-    fn of(group: &Group, roster: &Roster) -> Self {
-        let members = roster.members_of(group.id);
-        let mut members: Vec<_> = members
-            .filter_map(|m| Some(roster.by_id(m)?.subject().to_string()))
-            .collect();
-        members.sort();
-        Self {
+    fn of(cx: &Context<'_>, group: &Group) -> Result<Self> {
+        let roster = cx.roster()?;
+        let names = |all: &mut dyn Iterator<Item = PrincipalId>| {
+            let names = all.filter_map(|id| Some(roster.by_id(id)?.subject().to_string()));
+            let mut names: Vec<_> = names.collect();
+            names.sort();
+            names
+        };
+        let owners = cx.engine().owners_of(group);
+        Ok(Self {
             group: group.name.clone(),
             id: group.id.0,
             description: group.description.clone(),
-            members,
+            members: names(&mut roster.members_of(group.id)),
+            owners: names(&mut owners.iter().filter_map(|t| t.principal())),
             created: group.created.to_string(),
-        }
+        })
     }
+}
+
+/// A group by its name; fails with `NotFound` for one that is not there.
+pub(super) fn group_named<'r>(roster: &'r Roster, name: &str) -> Result<&'r Arc<Group>> {
+    let missing = || Error::new(Kind::NotFound, format!("no group {name:?}"));
+    roster.group(name).ok_or_else(missing)
 }
 
 /// Makes a group.
@@ -50,7 +64,7 @@ impl Command for GroupCreate {
         let made = cx
             .engine()
             .create_group(cx.caller, &self.group, description)?;
-        cx.durable(GroupInfo::of(&made, &*cx.roster()?))
+        cx.durable(GroupInfo::of(cx, &made)?)
     }
 }
 
@@ -69,7 +83,8 @@ impl Command for GroupList {
 
     fn run(self, cx: &mut Context<'_>) -> Result<Groups> {
         let roster = cx.roster()?;
-        let mut groups: Vec<_> = roster.groups().map(|g| GroupInfo::of(g, &roster)).collect();
+        let groups = roster.groups().map(|g| GroupInfo::of(cx, g));
+        let mut groups = groups.collect::<Result<Vec<_>>>()?;
         groups.sort_by(|a, b| a.group.cmp(&b.group));
         Ok(Groups { groups })
     }
@@ -87,9 +102,7 @@ impl Command for GroupShow {
 
     fn run(self, cx: &mut Context<'_>) -> Result<GroupInfo> {
         let roster = cx.roster()?;
-        let missing = || Error::new(Kind::NotFound, format!("no group {:?}", self.group));
-        let group = roster.group(&self.group).ok_or_else(missing)?;
-        Ok(GroupInfo::of(group, &roster))
+        GroupInfo::of(cx, group_named(&roster, &self.group)?)
     }
 }
 
@@ -106,17 +119,17 @@ impl Command for GroupCheck {
 
     fn run(self, cx: &mut Context<'_>) -> Result<Granted> {
         let roster = cx.roster()?;
-        let missing = |what: String| Error::new(Kind::NotFound, format!("no {what}"));
-        let group = roster.group(&self.group);
-        let group = group.ok_or_else(|| missing(format!("group {:?}", self.group)))?;
+        let group = group_named(&roster, &self.group)?;
+        let missing = || Error::new(Kind::NotFound, format!("no {}", self.member));
         let member = roster.named(&self.member.parse()?);
-        let member = member.ok_or_else(|| missing(self.member))?;
+        let member = member.ok_or_else(missing)?;
         let granted = roster.groups_of(member.id()).contains(&group.id);
         Ok(Granted { granted })
     }
 }
 
-/// Puts a user (`alice`), an agent (`agent:coder`) or another group (`group:interns`) into a group.
+/// Puts a user (`alice`), an agent (`agent:coder`) or another group (`group:interns`) into a group. For its owners and
+/// administrators.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct GroupAdd {
     pub group: String,
@@ -134,7 +147,7 @@ impl Command for GroupAdd {
     }
 }
 
-/// Takes a member out of a group.
+/// Takes a member out of a group. For its owners and administrators.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct GroupRemove {
     pub group: String,

@@ -1,6 +1,7 @@
 //! Who has a relation, and to what: lists, for paths and for objects of a tenant's own types.
 
 use super::Command;
+use super::checks::{MEMBER_OF, OWNER_OF, no_relation};
 use super::context::{Context, found_at};
 use super::object::{On, Target, subject};
 use crate::access::rebac::{Cut, Listing, ObjectRef, Principals, Subject, SubjectFilter};
@@ -58,7 +59,7 @@ impl Command for RebacExpand {
     fn run(self, cx: &mut Context<'_>) -> Result<Subjects> {
         match self.on.target()? {
             Target::File(path) => self.of_file(cx, &path),
-            Target::Group(_) => fail(Kind::Invalid, "`group show` tells who is in a group"),
+            Target::Group(group) => self.of_group(cx, &group),
             Target::Own(object) => {
                 let whom = if self.leaves {
                     Principals::Leaves
@@ -74,13 +75,29 @@ impl Command for RebacExpand {
 }
 
 impl RebacExpand {
+    fn of_group(&self, cx: &Context<'_>, group: &str) -> Result<Subjects> {
+        if MEMBER_OF.contains(&&*self.relation) {
+            let message = format!("`nexusctl group show {group}` tells who is in a group");
+            return fail(Kind::Invalid, message);
+        }
+        if !OWNER_OF.contains(&&*self.relation) {
+            return no_relation(&self.relation);
+        }
+        let found = cx.engine().all_owners_of(cx.caller, group)?;
+        Ok(self.shown(found))
+    }
+
+    /// The groups, too, unless only who contains nobody is wanted.
+    fn shown(&self, mut found: Vec<To>) -> Subjects {
+        let is_group = |to: &To| matches!(to, To::One(s) if s.kind == SubjectKind::Group);
+        found.retain(|to| !(self.leaves && is_group(to)));
+        Subjects::of(&found, None)
+    }
+
     fn of_file(&self, cx: &Context<'_>, path: &Text) -> Result<Subjects> {
         let (path, node) = found_at(cx, path)?;
         let found = cx.engine().expand(cx.caller, node.ino, &self.relation);
-        let mut found = found.map_err(|e| e.context(path))?;
-        let is_group = |to: &To| matches!(to, To::One(s) if s.kind == SubjectKind::Group);
-        found.retain(|to| !(self.leaves && is_group(to)));
-        Ok(Subjects::of(&found, None))
+        Ok(self.shown(found.map_err(|e| e.context(path))?))
     }
 }
 

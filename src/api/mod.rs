@@ -23,6 +23,7 @@ pub mod types;
 pub mod checks;
 pub mod holders;
 pub mod why;
+pub mod reasons;
 pub mod changes;
 pub mod owners;
 pub mod remove;
@@ -124,6 +125,7 @@ commands! {
     holders::RebacSubjects,
     holders::RebacObjects,
     why::Why,
+    reasons::RebacWhy,
     changes::RebacChanges,
     owners::Chmod,
     owners::Chown,

@@ -5,10 +5,12 @@ use super::context::{Context, found_at};
 use super::files::Attr;
 use super::grants::TupleInfo;
 use crate::access::{Layer, Right};
-use crate::core::{Ino, Result, Text};
+use crate::core::{Error, Ino, Result, Text};
 use crate::fs::{Explanation, Obstacle};
-use crate::meta::Subject;
+use crate::meta::tuple::Tuple;
+use crate::meta::{Subject, SubjectKind};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// What somebody may want to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +55,13 @@ pub struct Because {
     /// The grant that gave it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<TupleInfo>,
+    /// The grant that would give it, if it had not ended, or did not end at a boundary above the path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lapsed: Option<TupleInfo>,
+    /// From the subject to whom that grant names: `user:carol`, `group:juniors`, `group:developers`, each in the next; an agent
+    /// acts for its owner.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub through: Vec<String>,
     /// The same for people.
     pub because: String,
 }
@@ -68,30 +77,33 @@ impl Command for Why {
             .engine()
             .explain(cx.caller, &subject, node.ino, self.op.into());
         let why = why.map_err(|e| e.context(&path))?;
-        let by = why.by.as_ref().map(|tuple| TupleInfo::shown(cx, tuple));
-        let by = by.transpose()?.flatten();
+        let shown = |tuple: Option<&Arc<Tuple>>| {
+            let shown = tuple.map(|tuple| TupleInfo::shown(cx, tuple));
+            Ok::<_, Error>(shown.transpose()?.flatten())
+        };
+        let by = shown(why.by.as_ref())?;
+        let lapsed = shown(why.obstacle.as_ref().and_then(Obstacle::lapsed))?;
         Ok(Because {
             subject: subject.to_string(),
             op: self.op,
             path: Text(path.to_bytes()),
             allowed: why.allowed,
             layer: why.layer.word().to_owned(),
-            because: because(cx, &why, by.as_ref())?,
+            because: because(cx, &why, by.as_ref().or(lapsed.as_ref()))?,
+            through: why.through.iter().map(Subject::to_string).collect(),
             by,
+            lapsed,
         })
     }
 }
 
 fn because(cx: &Context<'_>, why: &Explanation, by: Option<&TupleInfo>) -> Result<String> {
-    if let Some(obstacle) = why.obstacle {
-        return in_the_way(cx, why, obstacle);
+    if let Some(obstacle) = &why.obstacle {
+        return in_the_way(cx, why, obstacle, by);
     }
     Ok(match (why.layer, by) {
         (Layer::Admin, _) => "an administrator may do everything".to_owned(),
-        (Layer::Graph, Some(t)) => format!(
-            "tuple {} gives {}:{} {} on {}",
-            t.tuple_id, t.subject_type, t.subject_id, t.relation, t.object_id
-        ),
+        (Layer::Graph, Some(t)) => given(t, why, "gives"),
         (Layer::Graph, None) => {
             "it is the way to a grant further down, and shows that alone".to_owned()
         }
@@ -99,10 +111,51 @@ fn because(cx: &Context<'_>, why: &Explanation, by: Option<&TupleInfo>) -> Resul
     })
 }
 
-fn in_the_way(cx: &Context<'_>, why: &Explanation, obstacle: Obstacle) -> Result<String> {
+/// What a grant says, and how it comes to whom it is about.
+fn given(tuple: &TupleInfo, why: &Explanation, gives: &str) -> String {
+    let TupleInfo {
+        tuple_id,
+        subject_type,
+        subject_id,
+        relation,
+        object_id,
+        ..
+    } = tuple;
+    let steps = why.through.windows(2).map(|two| match two {
+        [one, next] if next.kind == SubjectKind::User => format!(", {one} acts for {next}"),
+        [one, next] => format!(", {one} is in {next}"),
+        _ => String::new(),
+    });
+    let steps: String = steps.collect();
+    format!("tuple {tuple_id} {gives} {subject_type}:{subject_id} {relation} on {object_id}{steps}")
+}
+
+fn in_the_way(
+    cx: &Context<'_>,
+    why: &Explanation,
+    obstacle: &Obstacle,
+    lapsed: Option<&TupleInfo>,
+) -> Result<String> {
+    let grant = |gives| {
+        lapsed.map_or_else(
+            || format!("a grant above {gives} it"),
+            |t| given(t, why, gives),
+        )
+    };
     Ok(match obstacle {
-        Obstacle::Way(dir) => format!("it takes a right to search {}", shown(cx, dir)?),
-        Obstacle::Deny(at) => format!("an entry in the list of {} denies it", shown(cx, at)?),
+        Obstacle::Way(dir) => format!("it takes a right to search {}", shown(cx, *dir)?),
+        Obstacle::Deny(at) => format!("an entry in the list of {} denies it", shown(cx, *at)?),
+        Obstacle::Boundary(at, _) => format!(
+            "{}; it ends at the boundary of {}, and nothing else gives it",
+            grant("gives"),
+            shown(cx, *at)?
+        ),
+        Obstacle::Ended(tuple) => {
+            let end = tuple
+                .expires
+                .map_or_else(String::new, |end| format!(" until {end}"));
+            format!("{}{end}, and nothing else gives it now", grant("gave"))
+        }
         Obstacle::Names => {
             "the file has several names, and not all of them lie where a grant gives it".to_owned()
         }

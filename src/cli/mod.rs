@@ -36,6 +36,7 @@ mod checks;
 mod holders;
 mod changes;
 mod grants;
+mod why;
 mod owners;
 mod rebac;
 mod run;

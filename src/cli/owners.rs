@@ -1,11 +1,11 @@
 //! `nexus chmod`, `chown`, `chgrp` and `why`.
 
+use super::paths;
 use super::place::Place;
-use super::{output, paths};
+use super::why::{self, WhyArgs};
 use crate::api::owners::{Chgrp, Chmod, Chown};
-use crate::api::why::{Because, Why, Wish};
 use crate::core::Result;
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 use std::ffi::OsString;
 
 #[derive(Debug, Subcommand)]
@@ -28,33 +28,8 @@ pub(super) enum OwnerCommand {
         #[arg(required = true)]
         paths: Vec<OsString>,
     },
-    /// Explain why somebody may do something to a path, or may not
-    Why {
-        /// A user, or `agent:NAME`
-        who: String,
-        op: Op,
-        path: OsString,
-    },
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(super) enum Op {
-    Read,
-    Write,
-    Execute,
-    /// What only an owner may
-    Own,
-}
-
-impl From<Op> for Wish {
-    fn from(op: Op) -> Self {
-        match op {
-            Op::Read => Self::Read,
-            Op::Write => Self::Write,
-            Op::Execute => Self::Execute,
-            Op::Own => Self::Own,
-        }
-    }
+    /// Explain why somebody may do something to a path, or may not; or has a relation to an object of your own types
+    Why(WhyArgs),
 }
 
 pub(super) fn run(place: &Place, command: OwnerCommand) -> Result<()> {
@@ -72,32 +47,6 @@ pub(super) fn run(place: &Place, command: OwnerCommand) -> Result<()> {
             let (path, group) = (paths::in_nexus(&client, path)?, group.clone());
             client.call(Chgrp { path, group }).map(drop)
         }),
-        OwnerCommand::Why { who, op, path } => {
-            let path = paths::in_nexus(&client, &path)?;
-            let why = client.call(Why {
-                subject: who,
-                op: op.into(),
-                path,
-            })?;
-            output::show(place.json, &why, explained(&why))
-        }
+        OwnerCommand::Why(args) => why::run(place, &client, args),
     }
-}
-
-fn explained(why: &Because) -> String {
-    let (sign, may) = if why.allowed {
-        ("✓", "may")
-    } else {
-        ("✗", "may not")
-    };
-    let op = match why.op {
-        Wish::Read => "read",
-        Wish::Write => "write",
-        Wish::Execute => "execute",
-        Wish::Own => "own",
-    };
-    format!(
-        "{sign} {} {may} {op} {}\n  layer    {}\n  because  {}",
-        why.subject, why.path, why.layer, why.because
-    )
 }

@@ -225,10 +225,11 @@ pub(super) fn group(place: &Place, command: GroupCommand) -> Result<()> {
         GroupCommand::Show { group } => {
             let found = client.call(GroupShow { group })?;
             let text = format!(
-                "group        {}\ndescription  {}\nmembers      {}",
+                "group        {}\ndescription  {}\nmembers      {}\nowners       {}",
                 found.group,
                 or_dash(found.description.as_deref()),
-                names(&found.members)
+                names(&found.members),
+                names(&found.owners)
             );
             output::show(place.json, &found, text)
         }

@@ -1,6 +1,6 @@
 //! Relationships as people say them: `user bob can_write file /workspace/a`, or with `--relation can_write`.
 
-use crate::api::checks::MEMBER_OF;
+use crate::api::checks::{MEMBER_OF, OWNER_OF};
 use crate::core::{Kind, Result, error::fail};
 use crate::meta::tuple::{FILE, PRINCIPALS};
 use clap::Args;
@@ -86,7 +86,12 @@ impl Sentence {
             let (member, group) = (subject, text(&id)?);
             return Ok(Meaning::Member { member, group });
         }
-        unknown(&relation)
+        let to = of_group(&relation, &id)?;
+        Ok(Meaning::Related {
+            subject,
+            relation,
+            to,
+        })
     }
 }
 
@@ -96,7 +101,17 @@ impl Phrase {
         let (relation, object, id) = object(&self.words, self.relation)?;
         match &*object {
             FILE => Ok((relation, Thing::File(id))),
-            GROUP => unknown(&relation),
+            GROUP if MEMBER_OF.contains(&&*relation) => {
+                let message = format!(
+                    "`nexusctl group show {}` tells who is in a group",
+                    text(&id)?
+                );
+                fail(Kind::Invalid, message)
+            }
+            GROUP => {
+                let to = of_group(&relation, &id)?;
+                Ok((relation, to))
+            }
             kind => {
                 let to = Thing::Object(format!("{kind}:{}", text(&id)?));
                 Ok((relation, to))
@@ -129,7 +144,7 @@ fn object(words: &[OsString], option: Option<String>) -> Result<(String, String,
     }
 }
 
-fn is_joined(word: &OsStr) -> bool {
+pub(super) fn is_joined(word: &OsStr) -> bool {
     word.as_bytes().contains(&b':')
 }
 
@@ -152,9 +167,14 @@ fn unclear<T>() -> Result<T> {
     )
 }
 
-fn unknown<T>(relation: &str) -> Result<T> {
-    let message =
-        format!("nothing has relation {relation:?} to a group: say `member-of group NAME`");
+/// A group, to which only owners are related beside members.
+fn of_group(relation: &str, name: &OsStr) -> Result<Thing> {
+    if OWNER_OF.contains(&relation) {
+        return Ok(Thing::Object(format!("{GROUP}:{}", text(name)?)));
+    }
+    let message = format!(
+        "nothing has relation {relation:?} to a group: say `member-of group NAME`, or `owner group NAME`"
+    );
     fail(Kind::Invalid, message)
 }
 
@@ -224,6 +244,22 @@ mod tests {
             group: "developers".into(),
         };
         assert_eq!(said, expected);
+    }
+
+    #[test]
+    fn a_group_has_owners() {
+        let to = || Thing::Object("group:developers".into());
+        for relation in ["owner", "admin", "owner-of"] {
+            let said = meaning("user carol group developers", Some(relation)).unwrap();
+            assert_eq!(said, related("user:carol", relation, to()));
+        }
+        let (relation, id) = ("owner".to_owned(), "group:developers".into());
+        let words = vec![id];
+        let phrase = Phrase {
+            words,
+            relation: Some(relation.clone()),
+        };
+        assert_eq!(phrase.meaning().unwrap(), (relation, to()));
     }
 
     #[test]

@@ -151,7 +151,7 @@ impl Reader<'_> {
             for (at, tuple) in tuples.iter().enumerate() {
                 let subject = names.get(at).cloned();
                 let subject = subject.unwrap_or_else(|| self.subject_of(tuple, &said));
-                self.tuple(record, change, tuple, subject)?;
+                self.tuple((record, &said), change, tuple, subject)?;
             }
         }
         Ok(())
@@ -164,19 +164,19 @@ impl Reader<'_> {
         let subject = said.subject.clone();
         let subject = subject.unwrap_or_else(|| self.subject_of(tuple, said));
         for old in &said.replaced {
-            self.tuple(record, ChangeKind::Revoke, old, subject.clone())?;
+            self.tuple((record, said), ChangeKind::Revoke, old, subject.clone())?;
         }
         let kind = if record.kind == OpKind::Grant {
             ChangeKind::Grant
         } else {
             ChangeKind::Revoke
         };
-        self.tuple(record, kind, tuple, subject)
+        self.tuple((record, said), kind, tuple, subject)
     }
 
     fn tuple(
         &mut self,
-        record: &Record,
+        (record, said): (&Record, &Said),
         change: ChangeKind,
         tuple: &Tuple,
         subject: String,
@@ -184,9 +184,10 @@ impl Reader<'_> {
         if !self.engine.knows(self.caller, tuple)? {
             return Ok(());
         }
-        let object_id = match tuple.ino() {
-            Some(ino) => self.path(record, ino)?,
-            None => Some(Text::from(&*tuple.object_id)),
+        let object_id = match (tuple.ino(), tuple.group()) {
+            (Some(ino), _) => self.path(record, ino)?,
+            (None, Some(group)) => Some(self.group(group, said)),
+            (None, None) => Some(Text::from(&*tuple.object_id)),
         };
         self.found.push(ChangeLine {
             tuple_id: Some(tuple.id),
@@ -227,13 +228,17 @@ impl Reader<'_> {
         }
     }
 
+    /// The name of a group.
+    fn group(&self, id: PrincipalId, said: &Said) -> Text {
+        Text::from(bare(&self.subject(id, said)))
+    }
+
     fn member(&mut self, record: &Record, change: ChangeKind, member: String, group: &str) {
         let kind = SubjectKind::Group.to_string();
-        let name = group.split_once(':').map_or(group, |(_, name)| name);
         self.found.push(ChangeLine {
             subject: Some(member),
             relation: Some("member".to_owned()),
-            object_id: Some(Text::from(name)),
+            object_id: Some(Text::from(bare(group))),
             ..line(record, change, &kind)
         });
     }
@@ -269,6 +274,11 @@ impl Reader<'_> {
         let found = gone.or_else(|| self.roster.by_id(id));
         found.map_or_else(|| format!("#{}", id.0), |p| p.subject().to_string())
     }
+}
+
+/// The name alone of `group:developers`.
+fn bare(subject: &str) -> &str {
+    subject.split_once(':').map_or(subject, |(_, name)| name)
 }
 
 fn line(record: &Record, change: ChangeKind, object_type: &str) -> ChangeLine {

@@ -6,7 +6,7 @@
 use super::check::{PAGE, Present, Report, each_row};
 use crate::core::{Result, TenantId};
 use crate::db::Tx;
-use crate::meta::tuple::{self, FILE, PRINCIPALS, Tuple};
+use crate::meta::tuple::{self, FILE, GROUP, PRINCIPALS, Tuple};
 use crate::meta::{Principal, Roster, SubjectKind, Tenant, object_type, snapshot};
 use std::collections::{HashMap, HashSet};
 
@@ -78,6 +78,13 @@ impl Named<'_> {
             return tuple
                 .ino()
                 .is_some_and(|ino| self.present.has(tuple.tenant, ino));
+        }
+        if kind == GROUP {
+            let roster = self.rosters.get(&tuple.tenant);
+            let found = tuple
+                .group()
+                .and_then(|id| roster.and_then(|r| r.by_id(id)));
+            return matches!(found, Some(Principal::Group(_)));
         }
         self.has_type(tuple.tenant, kind)
     }

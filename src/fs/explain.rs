@@ -6,7 +6,7 @@ use super::holders::found;
 use crate::access::decide::weigh;
 use crate::access::domain::{self, Domain, Grant};
 use crate::access::{Ground, Layer, Right, Rights};
-use crate::core::{Caller, Ino, Kind, Result, error::fail};
+use crate::core::{Caller, Ino, Kind, PrincipalId, Result, error::fail};
 use crate::meta::tuple::Tuple;
 use crate::meta::{Node, Principal, Roster, Subject, User};
 use std::sync::Arc;
@@ -19,12 +19,15 @@ pub struct Explanation {
     pub layer: Layer,
     /// The grant that gave it, where the graph decided; `None` where it is the way to one further down.
     pub by: Option<Arc<Tuple>>,
+    /// From whom it is about to whom that grant, or the one that the obstacle takes away, names: the owner an agent acts for, and
+    /// each group in the next. Empty where it names everybody.
+    pub through: Vec<Subject>,
     /// What is in the way, where it is not allowed.
     pub obstacle: Option<Obstacle>,
     pub node: Arc<Node>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Obstacle {
     /// A directory on the way, or above it, that he may not search.
     Way(Ino),
@@ -34,8 +37,22 @@ pub enum Obstacle {
     ReadOnly,
     /// It has several names, and what gives it by one does not by another.
     Names,
+    /// A grant on something above would give it, and ends at this boundary.
+    Boundary(Ino, Arc<Tuple>),
+    /// A grant would give it, and its time is over.
+    Ended(Arc<Tuple>),
     /// No grant, list or mode gives it.
     Nothing,
+}
+
+impl Obstacle {
+    /// The grant that would give it, if this were not.
+    pub fn lapsed(&self) -> Option<&Arc<Tuple>> {
+        match self {
+            Self::Boundary(_, cut) | Self::Ended(cut) => Some(cut),
+            Self::Way(_) | Self::Deny(_) | Self::ReadOnly | Self::Names | Self::Nothing => None,
+        }
+    }
 }
 
 impl Engine {
@@ -58,18 +75,22 @@ impl Engine {
             allowed: standing.allowed().has(right),
             layer: standing.layer(right),
             by: None,
+            through: Vec::new(),
             obstacle: None,
             node: node.clone(),
         };
         if let Some(dir) = self.stopped_at(&who, &node)? {
-            let denied = self.denied_at(&who, dir)?;
+            let obstacle = self.stopping(&who, dir)?;
             why.allowed = false;
-            why.layer = denied.map_or(Layer::None, |_| Layer::Deny);
-            why.obstacle = Some(denied.map_or(Obstacle::Way(dir), Obstacle::Deny));
+            why.layer = match obstacle {
+                Obstacle::Deny(_) => Layer::Deny,
+                _ => Layer::None,
+            };
+            why.obstacle = Some(obstacle);
         } else if !why.allowed && self.leads_on(&who, &node, right)? {
             (why.allowed, why.layer) = (true, Layer::Graph);
         } else if !why.allowed {
-            why.obstacle = Some(refusing(&ground, &who, &node, right));
+            why.obstacle = Some(self.refusing(&ground, &who, &node, right));
         } else if matches!(right, Right::Write | Right::Own) && !self.is_writable(&who, ino)? {
             (why.allowed, why.layer) = (false, Layer::None);
             why.obstacle = Some(Obstacle::ReadOnly);
@@ -77,6 +98,11 @@ impl Engine {
         if why.allowed && why.layer == Layer::Graph {
             let by = giving(&ground, &node, right).next();
             why.by = by.and_then(|grant| self.policy.tuple(grant.id));
+        }
+        let lapsed = why.obstacle.as_ref().and_then(Obstacle::lapsed);
+        let tuple = why.by.as_ref().or(lapsed);
+        if let Some(named) = tuple.and_then(|t| t.principal()) {
+            why.through = through(&roster, about, named);
         }
         Ok(why)
     }
@@ -158,11 +184,33 @@ impl Engine {
         Ok(stop)
     }
 
-    /// The node whose list refuses somebody the search of a directory, if one does.
-    fn denied_at(&self, who: &Caller, dir: Ino) -> Result<Option<Ino>> {
+    /// What keeps somebody from searching a directory on the way.
+    fn stopping(&self, who: &Caller, dir: Ino) -> Result<Obstacle> {
         let node = self.node(dir)?;
         let ground = self.ground(who, &node)?;
-        Ok(denying(&ground, who, dir, Right::Execute).filter(|_| !who.admin))
+        Ok(match self.refusing(&ground, who, &node, Right::Execute) {
+            Obstacle::Nothing | Obstacle::Names => Obstacle::Way(dir),
+            found => found,
+        })
+    }
+
+    /// What is in the way of somebody who has come to a node.
+    fn refusing(&self, ground: &Ground, who: &Caller, node: &Node, right: Right) -> Obstacle {
+        if let Some(at) = denying(ground, who, node.ino, right) {
+            return Obstacle::Deny(at);
+        }
+        if giving(ground, node, right).next().is_some() {
+            return Obstacle::Names;
+        }
+        let (mut cut, mut ended) = (None, None);
+        for line in ground.lines() {
+            let found = lapsed(line, ground, |grant| gives(grant.rights, node, right));
+            (cut, ended) = (cut.or(found.0), ended.or(found.1));
+        }
+        let tuple = |grant: &Grant| self.policy.tuple(grant.id);
+        let cut = cut.and_then(|(at, grant)| Some(Obstacle::Boundary(at, tuple(grant)?)));
+        let ended = || Some(Obstacle::Ended(tuple(ended?)?));
+        cut.or_else(ended).unwrap_or(Obstacle::Nothing)
     }
 
     /// Whether a directory may be passed, and what leads on in it seen, on the way to something granted.
@@ -179,15 +227,47 @@ impl Engine {
     }
 }
 
-/// What is in the way of somebody who has come to a node.
-fn refusing(ground: &Ground, who: &Caller, node: &Node, right: Right) -> Obstacle {
-    if let Some(at) = denying(ground, who, node.ino, right) {
-        return Obstacle::Deny(at);
+/// A grant that a boundary takes away, with that boundary; and one whose time is over.
+type Lapsed<'g> = (Option<(Ino, &'g Grant)>, Option<&'g Grant>);
+
+/// What would be given along a line, were it not for one boundary or one end; the nearest of each.
+fn lapsed<'g>(
+    line: impl Iterator<Item = &'g Domain>,
+    ground: &Ground,
+    gives: impl Fn(&Grant) -> bool,
+) -> Lapsed<'g> {
+    let (mut cut, mut ended) = (None, None);
+    let mut boundary = None;
+    for domain in line {
+        for grant in domain.grants.iter().filter(|g| g.is_for(&ground.who)) {
+            // Ownership passes boundaries.
+            let at = boundary.filter(|_| !grant.rights.covers(Rights::OWN));
+            match (at, grant.is_expired(ground.now)) {
+                _ if !gives(grant) => {}
+                (Some(at), false) => cut = cut.or(Some((at, grant))),
+                (None, true) => ended = ended.or(Some(grant)),
+                _ => {}
+            }
+        }
+        boundary = boundary.or(domain.restricted.then_some(domain.on));
     }
-    match giving(ground, node, right).next() {
-        Some(_) => Obstacle::Names,
-        None => Obstacle::Nothing,
-    }
+    (cut, ended)
+}
+
+/// The shortest way from a principal to whom a grant names.
+fn through(roster: &Roster, about: &Principal, named: PrincipalId) -> Vec<Subject> {
+    let own = roster.way(about.id(), named);
+    let by_owner = match about {
+        Principal::Agent(agent) if !agent.isolated => {
+            let way = roster.way(agent.owner, named);
+            way.map(|way| [vec![agent.id], way].concat())
+        }
+        _ => None,
+    };
+    let ways = own.into_iter().chain(by_owner);
+    let way = ways.min_by_key(Vec::len).unwrap_or_default();
+    let names = way.into_iter().filter_map(|id| roster.by_id(id));
+    names.map(Principal::subject).collect()
 }
 
 /// The grants that give somebody a right, by any of the node's names; the nearest first.

@@ -82,7 +82,7 @@ pub use principals::{Estate, Holder};
 pub use range::Allocate;
 pub use reader::Reader;
 pub use receipt::Receipt;
-pub use relations::{Defined, Inquiry};
+pub use relations::{Defined, Inquiry, Reasons};
 pub use rename::RenameMode;
 pub use revise::{Naming, Revision, Title};
 pub use sweep::Unreferenced;

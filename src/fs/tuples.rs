@@ -105,11 +105,21 @@ impl Engine {
         Ok(format!("{}:{name}{relation}", tuple.subject_type))
     }
 
+    /// What a tuple is on that is no path, for the log and for people: `doc:readme`, `group:developers`.
+    pub fn object_of(&self, tuple: &Tuple) -> Result<String> {
+        let roster = self.roster(tuple.tenant)?;
+        let group = tuple.group().and_then(|id| roster.by_id(id));
+        let name = group.map(|one| one.subject().name);
+        let name = name.as_deref().unwrap_or(&tuple.object_id);
+        Ok(format!("{}:{name}", tuple.object_type))
+    }
+
     /// Whether what a tuple is on is the caller's.
     fn rules(&self, caller: &Caller, tuple: &Tuple) -> Result<bool> {
-        match tuple.ino() {
-            Some(ino) => self.owns_node(caller, ino),
-            None => self.owns_object(caller, tuple),
+        match (tuple.ino(), tuple.group()) {
+            (Some(ino), _) => self.owns_node(caller, ino),
+            (None, Some(group)) => self.is_in_charge(caller, group),
+            (None, None) => self.owns_object(caller, tuple),
         }
     }
 

@@ -6,7 +6,8 @@ use super::edit::Edit;
 use super::principal::{Agent, Group, Key, Member, Principal, Subject, SubjectKind, User, rows};
 use crate::core::{Error, Hash, KeyId, PrincipalId, Result, TenantId};
 use crate::db::Tx;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 #[derive(Debug, Clone, Default)]
@@ -189,6 +190,32 @@ impl Roster {
         reachable(groups, |at| self.members_of(at))
     }
 
+    /// The shortest way from a principal to a group that it is in, from itself to the group; `None` when it is not in it.
+    pub fn way(&self, of: PrincipalId, group: PrincipalId) -> Option<Vec<PrincipalId>> {
+        // Where each was come to from: nearest first, and a ring ends.
+        let mut from = HashMap::from([(of, of)]);
+        let mut next = VecDeque::from([of]);
+        while let Some(at) = next.pop_front() {
+            if at == group {
+                let mut way = vec![at];
+                let mut at = at;
+                while at != of {
+                    at = *from.get(&at)?;
+                    way.push(at);
+                }
+                way.reverse();
+                return Some(way);
+            }
+            for up in self.direct_groups(at) {
+                if let Entry::Vacant(new) = from.entry(up) {
+                    new.insert(at);
+                    next.push_back(up);
+                }
+            }
+        }
+        None
+    }
+
     /// The numbers that files know those groups by.
     pub fn gids_of(&self, of: PrincipalId) -> impl Iterator<Item = u32> {
         let groups = self.groups_of(of).into_iter();
@@ -270,6 +297,19 @@ mod tests {
         assert_eq!(groups(&roster, 1), [10, 11, 12]);
         assert_eq!(groups(&roster, 11), [12]);
         assert_eq!(groups(&roster, 12), [] as [u64; 0]);
+    }
+
+    #[test]
+    fn the_way_to_a_group_is_the_shortest_and_a_ring_has_an_end() {
+        let roster = roster(&[(10, 1), (11, 10), (12, 11), (12, 10), (10, 12), (13, 2)]);
+        let way = |of, to| {
+            let found = roster.way(PrincipalId(of), PrincipalId(to))?;
+            Some(found.into_iter().map(|p| p.0).collect::<Vec<_>>())
+        };
+        assert_eq!(way(1, 12), Some(vec![1, 10, 12]));
+        assert_eq!(way(1, 11), Some(vec![1, 10, 11]));
+        assert_eq!(way(1, 1), Some(vec![1]));
+        assert_eq!(way(1, 13), None);
     }
 
     /// Finds the groups of principal 1, and counts memberships looked at.

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 /// The type of objects that are nodes.
 pub const FILE: &str = "file";
+/// The type of objects that are groups.
+pub const GROUP: &str = "group";
 /// A subject that stands for everybody of its type.
 pub const EVERYBODY: &str = "*";
 /// Stands for everybody among those whom grants may name; lower than every number that is given.
@@ -41,6 +43,12 @@ impl Tuple {
         let number = self.is_of_file().then(|| self.object_id.parse().ok());
         let number = number.flatten();
         number.map(Ino)
+    }
+
+    /// The group that it is about, if its object is one.
+    pub fn group(&self) -> Option<PrincipalId> {
+        let number = (self.object_type == GROUP).then(|| self.object_id.parse().ok());
+        number.flatten().map(PrincipalId)
     }
 
     /// The principal that it names, if its subject is one.

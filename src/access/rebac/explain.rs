@@ -200,6 +200,21 @@ impl<'d, 'a> Trace<'d, 'a> {
 }
 
 impl Gap {
+    /// The object at which it is.
+    pub fn object(&self) -> &ObjectRef {
+        match self {
+            Self::Missing { object, .. } | Self::Excluded { object, .. } => object,
+        }
+    }
+
+    /// The same of an object by another name.
+    pub fn of(self, object: ObjectRef) -> Self {
+        match self {
+            Self::Missing { relation, .. } => Self::Missing { object, relation },
+            Self::Excluded { relation, .. } => Self::Excluded { object, relation },
+        }
+    }
+
     fn is_exclusion(&self) -> bool {
         matches!(self, Self::Excluded { .. })
     }

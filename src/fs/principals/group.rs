@@ -53,12 +53,12 @@ impl Engine {
         })
     }
 
-    /// Puts a user, an agent or another group into a group; administrators only.
+    /// Puts a user, an agent or another group into a group; for administrators and the group's owners.
     pub fn add_member(&self, caller: &Caller, group: &str, member: &Subject) -> Result<()> {
         self.change_member(caller, (group, member), OpKind::GroupAdd)
     }
 
-    /// Takes a member out of a group; administrators only.
+    /// Takes a member out of a group; for administrators and the group's owners.
     pub fn remove_member(&self, caller: &Caller, group: &str, member: &Subject) -> Result<()> {
         self.change_member(caller, (group, member), OpKind::GroupRemove)
     }
@@ -69,9 +69,9 @@ impl Engine {
         (group, member): (&str, &Subject),
         kind: OpKind,
     ) -> Result<()> {
-        admin(caller)?;
         self.change(caller, |ch| {
             let home = self.own_home(caller)?;
+            self.in_charge_of(caller, &home.roster, group)?;
             let row = pair(&home.roster, group, member)?;
             let is_in = home.roster.members_of(row.group).any(|m| m == row.member);
             match (kind == OpKind::GroupAdd, is_in) {

@@ -43,9 +43,10 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// The one place where grants end with their subject: gives the tuples of principals that go.
+    /// The one place where grants end with their subject, and with the group that they are on: gives the tuples that go.
     fn drop_grants_of(&mut self, home: &Home, going: &[PrincipalId]) -> Vec<Arc<Tuple>> {
-        let goes = |t: &Tuple| t.principal().is_some_and(|p| going.contains(&p));
+        let is_gone = |id: Option<PrincipalId>| id.is_some_and(|id| going.contains(&id));
+        let goes = |t: &Tuple| is_gone(t.principal()) || is_gone(t.group());
         let tuples = self.engine.tuples(home.tenant.id, goes);
         for tuple in &tuples {
             self.edit(Edit::TupleGone(tuple.clone()));

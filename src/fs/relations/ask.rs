@@ -4,10 +4,10 @@
 //! else an administrator. What the evaluator cannot find out is *unknown*, and who may not be told is refused.
 
 use super::graph::Graph;
-use super::names::{named, numbered};
+use super::names::{named, named_object, numbered};
 use crate::access::Reach;
 use crate::access::rebac::{
-    self, Answer, Evaluator, Listing, ObjectRef, Principals, Relation, Subject, SubjectFilter,
+    self, Answer, Evaluator, Gap, Listing, ObjectRef, Principals, Relation, Subject, SubjectFilter,
     TypeName, canonical, canonical_tuple,
 };
 use crate::core::{Caller, Kind, PrincipalId, Result, Time, error::fail};
@@ -25,6 +25,18 @@ pub struct Inquiry<'a> {
     /// Whom the caller may ask about: himself and his groups.
     own: Reach,
     now: Time,
+}
+
+/// Why an answer is what it is, as far as whoever asked may know.
+#[derive(Debug)]
+pub struct Reasons {
+    pub answer: Answer,
+    /// From the object to the subject: why it is yes, or what excludes.
+    pub chain: Vec<rebac::Tuple>,
+    /// How many more there are, about what the asker may not see.
+    pub untold: usize,
+    /// What stands between a no and a yes; nothing where that is somewhere else.
+    pub gap: Option<Gap>,
 }
 
 impl Engine {
@@ -57,6 +69,68 @@ impl Inquiry<'_> {
         }
         let relation = canonical(&self.graph.schema, &object.kind, relation);
         self.evaluator().check(object, &relation, &subject)
+    }
+
+    /// Why a subject has a relation on an object, or has not; for who may ask whether. Of the tuples on the way only those are
+    /// told that the caller may know of, by name.
+    pub fn explain(
+        &self,
+        object: &ObjectRef,
+        relation: &Relation,
+        subject: &Subject,
+    ) -> Result<Reasons> {
+        // Fails for who may not ask.
+        self.check(object, relation, subject)?;
+        let subject = numbered(&self.roster, subject)?;
+        let relation = canonical(&self.graph.schema, &object.kind, relation);
+        let why = self.evaluator().explain(object, &relation, &subject)?;
+        let mut told = Vec::new();
+        let all = why.chain.len();
+        for tuple in why.chain {
+            if self.may_tell(&tuple)? {
+                told.extend(self.named(tuple));
+            }
+        }
+        let names = |of: &ObjectRef| {
+            let is_of = |t: &rebac::Tuple| {
+                let (Subject::Object(by) | Subject::Userset(by, _)) = &t.subject else {
+                    return t.object == *of;
+                };
+                t.object == *of || by == of
+            };
+            of == object || told.iter().any(is_of)
+        };
+        let gap = why.gap.and_then(|gap| {
+            let of = named_object(&self.roster, gap.object().clone())?;
+            names(&of).then(|| gap.of(of))
+        });
+        Ok(Reasons {
+            answer: why.answer,
+            untold: all - told.len(),
+            chain: told,
+            gap,
+        })
+    }
+
+    /// Who is in a group everybody may know.
+    fn may_tell(&self, tuple: &rebac::Tuple) -> Result<bool> {
+        if self.caller.admin || PRINCIPALS.contains(&tuple.object.kind.as_str()) {
+            return Ok(true);
+        }
+        match self.graph.twin(tuple.clone()) {
+            Some(stored) => self.engine.knows(self.caller, stored),
+            None => Ok(false),
+        }
+    }
+
+    fn named(&self, tuple: rebac::Tuple) -> Option<rebac::Tuple> {
+        let subject = named(&self.roster, tuple.subject)?;
+        let object = named_object(&self.roster, tuple.object)?;
+        Some(rebac::Tuple {
+            object,
+            subject,
+            ..tuple
+        })
     }
 
     /// Whoever has a relation on an object, users and what gives it to them, or users alone.

@@ -14,7 +14,7 @@ use serde_json::json;
 use std::sync::Arc;
 
 /// The relation whose holders may give and take the others.
-const OWNER: &str = "owner";
+pub(super) const OWNER: &str = "owner";
 
 impl Engine {
     /// Gives a subject a relation on an object of a type of the tenant's own, principals by name. Said again it only sets the
@@ -67,6 +67,9 @@ impl Engine {
     /// Whether the type of an object that a tuple is on is there still; fails where the tuples on it are not the caller's to
     /// change.
     pub(in crate::fs) fn can_relate(&self, caller: &Caller, tuple: &Tuple) -> Result<bool> {
+        if let Some(group) = tuple.group() {
+            return self.can_entrust(caller, group);
+        }
         let graph = self.relations.graph(tuple.tenant).unwrap_or_default();
         let object = said(tuple)?.object;
         if !graph.types.contains_key(&object.kind) {
@@ -106,13 +109,18 @@ impl Change<'_> {
         let (engine, caller) = (self.engine, self.caller);
         let home = engine.own_home(caller)?;
         let object = said(tuple)?.object;
-        if !is_his_own {
+        let shown = engine.object_of(tuple)?;
+        if let Some(group) = tuple.group() {
+            if !is_his_own {
+                engine.in_charge(caller, group)?;
+            }
+        } else if !is_his_own {
             let graph = engine.relations.graph(home.tenant.id).unwrap_or_default();
             engine.may_relate(caller, &graph, &object)?;
         }
         self.edit(Edit::TupleGone(tuple.clone()));
         let subject = engine.subject_of(tuple)?;
-        let undo = json!({ "tuple": tuple, "subject": subject, "object": object.to_string() });
+        let undo = json!({ "tuple": tuple, "subject": subject, "object": shown });
         self.record_of(&home, OpKind::Revoke, &undo);
         Ok(())
     }

@@ -25,6 +25,8 @@ type Words = (ObjectRef, Relation, Subject);
 #[derive(Default)]
 pub(in crate::fs) struct Relations {
     graphs: RwLock<BTreeMap<TenantId, Arc<Graph>>>,
+    /// Who owns which group; a tenant without types of its own has this, too.
+    of_groups: RwLock<BTreeMap<u64, Arc<Tuple>>>,
 }
 
 /// What one tenant has defined, and who has what by it. The default knows no type, so every question is refused.
@@ -44,19 +46,24 @@ impl Relations {
     }
 
     pub(in crate::fs) fn tuple(&self, id: u64) -> Option<Arc<Tuple>> {
+        if let Some(of_group) = self.of_groups.read().get(&id) {
+            return Some(of_group.clone());
+        }
         let graphs = self.graphs.read();
         graphs.values().find_map(|g| g.tuples.get(&id)).cloned()
     }
 
-    /// The tuples of a tenant that fit, oldest first.
+    /// The tuples of a tenant that fit.
     pub(in crate::fs) fn tuples(
         &self,
         of: TenantId,
         fits: impl Fn(&Tuple) -> bool,
     ) -> Vec<Arc<Tuple>> {
         let graph = self.graph(of).unwrap_or_default();
-        let fitting = graph.tuples.values().filter(|t| fits(t));
-        fitting.cloned().collect()
+        let of_groups = self.of_groups.read();
+        let of_groups = of_groups.values().filter(|t| t.tenant == of);
+        let all = graph.tuples.values().chain(of_groups);
+        all.filter(|t| fits(t)).cloned().collect()
     }
 
     /// How many types a tenant has defined.
@@ -64,7 +71,22 @@ impl Relations {
         self.graph(of).map_or(0, |g| g.types.len() as u64)
     }
 
+    fn follow_groups(&self, of: TenantId, edits: &[Edit]) {
+        let mut of_groups = self.of_groups.write();
+        for edit in edits {
+            match edit {
+                Edit::Tuple(new) if new.group().is_some() => {
+                    of_groups.insert(new.id, new.clone());
+                }
+                Edit::TupleGone(old) => drop(of_groups.remove(&old.id)),
+                Edit::TenantGone(_) => of_groups.retain(|_, t| t.tenant != of),
+                _ => {}
+            }
+        }
+    }
+
     fn follow(&self, of: TenantId, edits: &[Edit], roster: &Roster) -> Result<()> {
+        self.follow_groups(of, edits);
         let mut graphs = self.graphs.write();
         if edits.iter().any(|edit| matches!(edit, Edit::TenantGone(_))) {
             graphs.remove(&of);
@@ -129,8 +151,8 @@ impl Graph {
                     self.types.remove(old.name.as_str());
                     redefined = true;
                 }
-                Edit::Tuple(new) => self.add(new)?,
-                Edit::TupleGone(old) => self.remove(old)?,
+                Edit::Tuple(new) if new.group().is_none() => self.add(new)?,
+                Edit::TupleGone(old) if old.group().is_none() => self.remove(old)?,
                 Edit::Member(new) => {
                     if let Some(is_in) = membership(roster, new)? {
                         self.store.insert(&is_in);

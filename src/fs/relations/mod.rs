@@ -7,8 +7,9 @@ mod names;
 mod graph;
 mod types;
 mod give;
+mod charge;
 mod ask;
 
-pub use ask::Inquiry;
+pub use ask::{Inquiry, Reasons};
 pub(super) use graph::Relations;
 pub use types::Defined;

@@ -43,7 +43,7 @@ pub(super) fn named(roster: &Roster, subject: Subject) -> Option<Subject> {
     })
 }
 
-fn named_object(roster: &Roster, object: ObjectRef) -> Option<ObjectRef> {
+pub(super) fn named_object(roster: &Roster, object: ObjectRef) -> Option<ObjectRef> {
     if !is_principal(&object) {
         return Some(object);
     }

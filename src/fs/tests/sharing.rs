@@ -237,6 +237,54 @@ fn an_explanation_names_the_layer_and_what_it_stands_on() {
     refused(group.map(drop), Kind::Invalid);
 }
 
+/// The explanation of bob's reading a file, as far as a refusal goes: what is in the way, and through whom a grant would come.
+fn in_bobs_way(w: &World, asker: &Caller, p: &str) -> (Option<Obstacle>, Vec<String>) {
+    let why = w
+        .engine()
+        .explain(asker, &subject("bob"), at(w, p), Right::Read);
+    let why = why.unwrap();
+    let through = why.through.iter().map(ToString::to_string).collect();
+    (why.obstacle, through)
+}
+
+#[test]
+fn an_explanation_tells_the_groups_a_grant_comes_through_and_the_boundary_or_end_that_takes_it_away()
+ {
+    let (w, alice, bob) = village();
+    let e = w.engine();
+    let [top, sub, f] = DIRS;
+    e.create_group(&boss(), "all", None).unwrap();
+    e.add_member(&boss(), "all", &subject("group:everybody"))
+        .unwrap();
+    let id = give(&w, &alice, top, "can_read", "group:all");
+    let way = ["user:bob", "group:everybody", "group:all"];
+    assert_eq!(
+        in_bobs_way(&w, &bob, f),
+        (None, way.map(str::to_owned).into())
+    );
+    // A shorter one is told instead.
+    e.add_member(&boss(), "all", &subject("bob")).unwrap();
+    assert_eq!(in_bobs_way(&w, &bob, f).1, [way[0], way[2]]);
+    e.remove_member(&boss(), "all", &subject("bob")).unwrap();
+    // He does not come on where the boundary is.
+    let cut = e.grants(&boss(), |t| t.id == id).unwrap()[0].clone();
+    e.restrict(&alice, at(&w, sub), true).unwrap();
+    let boundary = Obstacle::Boundary(at(&w, sub), cut);
+    let expected = (Some(boundary), way.map(str::to_owned).into());
+    assert_eq!(in_bobs_way(&w, &alice, f), expected);
+    e.revoke(&alice, id).unwrap();
+    let way = (Some(Obstacle::Way(at(&w, top))), vec![]);
+    assert_eq!(in_bobs_way(&w, &alice, f), way);
+    e.restrict(&alice, at(&w, sub), false).unwrap();
+    let end = Time(e.clock().now().0 + 1_000_000_000);
+    let given = e.grant(&alice, at(&w, top), "can_read", &to("bob"), Some(end));
+    let himself = vec!["user:bob".to_owned()];
+    assert_eq!(in_bobs_way(&w, &bob, f), (None, himself.clone()));
+    e.clock().advance(Duration::from_secs(1));
+    let ended = Some(Obstacle::Ended(given.unwrap()));
+    assert_eq!(in_bobs_way(&w, &alice, f), (ended, himself));
+}
+
 #[test]
 fn what_is_explained_is_what_is_decided() {
     let (w, alice, bob) = village();

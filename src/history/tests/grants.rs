@@ -124,3 +124,26 @@ fn what_somebody_granted_on_it_since_keeps_a_directory() {
     assert!(numbers(&w).is_empty() && !w.tree().contains_key("/workspace/a"));
     w.assert_sound();
 }
+
+#[test]
+fn an_owner_of_a_group_is_undone_by_who_is_in_charge() {
+    let (w, alice, bob) = world();
+    w.engine.create_group(&root(), "g", None).unwrap();
+    let to = To::One("alice".parse().unwrap());
+    w.engine.entrust(&root(), "g", &to, None).unwrap();
+    let before = numbers(&w);
+    w.engine.entrust(&alice, "g", &bob, None).unwrap();
+    let (given, both) = (last(&w), numbers(&w));
+    w.undo(&alice, given).unwrap();
+    assert_eq!(numbers(&w), before);
+    w.undo(&alice, last(&w)).unwrap();
+    assert_eq!(numbers(&w), both);
+    let again = last(&w);
+    w.engine.revoke(&root(), before[0]).unwrap();
+    assert!(w.undo(&alice, again.clone()).is_err());
+    assert_eq!(numbers(&w), both[1..]);
+    w.undo(&root(), again).unwrap();
+    w.engine.delete_group(&root(), "g").unwrap();
+    assert_eq!(numbers(&w), [0_u64; 0]);
+    w.assert_sound();
+}

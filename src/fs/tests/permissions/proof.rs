@@ -11,7 +11,7 @@ use crate::fs::{Explanation, Obstacle};
 use crate::meta::node::Tense;
 use crate::meta::principal::rows;
 use crate::meta::tuple::{self, Tuple};
-use crate::meta::{Agent, Group, Node, Principal, entry, node, xattr};
+use crate::meta::{Agent, Group, Node, Principal, Subject, entry, node, xattr};
 use std::collections::{BTreeMap, BTreeSet};
 
 const RIGHTS: [Right; 4] = [Right::Read, Right::Write, Right::Execute, Right::Own];
@@ -88,7 +88,16 @@ impl State {
                     let subject = principal.subject();
                     let why = self.engine.explain(&boss(), &subject, node.ino, right);
                     let why = why.unwrap();
+                    let lapsed = why.obstacle.as_ref().and_then(Obstacle::lapsed);
                     let proved = self.proves(&why, &person, node, right);
+                    let leads = match why.by.as_ref().or(lapsed) {
+                        Some(tuple) => self.leads(&why.through, principal, tuple),
+                        None => why.through.is_empty(),
+                    };
+                    let proved = proved.and_then(|()| match leads {
+                        true => Ok(()),
+                        false => Err("that is not the way".to_owned()),
+                    });
                     proved
                         .map_err(|e| format!("{subject} {right:?} {}: {e}: {why:?}", node.ino))?;
                 }
@@ -156,29 +165,112 @@ impl State {
             .collect()
     }
 
+    fn names(tuple: &Tuple, who: &Person) -> bool {
+        match tuple.subject_id.as_str() {
+            "*" => !who.isolated,
+            id => who.ids.contains(&PrincipalId(id.parse().unwrap())),
+        }
+    }
+
+    fn is_alive(&self, tuple: &Tuple) -> bool {
+        tuple.expires.is_none_or(|end| self.now < end)
+    }
+
     fn is_for(&self, tuple: &Tuple, who: &Person) -> bool {
-        let is_alive = tuple.expires.is_none_or(|end| self.now < end);
-        is_alive
-            && match tuple.subject_id.as_str() {
-                "*" => !who.isolated,
-                id => who.ids.contains(&PrincipalId(id.parse().unwrap())),
-            }
+        self.is_alive(tuple) && Self::names(tuple, who)
     }
 
     /// Whether a tuple gives a right at the beginning of a line: it is on the line, with no boundary in between.
     fn gives(&self, tuple: &Tuple, who: &Person, line: &[Ino], right: Right) -> bool {
+        let walls = self.walls_before(tuple, line, right);
+        self.is_for(tuple, who) && walls.is_some_and(|walls| walls.is_empty())
+    }
+
+    /// The boundaries that keep a tuple, whoever it is for and however long, from giving a right at the beginning of a line;
+    /// `None` where it would not without them.
+    fn walls_before(&self, tuple: &Tuple, line: &[Ino], right: Right) -> Option<Vec<Ino>> {
         let on = tuple.ino().unwrap();
-        let Some(at) = line.iter().position(|ino| *ino == on) else {
-            return false;
-        };
+        let at = line.iter().position(|ino| *ino == on)?;
         let is_dir = self.nodes[&line[0]].is_dir();
         let role = match (tuple.relation.as_str(), right) {
             ("owner", _) | (_, Right::Read) | ("can_write", Right::Write) => true,
             (relation, Right::Execute) => is_dir || relation == "can_execute",
             _ => false,
         };
-        let walled = line[..at].iter().any(|ino| self.walls.contains(ino));
-        role && self.is_for(tuple, who) && (!walled || tuple.relation == "owner")
+        let walls = line[..at].iter().filter(|ino| self.walls.contains(ino));
+        let passes = tuple.relation == "owner";
+        role.then(|| walls.filter(|_| !passes).copied().collect())
+    }
+
+    /// Where it is refused: at the node, or where somebody does not come on; and the right that he lacks there.
+    fn refused_at(&self, who: &Person, node: Ino, right: Right) -> Vec<(Ino, Right)> {
+        if self.reaches(who, node) {
+            return vec![(node, right)];
+        }
+        let above = self.lines(node).concat().into_iter();
+        let above = above.filter(|dir| *dir != node && !self.passes(who, *dir, Right::Execute));
+        above.map(|dir| (dir, Right::Execute)).collect()
+    }
+
+    /// Whether a tuple, as the database has it, would give what is refused but for boundaries or an end as `fits` wants them.
+    fn would_give(
+        &self,
+        tuple: &Tuple,
+        who: &Person,
+        (of, right): (Ino, Right),
+        fits: impl Fn(&[Ino]) -> bool,
+    ) -> bool {
+        let lines = self.lines(of);
+        let given = |line: &Vec<Ino>| self.tuples.iter().any(|t| self.gives(t, who, line, right));
+        let but = |line: &Vec<Ino>| {
+            let walls = self.walls_before(tuple, line, right);
+            walls.is_some_and(|walls| fits(&walls))
+        };
+        self.tuples.contains(tuple)
+            && Self::names(tuple, who)
+            && !self.is_denied(who, of, right)
+            && !lines.iter().any(given)
+            && !self.by_mode(who, &self.nodes[&of], right)
+            && lines.iter().any(but)
+    }
+
+    /// Whether some tuple would give it but for boundaries alone, or its end alone.
+    fn lapses(&self, who: &Person, at: (Ino, Right)) -> bool {
+        self.tuples.iter().any(|t| {
+            let alive = self.is_alive(t);
+            self.would_give(t, who, at, |walls| alive != walls.is_empty())
+        })
+    }
+
+    /// Whether each is in the next, or acts for it, from whom it is about to whom the tuple names, and no way is shorter.
+    fn leads(&self, through: &[Subject], about: &Principal, tuple: &Tuple) -> bool {
+        let Some(named) = tuple.principal() else {
+            return through.is_empty();
+        };
+        let id = |s: &Subject| {
+            let found = self.principals.values().find(|p| p.subject() == *s);
+            found.unwrap().id()
+        };
+        let way: Vec<_> = through.iter().map(id).collect();
+        let next_to = |at: &PrincipalId| {
+            let groups = self.groups.iter().filter(move |(member, _)| member == at);
+            let owner = match &self.principals[at] {
+                Principal::Agent(agent) if !agent.isolated => Some(agent.owner),
+                _ => None,
+            };
+            let next = groups.map(|(_, group)| *group).chain(owner);
+            next.collect::<BTreeSet<_>>()
+        };
+        let mut level = BTreeSet::from([about.id()]);
+        let mut steps = 1;
+        while !level.contains(&named) && steps < 100 {
+            level.extend(level.clone().iter().flat_map(next_to));
+            steps += 1;
+        }
+        way.first() == Some(&about.id())
+            && way.last() == Some(&named)
+            && way.windows(2).all(|two| next_to(&two[0]).contains(&two[1]))
+            && way.len() == steps
     }
 
     /// Whether a node's list, or what it hands on, refuses somebody a right.
@@ -290,7 +382,7 @@ impl State {
         if why.allowed != expected {
             return Err(format!("it is {expected}"));
         }
-        let holds = match (why.allowed, why.obstacle) {
+        let holds = match (why.allowed, &why.obstacle) {
             (true, None) => self.proves_yes(why, who, node, right),
             (false, Some(obstacle)) => self.proves_no(obstacle, who, node, right),
             _ => false,
@@ -332,23 +424,42 @@ impl State {
             }
     }
 
-    fn proves_no(&self, obstacle: Obstacle, who: &Person, node: &Node, right: Right) -> bool {
+    fn proves_no(&self, obstacle: &Obstacle, who: &Person, node: &Node, right: Right) -> bool {
         let lines = self.lines(node.ino);
         let above = |dir: Ino| lines.iter().any(|line| line[1..].contains(&dir));
         let given = |line: &Vec<Ino>| self.tuples.iter().any(|t| self.gives(t, who, line, right));
         match obstacle {
-            Obstacle::Way(dir) => above(dir) && !self.passes(who, dir, Right::Execute),
+            Obstacle::Way(dir) => above(*dir) && !self.passes(who, *dir, Right::Execute),
             // Of the node itself, or of the search of a directory on the way.
             Obstacle::Deny(at) => {
-                let stops = |dir: &Ino| self.denies(at, who, *dir, Right::Execute);
-                self.denies(at, who, node.ino, right)
+                let stops = |dir: &Ino| self.denies(*at, who, *dir, Right::Execute);
+                self.denies(*at, who, node.ino, right)
                     || !self.reaches(who, node.ino)
                         && lines.iter().any(|line| line[1..].iter().any(stops))
             }
             Obstacle::ReadOnly => !self.is_writable(node.ino),
             Obstacle::Names => lines.iter().any(given) && !lines.iter().all(given),
+            // Alive, and cut by this boundary among others.
+            Obstacle::Boundary(at, tuple) => {
+                let refused = self.refused_at(who, node.ino, right);
+                let cut = |walls: &[Ino]| walls.first() == Some(at);
+                self.is_alive(tuple)
+                    && refused
+                        .iter()
+                        .any(|on| self.would_give(tuple, who, *on, cut))
+            }
+            Obstacle::Ended(tuple) => {
+                let refused = self.refused_at(who, node.ino, right);
+                let open = |walls: &[Ino]| walls.is_empty();
+                !self.is_alive(tuple)
+                    && refused
+                        .iter()
+                        .any(|on| self.would_give(tuple, who, *on, open))
+            }
+            // No boundary and no end is to blame either.
             Obstacle::Nothing => {
-                !lines.iter().any(given)
+                !self.lapses(who, (node.ino, right))
+                    && !lines.iter().any(given)
                     && !self.by_mode(who, node, right)
                     && !self.is_denied(who, node.ino, right)
             }

@@ -222,3 +222,53 @@ fn a_change_holds_for_the_next_question_while_others_ask() {
         ended.store(true, Ordering::Relaxed);
     });
 }
+
+/// What is told of an answer, on lines.
+fn why(w: &World, by: &Caller, text: &str) -> Result<Vec<String>> {
+    let asked = said(text);
+    let inquiry = w.engine().inquire(by)?;
+    let why = inquiry.explain(&asked.object, &asked.relation, &asked.subject)?;
+    let mut told = vec![why.answer.verdict.to_string()];
+    told.extend(why.gap.map(|gap| format!("{gap:?}")));
+    told.extend(why.chain.iter().map(ToString::to_string));
+    told.extend((why.untold > 0).then(|| format!("{} untold", why.untold)));
+    Ok(told)
+}
+
+/// semantics.md §4: "Everybody is told why he may do something or may not, and about others whoever owns it; nothing is named
+/// that the asker may not see."
+#[test]
+fn why_is_told_to_who_may_ask_whether_and_names_what_he_may_know_of() {
+    let (w, alice, bob) = docs();
+    let e = w.engine();
+    e.create_group(&boss(), "inner", None).unwrap();
+    e.create_group(&boss(), "outer", None).unwrap();
+    e.add_member(&boss(), "inner", &subject("bob")).unwrap();
+    e.add_member(&boss(), "outer", &subject("group:inner"))
+        .unwrap();
+    give(&w, "group:outer viewer folder:secret");
+    give(&w, "folder:secret parent doc:1");
+    give(&w, "user:alice owner doc:1");
+    let all = [
+        "yes",
+        "folder:secret is parent of doc:1",
+        "group:outer#member is viewer of folder:secret",
+        "group:inner#member is member of group:outer",
+        "user:bob is member of group:inner",
+    ];
+    let asked = "user:bob viewer doc:1";
+    assert_eq!(why(&w, &boss(), asked).unwrap(), all);
+    // Bob's own grant names the folder; that the document lies in it, its owner knows.
+    let his = why(&w, &bob, asked).unwrap();
+    assert_eq!(his, [&[all[0]], &all[2..], &["1 untold"]].concat());
+    let hers = why(&w, &alice, asked).unwrap();
+    assert_eq!(hers, [&all[..2], &all[3..], &["1 untold"]].concat());
+    refused(why(&w, &bob, "user:alice viewer doc:1"), Kind::NotPermitted);
+    give(&w, "user:bob banned doc:1");
+    let banned = why(&w, &bob, asked).unwrap();
+    assert_eq!(banned[0], "no");
+    assert!(banned[1].starts_with("Excluded"), "{banned:?}");
+    assert_eq!(banned[2], "user:bob is banned of doc:1");
+    let missing = why(&w, &boss(), "user:alice parent doc:2").unwrap();
+    assert!(missing[1].starts_with("Missing"), "{missing:?}");
+}

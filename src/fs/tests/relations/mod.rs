@@ -3,6 +3,7 @@
 mod types;
 mod give;
 mod ask;
+mod charge;
 mod worlds;
 mod views;
 
