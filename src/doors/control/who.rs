@@ -1,40 +1,62 @@
 //! Who is at the other end of the socket.
 
+use super::entrance::{Entrance, Seat};
 use crate::api::{self, Asked, Peer};
 use crate::core::{Caller, Error, Kind, Result};
 use crate::doors::daemon::Daemon;
 use axum::extract::connect_info::Connected;
 use axum::http::HeaderMap;
 use axum::serve::IncomingStream;
-use tokio::net::UnixListener;
+use std::sync::Arc;
+use tokio::net::{UnixListener, UnixStream};
 
-/// What the kernel says of a connection's peer; `None` when it does not say.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Connection(Option<Peer>);
+/// A connection. Whoever works for it has it, so that it counts among its user's as long as the work lasts.
+#[derive(Debug, Clone)]
+pub(super) struct Connection {
+    /// What the kernel says; `None` when it does not say.
+    peer: Option<Peer>,
+    _seat: Option<Arc<Seat>>,
+}
 
 impl Connected<IncomingStream<'_, UnixListener>> for Connection {
     fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
-        Self(stream.io().peer_cred().ok().map(|c| Peer {
-            uid: c.uid(),
-            gid: c.gid(),
-            pid: c.pid().map_or(0, i32::cast_unsigned),
-        }))
+        Self {
+            peer: peer(stream.io()),
+            _seat: None,
+        }
     }
 }
 
+impl Connected<IncomingStream<'_, Entrance>> for Connection {
+    fn connect_info(stream: IncomingStream<'_, Entrance>) -> Self {
+        Self {
+            peer: peer(stream.io()),
+            _seat: stream.remote_addr().clone(),
+        }
+    }
+}
+
+fn peer(stream: &UnixStream) -> Option<Peer> {
+    stream.peer_cred().ok().map(|c| Peer {
+        uid: c.uid(),
+        gid: c.gid(),
+        pid: c.pid().map_or(0, i32::cast_unsigned),
+    })
+}
+
 impl Connection {
-    pub(super) fn peer(self) -> Result<Peer> {
+    pub(super) fn peer(&self) -> Result<Peer> {
         let unknown = || Error::new(Kind::Denied, "the kernel does not say who you are");
-        self.0.ok_or_else(unknown)
+        self.peer.ok_or_else(unknown)
     }
 
     /// The caller of a request.
-    pub(super) fn caller(self, daemon: &Daemon, headers: &HeaderMap) -> Result<Caller> {
+    pub(super) fn caller(&self, daemon: &Daemon, headers: &HeaderMap) -> Result<Caller> {
         api::local(&daemon.nexus, &self.peer()?, &asked(headers)?)
     }
 
     /// The peer, if it may command the daemon itself.
-    pub(super) fn administrator(self, daemon: &Daemon, headers: &HeaderMap) -> Result<Peer> {
+    pub(super) fn administrator(&self, daemon: &Daemon, headers: &HeaderMap) -> Result<Peer> {
         let caller = self.caller(daemon, headers)?;
         if caller.admin {
             return self.peer();

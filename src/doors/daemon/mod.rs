@@ -4,6 +4,7 @@ mod keep;
 mod mounting;
 mod remembered;
 mod request;
+mod runtime;
 
 pub use keep::housekeep;
 pub use mounting::{Daemon, Unmounted};

@@ -1,7 +1,8 @@
 //! The daemon's mounts: made, shown, taken away.
 
 use super::remembered;
-use super::request::{Bound, MountInfo, Pending, Standing, Status, bind};
+use super::request::{Bound, IdentityKind, MountInfo, Pending, Standing, Status, bind};
+use super::runtime::Runtime;
 use crate::core::{Error, Kind, MountId, Result, Text, Time, error::fail};
 use crate::doors::fuse::{self, Mounted};
 use crate::facts::VERSION;
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use tokio::net::UnixListener;
 use tokio::sync::Notify;
 
 /// A running daemon.
@@ -22,6 +24,7 @@ pub struct Daemon {
     next: AtomicU32,
     started: Time,
     stop: Notify,
+    runtime: Runtime,
 }
 
 struct Live {
@@ -40,6 +43,7 @@ impl Daemon {
     pub fn new(nexus: Nexus) -> Self {
         let started = nexus.engine.clock().now();
         Self {
+            runtime: Runtime::of(nexus.engine.config()),
             nexus,
             mounts: Mutex::default(),
             next: AtomicU32::new(1),
@@ -76,7 +80,26 @@ impl Daemon {
         remembered::remember(&*self.nexus.db, &live.standing)?;
         let info = self.info(&live);
         mounts.insert(dir, live);
+        self.admit(&mounts);
         Ok(info)
+    }
+
+    /// Lets others ask the daemon while they have a mount to work on.
+    fn admit(&self, mounts: &BTreeMap<PathBuf, Live>) {
+        let for_many = |l: &Live| l.standing.request.identity == IdentityKind::Os;
+        let done = if mounts.values().any(for_many) {
+            self.runtime.open()
+        } else {
+            self.runtime.shut()
+        };
+        if let Err(e) = done {
+            tracing::error!("others cannot ask the daemon: {}", e.chain());
+        }
+    }
+
+    /// Waits for the socket that others than the owner enter by. For the control door, once.
+    pub async fn entrance(&self) -> Result<UnixListener> {
+        Ok(UnixListener::from_std(self.runtime.opened().await)?)
     }
 
     fn may_mount(&self, dir: &Path) -> Result<()> {
@@ -138,6 +161,7 @@ impl Daemon {
         }
         // Dropped, a mount that is still there is detached.
         drop(mounts.remove(dir));
+        self.admit(&mounts);
         drop(mounts);
         remembered::forget(&*self.nexus.db, dir)?;
         self.nexus.engine.settle()?;
@@ -167,6 +191,7 @@ impl Daemon {
         for dir in gone {
             tracing::info!(dir = %dir.display(), "was unmounted from outside");
             mounts.remove(&dir);
+            self.admit(&mounts);
             remembered::forget(&*self.nexus.db, &dir)?;
         }
         Ok(())
@@ -239,6 +264,7 @@ impl Daemon {
     /// Leaves everything in order: no mounts, nothing pending, the database in one file.
     pub fn close(&self) -> Result<()> {
         self.umount_all(true)?;
+        self.runtime.clear();
         let files = self.nexus.engine.settle()?;
         if files > 0 {
             tracing::info!(files, "wrote down what was pending");
