@@ -27,6 +27,7 @@ mod log;
 mod people;
 mod tenants;
 mod sharing;
+mod guests;
 mod revoke;
 mod crash;
 mod model;

@@ -39,6 +39,8 @@ struct Nexus {
 enum Command {
     /// Mount the store at a directory; starts the daemon when none runs
     Mount(MountArgs),
+    /// Make a store without mounting it
+    Init,
     /// Take a mount away
     Umount(UmountArgs),
     /// List the mounts of the store
@@ -120,6 +122,7 @@ pub fn main() -> ExitCode {
 fn run(Nexus { place, command }: Nexus) -> Result<()> {
     match command {
         Command::Mount(args) => mount::mount(&place, &args),
+        Command::Init => service::init(&place),
         Command::Umount(args) => mount::umount(&place, &args),
         Command::Mounts => mount::mounts(&place),
         Command::Status => status::run(&place),

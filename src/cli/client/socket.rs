@@ -240,6 +240,15 @@ fn nobody(path: &Path) -> Error {
 fn unreached(path: &Path, e: io::Error) -> Error {
     match e.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => nobody(path).caused_by(e),
+        io::ErrorKind::PermissionDenied => Error::new(
+            Kind::Denied,
+            format!(
+                "the daemon at {} takes commands of its owner alone until the store is mounted with --identity os, \
+                 and then of those who work below that mount",
+                path.display()
+            ),
+        )
+        .caused_by(e),
         _ => Error::from(e).context(format!("socket {}", path.display())),
     }
 }
