@@ -1,7 +1,7 @@
 //! Who works on a mount of several users and is no administrator: what he may ask the daemon, and how he finds it.
 
 use crate::shell::{Said, run};
-use crate::world::{NEXUS, World, detach, needs_root};
+use crate::world::{NEXUS, NEXUSCTL, World, detach, needs_root};
 use serde_json::Value;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -23,7 +23,9 @@ fn town() -> Option<World> {
     for (name, uid) in [("alice", ALICE), ("bob", BOB)] {
         world.ctl(&["user", "create", name, "--uid", &uid.to_string()]);
     }
-    fs::copy(NEXUS, world.host("bin").join("nexus")).unwrap();
+    for (program, name) in [(NEXUS, "nexus"), (NEXUSCTL, "nexusctl")] {
+        fs::copy(program, world.host("bin").join(name)).unwrap();
+    }
     fs::set_permissions(world.workspace(), Permissions::from_mode(0o777)).unwrap();
     Some(world)
 }
@@ -97,7 +99,7 @@ fn who_is_nobody_here_learns_nothing_and_who_is_no_administrator_commands_nothin
     stranger("nexus $S cat /workspace/plan");
     stranger("nexus $S ls /workspace");
     stranger("nexus $S --tenant default log");
-    for command in ["status", "umount .", "mount /tmp/nowhere"] {
+    for command in ["status", "umount .", "mount /"] {
         stranger(&format!("nexus $S {command}"));
         said(&world, ALICE, &format!("nexus {command}")).must_fail();
     }
@@ -225,4 +227,93 @@ fn a_mount_says_which_tenant_is_meant() {
     let first: Value = serde_json::from_str(told.lines().next().unwrap()).unwrap();
     assert_eq!(first["tenant"], "default");
     detach(&acme);
+}
+
+/// Whoever has agents starts them, on the mount that everybody works on; nobody starts those of others, but administrators.
+#[test]
+fn an_owner_of_agents_who_is_no_administrator_runs_them() {
+    let Some(world) = town() else { return };
+    said(
+        &world,
+        ALICE,
+        "umask 077; mkdir src; echo no > secret; nexusctl agent create coder --isolated",
+    )
+    .must();
+    said(
+        &world,
+        ALICE,
+        "nexus rebac grant agent coder file src --relation can_write",
+    )
+    .must();
+    let work = "nexus run --agent coder -- sh -c 'cd src; echo made > it; cat ../secret'";
+    let told = said(&world, ALICE, work).must_fail();
+    assert!(told.contains("../secret"), "{told}");
+    assert_eq!(said(&world, ALICE, "cat src/it").must(), "made\n");
+    let log = world.log(&["--agent", "coder"]);
+    let made = log
+        .iter()
+        .find(|r| r["path"] == "/workspace/src/it")
+        .unwrap();
+    assert_eq!(
+        (&made["user"], &made["uid"]),
+        (&"alice".into(), &ALICE.into())
+    );
+    let refused = said(&world, BOB, "nexus run --agent coder -- true").must_fail();
+    assert!(refused.contains("another user"), "{refused}");
+    // An administrator does so for her.
+    let script = "cd src; echo too > it";
+    let mut root = world.command(&["run", "--agent", "coder", "--", "sh", "-c", script]);
+    run(root.current_dir(world.workspace())).must();
+    assert_eq!(said(&world, ALICE, "cat src/it").must(), "too\n");
+    assert_eq!(world.mounts(), 1);
+    let stranger = format!(
+        "nexus --socket={} run --session s -- true",
+        world.socket().display()
+    );
+    run(&mut in_dir(&world, STRANGER, Path::new("/"), &stranger)).must_fail();
+    world.is_sound();
+}
+
+/// What is lent to one is closed to everybody else, though they may search the directory that it is in.
+#[test]
+fn a_mount_that_is_lent_is_for_whoever_asked_for_it() {
+    let Some(world) = town() else { return };
+    said(&world, ALICE, "umask 077; echo hers > secret").must();
+    let mut hers = in_dir(
+        &world,
+        ALICE,
+        &world.workspace(),
+        "nexus run --session s -- sh -c 'echo ready; read go'",
+    );
+    let mut hers = hers
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut out = std::io::BufReader::new(hers.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut out, &mut line).unwrap();
+    let lent = runtime(&world).join("run-1/mount");
+    let mounted = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let line = mounted
+        .lines()
+        .find(|l| l.contains(lent.to_str().unwrap()))
+        .unwrap();
+    assert!(line.contains("nosuid") && line.contains("nodev"), "{line}");
+    let look = format!("cat {}/workspace/secret", lent.display());
+    assert_eq!(
+        run(&mut in_dir(&world, ALICE, Path::new("/"), &look)).must(),
+        "hers\n"
+    );
+    run(&mut in_dir(&world, BOB, Path::new("/"), &look)).must_fail();
+    let take = format!(
+        "nexus --socket={} umount {}",
+        world.socket().display(),
+        lent.display()
+    );
+    run(&mut in_dir(&world, BOB, Path::new("/"), &take)).must_fail();
+    assert_eq!(world.mounts(), 2);
+    drop(hers.stdin.take());
+    hers.wait().unwrap();
+    assert_eq!(world.mounts(), 1);
 }

@@ -117,7 +117,8 @@ pub fn os_user(uid: u32) -> Option<String> {
         .map(|u| u.name)
 }
 
-fn label(name: Option<&str>) -> Result<()> {
+/// Checks a name for the log: of an agent or of a session.
+pub fn label(name: Option<&str>) -> Result<()> {
     match name {
         Some(n) if n.is_empty() || n.len() > LABEL_MAX || n.chars().any(char::is_control) => fail(
             Kind::Invalid,

@@ -35,7 +35,7 @@ pub mod grep;
 #[cfg(test)]
 mod tests;
 
-pub use caller::{Asked, Peer, local, os_user, own_user};
+pub use caller::{Asked, Peer, label, local, os_user, own_user};
 pub use context::{Context, Progress};
 pub use failure::Failure;
 pub use object::On;

@@ -39,6 +39,8 @@ mod changes;
 mod grants;
 mod owners;
 mod rebac;
+mod foreground;
+mod inside;
 mod run;
 mod acl;
 mod status;

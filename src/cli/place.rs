@@ -52,7 +52,7 @@ impl Place {
         }
     }
 
-    /// The daemon's socket, and whether it was found by a mount.
+    /// The socket of the daemon that is meant.
     pub(super) fn socket(&self) -> Result<PathBuf> {
         match self.mount()? {
             Some(mount) => Ok(mount.socket),
@@ -95,6 +95,13 @@ impl Place {
             ..self.clone()
         };
         Ok((place, Some(mount.socket)))
+    }
+
+    /// The same, and the socket of the daemon that is meant.
+    pub(super) fn found(&self) -> Result<(Self, PathBuf)> {
+        let (place, socket) = self.resolved()?;
+        let socket = socket.map_or_else(|| place.own_socket(), Ok)?;
+        Ok((place, std::path::absolute(socket)?))
     }
 
     pub(super) fn asked(&self) -> Asked {

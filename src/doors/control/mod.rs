@@ -7,6 +7,7 @@ mod commands;
 mod daemon;
 mod entrance;
 mod files;
+mod lend;
 pub mod percent;
 mod reply;
 mod who;
@@ -98,6 +99,7 @@ fn router(daemon: Arc<Daemon>) -> Router {
         .route("/daemon/status", any(daemon::status))
         .route("/daemon/mounts", any(daemon::mounts))
         .route("/daemon/mount", post(daemon::mount))
+        .route("/daemon/lend", post(lend::lend))
         .route("/daemon/umount", post(daemon::umount))
         .route("/daemon/shutdown", post(daemon::shutdown))
         .fallback(reply::no_route)

@@ -24,13 +24,23 @@ pub struct Daemon {
     next: AtomicU32,
     started: Time,
     stop: Notify,
-    runtime: Runtime,
+    pub(super) runtime: Runtime,
 }
 
 struct Live {
     mounted: Mounted,
     standing: Standing,
     since: Time,
+    term: Term,
+}
+
+/// How long a mount is to stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Term {
+    /// Until it is unmounted: the next daemon makes it again.
+    Lasting,
+    /// As long as the command that it was lent to.
+    Lent,
 }
 
 /// What an unmount found open and brought to the store.
@@ -54,6 +64,10 @@ impl Daemon {
 
     /// Makes a mount; one that stands exactly so already is left alone.
     pub fn mount(&self, standing: &Standing) -> Result<MountInfo> {
+        self.stand(standing, Term::Lasting)
+    }
+
+    pub(super) fn stand(&self, standing: &Standing, term: Term) -> Result<MountInfo> {
         let dir = standing.dir();
         self.may_mount(&dir)?;
         let engine = &self.nexus.engine;
@@ -76,8 +90,11 @@ impl Daemon {
             mounted: fuse::mount(engine.clone(), id, options)?,
             standing,
             since: engine.clock().now(),
+            term,
         };
-        remembered::remember(&*self.nexus.db, &live.standing)?;
+        if term == Term::Lasting {
+            remembered::remember(&*self.nexus.db, &live.standing)?;
+        }
         let info = self.info(&live);
         mounts.insert(dir, live);
         self.admit(&mounts);
@@ -160,9 +177,13 @@ impl Daemon {
             live.mounted.unmount()?;
         }
         // Dropped, a mount that is still there is detached.
+        let term = live.term;
         drop(mounts.remove(dir));
         self.admit(&mounts);
         drop(mounts);
+        if term == Term::Lent {
+            self.runtime.give_back(dir);
+        }
         remembered::forget(&*self.nexus.db, dir)?;
         self.nexus.engine.settle()?;
         Ok(Unmounted { pending })
@@ -198,12 +219,25 @@ impl Daemon {
     }
 
     pub fn mounts(&self) -> Vec<MountInfo> {
-        self.mounts
-            .lock()
-            .values()
-            .filter(|live| live.mounted.is_alive())
-            .map(|live| self.info(live))
-            .collect()
+        self.shown(|_| true)
+    }
+
+    /// Those that were not lent.
+    pub(super) fn lasting(&self) -> Vec<MountInfo> {
+        self.shown(|live| live.term == Term::Lasting)
+    }
+
+    fn shown(&self, wanted: impl Fn(&Live) -> bool) -> Vec<MountInfo> {
+        let mounts = self.mounts.lock();
+        let alive = mounts.values().filter(|live| live.mounted.is_alive());
+        alive.filter(|l| wanted(l)).map(|l| self.info(l)).collect()
+    }
+
+    /// Whether a mount was lent to an OS user.
+    pub fn is_lent_to(&self, dir: &Path, uid: u32) -> bool {
+        let mounts = self.mounts.lock();
+        let lent = mounts.get(dir).filter(|live| live.term == Term::Lent);
+        lent.is_some_and(|live| live.standing.os_uid == uid)
     }
 
     fn info(&self, live: &Live) -> MountInfo {

@@ -8,23 +8,25 @@ use crate::core::{Config, Error, Result};
 use crate::doors::fuse;
 use nix::unistd::{geteuid, mkdtemp};
 use parking_lot::Mutex;
-use std::fs::{self, Permissions};
+use std::fs::{self, DirBuilder, Permissions};
 use std::io;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, chown, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::sync::Notify;
 
 /// Where root's daemons have theirs (hier(7)); others, and where there is none, where temporary files are.
 const BASE: &str = "/run";
 const TEMPLATE: &str = "nexus-XXXXXX";
 /// The mount point in each directory of the runtime directory.
-pub(super) const POINT: &str = "mount";
+const POINT: &str = "mount";
 
 /// Made when it is first needed.
 pub(super) struct Runtime {
     link: PathBuf,
     made: Mutex<Option<PathBuf>>,
+    rooms: AtomicU32,
     /// The socket for others, until somebody listens there.
     bound: Mutex<Option<UnixListener>>,
     opened: Notify,
@@ -35,6 +37,7 @@ impl Runtime {
         let runtime = Self {
             link: config.runtime(),
             made: Mutex::default(),
+            rooms: AtomicU32::new(1),
             bound: Mutex::default(),
             opened: Notify::new(),
         };
@@ -52,6 +55,33 @@ impl Runtime {
         symlink(&dir, &self.link).map_err(|e| failed(e, &self.link))?;
         *made = Some(dir.clone());
         Ok(dir)
+    }
+
+    /// Makes a mount point in a directory of its own.
+    pub(super) fn room(&self) -> Result<PathBuf> {
+        let number = self.rooms.fetch_add(1, Ordering::Relaxed);
+        let point = self.dir()?.join(format!("run-{number}")).join(POINT);
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&point);
+        made.map_err(|e| failed(e, &point))?;
+        Ok(point)
+    }
+
+    /// Lets somebody in to a mount point, and nobody else.
+    pub(super) fn hand_over(&self, point: &Path, uid: u32) -> Result<()> {
+        match point.parent() {
+            Some(room) if uid != geteuid().as_raw() => {
+                chown(room, Some(uid), None).map_err(|e| failed(e, room))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes a mount point away that nothing is mounted at any more.
+    pub(super) fn give_back(&self, point: &Path) {
+        let room = point.parent().unwrap_or(point);
+        if let Err(e) = fs::remove_dir(point).and_then(|()| fs::remove_dir(room)) {
+            tracing::warn!("runtime directory {}: {e}", room.display());
+        }
     }
 
     /// Lets everybody in to a socket of its own, where the kernel says who it is that asks.
@@ -131,17 +161,11 @@ fn remove(dir: &Path) -> io::Result<()> {
         if let Err(e) = fuse::clear_stale(&point) {
             tracing::warn!("{}", e.chain());
         }
-        fs::remove_dir(&point).or_else(absent)?;
-        fs::remove_dir(&entry)?;
+        // Somebody may have left something in what was lent to him; the directory itself tells then.
+        fs::remove_dir(&point).ok();
+        fs::remove_dir(&entry).ok();
     }
     fs::remove_dir(dir)
-}
-
-fn absent(e: io::Error) -> io::Result<()> {
-    if e.kind() == io::ErrorKind::NotFound {
-        return Ok(());
-    }
-    Err(e)
 }
 
 fn failed(e: io::Error, at: &Path) -> Error {
