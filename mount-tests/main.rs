@@ -28,6 +28,7 @@ mod people;
 mod tenants;
 mod sharing;
 mod guests;
+mod unmount;
 mod revoke;
 mod crash;
 mod model;

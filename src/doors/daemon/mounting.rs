@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::net::UnixListener;
 use tokio::sync::Notify;
@@ -28,7 +29,7 @@ pub struct Daemon {
 }
 
 struct Live {
-    mounted: Mounted,
+    mounted: Arc<Mounted>,
     standing: Standing,
     since: Time,
     term: Term,
@@ -87,7 +88,7 @@ impl Daemon {
         }
         let id = MountId(self.next.fetch_add(1, Ordering::Relaxed));
         let live = Live {
-            mounted: fuse::mount(engine.clone(), id, options)?,
+            mounted: Arc::new(fuse::mount(engine.clone(), id, options)?),
             standing,
             since: engine.clock().now(),
             term,
@@ -166,25 +167,32 @@ impl Daemon {
     /// Takes a mount away, `lazy` even while it is in use, and brings everything pending to the store.
     pub fn umount(&self, dir: &Path, lazy: bool) -> Result<Unmounted> {
         let pending = self.pending();
-        let mut mounts = self.mounts.lock();
-        let Some(live) = mounts.get(dir) else {
+        let standing = self.mounts.lock().get(dir).map(|l| l.mounted.clone());
+        let Some(mounted) = standing else {
             return fail(
                 Kind::NotFound,
                 format!("{} is not mounted here", dir.display()),
             );
         };
         if !lazy {
-            live.mounted.unmount()?;
+            // It may wait for requests under way; whoever asks for other mounts does not wait with it.
+            mounted.unmount()?;
         }
-        // Dropped, a mount that is still there is detached.
-        let term = live.term;
-        drop(mounts.remove(dir));
+        let mut mounts = self.mounts.lock();
+        let is_it = mounts
+            .get(dir)
+            .is_some_and(|l| l.mounted.id() == mounted.id());
+        let gone = is_it.then(|| mounts.remove(dir)).flatten();
         self.admit(&mounts);
         drop(mounts);
-        if term == Term::Lent {
-            self.runtime.give_back(dir);
+        // Dropped, a mount that is still there is detached.
+        drop(mounted);
+        match gone.map(|live| live.term) {
+            Some(Term::Lent) => self.runtime.give_back(dir),
+            Some(Term::Lasting) => remembered::forget(&*self.nexus.db, dir)?,
+            // Somebody else was faster, and another mount may stand there.
+            None => {}
         }
-        remembered::forget(&*self.nexus.db, dir)?;
         self.nexus.engine.settle()?;
         Ok(Unmounted { pending })
     }
@@ -193,10 +201,11 @@ impl Daemon {
     pub fn umount_all(&self, force: bool) -> Result<()> {
         let dirs: Vec<_> = self.mounts.lock().keys().cloned().collect();
         for dir in dirs {
-            match self.umount(&dir, false) {
-                Err(e) if force && e.kind() == Kind::Busy => self.umount(&dir, true)?,
-                other => other?,
-            };
+            if force {
+                self.take_away(&dir)?;
+            } else {
+                self.umount(&dir, false)?;
+            }
         }
         Ok(())
     }
@@ -295,14 +304,36 @@ impl Daemon {
         self.stop.notified().await;
     }
 
-    /// Leaves everything in order: no mounts, nothing pending, the database in one file.
+    /// Leaves everything in order: no mounts, nothing pending, the database in one file. What fails keeps nothing else from
+    /// being done; the first failure is told.
     pub fn close(&self) -> Result<()> {
-        self.umount_all(true)?;
+        let dirs: Vec<_> = self.mounts.lock().keys().cloned().collect();
+        let mut done = Ok(());
+        for dir in dirs {
+            done = done.and(self.take_away(&dir));
+        }
         self.runtime.clear();
+        done.and(self.settle()).and_then(|()| self.checkpoint())
+    }
+
+    /// Takes a mount away, in use or not.
+    fn take_away(&self, dir: &Path) -> Result<()> {
+        let done = match self.umount(dir, false) {
+            Err(e) if e.kind() == Kind::Busy => self.umount(dir, true),
+            other => other,
+        };
+        done.map(drop)
+    }
+
+    fn settle(&self) -> Result<()> {
         let files = self.nexus.engine.settle()?;
         if files > 0 {
             tracing::info!(files, "wrote down what was pending");
         }
+        Ok(())
+    }
+
+    fn checkpoint(&self) -> Result<()> {
         match self.nexus.db.checkpoint() {
             // A request that is still being answered reads; the log is replayed at the next start.
             Err(e) if e.kind() == Kind::Unavailable => Ok(()),
