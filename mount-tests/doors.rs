@@ -44,6 +44,7 @@ fn file_commands(world: &World) -> Vec<String> {
 #[test]
 fn file_commands_do_the_same_embedded_and_through_the_daemon() {
     let (embedded, served) = (World::unmounted(&[]), World::new());
+    embedded.nexus(&["init"]).must();
     let (alone, through) = (file_commands(&embedded), file_commands(&served));
     assert_eq!(alone, through);
     assert!(alone.iter().any(|said| said.contains("first text")));

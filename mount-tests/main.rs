@@ -27,6 +27,8 @@ mod log;
 mod people;
 mod tenants;
 mod sharing;
+mod guests;
+mod unmount;
 mod revoke;
 mod crash;
 mod model;

@@ -300,6 +300,7 @@ fn a_revoke_holds_for_the_past_at_the_next_call() {
 #[test]
 fn commands_read_the_past_with_and_without_a_mount() {
     let (served, embedded) = (World::new(), World::unmounted(&[]));
+    embedded.nexus(&["init"]).must();
     for world in [&served, &embedded] {
         let run = |arguments: &[&str]| world.nexus(arguments).must();
         run(&["mkdir", "-p", "/workspace/d/sub"]);

@@ -29,6 +29,7 @@ fn names(list: &Value, key: &str) -> Vec<String> {
 #[test]
 fn the_tutorials_words_make_users_keys_and_groups() {
     for world in [World::unmounted(&[]), World::new()] {
+        world.nexus(&["init"]).must();
         let said = scripted(
             &world,
             r#"

@@ -62,7 +62,7 @@ impl Person {
     pub(crate) fn new(world: &World, uid: u32) -> Self {
         let mut command = Command::new("python3");
         command.args(["-c", &format!("{ASKS}{OBEYS}")]);
-        command.arg(world.data().join("control.sock"));
+        command.arg(world.socket());
         command.arg(uid.to_string()).current_dir("/");
         let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();

@@ -8,7 +8,7 @@ use crate::shell::{Said, python, run, sh};
 use crate::world::{World, needs_root};
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, PipeWriter, Write as _, pipe};
-use std::os::unix::fs::{FileExt as _, PermissionsExt as _, chown};
+use std::os::unix::fs::{FileExt as _, chown};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -66,10 +66,6 @@ pub(crate) fn village() -> Option<World> {
     let world = World::many_users();
     for (name, uid) in [("anna", ANNA), ("bert", BERT)] {
         world.ctl(&["user", "create", name, "--uid", &uid.to_string()]);
-    }
-    // Both may ask the daemon.
-    for (name, mode) in [("", 0o711), ("control.sock", 0o666)] {
-        fs::set_permissions(world.data().join(name), fs::Permissions::from_mode(mode)).unwrap();
     }
     world.ctl(&["group", "create", "team"]);
     world.ctl(&["group", "add", "team", "anna"]);
@@ -168,7 +164,7 @@ fn worker(world: &World, uid: u32, state: &Path, says: &PipeWriter, mine: &str) 
         mine,
         &uid.to_string(),
     ]);
-    command.arg(world.data().join("control.sock"));
+    command.arg(world.socket());
     let command = command.stdin(Stdio::null());
     command.stdout(says.try_clone().unwrap()).spawn().unwrap()
 }

@@ -110,6 +110,11 @@ impl World {
         self.mount.join("workspace")
     }
 
+    /// The daemon's socket, as the mount tells it.
+    pub(crate) fn socket(&self) -> PathBuf {
+        fs::read_link(self.mount.join(".nexus/control.sock")).unwrap()
+    }
+
     /// A path in the workspace.
     pub(crate) fn path(&self, name: impl AsRef<OsStr>) -> PathBuf {
         self.workspace().join(name.as_ref())

@@ -36,11 +36,6 @@ fn village() -> Option<World> {
         world.ctl(&["user", "create", name, "--uid", &uid.to_string()]);
     }
     fs::copy(NEXUS, world.host("bin").join("nexus")).unwrap();
-    let open = |name: &str, mode| {
-        fs::set_permissions(world.data().join(name), Permissions::from_mode(mode)).unwrap();
-    };
-    open("", 0o711);
-    open("control.sock", 0o666);
     fs::set_permissions(world.workspace(), Permissions::from_mode(0o777)).unwrap();
     said(
         &world,

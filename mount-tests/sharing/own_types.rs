@@ -72,11 +72,17 @@ fn own_types_are_granted_on_and_asked_about_as_files_are() {
         (&json!(true), &json!("folder:plans"), &json!(0))
     );
     let his = said(&world, BOB, "nexus why user bob viewer doc readme").must();
-    assert!(his.starts_with("✓ user:bob is viewer of doc:readme\n"), "{his}");
+    assert!(
+        his.starts_with("✓ user:bob is viewer of doc:readme\n"),
+        "{his}"
+    );
     assert!(his.contains("user:bob is member of group:staff"), "{his}");
     assert!(!his.contains("is parent of"), "{his}");
     let not = said(&world, CAROL, "nexus why carol viewer doc:readme").must();
-    assert!(not.contains("nothing leads to viewer of doc:readme"), "{not}");
+    assert!(
+        not.contains("nothing leads to viewer of doc:readme"),
+        "{not}"
+    );
     exits(&world, "why bob flies doc:readme", 1);
     let groups = ask(
         &world,

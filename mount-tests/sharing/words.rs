@@ -271,6 +271,7 @@ fn the_log_says_to_whom_something_was_granted() {
 #[test]
 fn without_a_daemon_the_same_is_said_and_answered() {
     let world = World::unmounted(&[]);
+    world.nexus(&["init"]).must();
     world.ctl(&["user", "create", "bob"]);
     world.nexus(&["write", "-p", "/workspace/a/f", "x"]).must();
     ask(

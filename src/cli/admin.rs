@@ -9,13 +9,15 @@ use crate::api::principals::{
     NamespaceInfo, NamespaceList, NamespaceSet, TenantCreate, TenantDelete, TenantInfo, TenantList,
 };
 use crate::api::store::{CacheDrop, Checked, Df, Fsck, ShowStats};
-use crate::core::{Error, Kind, Result, error::fail};
+use crate::core::{Config, Error, Kind, Result, error::fail};
 use crate::doors::control::ShutdownRequest;
 use crate::doors::daemon::Status;
 use crate::fs::Estate;
 use clap::Subcommand;
 use nix::fcntl::{Flock, FlockArg};
+use std::ffi::OsString;
 use std::fs::File;
+use std::os::unix::ffi::OsStringExt as _;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum TenantCommand {
@@ -223,7 +225,8 @@ pub(super) fn shutdown(place: &Place, force: bool) -> Result<()> {
     let last: Status = daemon.post("/daemon/shutdown", &ShutdownRequest { force })?;
     drop(daemon);
     // The daemon holds this lock for as long as it lives.
-    let lock = File::open(place.config()?.lock())?;
+    let data_dir = OsString::from_vec(last.data_dir.0.clone());
+    let lock = File::open(Config::new(data_dir).lock())?;
     let gone = Flock::lock(lock, FlockArg::LockShared);
     gone.map_err(|(_, errno)| {
         Error::from(std::io::Error::from(errno)).context("waiting for the daemon")

@@ -2,7 +2,7 @@
 
 use super::client::Socket;
 use super::place::Place;
-use super::{exit, output};
+use super::{exit, mounted, output};
 use crate::api::Asked;
 use crate::core::{Config, Kind, Result, config, error::fail};
 use crate::doors::daemon::Status;
@@ -10,7 +10,7 @@ use crate::nexus::Nexus;
 use nix::unistd::{AccessFlags, access, geteuid};
 use serde::Serialize;
 use std::fs::{self, OpenOptions};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Less room than this, in bytes, and writes will soon fail.
 const ROOM_MIN: u64 = 256 << 20;
@@ -116,11 +116,7 @@ fn allow_other() -> Finding {
 
 /// Every mount of ours whose daemon is gone; one line when there is none.
 fn stale_mounts() -> Vec<Finding> {
-    let text = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let stale = text
-        .lines()
-        .filter_map(nexus_mount)
-        .filter(|dir| is_stale(dir));
+    let stale = mounted::all().into_iter().filter(|dir| is_stale(dir));
     let found: Vec<_> = stale
         .map(|dir| {
             let dir = dir.display();
@@ -136,23 +132,6 @@ fn stale_mounts() -> Vec<Finding> {
     } else {
         found
     }
-}
-
-/// The mount point in a line of mountinfo (proc_pid_mountinfo(5)), if it is a mount of ours.
-fn nexus_mount(line: &str) -> Option<PathBuf> {
-    let (left, right) = line.split_once(" - ")?;
-    right
-        .starts_with("fuse.nexus ")
-        .then(|| PathBuf::from(unescaped(left.split(' ').nth(4)?)).into())?
-}
-
-/// Undoes `\040` and the like.
-fn unescaped(field: &str) -> String {
-    field
-        .replace("\\040", " ")
-        .replace("\\011", "\t")
-        .replace("\\012", "\n")
-        .replace("\\134", "\\")
 }
 
 fn is_stale(dir: &Path) -> bool {
@@ -244,17 +223,5 @@ fn store(config: Config) -> Finding {
             exit::told(&e),
             "see the log, and run `nexusctl fsck`",
         ),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_mount_of_ours_is_known_by_its_type() {
-        let ours = "36 35 0:33 / /mnt/a\\040b rw,nosuid - fuse.nexus nexus rw,user_id=0";
-        assert_eq!(nexus_mount(ours), Some(PathBuf::from("/mnt/a b")));
-        assert_eq!(nexus_mount("36 35 0:33 / /mnt rw - ext4 /dev/sda rw"), None);
     }
 }

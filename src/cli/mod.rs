@@ -1,6 +1,7 @@
 //! The programs `nexus` and `nexusctl`: arguments in, one command of the API, a reply shown.
 
 mod exit;
+mod mounted;
 mod place;
 mod plain;
 mod output;
@@ -39,6 +40,8 @@ mod grants;
 mod why;
 mod owners;
 mod rebac;
+mod foreground;
+mod inside;
 mod run;
 mod acl;
 mod status;

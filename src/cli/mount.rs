@@ -2,7 +2,7 @@
 
 use super::client::Socket;
 use super::place::Place;
-use super::{busy, output, start, supervise};
+use super::{busy, mounted, output, start, supervise};
 use crate::api::{Asked, Peer};
 use crate::core::{Error, Kind, Result, Text, error::fail};
 use crate::doors::control::UmountRequest;
@@ -120,7 +120,7 @@ fn told(place: &Place, info: &MountInfo) -> Result<()> {
     let data_dir = place.data_dir()?;
     output::line(format!("mounted  {} ({who})", info.dir))?;
     output::line(format!("store    {}", data_dir.display()))?;
-    output::line(format!("socket   {}", place.socket()?.display()))?;
+    output::line(format!("socket   {}", place.own_socket()?.display()))?;
     output::line(format!("log      {}", start::log_of(&data_dir).display()))
 }
 
@@ -235,9 +235,9 @@ fn with_users(e: Error, dir: &Path) -> Error {
 
 /// The daemon that a mount belongs to, which it tells itself, whatever the data directory is.
 fn daemon_of(place: &Place, dir: &Path) -> Result<Socket> {
-    match std::fs::read_link(dir.join(".nexus/control.sock")) {
+    match mounted::socket(dir) {
         Ok(socket) => Socket::connect(&socket, Asked::default()),
-        Err(_) => Socket::connect(&place.socket()?, Asked::default()),
+        Err(_) => Socket::connect(&place.own_socket()?, Asked::default()),
     }
 }
 

@@ -7,11 +7,12 @@ use super::files::{self, FileCommand};
 use super::grants::{self, GrantCommand};
 use super::grep::{self, GrepArgs};
 use super::helper::{self, Helper};
+use super::inside::{self, Inside};
 use super::log::{self, LogArgs};
 use super::mount::{self, MountArgs, UmountArgs};
 use super::owners::{self, OwnerCommand};
 use super::place::Place;
-use super::run::{self as as_agent, Inside, RunArgs};
+use super::run::{self as as_agent, RunArgs};
 use super::snapshots::{self, SnapshotCommand};
 use super::trash::{self, TrashCommand};
 use super::undo::{self, RestoreArgs, UndoArgs};
@@ -39,6 +40,8 @@ struct Nexus {
 enum Command {
     /// Mount the store at a directory; starts the daemon when none runs
     Mount(MountArgs),
+    /// Make a store without mounting it
+    Init,
     /// Take a mount away
     Umount(UmountArgs),
     /// List the mounts of the store
@@ -120,12 +123,13 @@ pub fn main() -> ExitCode {
 fn run(Nexus { place, command }: Nexus) -> Result<()> {
     match command {
         Command::Mount(args) => mount::mount(&place, &args),
+        Command::Init => service::init(&place),
         Command::Umount(args) => mount::umount(&place, &args),
         Command::Mounts => mount::mounts(&place),
         Command::Status => status::run(&place),
         Command::Doctor => doctor::run(&place),
         Command::Run(args) => as_agent::run(&place, args),
-        Command::Inside(args) => as_agent::enter(&args),
+        Command::Inside(args) => inside::enter(&args),
         Command::Undo(args) => undo::run(&place, args),
         Command::Restore(args) => undo::restore(&place, args),
         Command::Trash(command) => trash::run(&place, command),

@@ -1,11 +1,19 @@
 //! What is made from the CLI itself: a systemd unit, completions, man pages.
 
+use super::client::Client;
 use super::output;
 use super::place::Place;
 use crate::core::{Error, Kind, Result};
 use clap::Command;
 use clap_complete::Shell;
 use std::path::{Path, PathBuf};
+
+/// Makes a store, or finds that there is one.
+pub(super) fn init(place: &Place) -> Result<()> {
+    let config = place.config()?;
+    Client::open(&config, &place.asked())?;
+    output::line(format!("store    {}", config.data_dir.display()))
+}
 
 /// Prints a systemd unit that keeps a mount (systemd.service(5)).
 pub(super) fn unit(place: &Place, dir: &Path) -> Result<()> {

@@ -25,7 +25,7 @@ pub(super) fn log_of(data_dir: &Path) -> PathBuf {
 
 /// Connects to the daemon of a store, starting one when none runs.
 pub(super) fn ensure(place: &Place, supervise: bool) -> Result<Socket> {
-    let socket = place.socket()?;
+    let socket = place.own_socket()?;
     let mut tries = 0;
     loop {
         match Socket::connect(&socket, Asked::default()) {

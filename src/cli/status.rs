@@ -40,7 +40,7 @@ fn absent(place: &Place) -> Result<Status> {
         pid: None,
         version: VERSION.to_owned(),
         data_dir: text(place.data_dir()?),
-        socket: text(place.socket()?),
+        socket: text(place.own_socket()?),
         uptime_s: 0,
         mounts: Vec::new(),
         pending: Pending::default(),

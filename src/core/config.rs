@@ -46,8 +46,14 @@ impl Config {
     pub fn socket(&self) -> PathBuf {
         socket_of(&self.data_dir)
     }
+
+    /// A link to the daemon's runtime directory, while it has one.
+    pub fn runtime(&self) -> PathBuf {
+        self.data_dir.join("runtime")
+    }
 }
 
+/// The socket in a data directory or a runtime directory.
 pub fn socket_of(data_dir: &Path) -> PathBuf {
     data_dir.join("control.sock")
 }

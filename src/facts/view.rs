@@ -3,13 +3,15 @@
 use super::events::{self, Events};
 use super::log::{self, Filter};
 use super::stats::{Stats, Whoami};
-use crate::core::{Caller, Error, Kind, Name, Result, error::fail};
+use crate::core::config::socket_of;
+use crate::core::{Caller, Config, Error, Kind, Name, Result, error::fail};
 use crate::fs::feed::Feed;
 use crate::fs::view::Item;
 use crate::fs::{Engine, View};
 use bytes::Bytes;
 use serde::Serialize;
 use std::os::unix::ffi::OsStringExt as _;
+use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
 /// How many operations `/.nexus/log` shows.
@@ -55,7 +57,7 @@ impl View for Facts {
             3 => Ok(Item::File(Bytes::from(format!("{}\n", super::VERSION)))),
             4 => lines(&engine, caller),
             5 => Ok(Item::Link(
-                engine.config().socket().into_os_string().into_vec(),
+                socket(engine.config()).into_os_string().into_vec(),
             )),
             EVENTS => events::most(&engine, caller).map(Item::Feed),
             _ => fail(Kind::NotFound, format!("no item {id} in .nexus")),
@@ -77,6 +79,13 @@ fn directory() -> Result<Item> {
         .map(named)
         .collect::<Result<_>>()
         .map(Item::Directory)
+}
+
+/// The daemon's socket: the one for others, while there is one.
+fn socket(config: &Config) -> PathBuf {
+    let others = std::fs::read_link(config.runtime()).map(|dir| socket_of(&dir));
+    let open = others.ok().filter(|socket| socket.exists());
+    open.unwrap_or_else(|| config.socket())
 }
 
 fn lines(engine: &Engine, caller: &Caller) -> Result<Item> {

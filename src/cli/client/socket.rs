@@ -75,6 +75,24 @@ impl Socket {
         parse(&body.to_bytes())
     }
 
+    /// Posts JSON and reads a line of JSON. The answer goes on: what it is about lasts until what is held is dropped.
+    pub(in crate::cli) fn hold<R: DeserializeOwned>(
+        &self,
+        path: &str,
+        request: &impl Serialize,
+    ) -> Result<(R, Held)> {
+        let sent = self.request(Method::POST, path);
+        let mut body = self.send(sent.body(full(to_json(request)?)))?.into_body();
+        let mut line = Vec::new();
+        while !line.ends_with(b"\n") {
+            let Some(frame) = self.runtime.block_on(body.frame()) else {
+                break;
+            };
+            line.extend_from_slice(&frame.map_err(broken)?.into_data().unwrap_or_default());
+        }
+        Ok((parse(&line)?, Held(body)))
+    }
+
     pub(super) fn call_telling<C: Command>(
         &self,
         command: &C,
@@ -187,6 +205,9 @@ impl Socket {
     }
 }
 
+/// An answer that is not at its end.
+pub(in crate::cli) struct Held(#[allow(dead_code, reason = "held, not read")] Incoming);
+
 /// A line of a long answer.
 #[derive(serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -240,6 +261,15 @@ fn nobody(path: &Path) -> Error {
 fn unreached(path: &Path, e: io::Error) -> Error {
     match e.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => nobody(path).caused_by(e),
+        io::ErrorKind::PermissionDenied => Error::new(
+            Kind::Denied,
+            format!(
+                "the daemon at {} takes commands of its owner alone until the store is mounted with --identity os, \
+                 and then of those who work below that mount",
+                path.display()
+            ),
+        )
+        .caused_by(e),
         _ => Error::from(e).context(format!("socket {}", path.display())),
     }
 }

@@ -26,13 +26,17 @@ pub(super) async fn run(
     body: Bytes,
 ) -> std::result::Result<Response, Refusal> {
     let wants_lines = headers.get(header::ACCEPT).is_some_and(|v| v == LINES);
-    let asking = daemon.clone();
-    let caller = blocking(move || connection.caller(&asking, &headers)).await?;
+    let (asking, from) = (daemon.clone(), connection.clone());
+    let caller = blocking(move || from.caller(&asking, &headers)).await?;
+    let work = move |tell: &mut dyn FnMut(Progress)| {
+        // Whoever leaves before his work is done has it still.
+        let _at_work = &connection;
+        dispatch(&daemon, &caller, &name, &body, tell)
+    };
     if wants_lines {
-        return Ok(lines(daemon, caller, name, body));
+        return Ok(lines(work));
     }
-    let done = blocking(move || dispatch(&daemon, &caller, &name, &body, &mut |_| ())).await?;
-    Ok(json(done))
+    Ok(json(blocking(move || work(&mut |_| ())).await?))
 }
 
 fn dispatch(
@@ -50,11 +54,11 @@ fn dispatch(
     api::dispatch(name, &mut cx, body)
 }
 
-fn lines(daemon: Arc<Daemon>, caller: Caller, name: String, body: Bytes) -> Response {
+fn lines(work: impl Fn(&mut dyn FnMut(Progress)) -> Result<Vec<u8>> + Send + 'static) -> Response {
     let (sender, receiver) = channel(QUEUE);
     tokio::task::spawn_blocking(move || {
         let mut tell = |p: Progress| tell_progress(&sender, p);
-        let done = dispatch(&daemon, &caller, &name, &body, &mut tell);
+        let done = work(&mut tell);
         // A client that has gone away does not want to know.
         sender.blocking_send(last_line(done)).ok();
     });

@@ -5,7 +5,9 @@
 
 mod commands;
 mod daemon;
+mod entrance;
 mod files;
+mod lend;
 mod peer_groups;
 pub mod percent;
 mod reply;
@@ -17,12 +19,18 @@ use crate::core::Result;
 use crate::doors::daemon::Daemon;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::extract::connect_info::Connected;
 use axum::routing::{any, get, post};
+use axum::serve::{IncomingStream, Listener};
+use entrance::Entrance;
+use std::fmt::Debug;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::UnixListener;
+use tokio::sync::watch;
+use who::Connection;
 
 /// The largest body of a command, in bytes.
 const COMMAND_MAX: usize = 1 << 20;
@@ -43,24 +51,46 @@ pub fn bind(path: &Path) -> Result<UnixListener> {
     Ok(listener)
 }
 
-/// Answers until the daemon is told to stop.
+/// Answers until the daemon is told to stop: the owner, and others once there is a socket for them.
 pub async fn serve(listener: UnixListener, daemon: Arc<Daemon>) -> Result<()> {
-    let (told, stopping) = tokio::sync::watch::channel(());
-    let service = router(daemon.clone()).into_make_service_with_connect_info::<who::Connection>();
-    let mut graceful = stopping.clone();
-    let server = axum::serve(listener, service).with_graceful_shutdown(async move {
-        // An error means that the sender is gone, which is the same news.
-        graceful.changed().await.ok();
-    });
+    let (told, stopping) = watch::channel(());
+    let owner = answer(listener, daemon.clone(), stopping.clone());
+    let mut ending = stopping.clone();
+    let others = async {
+        tokio::select! {
+            socket = daemon.entrance() => {
+                answer(Entrance::at(socket?), daemon.clone(), stopping.clone()).await
+            }
+            _ = ending.changed() => Ok(()),
+        }
+    };
     let end = async {
         daemon.stopped().await;
         drop(told);
         tokio::time::sleep(GRACE).await;
     };
     tokio::select! {
-        ended = server => Ok(ended?),
+        ended = async { tokio::try_join!(owner, others) } => ended.map(drop),
         () = end => Ok(()),
     }
+}
+
+async fn answer<L>(
+    listener: L,
+    daemon: Arc<Daemon>,
+    mut stopping: watch::Receiver<()>,
+) -> Result<()>
+where
+    L: Listener,
+    L::Addr: Debug,
+    Connection: for<'a> Connected<IncomingStream<'a, L>>,
+{
+    let service = router(daemon).into_make_service_with_connect_info::<Connection>();
+    let server = axum::serve(listener, service).with_graceful_shutdown(async move {
+        // An error means that the sender is gone, which is the same news.
+        stopping.changed().await.ok();
+    });
+    Ok(server.await?)
 }
 
 fn router(daemon: Arc<Daemon>) -> Router {
@@ -70,6 +100,7 @@ fn router(daemon: Arc<Daemon>) -> Router {
         .route("/daemon/status", any(daemon::status))
         .route("/daemon/mounts", any(daemon::mounts))
         .route("/daemon/mount", post(daemon::mount))
+        .route("/daemon/lend", post(lend::lend))
         .route("/daemon/umount", post(daemon::umount))
         .route("/daemon/shutdown", post(daemon::shutdown))
         .fallback(reply::no_route)

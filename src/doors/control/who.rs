@@ -1,5 +1,6 @@
 //! Who is at the other end of the socket.
 
+use super::entrance::{Entrance, Seat};
 use super::peer_groups::peer_groups;
 use crate::api::{self, Asked, Peer};
 use crate::core::{Caller, Error, Kind, Result};
@@ -9,15 +10,32 @@ use axum::http::HeaderMap;
 use axum::serve::IncomingStream;
 use std::io;
 use std::os::fd::AsRawFd as _;
+use std::sync::Arc;
 use tokio::net::{UnixListener, UnixStream};
 
-/// What the kernel says of a connection's peer; `None` when it does not say.
+/// A connection. Whoever works for it has it, so that it counts among its user's as long as the work lasts.
 #[derive(Debug, Clone)]
-pub(super) struct Connection(Option<Peer>);
+pub(super) struct Connection {
+    /// What the kernel says; `None` when it does not say.
+    peer: Option<Peer>,
+    _seat: Option<Arc<Seat>>,
+}
 
 impl Connected<IncomingStream<'_, UnixListener>> for Connection {
     fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
-        Self(peer(stream.io()).ok())
+        Self {
+            peer: peer(stream.io()).ok(),
+            _seat: None,
+        }
+    }
+}
+
+impl Connected<IncomingStream<'_, Entrance>> for Connection {
+    fn connect_info(stream: IncomingStream<'_, Entrance>) -> Self {
+        Self {
+            peer: peer(stream.io()).ok(),
+            _seat: stream.remote_addr().clone(),
+        }
     }
 }
 
@@ -34,7 +52,7 @@ fn peer(socket: &UnixStream) -> io::Result<Peer> {
 impl Connection {
     pub(super) fn peer(&self) -> Result<Peer> {
         let unknown = || Error::new(Kind::Denied, "the kernel does not say who you are");
-        self.0.clone().ok_or_else(unknown)
+        self.peer.clone().ok_or_else(unknown)
     }
 
     /// The caller of a request.

@@ -1,7 +1,8 @@
 //! The daemon's mounts: made, shown, taken away.
 
 use super::remembered;
-use super::request::{Bound, MountInfo, Pending, Standing, Status, bind};
+use super::request::{Bound, IdentityKind, MountInfo, Pending, Standing, Status, bind};
+use super::runtime::Runtime;
 use crate::core::{Error, Kind, MountId, Result, Text, Time, error::fail};
 use crate::doors::fuse::{self, Mounted};
 use crate::facts::VERSION;
@@ -12,7 +13,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use tokio::net::UnixListener;
 use tokio::sync::Notify;
 
 /// A running daemon.
@@ -22,12 +25,23 @@ pub struct Daemon {
     next: AtomicU32,
     started: Time,
     stop: Notify,
+    pub(super) runtime: Runtime,
 }
 
 struct Live {
-    mounted: Mounted,
+    mounted: Arc<Mounted>,
     standing: Standing,
     since: Time,
+    term: Term,
+}
+
+/// How long a mount is to stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Term {
+    /// Until it is unmounted: the next daemon makes it again.
+    Lasting,
+    /// As long as the command that it was lent to.
+    Lent,
 }
 
 /// What an unmount found open and brought to the store.
@@ -40,6 +54,7 @@ impl Daemon {
     pub fn new(nexus: Nexus) -> Self {
         let started = nexus.engine.clock().now();
         Self {
+            runtime: Runtime::of(nexus.engine.config()),
             nexus,
             mounts: Mutex::default(),
             next: AtomicU32::new(1),
@@ -50,6 +65,10 @@ impl Daemon {
 
     /// Makes a mount; one that stands exactly so already is left alone.
     pub fn mount(&self, standing: &Standing) -> Result<MountInfo> {
+        self.stand(standing, Term::Lasting)
+    }
+
+    pub(super) fn stand(&self, standing: &Standing, term: Term) -> Result<MountInfo> {
         let dir = standing.dir();
         self.may_mount(&dir)?;
         let engine = &self.nexus.engine;
@@ -69,14 +88,36 @@ impl Daemon {
         }
         let id = MountId(self.next.fetch_add(1, Ordering::Relaxed));
         let live = Live {
-            mounted: fuse::mount(engine.clone(), id, options)?,
+            mounted: Arc::new(fuse::mount(engine.clone(), id, options)?),
             standing,
             since: engine.clock().now(),
+            term,
         };
-        remembered::remember(&*self.nexus.db, &live.standing)?;
+        if term == Term::Lasting {
+            remembered::remember(&*self.nexus.db, &live.standing)?;
+        }
         let info = self.info(&live);
         mounts.insert(dir, live);
+        self.admit(&mounts);
         Ok(info)
+    }
+
+    /// Lets others ask the daemon while they have a mount to work on.
+    fn admit(&self, mounts: &BTreeMap<PathBuf, Live>) {
+        let for_many = |l: &Live| l.standing.request.identity == IdentityKind::Os;
+        let done = if mounts.values().any(for_many) {
+            self.runtime.open()
+        } else {
+            self.runtime.shut()
+        };
+        if let Err(e) = done {
+            tracing::error!("others cannot ask the daemon: {}", e.chain());
+        }
+    }
+
+    /// Waits for the socket that others than the owner enter by. For the control door, once.
+    pub async fn entrance(&self) -> Result<UnixListener> {
+        Ok(UnixListener::from_std(self.runtime.opened().await)?)
     }
 
     fn may_mount(&self, dir: &Path) -> Result<()> {
@@ -126,20 +167,32 @@ impl Daemon {
     /// Takes a mount away, `lazy` even while it is in use, and brings everything pending to the store.
     pub fn umount(&self, dir: &Path, lazy: bool) -> Result<Unmounted> {
         let pending = self.pending();
-        let mut mounts = self.mounts.lock();
-        let Some(live) = mounts.get(dir) else {
+        let standing = self.mounts.lock().get(dir).map(|l| l.mounted.clone());
+        let Some(mounted) = standing else {
             return fail(
                 Kind::NotFound,
                 format!("{} is not mounted here", dir.display()),
             );
         };
         if !lazy {
-            live.mounted.unmount()?;
+            // It may wait for requests under way; whoever asks for other mounts does not wait with it.
+            mounted.unmount()?;
         }
-        // Dropped, a mount that is still there is detached.
-        drop(mounts.remove(dir));
+        let mut mounts = self.mounts.lock();
+        let is_it = mounts
+            .get(dir)
+            .is_some_and(|l| l.mounted.id() == mounted.id());
+        let gone = is_it.then(|| mounts.remove(dir)).flatten();
+        self.admit(&mounts);
         drop(mounts);
-        remembered::forget(&*self.nexus.db, dir)?;
+        // Dropped, a mount that is still there is detached.
+        drop(mounted);
+        match gone.map(|live| live.term) {
+            Some(Term::Lent) => self.runtime.give_back(dir),
+            Some(Term::Lasting) => remembered::forget(&*self.nexus.db, dir)?,
+            // Somebody else was faster, and another mount may stand there.
+            None => {}
+        }
         self.nexus.engine.settle()?;
         Ok(Unmounted { pending })
     }
@@ -148,10 +201,11 @@ impl Daemon {
     pub fn umount_all(&self, force: bool) -> Result<()> {
         let dirs: Vec<_> = self.mounts.lock().keys().cloned().collect();
         for dir in dirs {
-            match self.umount(&dir, false) {
-                Err(e) if force && e.kind() == Kind::Busy => self.umount(&dir, true)?,
-                other => other?,
-            };
+            if force {
+                self.take_away(&dir)?;
+            } else {
+                self.umount(&dir, false)?;
+            }
         }
         Ok(())
     }
@@ -167,18 +221,32 @@ impl Daemon {
         for dir in gone {
             tracing::info!(dir = %dir.display(), "was unmounted from outside");
             mounts.remove(&dir);
+            self.admit(&mounts);
             remembered::forget(&*self.nexus.db, &dir)?;
         }
         Ok(())
     }
 
     pub fn mounts(&self) -> Vec<MountInfo> {
-        self.mounts
-            .lock()
-            .values()
-            .filter(|live| live.mounted.is_alive())
-            .map(|live| self.info(live))
-            .collect()
+        self.shown(|_| true)
+    }
+
+    /// Those that were not lent.
+    pub(super) fn lasting(&self) -> Vec<MountInfo> {
+        self.shown(|live| live.term == Term::Lasting)
+    }
+
+    fn shown(&self, wanted: impl Fn(&Live) -> bool) -> Vec<MountInfo> {
+        let mounts = self.mounts.lock();
+        let alive = mounts.values().filter(|live| live.mounted.is_alive());
+        alive.filter(|l| wanted(l)).map(|l| self.info(l)).collect()
+    }
+
+    /// Whether a mount was lent to an OS user.
+    pub fn is_lent_to(&self, dir: &Path, uid: u32) -> bool {
+        let mounts = self.mounts.lock();
+        let lent = mounts.get(dir).filter(|live| live.term == Term::Lent);
+        lent.is_some_and(|live| live.standing.os_uid == uid)
     }
 
     fn info(&self, live: &Live) -> MountInfo {
@@ -236,13 +304,36 @@ impl Daemon {
         self.stop.notified().await;
     }
 
-    /// Leaves everything in order: no mounts, nothing pending, the database in one file.
+    /// Leaves everything in order: no mounts, nothing pending, the database in one file. What fails keeps nothing else from
+    /// being done; the first failure is told.
     pub fn close(&self) -> Result<()> {
-        self.umount_all(true)?;
+        let dirs: Vec<_> = self.mounts.lock().keys().cloned().collect();
+        let mut done = Ok(());
+        for dir in dirs {
+            done = done.and(self.take_away(&dir));
+        }
+        self.runtime.clear();
+        done.and(self.settle()).and_then(|()| self.checkpoint())
+    }
+
+    /// Takes a mount away, in use or not.
+    fn take_away(&self, dir: &Path) -> Result<()> {
+        let done = match self.umount(dir, false) {
+            Err(e) if e.kind() == Kind::Busy => self.umount(dir, true),
+            other => other,
+        };
+        done.map(drop)
+    }
+
+    fn settle(&self) -> Result<()> {
         let files = self.nexus.engine.settle()?;
         if files > 0 {
             tracing::info!(files, "wrote down what was pending");
         }
+        Ok(())
+    }
+
+    fn checkpoint(&self) -> Result<()> {
         match self.nexus.db.checkpoint() {
             // A request that is still being answered reads; the log is replayed at the next start.
             Err(e) if e.kind() == Kind::Unavailable => Ok(()),

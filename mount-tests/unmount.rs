@@ -1,0 +1,80 @@
+//! Taking mounts away: dead ones, ones that were moved, ones that keep their daemon waiting.
+
+use crate::shell::{ends, run, sh, wait};
+use crate::world::{World, detach, needs_root};
+use rustix::process::{Signal, kill_process};
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+fn is_mounted(dir: &Path) -> bool {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let dir = dir.to_str();
+    mounts.lines().any(|line| line.split(' ').nth(4) == dir)
+}
+
+/// One that cannot be unmounted, because its directory was moved, keeps no other from being.
+#[test]
+fn a_mount_that_cannot_be_taken_away_keeps_no_other_in_place() {
+    if !needs_root() {
+        return;
+    }
+    let world = World::new();
+    // Before the world's own in the order of names.
+    let (first, moved) = (world.host("a/first"), world.host("b"));
+    world.nexus(&["mount", first.to_str().unwrap()]).must();
+    fs::rename(first.parent().unwrap(), moved.join("a")).unwrap();
+    fs::write(world.path("f"), "kept").unwrap();
+    let daemon = world.daemon();
+    kill_process(daemon, Signal::TERM).unwrap();
+    assert!(ends(daemon), "the daemon does not end");
+    assert!(!is_mounted(world.root()));
+    let runs = fs::read_dir(world.data()).unwrap().flatten();
+    let left: Vec<_> = runs
+        .map(|e| e.file_name())
+        .filter(|n| n == "control.sock")
+        .collect();
+    assert!(left.is_empty());
+    detach(&moved.join("a/first"));
+    world.restart();
+    assert_eq!(fs::read(world.path("f")).unwrap(), b"kept");
+    world.is_sound();
+}
+
+/// What somebody mounted over a mount goes first; until the kernel has let go of the mount itself, others are served.
+#[test]
+fn whoever_waits_for_an_unmount_waits_alone() {
+    if !needs_root() {
+        return;
+    }
+    let world = World::new();
+    let other = world.host("other");
+    world.nexus(&["mount", other.to_str().unwrap()]).must();
+    run(Command::new("mount")
+        .args(["-t", "tmpfs", "over"])
+        .arg(&other))
+    .must();
+    let mut umount = world.command(&["umount", other.to_str().unwrap()]);
+    let mut umount = umount
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let covered = || {
+        fs::read_to_string("/proc/self/mountinfo")
+            .unwrap()
+            .contains(" tmpfs over ")
+    };
+    while covered() {
+        assert_eq!(umount.try_wait().unwrap(), None);
+    }
+    assert_eq!(world.mounts(), 2);
+    world.ctl(&["status"]);
+    assert_eq!(
+        umount.try_wait().unwrap(),
+        None,
+        "it kept the others waiting"
+    );
+    assert!(!wait(&mut umount).unwrap().success());
+}

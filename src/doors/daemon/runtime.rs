@@ -1,0 +1,173 @@
+//! The daemon's runtime directory: what processes need of the daemon that may not enter the data directory.
+//!
+//! It stands where the system keeps such things, and nobody but the daemon writes in it. The data directory has a link to it,
+//! by which clients find the socket in it, and the next daemon what one that was killed left there.
+
+use crate::core::config::socket_of;
+use crate::core::{Config, Error, Result};
+use crate::doors::fuse;
+use nix::unistd::{geteuid, mkdtemp};
+use parking_lot::Mutex;
+use std::fs::{self, DirBuilder, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, chown, symlink};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use tokio::sync::Notify;
+
+/// Where root's daemons have theirs (hier(7)); others, and where there is none, where temporary files are.
+const BASE: &str = "/run";
+const TEMPLATE: &str = "nexus-XXXXXX";
+/// The mount point in each directory of the runtime directory.
+const POINT: &str = "mount";
+
+/// Made when it is first needed.
+pub(super) struct Runtime {
+    link: PathBuf,
+    made: Mutex<Option<PathBuf>>,
+    rooms: AtomicU32,
+    /// The socket for others, until somebody listens there.
+    bound: Mutex<Option<UnixListener>>,
+    opened: Notify,
+}
+
+impl Runtime {
+    pub(super) fn of(config: &Config) -> Self {
+        let runtime = Self {
+            link: config.runtime(),
+            made: Mutex::default(),
+            rooms: AtomicU32::new(1),
+            bound: Mutex::default(),
+            opened: Notify::new(),
+        };
+        runtime.clear();
+        runtime
+    }
+
+    /// The directory, made when it does not exist.
+    pub(super) fn dir(&self) -> Result<PathBuf> {
+        let mut made = self.made.lock();
+        if let Some(dir) = &*made {
+            return Ok(dir.clone());
+        }
+        let dir = make().map_err(|e| failed(e, Path::new(BASE)))?;
+        symlink(&dir, &self.link).map_err(|e| failed(e, &self.link))?;
+        *made = Some(dir.clone());
+        Ok(dir)
+    }
+
+    /// Makes a mount point in a directory of its own.
+    pub(super) fn room(&self) -> Result<PathBuf> {
+        let number = self.rooms.fetch_add(1, Ordering::Relaxed);
+        let point = self.dir()?.join(format!("run-{number}")).join(POINT);
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&point);
+        made.map_err(|e| failed(e, &point))?;
+        Ok(point)
+    }
+
+    /// Lets somebody in to a mount point, and nobody else.
+    pub(super) fn hand_over(&self, point: &Path, uid: u32) -> Result<()> {
+        match point.parent() {
+            Some(room) if uid != geteuid().as_raw() => {
+                chown(room, Some(uid), None).map_err(|e| failed(e, room))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes a mount point away that nothing is mounted at any more.
+    pub(super) fn give_back(&self, point: &Path) {
+        let room = point.parent().unwrap_or(point);
+        if let Err(e) = fs::remove_dir(point).and_then(|()| fs::remove_dir(room)) {
+            tracing::warn!("runtime directory {}: {e}", room.display());
+        }
+    }
+
+    /// Lets everybody in to a socket of its own, where the kernel says who it is that asks.
+    pub(super) fn open(&self) -> Result<()> {
+        let dir = self.dir()?;
+        let at = |e| failed(e, &dir);
+        let socket = socket_of(&dir);
+        if !socket.exists() {
+            let listener = UnixListener::bind(&socket).map_err(at)?;
+            listener.set_nonblocking(true).map_err(at)?;
+            fs::set_permissions(&socket, Permissions::from_mode(0o666)).map_err(at)?;
+            *self.bound.lock() = Some(listener);
+            self.opened.notify_one();
+        }
+        fs::set_permissions(&dir, Permissions::from_mode(0o711)).map_err(at)
+    }
+
+    /// Keeps others out again.
+    pub(super) fn shut(&self) -> Result<()> {
+        match &*self.made.lock() {
+            Some(dir) => {
+                fs::set_permissions(dir, Permissions::from_mode(0o700)).map_err(|e| failed(e, dir))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Waits for the socket that others enter by.
+    pub(super) async fn opened(&self) -> UnixListener {
+        loop {
+            if let Some(listener) = self.bound.lock().take() {
+                return listener;
+            }
+            self.opened.notified().await;
+        }
+    }
+
+    /// Takes the directory away, with the dead mounts of a daemon that was killed.
+    pub(super) fn clear(&self) {
+        self.made.lock().take();
+        let Ok(dir) = fs::read_link(&self.link) else {
+            return;
+        };
+        match remove(&dir) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!("runtime directory {}: {e}", dir.display());
+            }
+            _ => {}
+        }
+        if let Err(e) = fs::remove_file(&self.link) {
+            tracing::warn!("{}: {e}", self.link.display());
+        }
+    }
+}
+
+fn make() -> io::Result<PathBuf> {
+    let bases = geteuid().is_root().then(|| PathBuf::from(BASE));
+    let mut refused = io::Error::from(io::ErrorKind::NotFound);
+    for base in bases.into_iter().chain([std::env::temp_dir()]) {
+        match mkdtemp(&base.join(TEMPLATE)) {
+            Ok(dir) => return Ok(dir),
+            Err(errno) => refused = errno.into(),
+        }
+    }
+    Err(refused)
+}
+
+/// Removes what a daemon makes there, and nothing else.
+fn remove(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?.path();
+        if entry == socket_of(dir) {
+            fs::remove_file(&entry)?;
+            continue;
+        }
+        let point = entry.join(POINT);
+        if let Err(e) = fuse::clear_stale(&point) {
+            tracing::warn!("{}", e.chain());
+        }
+        // Somebody may have left something in what was lent to him; the directory itself tells then.
+        fs::remove_dir(&point).ok();
+        fs::remove_dir(&entry).ok();
+    }
+    fs::remove_dir(dir)
+}
+
+fn failed(e: io::Error, at: &Path) -> Error {
+    Error::from(e).context(format!("runtime directory {}", at.display()))
+}
