@@ -132,6 +132,11 @@ impl Change<'_> {
         Op(self.head.op.0 + 1)
     }
 
+    /// Whether nothing has come of it so far.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.edits.list.is_empty()
+    }
+
     pub(super) fn node(&self, ino: Ino) -> Result<Arc<Node>> {
         match self.nodes.get(&ino) {
             Some(Some(node)) => Ok(node.clone()),

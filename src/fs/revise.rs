@@ -63,7 +63,7 @@ pub struct Title {
 
 impl Engine {
     /// Makes a revision that was worked out when the log ended with `head`; fails with `Conflict` when it has gone on since.
-    /// A rehearsal asks every permission, and leaves nothing.
+    /// A rehearsal asks every permission, and leaves nothing; nor is there an operation where all is so already.
     pub fn revise(
         &self,
         caller: &Caller,
@@ -78,6 +78,9 @@ impl Engine {
                 return fail(Kind::Conflict, "somebody changed something meanwhile");
             }
             Reviser::new(ch, what).run()?;
+            if ch.is_nothing() {
+                return Ok(None);
+            }
             let (op, root) = (ch.op(), self.root(caller)?);
             ch.relocated = true;
             ch.record(title.kind, root, &title.path, None, &title.undo);
@@ -85,7 +88,7 @@ impl Engine {
             if rehearse {
                 return fail(Kind::Unsupported, "a rehearsal leaves nothing");
             }
-            Ok(op)
+            Ok(Some(op))
         });
         if fits {
             return Ok(None);
@@ -99,7 +102,7 @@ impl Engine {
                 Err(e) => return Err(e),
             }
         }
-        Ok(Some(op))
+        Ok(op)
     }
 }
 
@@ -367,8 +370,8 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
         }
         let mut back = HashSet::new();
         for tuple in &self.what.grants_back {
-            // A record may name one twice: granted there, and gone with its node.
-            if !back.insert(tuple.id) {
+            // Two that say the same, or one that a record names twice: the first is what comes back.
+            if back.contains(&tuple.words()) {
                 continue;
             }
             // One with another end goes and makes room in this very change.
@@ -382,6 +385,7 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
             let lives = holder.is_none_or(|id| roster.by_id(id).is_some());
             if !stands && lives && self.may_grant(tuple)? {
                 self.ch.return_grant(tuple.clone())?;
+                back.insert(tuple.words());
             }
         }
         Ok(())

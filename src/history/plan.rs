@@ -8,8 +8,11 @@ use crate::blob::Blobs;
 use crate::core::{Ino, Op, Result, TenantId, Time};
 use crate::db::Tx;
 use crate::fs::{Naming, Revision};
-use crate::meta::{Node, Record, log_query, node, tuple};
+use crate::meta::tuple::{self, Tuple};
+use crate::meta::{Node, Record, log_query, node};
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 /// Something that cannot be made what it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -191,14 +194,28 @@ impl Planner<'_> {
 
     /// What was granted and taken back among the undone is as it was. What somebody else granted on what goes needs it.
     fn grants(&mut self, tx: &mut dyn Tx, tenant: TenantId, effects: &Effects) -> Result<()> {
-        let ids = |of: &[std::sync::Arc<tuple::Tuple>]| -> HashSet<u64> {
-            of.iter().map(|t| t.id).collect()
-        };
+        let ids =
+            |of: &[Arc<Tuple>]| -> HashSet<u64> { of.iter().map(|t| t.id).collect() };
         let (made, lost) = (ids(&effects.grants_made), ids(&effects.grants_lost));
-        let gone = effects.grants_made.iter().filter(|t| !lost.contains(&t.id));
-        let back = effects.grants_lost.iter().filter(|t| !made.contains(&t.id));
-        self.revision.grants_gone = gone.cloned().collect();
-        self.revision.grants_back = back.cloned().collect();
+        let mut going = HashSet::new();
+        for tuple in effects.grants_made.iter().filter(|t| !lost.contains(&t.id)) {
+            let twin = tuple::twin(tx, tuple)?;
+            if twin.is_some_and(|is| is.id == tuple.id) && going.insert(tuple.id) {
+                self.revision.grants_gone.push(tuple.clone());
+            }
+        }
+        let mut back: Vec<_> = effects.grants_lost.iter().collect();
+        back.retain(|t| !made.contains(&t.id));
+        back.sort_by_key(|t| Reverse(t.id));
+        // Of several that say the same the last one held.
+        let mut said = HashSet::new();
+        for tuple in back {
+            let twin = tuple::twin(tx, tuple)?;
+            let is_free = twin.is_none_or(|is| going.contains(&is.id));
+            if is_free && self.has_object(tx, tuple)? && said.insert(tuple.words()) {
+                self.revision.grants_back.push(tuple.clone());
+            }
+        }
         let mut told = HashSet::new();
         for tuple in tuple::on(tx, tenant, &self.revision.gone)? {
             let Some(ino) = tuple.ino().filter(|ino| !told.contains(ino)) else {
@@ -214,6 +231,15 @@ impl Planner<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether what a grant is on will be there, as far as nodes go.
+    fn has_object(&self, tx: &mut dyn Tx, of: &Tuple) -> Result<bool> {
+        let Some(ino) = of.ino() else {
+            return Ok(true);
+        };
+        let is_back = self.revision.back.iter().any(|n| n.ino == ino);
+        Ok(is_back || node::get(tx, ino)?.is_some())
     }
 
     /// A directory that only the undone operations have touched looks as untouched as before.

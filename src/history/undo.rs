@@ -81,6 +81,10 @@ pub(super) fn applied(
         match engine.revise(caller, head, &undone.plan.revision, &title, dry_run) {
             Ok(op) => {
                 undone.op = op;
+                if op.is_none() && !dry_run {
+                    // All of it was so already, or is not to be had any more.
+                    undone.plan.revision = Revision::default();
+                }
                 return Ok(undone);
             }
             Err(e) if e.kind() == Kind::Conflict => {}
