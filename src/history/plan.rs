@@ -1,9 +1,11 @@
 //! What undoing some operations comes to: the rows that should be others, and what stands in the way.
 
-use super::effects::{Effects, Rows, Touch};
-use super::fold::{Timeline, differs};
+use super::aside::Aside;
+use super::effects::{Effects, Key, Rows, Touch};
+use super::fold::{Timeline, differs, touching};
 use super::merge::Merger;
 use super::ops::{OpSet, Without};
+use super::succession::Successions;
 use crate::blob::Blobs;
 use crate::core::{Ino, Op, Result, TenantId, Time};
 use crate::db::Tx;
@@ -27,15 +29,6 @@ pub struct Conflict {
     pub(super) aside: Option<Aside>,
 }
 
-/// An old state of a file, and the name that it had.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Aside {
-    pub place: crate::meta::cache::Place,
-    pub node: Node,
-    /// Whether the node itself can come back; else its bytes go into a new one.
-    pub itself: bool,
-}
-
 /// What to do, worked out for one end of the log.
 #[derive(Default)]
 pub struct Plan {
@@ -57,7 +50,8 @@ impl Plan {
     ) -> Result<Self> {
         let effects = Effects::read(tx, tenant, undone)?;
         let undone = Without::These(undone);
-        let rows = Rows::read(tx, &effects.nodes, undone.first())?;
+        let mut rows = Rows::read(tx, &effects.nodes, undone.first())?;
+        rows.read_successors(tx, undone.first())?;
         Self::over(tx, (blobs, tenant), undone, effects, &rows)
     }
 
@@ -75,8 +69,8 @@ impl Plan {
             revision: Revision::default(),
             conflicts: Vec::new(),
         };
-        planner.nodes(Merger::new(tx, blobs, tenant))?;
-        planner.names();
+        let named = planner.nodes(Merger::new(tx, blobs, tenant))?;
+        planner.names(&named);
         planner.xattrs();
         planner.grants(tx, tenant, &effects)?;
         planner.times(tx, &effects.touches)?;
@@ -103,9 +97,15 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    fn nodes(&mut self, mut merger: Merger<'_>) -> Result<()> {
+    /// What nodes should be; says what names should stand for of which that follows.
+    fn nodes(&mut self, mut merger: Merger<'_>) -> Result<HashMap<Key, Ino>> {
+        let mut saved = Successions::of(self.rows, self.undone, &mut merger)?;
         for (ino, line) in &self.rows.nodes {
-            match (line.without(self.undone, &mut merger)?, line.now()) {
+            let should = match saved.nodes.remove(ino) {
+                Some(known) => Ok(known),
+                None => line.without(self.undone, &mut merger)?,
+            };
+            match (should, line.now()) {
                 (Err(by), _) => self.node_conflict(*ino, line, by),
                 (Ok(None), Some(_)) => self.revision.gone.push(*ino),
                 (Ok(Some(should)), None) => self.revision.back.push(brought_back(line, should)),
@@ -116,23 +116,17 @@ impl Planner<'_> {
             }
         }
         self.revision.made = merger.made;
-        Ok(())
+        self.conflicts.append(&mut saved.conflicts);
+        Ok(saved.names)
     }
 
     fn node_conflict(&mut self, ino: Ino, line: &Timeline<Node>, by: Op) {
-        let place = self
-            .rows
-            .names
-            .values()
-            .find(|m| m.line.now() == Some(&ino));
-        let old = line.before.clone().filter(Node::is_file);
-        let aside = place.zip(old).map(|(m, node)| Aside {
-            place: m.place.clone(),
-            node,
-            itself: false,
-        });
+        let named = self.rows.names_of(ino).next();
+        let old = line.before.as_ref().filter(|n| n.is_file());
+        let aside = named.zip(old).zip(line.now());
+        let aside = aside.map(|((m, old), is)| Aside::of_content(self.rows, &m.place, old, is));
         self.conflicts.push(Conflict {
-            undone: touching(line, self.undone),
+            undone: self.rows.touching(ino, self.undone),
             by: Some(by),
             why: "was changed since",
             node: Some(ino),
@@ -140,20 +134,22 @@ impl Planner<'_> {
         });
     }
 
-    fn names(&mut self) {
-        for meanings in self.rows.names.values() {
+    /// What names should stand for; of some that is known.
+    fn names(&mut self, known: &HashMap<Key, Ino>) {
+        let back = self.revision.back.iter();
+        let back: HashMap<Ino, &Node> = back.map(|n| (n.ino, n)).collect();
+        for (key, meanings) in &self.rows.names {
             let line = &meanings.line;
             let went_on = |ino, op| self.rows.moved_on(ino, op);
-            match line.without(self.undone, went_on) {
+            let should = match known.get(key) {
+                Some(ino) => Ok(Some(*ino)),
+                None => line.without(self.undone, went_on),
+            };
+            match should {
                 Err(by) => {
-                    let aside = line.before.and_then(|ino| {
-                        let back = self.revision.back.iter().find(|n| n.ino == ino)?;
-                        Some(Aside {
-                            place: meanings.place.clone(),
-                            node: back.clone(),
-                            itself: true,
-                        })
-                    });
+                    let old = line.before.and_then(|ino| back.get(&ino));
+                    let aside =
+                        old.map(|node| Aside::of_gone(self.rows, &meanings.place, (*node).clone()));
                     self.conflicts.push(Conflict {
                         undone: touching(line, self.undone),
                         by: Some(by),
@@ -175,6 +171,7 @@ impl Planner<'_> {
     /// Attributes of what goes go with it, unless somebody else gave them to it.
     fn xattrs(&mut self) {
         let gone: HashSet<_> = self.revision.gone.iter().copied().collect();
+        let back: HashSet<_> = self.revision.back.iter().map(|n| n.ino).collect();
         for ((ino, name), line) in &self.rows.xattrs {
             let others = line.changes.iter().find(|(op, _)| !self.undone.has(*op));
             if gone.contains(ino)
@@ -185,8 +182,8 @@ impl Planner<'_> {
             }
             let should = line.last_not_in(self.undone);
             let lives = self.rows.nodes.get(ino).is_some_and(|n| n.now().is_some());
-            let back = self.revision.back.iter().any(|n| n.ino == *ino);
-            if should.as_ref() != line.now() && (back || lives && !gone.contains(ino)) {
+            let stays = back.contains(ino) || lives && !gone.contains(ino);
+            if should.as_ref() != line.now() && stays {
                 self.revision.xattrs.push((*ino, name.clone(), should));
             }
         }
@@ -194,8 +191,7 @@ impl Planner<'_> {
 
     /// What was granted and taken back among the undone is as it was. What somebody else granted on what goes needs it.
     fn grants(&mut self, tx: &mut dyn Tx, tenant: TenantId, effects: &Effects) -> Result<()> {
-        let ids =
-            |of: &[Arc<Tuple>]| -> HashSet<u64> { of.iter().map(|t| t.id).collect() };
+        let ids = |of: &[Arc<Tuple>]| -> HashSet<u64> { of.iter().map(|t| t.id).collect() };
         let (made, lost) = (ids(&effects.grants_made), ids(&effects.grants_lost));
         let mut going = HashSet::new();
         for tuple in effects.grants_made.iter().filter(|t| !lost.contains(&t.id)) {
@@ -207,12 +203,17 @@ impl Planner<'_> {
         let mut back: Vec<_> = effects.grants_lost.iter().collect();
         back.retain(|t| !made.contains(&t.id));
         back.sort_by_key(|t| Reverse(t.id));
+        let nodes: HashSet<_> = self.revision.back.iter().map(|n| n.ino).collect();
         // Of several that say the same the last one held.
         let mut said = HashSet::new();
         for tuple in back {
             let twin = tuple::twin(tx, tuple)?;
             let is_free = twin.is_none_or(|is| going.contains(&is.id));
-            if is_free && self.has_object(tx, tuple)? && said.insert(tuple.words()) {
+            let has_node = match tuple.ino() {
+                Some(ino) => nodes.contains(&ino) || node::get(tx, ino)?.is_some(),
+                None => true,
+            };
+            if is_free && has_node && said.insert(tuple.words()) {
                 self.revision.grants_back.push(tuple.clone());
             }
         }
@@ -231,15 +232,6 @@ impl Planner<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Whether what a grant is on will be there, as far as nodes go.
-    fn has_object(&self, tx: &mut dyn Tx, of: &Tuple) -> Result<bool> {
-        let Some(ino) = of.ino() else {
-            return Ok(true);
-        };
-        let is_back = self.revision.back.iter().any(|n| n.ino == ino);
-        Ok(is_back || node::get(tx, ino)?.is_some())
     }
 
     /// A directory that only the undone operations have touched looks as untouched as before.
@@ -275,14 +267,8 @@ fn untouched(now: Time, touches: &[Touch]) -> Option<Time> {
     at
 }
 
-/// The operations among the undone that changed something.
-pub(super) fn touching<T>(line: &Timeline<T>, undone: Without<'_>) -> OpSet {
-    let ops = line.changes.iter().map(|(op, _)| *op);
-    ops.filter(|op| undone.has(*op)).collect()
-}
-
 /// Versions go on counting where a node comes back.
-fn brought_back(line: &Timeline<Node>, mut should: Node) -> Node {
+pub(super) fn brought_back(line: &Timeline<Node>, mut should: Node) -> Node {
     let states = line.changes.iter().filter_map(|(_, state)| state.as_ref());
     if let Some(last) = states.chain(&line.before).max_by_key(|n| n.version) {
         should.version = last.version + u64::from(last.content != should.content);

@@ -2,9 +2,8 @@
 
 use super::ops::OpSet;
 use super::plan::{Conflict, Plan};
-use crate::core::{Caller, Error, FsPath, Kind, Name, Op, Result, TenantId, error::fail};
-use crate::fs::{Engine, Naming, Revision, Title};
-use crate::meta::cache::Place;
+use crate::core::{Caller, Error, FsPath, Kind, Op, Result, TenantId, error::fail};
+use crate::fs::{Engine, Revision, Title};
 use crate::meta::{OpKind, Record};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -127,7 +126,8 @@ fn work_out(engine: &Engine, tenant: TenantId, choice: &Choice) -> Result<Undone
         }
     };
     if choice.answer == Answer::Aside {
-        put_aside(engine, &mut plan, &conflicts, choice)?;
+        let first = choice.ops.first().unwrap_or_default();
+        super::aside::put(engine, &mut plan, &conflicts, first)?;
     }
     Ok(Undone {
         op: None,
@@ -135,38 +135,6 @@ fn work_out(engine: &Engine, tenant: TenantId, choice: &Choice) -> Result<Undone
         skipped,
         conflicts,
     })
-}
-
-/// Puts old states of files beside what is there now: `name.undo-OP`.
-fn put_aside(
-    engine: &Engine,
-    plan: &mut Plan,
-    conflicts: &[Conflict],
-    choice: &Choice,
-) -> Result<()> {
-    let first = choice.ops.first().unwrap_or_default();
-    for aside in conflicts.iter().filter_map(|c| c.aside.as_ref()) {
-        let suffix = format!(".undo-{first}");
-        let own = aside.place.name.as_bytes();
-        let room = crate::core::path::NAME_MAX.saturating_sub(suffix.len());
-        let name = [&own[..own.len().min(room)], suffix.as_bytes()].concat();
-        let place = Place {
-            parent: aside.place.parent,
-            name: Name::new(&name)?,
-        };
-        let mut node = aside.node.clone();
-        if !aside.itself {
-            node.ino = engine.fresh_ino();
-            node.version = 1;
-        }
-        plan.revision.names.push(Naming {
-            place,
-            was: None,
-            to: Some(node.ino),
-        });
-        plan.revision.back.push(node);
-    }
-    Ok(())
 }
 
 fn title(plan: &Plan, choice: &Choice, skipped: &OpSet) -> Title {

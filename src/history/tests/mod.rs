@@ -3,5 +3,7 @@
 mod world;
 mod grants;
 mod reverse;
+mod aside;
+mod saved;
 mod restore;
 mod two;
