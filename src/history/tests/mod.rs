@@ -5,5 +5,6 @@ mod grants;
 mod reverse;
 mod aside;
 mod saved;
+mod busy;
 mod restore;
 mod two;
