@@ -236,3 +236,33 @@ fn a_snapshot_is_restored_wholly_or_in_part() {
     assert_eq!(sh(&world.workspace(), "ls program"), "b\nnew\n");
     world.ctl(&["verify"]);
 }
+
+#[test]
+fn what_somebody_edited_since_keeps_its_name() {
+    let world = World::new();
+    sh(
+        &world.workspace(),
+        "mkdir docs; seq 9 > docs/d1.md; seq 9 > docs/d2.md; seq 9 > docs/d3.md",
+    );
+    as_agent(&world, "s1", "sed -i s/5/five/ docs/*.md; echo x > docs/x");
+    // Over the agent's line, and beside it as the agent did.
+    sh(
+        &world.workspace(),
+        "t=$(sed s/five/FIVE/ docs/d2.md); echo \"$t\" > docs/d2.md; sed -i s/9/nine/ docs/d3.md",
+    );
+    let refused = world.nexus(&["undo", "--session", "s1"]);
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert!(
+        refused.out.contains("conflict /workspace/docs/d2.md: "),
+        "{refused:?}"
+    );
+    world.nexus(&["undo", "--session", "s1", "--skip"]).must();
+    assert_eq!(
+        sh(
+            &world.workspace(),
+            "cd docs; ls; tr '\\n' ' ' < d1.md; tr '\\n' ' ' < d2.md; tr '\\n' ' ' < d3.md"
+        ),
+        "d1.md\nd2.md\nd3.md\n1 2 3 4 5 6 7 8 9 1 2 3 4 FIVE 6 7 8 9 1 2 3 4 5 6 7 8 nine "
+    );
+    world.ctl(&["verify"]);
+}

@@ -13,7 +13,7 @@ use crate::meta::cache::{Delta, Place};
 use crate::meta::tenant::Head;
 use crate::meta::tuple::Tuple;
 use crate::meta::{Edit, Edits, Entry, Node, OpKind, Tenant, Xattr};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// A change under way, on behalf of one caller.
@@ -32,14 +32,14 @@ pub struct Change<'a> {
     births: Vec<Ino>,
     new: Vec<(Ino, bool)>,
     attributes: Vec<Ino>,
-    contents: Vec<Ino>,
+    contents: HashSet<Ino>,
     pub(super) closed: Vec<Event>,
     /// Grants that went with something else, and to whom they were, for the record of the operation.
     pub(super) dropped: Vec<(Arc<Tuple>, String)>,
     /// Grants that came back, likewise.
     pub(super) returned: Vec<(Arc<Tuple>, String)>,
     /// Directories whose time changes, and what it was before, for the record: their rows keep no former state.
-    touched: Vec<(Ino, Time)>,
+    touched: BTreeMap<Ino, Time>,
     /// Whether a directory, or a node that something was said about, is to be found somewhere else.
     pub(super) relocated: bool,
     /// The oldest of the nodes that may be judged otherwise now.
@@ -101,11 +101,11 @@ impl Engine {
             births: Vec::new(),
             new: Vec::new(),
             attributes: Vec::new(),
-            contents: Vec::new(),
+            contents: HashSet::new(),
             closed: Vec::new(),
             dropped: Vec::new(),
             returned: Vec::new(),
-            touched: Vec::new(),
+            touched: BTreeMap::new(),
             relocated: false,
             rejudged: None,
         };
@@ -130,6 +130,11 @@ impl Change<'_> {
     /// The number of the operation being made.
     pub(super) fn op(&self) -> Op {
         Op(self.head.op.0 + 1)
+    }
+
+    /// Whether nothing has come of it so far.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.edits.list.is_empty()
     }
 
     pub(super) fn node(&self, ino: Ino) -> Result<Arc<Node>> {
@@ -195,7 +200,7 @@ impl Change<'_> {
             self.edits.push(Edit::NodePast(old.clone(), new.began));
         }
         if old.content != new.content {
-            self.contents.push(new.ino);
+            self.contents.insert(new.ino);
         }
         if old.is_dir() && old.mtime != new.mtime {
             self.note_time(&old);
@@ -327,9 +332,7 @@ impl Change<'_> {
 
     /// Keeps what the time of a directory was before this operation.
     pub(super) fn note_time(&mut self, dir: &Node) {
-        if !self.touched.iter().any(|(known, _)| *known == dir.ino) {
-            self.touched.push((dir.ino, dir.mtime));
-        }
+        self.touched.entry(dir.ino).or_insert(dir.mtime);
     }
 
     /// Notes that a directory's entries changed: mtime and ctime, and `links` more or fewer subdirectories.

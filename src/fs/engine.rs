@@ -269,20 +269,27 @@ impl Engine {
     pub fn housekeep(&self) -> Result<()> {
         let old = Time(self.clock.now().0 - 1_000_000_000);
         self.retry_unsealed();
-        self.settle_births(Some(old))?;
-        self.blobs.tend()?;
-        self.write_bypasses()?;
-        self.thin_on()?;
-        self.write_atimes()
+        // Each of them, whatever comes of the others.
+        let done = [
+            self.settle_births(Some(old)),
+            self.blobs.tend(),
+            self.write_bypasses(),
+            self.thin_on(),
+            self.write_atimes(),
+        ];
+        done.into_iter().collect()
     }
 
     /// Brings everything open to the tables, for a clean shutdown; returns how many files had something pending.
     pub fn settle(&self) -> Result<usize> {
         let pending = self.flush_all()?;
-        self.settle_births(None)?;
-        self.write_bypasses()?;
-        self.write_atimes()?;
-        self.store.close()?;
+        let done = [
+            self.settle_births(None),
+            self.write_bypasses(),
+            self.write_atimes(),
+            self.store.close(),
+        ];
+        done.into_iter().collect::<Result<()>>()?;
         Ok(pending)
     }
 

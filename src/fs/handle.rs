@@ -486,10 +486,10 @@ impl Engine {
         }
     }
 
+    /// Brings files that are being created to the tables, all that can be; fails with the first that cannot.
     pub(super) fn settle_births(&self, created_before: Option<Time>) -> Result<()> {
-        for (ino, caller) in self.transient.unborn(created_before) {
-            self.change(&caller, |ch| ch.birth(ino, None))?;
-        }
-        Ok(())
+        let unborn = self.transient.unborn(created_before).into_iter();
+        let born = unborn.map(|(ino, caller)| self.change(&caller, |ch| ch.birth(ino, None)));
+        born.fold(Ok(()), Result::and)
     }
 }

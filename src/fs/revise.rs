@@ -63,7 +63,7 @@ pub struct Title {
 
 impl Engine {
     /// Makes a revision that was worked out when the log ended with `head`; fails with `Conflict` when it has gone on since.
-    /// A rehearsal asks every permission, and leaves nothing.
+    /// A rehearsal asks every permission, and leaves nothing; nor is there an operation where all is so already.
     pub fn revise(
         &self,
         caller: &Caller,
@@ -77,20 +77,50 @@ impl Engine {
             if ch.op() != Op(head.0 + 1) {
                 return fail(Kind::Conflict, "somebody changed something meanwhile");
             }
-            Reviser::new(ch, what).run()?;
-            let (op, root) = (ch.op(), self.root(caller)?);
-            ch.relocated = true;
-            ch.record(title.kind, root, &title.path, None, &title.undo);
+            let op = self.make(ch, what, title)?;
             fits = rehearse;
-            if rehearse {
-                return fail(Kind::Unsupported, "a rehearsal leaves nothing");
-            }
-            Ok(op)
+            rehearsed(op, rehearse)
         });
         if fits {
+            Ok(None)
+        } else {
+            self.made(made?, what)
+        }
+    }
+
+    /// The same of a revision that `work_out` finds while nobody else changes anything: all writers wait for it, and it must
+    /// not change anything itself. Gives the revision back.
+    pub fn revise_alone(
+        &self,
+        caller: &Caller,
+        work_out: impl FnOnce() -> Result<(Revision, Title)>,
+        rehearse: bool,
+    ) -> Result<(Option<Op>, Revision)> {
+        let (mut fits, mut what) = (false, Revision::default());
+        let made = self.change(caller, |ch| {
+            let (found, title) = work_out()?;
+            what = found;
+            let op = self.make(ch, &what, &title)?;
+            fits = rehearse;
+            rehearsed(op, rehearse)
+        });
+        let op = if fits { None } else { self.made(made?, &what)? };
+        Ok((op, what))
+    }
+
+    fn make(&self, ch: &mut Change<'_>, what: &Revision, title: &Title) -> Result<Option<Op>> {
+        Reviser::new(ch, what).run()?;
+        if ch.is_nothing() {
             return Ok(None);
         }
-        let op = made?;
+        let (op, root) = (ch.op(), self.root(ch.caller)?);
+        ch.relocated = true;
+        ch.record(title.kind, root, &title.path, None, &title.undo);
+        Ok(Some(op))
+    }
+
+    /// Files that are open go on from what they are now.
+    fn made(&self, op: Option<Op>, what: &Revision) -> Result<Option<Op>> {
         for node in &what.changed {
             match self.node(node.ino) {
                 Ok(node) => self.files.refresh(&node),
@@ -99,8 +129,16 @@ impl Engine {
                 Err(e) => return Err(e),
             }
         }
-        Ok(Some(op))
+        Ok(op)
     }
+}
+
+/// An error, which leaves nothing, where all was only tried.
+fn rehearsed(op: Option<Op>, rehearse: bool) -> Result<Option<Op>> {
+    if rehearse {
+        return fail(Kind::Unsupported, "a rehearsal leaves nothing");
+    }
+    Ok(op)
 }
 
 /// A revision at work.
@@ -115,6 +153,8 @@ struct Reviser<'r, 'c, 'e> {
     subdirs: BTreeMap<Ino, i32>,
     /// The directory that each was given a name in.
     parents: HashMap<Ino, Ino>,
+    /// Names that each directory loses.
+    freed: HashMap<Ino, usize>,
 }
 
 impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
@@ -127,10 +167,12 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
             links: BTreeMap::new(),
             subdirs: BTreeMap::new(),
             parents: HashMap::new(),
+            freed: HashMap::new(),
         }
     }
 
     fn run(mut self) -> Result<()> {
+        self.is_of_the_present()?;
         for sealed in &self.what.made {
             self.ch.store(sealed);
         }
@@ -165,14 +207,32 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
         Ok(())
     }
 
+    /// Fails with `Conflict` where a node that is to come back is there, or anything is said twice.
+    fn is_of_the_present(&self) -> Result<()> {
+        let places: HashSet<_> = self.what.names.iter().map(|n| &n.place).collect();
+        let back: Vec<_> = self.new.keys().copied().collect();
+        let twice = places.len() < self.what.names.len() || back.len() < self.what.back.len();
+        if twice || !self.engine.store.nodes(&back)?.is_empty() {
+            return fail(Kind::Conflict, "what would be made does not fit together");
+        }
+        Ok(())
+    }
+
     /// Asks whether a name may change, takes its present meaning away, and counts.
     fn end(&mut self, naming: &Naming) -> Result<()> {
         let place = &naming.place;
-        if !self.new.contains_key(&place.parent) {
+        let known = if self.new.contains_key(&place.parent) {
+            None
+        } else {
             self.may_name(naming)?;
             self.subdirs.entry(place.parent).or_default();
+            self.engine.stored_entry(place.clone())?
+        };
+        if known != naming.was {
+            return fail(Kind::Conflict, "a name stands for something else now");
         }
         if let Some(old) = &naming.was {
+            *self.freed.entry(place.parent).or_default() += 1;
             self.ch.end_entry(old);
             self.count(old.ino, place.parent, -1)?;
         }
@@ -339,9 +399,23 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
                 self.ch.touch_dir(dir, more, self.ch.now)?;
             }
         }
+        let filled: HashSet<Ino> = self.parents.values().copied().collect();
         for ino in gone {
             let old = self.ch.node(ino)?;
+            if old.is_dir() {
+                self.is_emptied(ino, &filled)?;
+            }
             self.ch.remove(&old)?;
+        }
+        Ok(())
+    }
+
+    /// Fails with `Conflict` where something is left in a directory that goes, a file that is being made included.
+    fn is_emptied(&self, dir: Ino, filled: &HashSet<Ino>) -> Result<()> {
+        let freed = self.freed.get(&dir).copied().unwrap_or(0);
+        let is_left = self.engine.store.names_in(dir, freed + 1)? > freed;
+        if filled.contains(&dir) || is_left || !self.engine.transient.children(dir, 0).is_empty() {
+            return fail(Kind::Conflict, "a directory that would go is not empty");
         }
         Ok(())
     }
@@ -386,8 +460,8 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
         }
         let mut back = HashSet::new();
         for tuple in &self.what.grants_back {
-            // A record may name one twice: granted there, and gone with its node.
-            if !back.insert(tuple.id) {
+            // Two that say the same, or one that a record names twice: the first is what comes back.
+            if back.contains(&tuple.words()) {
                 continue;
             }
             // One with another end goes and makes room in this very change.
@@ -401,6 +475,7 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
             let lives = holder.is_none_or(|id| roster.by_id(id).is_some());
             if !stands && lives && self.may_grant(tuple)? {
                 self.ch.return_grant(tuple.clone())?;
+                back.insert(tuple.words());
             }
         }
         Ok(())

@@ -1,8 +1,9 @@
 //! Whether a revision leaves a tree: every name in a directory that is there, every directory with one name, nothing cut off.
 
 use super::effects::Rows;
+use super::fold::touching;
 use super::ops::{OpSet, Without};
-use super::plan::{Conflict, touching};
+use super::plan::Conflict;
 use crate::core::{Ino, Op, Result};
 use crate::db::Tx;
 use crate::fs::{Naming, Revision};
@@ -128,7 +129,7 @@ impl Check<'_> {
         if target.is_dir && self.parents.insert(ino, naming.place.parent).is_some() {
             self.of_name(naming, None, "would have two places");
         } else if target.is_dir && !self.back.contains(&ino) && !self.losing.contains(&ino) {
-            let by = self.last_naming(ino);
+            let by = self.rows.last_naming(ino);
             self.of_name(naming, by, "was moved since");
         }
         Ok(())
@@ -137,12 +138,6 @@ impl Check<'_> {
     fn end_of(&self, ino: Ino) -> Option<Op> {
         let last = self.rows.nodes.get(&ino)?.changes.last()?;
         last.1.is_none().then_some(last.0)
-    }
-
-    fn last_naming(&self, ino: Ino) -> Option<Op> {
-        let lines = self.rows.names.values().map(|m| &m.line);
-        let ops = lines.flat_map(|l| l.changes.iter().filter(|(_, to)| *to == Some(ino)));
-        ops.map(|(op, _)| *op).max()
     }
 
     /// What goes must have nothing left in it, and no other name.
@@ -166,7 +161,7 @@ impl Check<'_> {
             }
             let by = entry::get(self.tx, parent, &name)?.map(|e| e.began);
             self.found.push(Conflict {
-                undone: touching(line, self.undone),
+                undone: self.rows.touching(ino, self.undone),
                 by,
                 why: "holds or is named what came since",
                 node: Some(ino),
@@ -221,7 +216,7 @@ impl Check<'_> {
         of_it.for_each(|l| undone.join(&touching(l, self.undone)));
         self.found.push(Conflict {
             undone,
-            by: self.last_naming(ino),
+            by: self.rows.last_naming(ino),
             why: "would lie below itself",
             node: Some(ino),
             aside: None,

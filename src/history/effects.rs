@@ -1,7 +1,7 @@
 //! What operations did: the nodes they concern, the times and grants that their records hold, and the rows around them.
 
-use super::fold::Timeline;
-use super::ops::OpSet;
+use super::fold::{Timeline, touching};
+use super::ops::{OpSet, Without};
 use crate::core::{Ino, Op, Result, TenantId, Time};
 use crate::db::Tx;
 use crate::meta::cache::Place;
@@ -9,7 +9,7 @@ use crate::meta::timeline::{self, Spell};
 use crate::meta::tuple::Tuple;
 use crate::meta::{Entry, Node, OpKind, Record, log};
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// How many records one statement reads.
@@ -147,12 +147,17 @@ pub(super) fn is_of_the_tree(kind: OpKind) -> bool {
 pub(super) type Key = (Ino, Vec<u8>);
 
 /// The timelines of nodes, of the names they ever had since, and of their attributes.
+#[derive(Default)]
 pub(super) struct Rows {
     pub nodes: BTreeMap<Ino, Timeline<Node>>,
     pub names: BTreeMap<Key, Meanings>,
     pub xattrs: BTreeMap<Key, Timeline<Vec<u8>>>,
     /// Names that operations gave to nodes.
     named: HashMap<(Ino, Op), Vec<Key>>,
+    /// The operation that gave each node a name last.
+    last_named: HashMap<Ino, Op>,
+    /// The names that nodes have now.
+    at: HashMap<Ino, Vec<Key>>,
 }
 
 /// What a name stood for, and its present entry.
@@ -164,6 +169,28 @@ pub(super) struct Meanings {
 
 impl Rows {
     pub(super) fn read(tx: &mut dyn Tx, of: &[Ino], since: Op) -> Result<Self> {
+        let mut rows = Self::default();
+        rows.read_states(tx, of, since)?;
+        rows.read_names(tx, of, since)?;
+        Ok(rows)
+    }
+
+    /// Reads also what was put in the place of one of the nodes, by its name: it may hold what that held.
+    pub(super) fn read_successors(&mut self, tx: &mut dyn Tx, since: Op) -> Result<()> {
+        let mut more = BTreeSet::new();
+        for line in self.names.values().map(|m| &m.line) {
+            let mut was = line.before;
+            for (_, is) in &line.changes {
+                more.extend(was.and(*is).filter(|ino| !self.nodes.contains_key(ino)));
+                was = *is;
+            }
+        }
+        let more: Vec<_> = more.into_iter().collect();
+        self.read_states(tx, &more, since)
+    }
+
+    /// Nodes and their attributes.
+    fn read_states(&mut self, tx: &mut dyn Tx, of: &[Ino], since: Op) -> Result<()> {
         let mut nodes: BTreeMap<Ino, Vec<_>> = BTreeMap::new();
         for spell in timeline::nodes(tx, of, since)? {
             let of = nodes.entry(spell.state.ino).or_default();
@@ -178,18 +205,13 @@ impl Rows {
             };
             state_of.push((state.began, spell));
         }
-        let lines = |(key, spells)| (key, Timeline::of(spells, since));
-        let mut rows = Self {
-            nodes: nodes
-                .into_iter()
-                .map(|(ino, spells)| (ino, Timeline::of(spells, since)))
-                .collect(),
-            xattrs: xattrs.into_iter().map(lines).collect(),
-            names: BTreeMap::new(),
-            named: HashMap::new(),
-        };
-        rows.read_names(tx, of, since)?;
-        Ok(rows)
+        let nodes = nodes.into_iter();
+        self.nodes
+            .extend(nodes.map(|(ino, spells)| (ino, Timeline::of(spells, since))));
+        let xattrs = xattrs.into_iter();
+        self.xattrs
+            .extend(xattrs.map(|(key, spells)| (key, Timeline::of(spells, since))));
+        Ok(())
     }
 
     /// A name may have stood for other nodes, too. Of a directory that is gone nobody can have taken one since.
@@ -212,6 +234,10 @@ impl Rows {
             for other in &spells {
                 let given = (other.state.ino, other.state.began);
                 self.named.entry(given).or_default().push(key.clone());
+                if other.state.began >= since {
+                    let last = self.last_named.entry(other.state.ino).or_default();
+                    *last = other.state.began.max(*last);
+                }
             }
             let now = spells.iter().find(|s| s.ended.is_none());
             let now = now.map(|s| Arc::new(s.state.clone()));
@@ -223,6 +249,9 @@ impl Rows {
                 (state.began, spell)
             });
             let line = Timeline::of(of_inos.collect(), since);
+            if let Some(ino) = line.now() {
+                self.at.entry(*ino).or_default().push(key.clone());
+            }
             self.names.insert(key, Meanings { place, line, now });
         }
         Ok(())
@@ -234,6 +263,55 @@ impl Rows {
             self.names
                 .retain(|_, m| m.line.before != Some(ino) && m.line.now() != Some(&ino));
         }
+    }
+
+    /// Whether a node that was read is there now.
+    pub(super) fn is_there(&self, ino: Ino) -> bool {
+        self.nodes
+            .get(&ino)
+            .is_some_and(|line| line.now().is_some())
+    }
+
+    /// The names that a node has now.
+    pub(super) fn names_of(&self, ino: Ino) -> impl Iterator<Item = &Meanings> {
+        let keys = self.at.get(&ino).into_iter().flatten();
+        keys.filter_map(|key| self.names.get(key))
+    }
+
+    /// The operation that gave a node a name last.
+    pub(super) fn last_naming(&self, ino: Ino) -> Option<Op> {
+        self.last_named.get(&ino).copied()
+    }
+
+    /// The operations among the undone that changed a node, or gave it a name that it has now: where one of them stays, others'
+    /// work on the node stays under that name.
+    pub(super) fn touching(&self, ino: Ino, undone: Without<'_>) -> OpSet {
+        let line = self.nodes.get(&ino);
+        let mut all = line.map(|l| touching(l, undone)).unwrap_or_default();
+        let named = self.names_of(ino).filter_map(|m| m.line.changes.last());
+        for (op, _) in named.filter(|(op, _)| undone.has(*op)) {
+            all.add(op.0);
+        }
+        all
+    }
+
+    /// The attributes of a node as they are, or were when it went.
+    pub(super) fn last_xattrs(&self, ino: Ino) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let ended = self.nodes.get(&ino).and_then(|line| line.changes.last());
+        let ended = ended.and_then(|(op, state)| state.is_none().then_some(*op));
+        let own = self.xattrs.range((ino, Vec::new())..);
+        let own = own.take_while(|((of, _), _)| *of == ino);
+        let last = own.filter_map(|((_, name), line)| {
+            let value = match line.changes.split_last() {
+                Some(((op, None), earlier)) if Some(*op) == ended => match earlier.last() {
+                    Some((_, state)) => state.as_ref(),
+                    None => line.before.as_ref(),
+                },
+                _ => line.now(),
+            };
+            Some((name.clone(), value?.clone()))
+        });
+        last.collect()
     }
 
     fn is_gone(&self, dir: Ino) -> bool {

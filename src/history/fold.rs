@@ -4,7 +4,7 @@
 //! leaving the undone changes out gives what it should be now; where a later change of somebody else needs one that is left
 //! out, there is no answer but a conflict.
 
-use super::ops::Without;
+use super::ops::{OpSet, Without};
 use crate::blob::Content;
 use crate::core::{Ino, Op, Result};
 use crate::meta::timeline::Spell;
@@ -105,13 +105,23 @@ impl Timeline<Node> {
         ask: &mut dyn Counsel,
     ) -> Result<Folded<Node>> {
         let (mut should, mut was) = (self.before.clone(), self.before.as_ref());
-        for (op, is) in &self.changes {
+        let mut rest = &self.changes[..];
+        while let Some(((op, is), later)) = rest.split_first() {
+            rest = later;
             if !undone.has(*op) {
                 should = match (should, was, is) {
-                    (Some(kept), Some(was), Some(is)) => match carry(kept, was, (*op, is), ask)? {
-                        Some(carried) => Some(carried),
-                        None => return Ok(Err(*op)),
-                    },
+                    (Some(kept), Some(was), Some(is)) => {
+                        let run = later.iter().map_while(|(op, is)| {
+                            let is = is.as_ref().filter(|_| !undone.has(*op));
+                            is.map(|is| (*op, is))
+                        });
+                        let run: Vec<_> = std::iter::once((*op, is)).chain(run).collect();
+                        rest = &later[run.len() - 1..];
+                        match carry(kept, was, &run, ask)? {
+                            Ok(carried) => Some(carried),
+                            Err(by) => return Ok(Err(by)),
+                        }
+                    }
                     // Somebody has undone it already.
                     (Some(kept), None, Some(is)) if !differs(&kept, is) => Some(is.clone()),
                     // Somebody changed what would not be there.
@@ -120,14 +130,21 @@ impl Timeline<Node> {
                     (_, _, None) => None,
                 };
             }
-            was = is.as_ref();
+            let done = self.changes.len() - rest.len();
+            was = self.changes[done - 1].1.as_ref();
         }
         Ok(Ok(should))
     }
 }
 
+/// The operations among the undone that changed something.
+pub(super) fn touching<T>(line: &Timeline<T>, undone: Without<'_>) -> OpSet {
+    let ops = line.changes.iter().map(|(op, _)| *op);
+    ops.filter(|op| undone.has(*op)).collect()
+}
+
 /// Somebody set what was so already: it is his now, too.
-fn set_again(mut kept: Node, is: &Node, kind: Option<OpKind>) -> Node {
+fn set_again(kept: &mut Node, is: &Node, kind: Option<OpKind>) {
     match kind {
         Some(OpKind::Chmod | OpKind::SetAcl) => kept.mode = is.mode,
         Some(OpKind::Chown) => (kept.uid, kept.gid) = (is.uid, is.gid),
@@ -137,7 +154,6 @@ fn set_again(mut kept: Node, is: &Node, kind: Option<OpKind>) -> Node {
         }
         _ => {}
     }
-    kept
 }
 
 /// Whether undo has to change one into the other.
@@ -147,16 +163,44 @@ pub(super) fn differs(a: &Node, b: &Node) -> bool {
     words(a) != words(b) || a.content != b.content
 }
 
-/// Does to `kept` what made `is` of `was`; `None` where the contents cannot be merged.
-fn carry(
+/// Does to `kept` what made the last of `run` of `was`, step by step; the operation that began to change the content, where
+/// contents cannot be merged. A run of changes is one to a text: a shell's `>` empties it first.
+fn carry<'a>(
     mut kept: Node,
-    was: &Node,
-    (op, is): (Op, &Node),
+    mut was: &'a Node,
+    run: &[(Op, &'a Node)],
     ask: &mut dyn Counsel,
-) -> Result<Option<Node>> {
-    if !differs(was, is) {
-        return Ok(Some(set_again(kept, is, ask.kind(op)?)));
+) -> Result<std::result::Result<Node, Op>> {
+    let mut rewritten: Option<(Op, &Node)> = None;
+    for (op, is) in run {
+        if differs(was, is) {
+            carry_attributes(&mut kept, was, is);
+            if was.content != is.content || was.size != is.size {
+                rewritten = rewritten.or(Some((*op, was)));
+            }
+        } else {
+            set_again(&mut kept, is, ask.kind(*op)?);
+            // From there on it is his content that he changes.
+            rewritten = rewritten.filter(|_| kept.content != is.content);
+        }
+        was = is;
     }
+    let Some((by, base)) = rewritten else {
+        return Ok(Ok(kept));
+    };
+    if kept.content == base.content && kept.size == base.size {
+        kept.content = was.content.clone();
+    } else if kept.content != was.content && base.content != was.content {
+        let Some(merged) = ask.merge(&base.content, &kept.content, &was.content)? else {
+            return Ok(Err(by));
+        };
+        kept.content = merged;
+    }
+    kept.size = kept.content.size();
+    Ok(Ok(kept))
+}
+
+fn carry_attributes(kept: &mut Node, was: &Node, is: &Node) {
     if was.mode != is.mode {
         kept.mode = is.mode;
     }
@@ -170,24 +214,11 @@ fn carry(
     if was.atime != is.atime {
         kept.atime = is.atime;
     }
-    if was.content != is.content || was.size != is.size {
-        if kept.content == was.content && kept.size == was.size {
-            kept.content = is.content.clone();
-        } else if kept.content != is.content {
-            let Some(merged) = ask.merge(&was.content, &kept.content, &is.content)? else {
-                return Ok(None);
-            };
-            kept.content = merged;
-        }
-        kept.size = kept.content.size();
-    }
-    Ok(Some(kept))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::OpSet;
 
     fn spell(began: u64, ended: Option<u64>, ino: u64) -> (Op, Spell<Ino>) {
         let state = Ino(ino);

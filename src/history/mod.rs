@@ -18,6 +18,8 @@ mod ops;
 mod fold;
 mod merge;
 mod effects;
+mod aside;
+mod succession;
 mod check;
 mod plan;
 mod record;

@@ -1,15 +1,20 @@
 //! What undoing some operations comes to: the rows that should be others, and what stands in the way.
 
-use super::effects::{Effects, Rows, Touch};
-use super::fold::{Timeline, differs};
+use super::aside::Aside;
+use super::effects::{Effects, Key, Rows, Touch};
+use super::fold::{Timeline, differs, touching};
 use super::merge::Merger;
 use super::ops::{OpSet, Without};
+use super::succession::Successions;
 use crate::blob::Blobs;
 use crate::core::{Ino, Op, Result, TenantId, Time};
 use crate::db::Tx;
 use crate::fs::{Naming, Revision};
-use crate::meta::{Node, Record, log_query, node, tuple};
+use crate::meta::tuple::{self, Tuple};
+use crate::meta::{Node, Record, log_query, node};
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 /// Something that cannot be made what it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,15 +27,6 @@ pub struct Conflict {
     /// The node that it is about, and where the old state could be put beside it.
     pub node: Option<Ino>,
     pub(super) aside: Option<Aside>,
-}
-
-/// An old state of a file, and the name that it had.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Aside {
-    pub place: crate::meta::cache::Place,
-    pub node: Node,
-    /// Whether the node itself can come back; else its bytes go into a new one.
-    pub itself: bool,
 }
 
 /// What to do, worked out for one end of the log.
@@ -54,7 +50,8 @@ impl Plan {
     ) -> Result<Self> {
         let effects = Effects::read(tx, tenant, undone)?;
         let undone = Without::These(undone);
-        let rows = Rows::read(tx, &effects.nodes, undone.first())?;
+        let mut rows = Rows::read(tx, &effects.nodes, undone.first())?;
+        rows.read_successors(tx, undone.first())?;
         Self::over(tx, (blobs, tenant), undone, effects, &rows)
     }
 
@@ -72,8 +69,8 @@ impl Plan {
             revision: Revision::default(),
             conflicts: Vec::new(),
         };
-        planner.nodes(Merger::new(tx, blobs, tenant))?;
-        planner.names();
+        let named = planner.nodes(Merger::new(tx, blobs, tenant))?;
+        planner.names(&named);
         planner.xattrs();
         planner.grants(tx, tenant, &effects)?;
         planner.times(tx, &effects.touches)?;
@@ -100,9 +97,15 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    fn nodes(&mut self, mut merger: Merger<'_>) -> Result<()> {
+    /// What nodes should be; says what names should stand for of which that follows.
+    fn nodes(&mut self, mut merger: Merger<'_>) -> Result<HashMap<Key, Ino>> {
+        let mut saved = Successions::of(self.rows, self.undone, &mut merger)?;
         for (ino, line) in &self.rows.nodes {
-            match (line.without(self.undone, &mut merger)?, line.now()) {
+            let should = match saved.nodes.remove(ino) {
+                Some(known) => Ok(known),
+                None => line.without(self.undone, &mut merger)?,
+            };
+            match (should, line.now()) {
                 (Err(by), _) => self.node_conflict(*ino, line, by),
                 (Ok(None), Some(_)) => self.revision.gone.push(*ino),
                 (Ok(Some(should)), None) => self.revision.back.push(brought_back(line, should)),
@@ -113,23 +116,17 @@ impl Planner<'_> {
             }
         }
         self.revision.made = merger.made;
-        Ok(())
+        self.conflicts.append(&mut saved.conflicts);
+        Ok(saved.names)
     }
 
     fn node_conflict(&mut self, ino: Ino, line: &Timeline<Node>, by: Op) {
-        let place = self
-            .rows
-            .names
-            .values()
-            .find(|m| m.line.now() == Some(&ino));
-        let old = line.before.clone().filter(Node::is_file);
-        let aside = place.zip(old).map(|(m, node)| Aside {
-            place: m.place.clone(),
-            node,
-            itself: false,
-        });
+        let named = self.rows.names_of(ino).next();
+        let old = line.before.as_ref().filter(|n| n.is_file());
+        let aside = named.zip(old).zip(line.now());
+        let aside = aside.map(|((m, old), is)| Aside::of_content(self.rows, &m.place, old, is));
         self.conflicts.push(Conflict {
-            undone: touching(line, self.undone),
+            undone: self.rows.touching(ino, self.undone),
             by: Some(by),
             why: "was changed since",
             node: Some(ino),
@@ -137,20 +134,22 @@ impl Planner<'_> {
         });
     }
 
-    fn names(&mut self) {
-        for meanings in self.rows.names.values() {
+    /// What names should stand for; of some that is known.
+    fn names(&mut self, known: &HashMap<Key, Ino>) {
+        let back = self.revision.back.iter();
+        let back: HashMap<Ino, &Node> = back.map(|n| (n.ino, n)).collect();
+        for (key, meanings) in &self.rows.names {
             let line = &meanings.line;
             let went_on = |ino, op| self.rows.moved_on(ino, op);
-            match line.without(self.undone, went_on) {
+            let should = match known.get(key) {
+                Some(ino) => Ok(Some(*ino)),
+                None => line.without(self.undone, went_on),
+            };
+            match should {
                 Err(by) => {
-                    let aside = line.before.and_then(|ino| {
-                        let back = self.revision.back.iter().find(|n| n.ino == ino)?;
-                        Some(Aside {
-                            place: meanings.place.clone(),
-                            node: back.clone(),
-                            itself: true,
-                        })
-                    });
+                    let old = line.before.and_then(|ino| back.get(&ino));
+                    let aside =
+                        old.map(|node| Aside::of_gone(self.rows, &meanings.place, (*node).clone()));
                     self.conflicts.push(Conflict {
                         undone: touching(line, self.undone),
                         by: Some(by),
@@ -172,6 +171,7 @@ impl Planner<'_> {
     /// Attributes of what goes go with it, unless somebody else gave them to it.
     fn xattrs(&mut self) {
         let gone: HashSet<_> = self.revision.gone.iter().copied().collect();
+        let back: HashSet<_> = self.revision.back.iter().map(|n| n.ino).collect();
         for ((ino, name), line) in &self.rows.xattrs {
             let others = line.changes.iter().find(|(op, _)| !self.undone.has(*op));
             if gone.contains(ino)
@@ -182,8 +182,8 @@ impl Planner<'_> {
             }
             let should = line.last_not_in(self.undone);
             let lives = self.rows.nodes.get(ino).is_some_and(|n| n.now().is_some());
-            let back = self.revision.back.iter().any(|n| n.ino == *ino);
-            if should.as_ref() != line.now() && (back || lives && !gone.contains(ino)) {
+            let stays = back.contains(ino) || lives && !gone.contains(ino);
+            if should.as_ref() != line.now() && stays {
                 self.revision.xattrs.push((*ino, name.clone(), should));
             }
         }
@@ -191,14 +191,32 @@ impl Planner<'_> {
 
     /// What was granted and taken back among the undone is as it was. What somebody else granted on what goes needs it.
     fn grants(&mut self, tx: &mut dyn Tx, tenant: TenantId, effects: &Effects) -> Result<()> {
-        let ids = |of: &[std::sync::Arc<tuple::Tuple>]| -> HashSet<u64> {
-            of.iter().map(|t| t.id).collect()
-        };
+        let ids = |of: &[Arc<Tuple>]| -> HashSet<u64> { of.iter().map(|t| t.id).collect() };
         let (made, lost) = (ids(&effects.grants_made), ids(&effects.grants_lost));
-        let gone = effects.grants_made.iter().filter(|t| !lost.contains(&t.id));
-        let back = effects.grants_lost.iter().filter(|t| !made.contains(&t.id));
-        self.revision.grants_gone = gone.cloned().collect();
-        self.revision.grants_back = back.cloned().collect();
+        let mut going = HashSet::new();
+        for tuple in effects.grants_made.iter().filter(|t| !lost.contains(&t.id)) {
+            let twin = tuple::twin(tx, tuple)?;
+            if twin.is_some_and(|is| is.id == tuple.id) && going.insert(tuple.id) {
+                self.revision.grants_gone.push(tuple.clone());
+            }
+        }
+        let mut back: Vec<_> = effects.grants_lost.iter().collect();
+        back.retain(|t| !made.contains(&t.id));
+        back.sort_by_key(|t| Reverse(t.id));
+        let nodes: HashSet<_> = self.revision.back.iter().map(|n| n.ino).collect();
+        // Of several that say the same the last one held.
+        let mut said = HashSet::new();
+        for tuple in back {
+            let twin = tuple::twin(tx, tuple)?;
+            let is_free = twin.is_none_or(|is| going.contains(&is.id));
+            let has_node = match tuple.ino() {
+                Some(ino) => nodes.contains(&ino) || node::get(tx, ino)?.is_some(),
+                None => true,
+            };
+            if is_free && has_node && said.insert(tuple.words()) {
+                self.revision.grants_back.push(tuple.clone());
+            }
+        }
         let mut told = HashSet::new();
         for tuple in tuple::on(tx, tenant, &self.revision.gone)? {
             let Some(ino) = tuple.ino().filter(|ino| !told.contains(ino)) else {
@@ -249,14 +267,8 @@ fn untouched(now: Time, touches: &[Touch]) -> Option<Time> {
     at
 }
 
-/// The operations among the undone that changed something.
-pub(super) fn touching<T>(line: &Timeline<T>, undone: Without<'_>) -> OpSet {
-    let ops = line.changes.iter().map(|(op, _)| *op);
-    ops.filter(|op| undone.has(*op)).collect()
-}
-
 /// Versions go on counting where a node comes back.
-fn brought_back(line: &Timeline<Node>, mut should: Node) -> Node {
+pub(super) fn brought_back(line: &Timeline<Node>, mut should: Node) -> Node {
     let states = line.changes.iter().filter_map(|(_, state)| state.as_ref());
     if let Some(last) = states.chain(&line.before).max_by_key(|n| n.version) {
         should.version = last.version + u64::from(last.content != should.content);

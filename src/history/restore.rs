@@ -75,9 +75,8 @@ pub fn restore_content(
     engine.may_at(caller, what.at, old.ino, Right::Read)?;
     applied(engine, caller, Answer::Stop, what.dry_run, || {
         engine.remembers(what.at)?;
-        let now = engine
-            .store()
-            .node_at(what.node, engine.last_moment(caller)?.op)?;
+        let now = engine.head(what.at.tenant)?;
+        let now = engine.store().node_at(what.node, now)?;
         let Some(now) = now.filter(|n| n.is_file()) else {
             return fail(Kind::NotFound, format!("{} is no file now", what.path));
         };

@@ -2,15 +2,17 @@
 
 use super::ops::OpSet;
 use super::plan::{Conflict, Plan};
-use crate::core::{Caller, Error, FsPath, Kind, Name, Op, Result, TenantId, error::fail};
-use crate::fs::{Engine, Naming, Revision, Title};
-use crate::meta::cache::Place;
+use crate::core::{Caller, Error, FsPath, Kind, Op, Result, TenantId, error::fail};
+use crate::fs::{Engine, Revision, Title};
 use crate::meta::{OpKind, Record};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-/// How often a plan is made anew because somebody changed something meanwhile.
-const TRIES: usize = 20;
+/// How often a plan is made anew because somebody changed something meanwhile; a file that is being made where one is to come
+/// back is in the way of the last ones, too.
+const TRIES: usize = 8;
+/// How many of these nobody waits for.
+const TRIES_BESIDE: usize = 4;
 
 /// What to do about what cannot be made what it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -62,7 +64,8 @@ pub fn undo(engine: &Engine, caller: &Caller, choice: &Choice) -> Result<Undone>
     })
 }
 
-/// Works out what to do and does it, again and again while others change something in between.
+/// Works out what to do and does it, again where others changed something in between, and at last while they wait. `work_out`
+/// changes nothing.
 pub(super) fn applied(
     engine: &Engine,
     caller: &Caller,
@@ -70,17 +73,33 @@ pub(super) fn applied(
     dry_run: bool,
     work_out: impl Fn() -> Result<(Undone, Title)>,
 ) -> Result<Undone> {
-    for _ in 0..TRIES {
+    let stops = |undone: &Undone| answer == Answer::Stop && !undone.conflicts.is_empty();
+    for alone in (0..TRIES).map(|n| n >= TRIES_BESIDE) {
         engine.settle_files()?;
-        let head = engine.last_moment(caller)?.op;
-        let (mut undone, title) = work_out()?;
-        let stopped = answer == Answer::Stop && !undone.conflicts.is_empty();
-        if stopped || undone.plan.revision.is_empty() {
-            return Ok(undone);
-        }
-        match engine.revise(caller, head, &undone.plan.revision, &title, dry_run) {
-            Ok(op) => {
+        let done = if alone {
+            alone_applied(engine, caller, dry_run, || {
+                let (undone, title) = work_out()?;
+                let stopped = stops(&undone);
+                Ok((undone, title, stopped))
+            })
+        } else {
+            let head = engine.last_moment(caller)?.op;
+            let (mut undone, title) = work_out()?;
+            if stops(&undone) || undone.plan.revision.is_empty() {
+                return Ok(undone);
+            }
+            let op = engine.revise(caller, head, &undone.plan.revision, &title, dry_run);
+            op.map(|op| {
                 undone.op = op;
+                undone
+            })
+        };
+        match done {
+            Ok(mut undone) => {
+                if undone.op.is_none() && !dry_run && !stops(&undone) {
+                    // All of it was so already, or is not to be had any more.
+                    undone.plan.revision = Revision::default();
+                }
                 return Ok(undone);
             }
             Err(e) if e.kind() == Kind::Conflict => {}
@@ -91,6 +110,37 @@ pub(super) fn applied(
         Kind::Busy,
         "others change things all the time: try again in a moment",
     )
+}
+
+/// The same once, while nobody else changes anything; `work_out` says also whether what it found is not to be done.
+fn alone_applied(
+    engine: &Engine,
+    caller: &Caller,
+    dry_run: bool,
+    work_out: impl FnOnce() -> Result<(Undone, Title, bool)>,
+) -> Result<Undone> {
+    let mut found = None;
+    let (op, revision) = engine.revise_alone(
+        caller,
+        || {
+            let (mut undone, title, stopped) = work_out()?;
+            let revision = if stopped {
+                Revision::default()
+            } else {
+                std::mem::take(&mut undone.plan.revision)
+            };
+            found = Some((undone, stopped));
+            Ok((revision, title))
+        },
+        dry_run,
+    )?;
+    let missing = || Error::new(Kind::Conflict, "nothing was worked out");
+    let (mut undone, stopped) = found.ok_or_else(missing)?;
+    if !stopped {
+        undone.plan.revision = revision;
+    }
+    undone.op = op;
+    Ok(undone)
 }
 
 /// Leaves operations out until what remains fits together.
@@ -123,7 +173,8 @@ fn work_out(engine: &Engine, tenant: TenantId, choice: &Choice) -> Result<Undone
         }
     };
     if choice.answer == Answer::Aside {
-        put_aside(engine, &mut plan, &conflicts, choice)?;
+        let first = choice.ops.first().unwrap_or_default();
+        super::aside::put(engine, &mut plan, &conflicts, first)?;
     }
     Ok(Undone {
         op: None,
@@ -131,38 +182,6 @@ fn work_out(engine: &Engine, tenant: TenantId, choice: &Choice) -> Result<Undone
         skipped,
         conflicts,
     })
-}
-
-/// Puts old states of files beside what is there now: `name.undo-OP`.
-fn put_aside(
-    engine: &Engine,
-    plan: &mut Plan,
-    conflicts: &[Conflict],
-    choice: &Choice,
-) -> Result<()> {
-    let first = choice.ops.first().unwrap_or_default();
-    for aside in conflicts.iter().filter_map(|c| c.aside.as_ref()) {
-        let suffix = format!(".undo-{first}");
-        let own = aside.place.name.as_bytes();
-        let room = crate::core::path::NAME_MAX.saturating_sub(suffix.len());
-        let name = [&own[..own.len().min(room)], suffix.as_bytes()].concat();
-        let place = Place {
-            parent: aside.place.parent,
-            name: Name::new(&name)?,
-        };
-        let mut node = aside.node.clone();
-        if !aside.itself {
-            node.ino = engine.fresh_ino();
-            node.version = 1;
-        }
-        plan.revision.names.push(Naming {
-            place,
-            was: None,
-            to: Some(node.ino),
-        });
-        plan.revision.back.push(node);
-    }
-    Ok(())
 }
 
 fn title(plan: &Plan, choice: &Choice, skipped: &OpSet) -> Title {

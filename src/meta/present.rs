@@ -79,6 +79,15 @@ impl Store {
         Ok(all)
     }
 
+    /// How many names a directory has, as far as `most`.
+    pub fn names_in(&self, dir: Ino, most: usize) -> Result<usize> {
+        let changed = self.shared().pending.read().dir(dir);
+        let limit = u32::try_from(most.saturating_add(changed.len())).unwrap_or(u32::MAX);
+        let stored = entry::some(&mut *self.shared().db.glance()?, dir, limit)?;
+        let stored = stored.iter().filter(|name| !changed.contains_key(*name));
+        Ok((stored.count() + changed.values().flatten().count()).min(most))
+    }
+
     /// Whether a directory has any entry.
     pub fn has_any(&self, dir: Ino) -> Result<bool> {
         let changed = self.shared().pending.read().dir(dir);

@@ -78,17 +78,19 @@ impl Tuple {
 
     /// Whether it says the same of the same, whatever its number and times.
     pub fn says_as(&self, other: &Self) -> bool {
-        fn words(t: &Tuple) -> [&str; 6] {
-            [
-                &t.object_type,
-                &t.object_id,
-                &t.relation,
-                &t.subject_type,
-                &t.subject_id,
-                &t.subject_relation,
-            ]
-        }
-        self.tenant == other.tenant && words(self) == words(other)
+        self.tenant == other.tenant && self.words() == other.words()
+    }
+
+    /// What it says of what: a tenant has each of these once.
+    pub fn words(&self) -> [&str; 6] {
+        [
+            &self.object_type,
+            &self.object_id,
+            &self.relation,
+            &self.subject_type,
+            &self.subject_id,
+            &self.subject_relation,
+        ]
     }
 }
 
@@ -159,6 +161,19 @@ pub fn on(tx: &mut dyn Tx, tenant: TenantId, nodes: &[Ino]) -> Result<Vec<Tuple>
     })?;
     found.sort_by_key(|tuple| tuple.id);
     Ok(found)
+}
+
+/// The tuple that says what another one says: that itself, one with another number, or none.
+pub fn twin(tx: &mut dyn Tx, of: &Tuple) -> Result<Option<Tuple>> {
+    let sql = format!(
+        "{SELECT} WHERE tenant = $1 AND object_type = $2 AND object_id = $3 AND relation = $4 AND subject_type = $5 \
+         AND subject_id = $6 AND subject_relation = $7"
+    );
+    let words = of.words().into_iter().map(Into::into);
+    let params: Vec<_> = std::iter::once(of.tenant.into()).chain(words).collect();
+    let found = tx.query(&sql, &params)?;
+    let read = |row: &Row| from_row(row)?.guarded_by(row.int(10)?);
+    found.first().map(read).transpose()
 }
 
 /// Writes the guards of all rows anew, as those of an earlier version need it.

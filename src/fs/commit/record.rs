@@ -60,7 +60,7 @@ impl Change<'_> {
         let mut undo = undo.clone();
         if let Some(fields) = undo.as_object_mut() {
             if !touched.is_empty() {
-                let times: Vec<_> = touched.iter().map(|of| self.times_of(*of)).collect();
+                let times: Vec<_> = touched.into_iter().map(|of| self.times_of(of)).collect();
                 fields.insert("dirs".to_owned(), serde_json::json!(times));
             }
             let both = [

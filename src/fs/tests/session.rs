@@ -2,8 +2,11 @@
 
 use super::{World, alice, close, name, person, refused, writing};
 use crate::core::{Caller, Kind, MountId, TenantId, Time};
+use crate::fs::transient::Birth;
 use crate::fs::{Access, Allocate, Event, OpenFlags, SetAttr, SetTime};
-use crate::meta::log;
+use crate::meta::cache::Place;
+use crate::meta::{Node, log};
+use std::sync::Arc;
 
 /// open(2): O_TRUNC truncates whatever the access mode is.
 #[test]
@@ -129,7 +132,7 @@ fn other_mounts_are_told_of_a_write_before_the_file_is_closed() {
     let ino = w.write(&alice(), "/workspace/f", b"1234").unwrap();
     let tenant = alice().tenant.unwrap();
     let (own, other) = (MountId(1), MountId(2));
-    let told = [own, other].map(|m| e.events().subscribe(tenant, m, std::sync::Arc::default()));
+    let told = [own, other].map(|m| e.events().subscribe(tenant, m, Arc::default()));
     let here = Caller {
         mount: Some(own),
         ..alice()
@@ -356,4 +359,43 @@ fn a_file_whose_synced_bytes_are_gone_takes_nothing_else_with_it() {
     let after = name("after");
     w.engine().lookup(&alice(), w.workspace(), &after).unwrap();
     refused(w.read(&alice(), "/workspace/large"), Kind::Corrupt);
+}
+
+#[test]
+fn one_file_that_cannot_be_written_down_keeps_none_of_the_others_from_it() {
+    let w = World::new();
+    let e = w.engine();
+    let (dir, open) = (w.workspace(), writing());
+    let (first, one) = e.create(&alice(), dir, &name("one"), 0o644, open).unwrap();
+    // Its directory is none.
+    let lost = Node {
+        ino: e.fresh_ino(),
+        btime: Time(0),
+        ..(*e.node(first.ino).unwrap()).clone()
+    };
+    let place = Place {
+        parent: e.fresh_ino(),
+        name: name("lost"),
+    };
+    let birth = Birth {
+        place: Arc::new(place),
+        cookie: 1,
+        caller: alice(),
+    };
+    e.transient.insert_unborn(Arc::new(lost), birth);
+    let (_, two) = e.create(&alice(), dir, &name("two"), 0o644, open).unwrap();
+    e.settle_files().unwrap_err();
+    for at in ["one", "two"] {
+        let place = Place {
+            parent: dir,
+            name: name(at),
+        };
+        assert!(e.store.entry(&place).unwrap().is_some(), "{at}");
+    }
+    close(&w, &alice(), one);
+    close(&w, &alice(), two);
+    // Nor the rest of what is done once in a while, nor the end.
+    assert!(e.housekeep().is_err() && e.settle().is_err());
+    assert!(e.store.progress().waiting == 0);
+    w.assert_sound();
 }

@@ -3,5 +3,8 @@
 mod world;
 mod grants;
 mod reverse;
+mod aside;
+mod saved;
+mod busy;
 mod restore;
 mod two;

@@ -34,11 +34,19 @@ const LINES: u64 = 9;
 /// A node but for its number, its times and the values of its attributes.
 type Shape = (FileKind, (u32, u32, u32), u32, Vec<u8>, usize);
 
+/// How a file is saved.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    InPlace,
+    RenamedOver,
+    EmptiedFirst,
+}
+
 /// Something that one of two does.
 #[derive(Debug, Clone)]
 enum Act {
     /// Sets one line of a file, which has nine.
-    Edit(String, u64, String),
+    Edit(Way, String, u64, String),
     Mkdir(String),
     Remove(String),
     Rename(String, String),
@@ -57,7 +65,16 @@ fn any_path(dice: &mut Dice) -> String {
 fn act(dice: &mut Dice, n: u64) -> Act {
     let file = format!("{}/{}", dice.pick(&DIRS), dice.pick(&FILES[..3]));
     match dice.below(12) {
-        0..=4 => Act::Edit(file, dice.below(LINES), format!("text {n}")),
+        0..=4 => Act::Edit(
+            match dice.below(3) {
+                0 => Way::InPlace,
+                1 => Way::RenamedOver,
+                _ => Way::EmptiedFirst,
+            },
+            file,
+            dice.below(LINES),
+            format!("text {n}"),
+        ),
         5 => Act::Mkdir(any_path(dice)),
         6 | 7 => Act::Remove(any_path(dice)),
         8 | 9 => Act::Rename(any_path(dice), any_path(dice)),
@@ -92,7 +109,8 @@ impl<'w> Field<'w> {
             w.mkdir(&alice(), &format!("{}/{dir}", field.top));
         }
         for (n, file) in ["a", "d/a", "d/b"].iter().enumerate() {
-            let edit = Act::Edit((*file).to_owned(), n as u64, "first".to_owned());
+            let line = n as u64;
+            let edit = Act::Edit(Way::InPlace, (*file).to_owned(), line, "first".to_owned());
             field.perform(&alice(), &edit).unwrap();
         }
         field.new = w.engine.fresh_ino();
@@ -118,7 +136,7 @@ impl<'w> Field<'w> {
     fn perform(&self, who: &Caller, act: &Act) -> Result<()> {
         let e = &self.w.engine;
         match act {
-            Act::Edit(at, line, text) => {
+            Act::Edit(way, at, line, text) => {
                 let old = match self.at(at) {
                     Ok(ino) if e.getattr(&root(), ino)?.is_file() => {
                         self.w.read(&format!("{}/{at}", self.top))
@@ -132,11 +150,12 @@ impl<'w> Field<'w> {
                     line.clone_into(&mut lines[n]);
                 }
                 text.clone_into(&mut lines[usize::try_from(*line).unwrap()]);
-                self.w.write(
-                    who,
-                    &format!("{}/{at}", self.top),
-                    (lines.join("\n") + "\n").as_bytes(),
-                );
+                let (at, text) = (format!("{}/{at}", self.top), lines.join("\n") + "\n");
+                match way {
+                    Way::InPlace => self.w.write(who, &at, text.as_bytes()),
+                    Way::RenamedOver => self.w.save(who, &at, text.as_bytes()),
+                    Way::EmptiedFirst => self.w.overwrite(who, &at, text.as_bytes()),
+                }
             }
             Act::Mkdir(at) => {
                 let at = self.path(at);
@@ -182,7 +201,7 @@ impl<'w> Field<'w> {
     fn meant(&self, act: &Act) -> Vec<Option<Ino>> {
         let paths = match act {
             Act::Rename(a, b) | Act::Link(a, b) => vec![a, b],
-            Act::Edit(at, ..)
+            Act::Edit(_, at, ..)
             | Act::Mkdir(at)
             | Act::Remove(at)
             | Act::Chmod(at, _)

@@ -3,7 +3,7 @@
 use crate::core::{Caller, Ino, Op, Result, TenantId};
 use crate::fs::Engine;
 use crate::fs::tests::{self, permissions};
-use crate::history::{Choice, OpSet, Undone, undo};
+use crate::history::{Answer, Choice, OpSet, Undone, undo};
 use crate::meta::FileKind;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -63,6 +63,19 @@ impl World {
 
     pub(in crate::history::tests) fn rename(&self, who: &Caller, from: &str, to: &str) {
         permissions::rename(&self.own, who, from, to).unwrap();
+    }
+
+    /// As `sed -i` and most editors save: a new file, renamed over the old one.
+    pub(in crate::history::tests) fn save(&self, who: &Caller, at: &str, bytes: &[u8]) {
+        let new = format!("{at}.new");
+        self.write(who, &new, bytes);
+        self.rename(who, &new, at);
+    }
+
+    /// As a shell's `>` saves: emptied and closed, then written.
+    pub(in crate::history::tests) fn overwrite(&self, who: &Caller, at: &str, bytes: &[u8]) {
+        self.write(who, at, b"");
+        self.write(who, at, bytes);
     }
 
     /// As `rm -r` does it.
@@ -139,6 +152,21 @@ impl World {
             ..Choice::default()
         };
         undo(&self.engine, who, &choice)
+    }
+
+    /// Undoes what can be, and has the same done about the rest.
+    pub(in crate::history::tests) fn undo_or(
+        &self,
+        who: &Caller,
+        ops: &OpSet,
+        answer: Answer,
+    ) -> Undone {
+        let choice = Choice {
+            ops: ops.clone(),
+            answer,
+            dry_run: false,
+        };
+        undo(&self.engine, who, &choice).unwrap()
     }
 
     #[track_caller]

@@ -1,0 +1,216 @@
+//! Files that were renamed over a name: each is a version of the file that had it before.
+//!
+//! Tools save so. What was undone in one of them is in the next still, and what somebody did to the next he did to the file:
+//! where a line of such files has work of both, it is gone along like that of one node.
+
+use super::aside::Aside;
+use super::effects::{Meanings, Rows};
+use super::fold::{Counsel, Timeline};
+use super::ops::{OpSet, Without};
+use super::plan::{Conflict, brought_back};
+use crate::core::{Ino, Op, Result};
+use crate::meta::Node;
+use std::collections::HashMap;
+
+/// What becomes of the files that had a name one after the other.
+#[derive(Default)]
+pub(super) struct Successions {
+    /// What each of their nodes should be, where it should be at all.
+    pub nodes: HashMap<Ino, Option<Node>>,
+    /// What their names should stand for.
+    pub names: HashMap<(Ino, Vec<u8>), Ino>,
+    pub conflicts: Vec<Conflict>,
+}
+
+/// Files that had a name one after the other, each renamed over the one before.
+struct Line<'a> {
+    holders: Vec<Ino>,
+    /// The operations by which all but the first came.
+    came: Vec<Op>,
+    meanings: &'a Meanings,
+}
+
+impl Successions {
+    /// Goes along all lines that have kept work behind undone work of another file.
+    pub(super) fn of(rows: &Rows, undone: Without<'_>, ask: &mut dyn Counsel) -> Result<Self> {
+        let mut all = Self::default();
+        for (key, meanings) in &rows.names {
+            for line in lines(rows, undone, meanings) {
+                let met = line.holders.iter().any(|ino| all.nodes.contains_key(ino));
+                if !met {
+                    all.follow(rows, undone, (key, &line), ask)?;
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    fn follow(
+        &mut self,
+        rows: &Rows,
+        undone: Without<'_>,
+        (key, line): (&(Ino, Vec<u8>), &Line<'_>),
+        ask: &mut dyn Counsel,
+    ) -> Result<()> {
+        let Some(last) = line.holders.last().filter(|ino| rows.is_there(**ino)) else {
+            return Ok(());
+        };
+        let has_name = line.meanings.line.now() == Some(last);
+        // The last that came by what stays.
+        let kept = line.came.iter().rposition(|op| !undone.has(*op));
+        let stays = line.holders[kept.map_or(0, |n| n + 1)];
+        let whole = line.whole(rows);
+        if !line.is_of_both(&whole, undone) || (stays != *last && !has_name) {
+            return Ok(());
+        }
+        for ino in &line.holders {
+            self.nodes.insert(*ino, None);
+        }
+        let named = match whole.without(undone, ask)? {
+            Ok(Some(should)) => {
+                self.nodes.insert(stays, became(rows, stays, &should));
+                stays
+            }
+            Ok(None) => return Ok(()),
+            Err(by) => {
+                self.nodes
+                    .insert(*last, rows.nodes.get(last).and_then(|l| l.now().cloned()));
+                let conflict = line.conflict(rows, (undone, by), *last);
+                self.conflicts.push(conflict);
+                *last
+            }
+        };
+        if has_name {
+            self.names.insert(key.clone(), named);
+        }
+        Ok(())
+    }
+}
+
+impl Line<'_> {
+    /// The states of all of them while they had the name, as if they were one.
+    fn whole(&self, rows: &Rows) -> Timeline<Node> {
+        let mut whole = Timeline {
+            before: None,
+            changes: Vec::new(),
+        };
+        for (n, ino) in self.holders.iter().enumerate() {
+            let Some(line) = rows.nodes.get(ino) else {
+                continue;
+            };
+            let came = n.checked_sub(1).map(|n| self.came[n]);
+            let until = self.came.get(n);
+            match came {
+                None => whole.before.clone_from(&line.before),
+                Some(came) => {
+                    let first = line.changes.iter().take_while(|(op, _)| *op <= came).last();
+                    let state = first.and_then(|(_, state)| state.clone());
+                    whole.changes.push((came, state));
+                }
+            }
+            let own = line.changes.iter().filter(|(op, _)| {
+                came.is_none_or(|came| *op > came) && until.is_none_or(|until| op < until)
+            });
+            whole.changes.extend(own.cloned());
+        }
+        whole
+    }
+
+    /// Whether something that stays was done to another of them than what is undone before it.
+    fn is_of_both(&self, whole: &Timeline<Node>, undone: Without<'_>) -> bool {
+        let ops = whole.changes.iter().map(|(op, _)| *op);
+        let last_kept = ops.clone().filter(|op| !undone.has(*op)).max();
+        let first_undone = ops.filter(|op| undone.has(*op)).min();
+        self.came.iter().any(|came| {
+            if undone.has(*came) {
+                last_kept.is_some_and(|kept| kept > *came)
+            } else {
+                first_undone.is_some_and(|undone| undone < *came)
+            }
+        })
+    }
+
+    fn conflict(&self, rows: &Rows, (undone, by): (Without<'_>, Op), last: Ino) -> Conflict {
+        let mut of = OpSet::default();
+        for ino in &self.holders {
+            of.join(&rows.touching(*ino, undone));
+        }
+        let came = self.came.iter().copied();
+        of.join(&came.filter(|op| undone.has(*op)).collect());
+        let first = self.holders.first().and_then(|ino| rows.nodes.get(ino));
+        let before = first.and_then(|line| Some((line, line.before.clone()?)));
+        let aside = before.map(|(line, before)| {
+            Aside::of_gone(rows, &self.meanings.place, brought_back(line, before))
+        });
+        Conflict {
+            undone: of,
+            by: Some(by),
+            why: "was changed since",
+            node: Some(last),
+            aside,
+        }
+    }
+}
+
+/// The lines of files that had a name.
+fn lines<'a>(rows: &Rows, undone: Without<'_>, meanings: &'a Meanings) -> Vec<Line<'a>> {
+    let new = |holder: Option<Ino>| Line {
+        holders: holder.into_iter().collect(),
+        came: Vec::new(),
+        meanings,
+    };
+    let mut all = Vec::new();
+    let mut line = new(meanings.line.before);
+    for (op, holder) in &meanings.line.changes {
+        match (line.holders.last(), holder) {
+            (Some(old), Some(to)) if succeeds(rows, undone, (*old, *to), *op) => {
+                line.holders.push(*to);
+                line.came.push(*op);
+            }
+            _ => all.push(std::mem::replace(&mut line, new(*holder))),
+        }
+    }
+    all.push(line);
+    all.retain(|line| !line.came.is_empty());
+    all
+}
+
+/// Whether a file was made to take the place of another one, which went with that; by one and the same, as far as undoing goes.
+fn succeeds(rows: &Rows, undone: Without<'_>, (old, new): (Ino, Ino), op: Op) -> bool {
+    let (Some(old), Some(new)) = (rows.nodes.get(&old), rows.nodes.get(&new)) else {
+        return false;
+    };
+    let Some(((ended, None), earlier)) = old.changes.split_last() else {
+        return false;
+    };
+    let before = earlier
+        .last()
+        .map_or(old.before.as_ref(), |(_, s)| s.as_ref());
+    let made = new.changes.iter().take_while(|(at, _)| *at < op);
+    let state = made.clone().last().and_then(|(_, state)| state.as_ref());
+    *ended == op
+        && before.is_some_and(Node::is_file)
+        && new.before.is_none()
+        && state.is_some_and(Node::is_file)
+        && made
+            .clone()
+            .all(|(at, _)| undone.has(*at) == undone.has(op))
+}
+
+/// What the node that stays becomes.
+fn became(rows: &Rows, stays: Ino, should: &Node) -> Option<Node> {
+    let line = rows.nodes.get(&stays)?;
+    let of = |is: &Node| Node {
+        mode: should.mode,
+        uid: should.uid,
+        gid: should.gid,
+        size: should.size,
+        content: should.content.clone(),
+        mtime: should.mtime,
+        atime: should.atime,
+        ..is.clone()
+    };
+    let mut states = line.changes.iter().rev();
+    let last = states.find_map(|(_, state)| state.as_ref());
+    last.or(line.before.as_ref()).map(of)
+}

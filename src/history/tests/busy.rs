@@ -1,0 +1,63 @@
+//! Undo while others go on.
+
+use super::reverse::project;
+use super::world::*;
+use crate::fs::Title;
+use crate::history::plan::Plan;
+use crate::history::undo::applied;
+use crate::history::{Answer, OpSet, Undone, record};
+use crate::meta::OpKind;
+use serde_json::json;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
+
+/// How long somebody may take to make a directory before he counts as one who waits.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+#[test]
+fn an_undo_comes_to_an_end_though_others_are_always_faster() {
+    let w = project();
+    let at = "/workspace/p/src/b";
+    let head = w.head();
+    w.write(&bob(), at, b"bob's");
+    let ops = w.by(&bob(), head);
+    let (next, asked) = channel();
+    let (tell, done) = channel();
+    thread::scope(|s| {
+        s.spawn(|| {
+            let (w, tell) = (&w, tell);
+            for n in asked {
+                w.mkdir(&alice(), &format!("/workspace/p/docs/{n}"));
+                // Nobody waits for the last one.
+                tell.send(n).ok();
+            }
+        });
+        let tries = std::cell::Cell::new(0);
+        let undone = applied(&w.engine, &alice(), Answer::Stop, false, || {
+            let mut tx = w.engine.store().read()?;
+            let plan = Plan::of(&mut *tx, w.engine.blobs(), TENANT, &ops)?;
+            drop(tx);
+            next.send(tries.replace(tries.get() + 1)).unwrap();
+            let changed = done.recv_timeout(PATIENCE);
+            assert_ne!(changed, Err(RecvTimeoutError::Disconnected));
+            let title = Title {
+                kind: OpKind::Undo,
+                path: path("/workspace"),
+                undo: record::of(&plan.revision, json!({ "ops": ops.to_string() })),
+            };
+            let undone = Undone {
+                op: None,
+                plan,
+                skipped: OpSet::default(),
+                conflicts: Vec::new(),
+            };
+            Ok((undone, title))
+        });
+        drop(next);
+        assert!(undone.unwrap().op.is_some());
+    });
+    assert_eq!(w.read(at), b"p/src/b");
+    assert!(w.tree().contains_key("/workspace/p/docs/0"));
+    w.assert_sound();
+}
