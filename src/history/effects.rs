@@ -228,14 +228,6 @@ impl Rows {
         Ok(())
     }
 
-    /// Leaves a node that is there where it is, whatever it is called now.
-    pub(super) fn keep_name_of(&mut self, ino: Ino) {
-        if !self.is_gone(ino) {
-            self.names
-                .retain(|_, m| m.line.before != Some(ino) && m.line.now() != Some(&ino));
-        }
-    }
-
     fn is_gone(&self, dir: Ino) -> bool {
         self.nodes
             .get(&dir)

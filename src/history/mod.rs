@@ -22,6 +22,8 @@ mod check;
 mod plan;
 mod record;
 mod undo;
+mod home;
+mod tree;
 mod restore;
 mod steps;
 #[cfg(test)]
@@ -35,7 +37,8 @@ pub use compare::{Compared, Side, compare};
 pub use diff::{Change, Difference, Differences, differences};
 pub use ops::OpSet;
 pub use plan::{Conflict, Plan};
-pub use restore::{Restoring, named_at, restore, restore_content};
+pub use home::named_at;
+pub use restore::{Restoring, restore, restore_content};
 pub use undo::{Answer, Choice, Undone, is_reversible, named_by, undo};
 pub use versions::{Version, beginning, version, versions};
 pub use when::{When, resolve_when};
