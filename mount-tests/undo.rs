@@ -229,8 +229,8 @@ fn a_snapshot_is_restored_wholly_or_in_part() {
         .nexus(&["snapshot", "restore", "before-migration"])
         .must();
     assert_eq!(
-        sh(&world.workspace(), "cat program/src/a; ls program"),
-        "1\nb\nsrc\n"
+        sh(&world.workspace(), "cat app/src/a; ls . app"),
+        "1\n.:\napp\n\napp:\nb\nsrc\n"
     );
     world.nexus(&["undo", "--last"]).must();
     assert_eq!(sh(&world.workspace(), "ls program"), "b\nnew\n");

@@ -228,6 +228,7 @@ impl Command for TrashRestore {
         };
         let choice = Choice {
             ops: with_it(cx, &record)?,
+            homes: Vec::new(),
             answer: if self.aside {
                 Answer::Aside
             } else {

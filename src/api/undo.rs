@@ -91,6 +91,7 @@ impl Command for Undo {
     fn run(self, cx: &mut Context<'_>) -> Result<Undoing> {
         let choice = Choice {
             ops: self.chosen(cx)?,
+            homes: Vec::new(),
             answer: self.answer,
             dry_run: self.dry_run,
         };

@@ -8,7 +8,7 @@ use crate::core::{Ino, Op, Result};
 use crate::db::Tx;
 use crate::fs::{Naming, Revision};
 use crate::meta::{Node, entry, node};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// How deep a tree may be; deeper ones are refused elsewhere.
 const DEPTH_MAX: usize = 4096;
@@ -35,11 +35,12 @@ pub(super) fn conflicts(
     let back = revision.back.iter();
     let back = back.map(|node| (node.ino, Some(After::of(node))));
     check.after.extend(gone.chain(back));
+    let nameless = check.lose(revision)?;
     for naming in &revision.names {
         check.name(naming)?;
     }
     let freed = Freed::of(&revision.names);
-    for ino in &revision.gone {
+    for ino in revision.gone.iter().chain(&nameless) {
         check.cut_off(*ino, &freed)?;
     }
     check.nameless(revision);
@@ -111,6 +112,20 @@ impl Check<'_> {
         Ok(after)
     }
 
+    /// Directories that lose their name and get none: they go, though nothing said so.
+    fn lose(&mut self, revision: &Revision) -> Result<Vec<Ino>> {
+        let named: HashSet<_> = revision.names.iter().filter_map(|n| n.to).collect();
+        let unnamed = self.losing.iter().filter(|ino| !named.contains(ino));
+        let mut lost = Vec::new();
+        for ino in unnamed.copied().collect::<BTreeSet<_>>() {
+            if self.after(ino)?.is_some_and(|node| node.is_dir) {
+                self.after.insert(ino, None);
+                lost.push(ino);
+            }
+        }
+        Ok(lost)
+    }
+
     fn name(&mut self, naming: &Naming) -> Result<()> {
         let Some(ino) = naming.to else {
             return Ok(());
@@ -142,11 +157,12 @@ impl Check<'_> {
 
     /// What goes must have nothing left in it, and no other name.
     fn cut_off(&mut self, ino: Ino, freed: &Freed<'_>) -> Result<()> {
-        let is_dir = |line: &super::fold::Timeline<Node>| line.now().is_some_and(Node::is_dir);
-        let Some(line) = self.rows.nodes.get(&ino) else {
-            return Ok(());
+        let line = self.rows.nodes.get(&ino);
+        let is_dir = match line {
+            Some(line) => line.now().is_some_and(Node::is_dir),
+            None => node::get(self.tx, ino)?.is_some_and(|node| node.is_dir()),
         };
-        let names: Vec<_> = if is_dir(line) {
+        let names: Vec<_> = if is_dir {
             let going = freed.count.get(&ino).copied().unwrap_or(0);
             let most = u32::try_from(going + 1).unwrap_or(u32::MAX);
             let inside = entry::some(self.tx, ino, most)?;
@@ -160,8 +176,12 @@ impl Check<'_> {
                 continue;
             }
             let by = entry::get(self.tx, parent, &name)?.map(|e| e.began);
+            let mut undone = self.rows.touching(ino, self.undone);
+            if undone.is_empty() {
+                undone = self.namings(ino);
+            }
             self.found.push(Conflict {
-                undone: self.rows.touching(ino, self.undone),
+                undone,
                 by,
                 why: "holds or is named what came since",
                 node: Some(ino),
@@ -209,13 +229,18 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn circle(&mut self, ino: Ino) {
+    /// What is undone of the names that a node had and has.
+    fn namings(&self, ino: Ino) -> OpSet {
         let lines = self.rows.names.values().map(|m| &m.line);
         let of_it = lines.filter(|l| l.before == Some(ino) || l.now() == Some(&ino));
         let mut undone = OpSet::default();
         of_it.for_each(|l| undone.join(&touching(l, self.undone)));
+        undone
+    }
+
+    fn circle(&mut self, ino: Ino) {
         self.found.push(Conflict {
-            undone,
+            undone: self.namings(ino),
             by: self.rows.last_naming(ino),
             why: "would lie below itself",
             node: Some(ino),

@@ -7,7 +7,7 @@ use crate::db::Tx;
 use crate::meta::cache::Place;
 use crate::meta::timeline::{self, Spell};
 use crate::meta::tuple::Tuple;
-use crate::meta::{Entry, Node, OpKind, Record, log};
+use crate::meta::{Entry, Node, OpKind, Record, entry, log};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -257,12 +257,37 @@ impl Rows {
         Ok(())
     }
 
-    /// Leaves a node that is there where it is, whatever it is called now.
-    pub(super) fn keep_name_of(&mut self, ino: Ino) {
-        if !self.is_gone(ino) {
-            self.names
-                .retain(|_, m| m.line.before != Some(ino) && m.line.now() != Some(&ino));
+    /// The operations that made the rows what they are, as far back as they were read.
+    pub(super) fn operations(&self) -> impl Iterator<Item = Op> {
+        let nodes = self
+            .nodes
+            .values()
+            .flat_map(|line| line.changes.iter().map(|c| c.0));
+        let names = self
+            .names
+            .values()
+            .flat_map(|m| m.line.changes.iter().map(|c| c.0));
+        let xattrs = self
+            .xattrs
+            .values()
+            .flat_map(|line| line.changes.iter().map(|c| c.0));
+        nodes.chain(names).chain(xattrs)
+    }
+
+    /// Has the names of a directory that is gone in another one instead, which may have some of its own by now.
+    pub(super) fn rehome(&mut self, tx: &mut dyn Tx, (from, to): (Ino, Ino)) -> Result<()> {
+        let all = std::mem::take(&mut self.names);
+        let (moved, stay): (Vec<_>, Vec<_>) = all.into_iter().partition(|(key, _)| key.0 == from);
+        self.names = stay.into_iter().collect();
+        for ((_, name), mut meanings) in moved {
+            if let Some(now) = entry::get(tx, to, &meanings.place.name)? {
+                meanings.line.changes.push((now.began, Some(now.ino)));
+                meanings.now = Some(Arc::new(now));
+            }
+            meanings.place.parent = to;
+            self.names.insert((to, name), meanings);
         }
+        Ok(())
     }
 
     /// Whether a node that was read is there now.

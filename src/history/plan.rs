@@ -5,6 +5,7 @@ use super::effects::{Effects, Key, Rows, Touch};
 use super::fold::{Timeline, differs, touching};
 use super::merge::Merger;
 use super::ops::{OpSet, Without};
+use super::pairs::Pairs;
 use super::succession::Successions;
 use crate::blob::Blobs;
 use crate::core::{Ino, Op, Result, TenantId, Time};
@@ -41,18 +42,27 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Works out what the tree would be without `undone`, which are operations of a tenant.
+    /// Works out what the tree would be without `undone`, which are operations of a tenant, and the pairs that have to do with them.
+    /// What was in the first directory of each of `homes` comes back in the other.
     pub(super) fn of(
         tx: &mut dyn Tx,
-        blobs: &Blobs,
-        tenant: TenantId,
+        of: (&Blobs, TenantId),
         undone: &OpSet,
+        (pairs, homes): (&Pairs, &[(Ino, Ino)]),
     ) -> Result<Self> {
-        let effects = Effects::read(tx, tenant, undone)?;
-        let undone = Without::These(undone);
-        let mut rows = Rows::read(tx, &effects.nodes, undone.first())?;
-        rows.read_successors(tx, undone.first())?;
-        Self::over(tx, (blobs, tenant), undone, effects, &rows)
+        let (tenant, mut all) = (of.1, undone.clone());
+        // Times of directories and grants are those of the operations themselves: pairs left none.
+        let effects = Effects::read(tx, tenant, &all)?;
+        let mut rows = Rows::read(tx, &effects.nodes, Without::These(&all).first())?;
+        while pairs.join(&mut all, &rows) {
+            let nodes = Effects::read(tx, tenant, &all)?.nodes;
+            rows = Rows::read(tx, &nodes, Without::These(&all).first())?;
+        }
+        rows.read_successors(tx, Without::These(&all).first())?;
+        for home in homes {
+            rows.rehome(tx, *home)?;
+        }
+        Self::over(tx, of, Without::These(&all), effects, &rows)
     }
 
     /// The same of rows that were read already.

@@ -1,7 +1,9 @@
 //! What the record of a revision says, so that it can be undone itself.
 
 use super::ops::OpSet;
+use crate::core::Result;
 use crate::fs::Revision;
+use crate::meta::Record;
 use serde_json::{Value, json};
 
 /// Adds the nodes that a revision concerns: with the rows that it begins and ends, and the grants that came and went, which
@@ -23,4 +25,9 @@ pub(super) fn of(revision: &Revision, mut said: Value) -> Value {
     let nodes: OpSet = all.collect();
     said["nodes"] = json!(nodes.to_string());
     said
+}
+
+/// The operations that a record names: those that an undo was of, or that the trash was emptied of.
+pub fn named_by(record: &Record) -> Result<OpSet> {
+    record.details()["ops"].as_str().unwrap_or_default().parse()
 }

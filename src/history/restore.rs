@@ -1,22 +1,19 @@
 //! Restoring: a file, a directory with all below it, or a version of a file, made again what it was.
 //!
 //! What was moved out of a directory since comes back into it, what was moved into it goes back where it was, what was made in
-//! it goes. All of that stays in the past, and one operation undoes it.
+//! it goes, and what took its path makes room. All of that stays in the past, and one operation undoes it.
 
 use super::effects::{Effects, Rows};
+use super::home::Home;
 use super::ops::{OpSet, Without};
 use super::plan::Plan;
+use super::tree::Tree;
 use super::undo::{Answer, Undone, applied};
 use crate::access::Right;
-use crate::core::{Caller, Error, FsPath, Ino, Kind, Result, error::fail};
+use crate::core::{Caller, FsPath, Ino, Kind, Result, error::fail};
 use crate::fs::{Engine, Moment, Revision, Title};
-use crate::meta::{Entry, Node, OpKind};
+use crate::meta::{Node, OpKind};
 use serde_json::json;
-use std::collections::{BTreeSet, HashSet};
-use std::sync::Arc;
-
-/// How many names one look into a directory fetches.
-const PAGE: u32 = 1024;
 
 /// What is to be restored.
 #[derive(Debug, Clone)]
@@ -30,20 +27,6 @@ pub struct Restoring {
     pub dry_run: bool,
 }
 
-/// The node that a path named at a moment, as far as the caller may see it today.
-pub fn named_at(engine: &Engine, caller: &Caller, at: Moment, path: &FsPath) -> Result<Ino> {
-    let mut ino = engine.root(caller)?;
-    for name in path.names() {
-        let found = engine.lookup_at(caller, at, ino, name);
-        let found = found.map_err(|e| match e.kind() {
-            Kind::NotFound => Error::new(Kind::NotFound, format!("there was no {path} then")),
-            _ => e.context(path),
-        })?;
-        ino = found.ino;
-    }
-    Ok(ino)
-}
-
 /// Makes a node and all that was below it what they were. Takes read permission on it today, and the permissions that the
 /// changes take.
 pub fn restore(engine: &Engine, caller: &Caller, what: &Restoring) -> Result<Undone> {
@@ -51,13 +34,15 @@ pub fn restore(engine: &Engine, caller: &Caller, what: &Restoring) -> Result<Und
     applied(engine, caller, Answer::Stop, what.dry_run, || {
         // Each time: what is forgotten from here on moves the log on, and what was worked out is not done.
         engine.remembers(what.at)?;
-        let concerned = concerned(engine, what)?;
+        let home = Home::of(engine, caller, what.at, &what.path)?;
+        let tree = Tree::look(engine.store(), what.at.op, what.node, home)?;
         let mut tx = engine.store().read()?;
         let undone = Without::After(what.at.op);
-        let mut rows = Rows::read(&mut *tx, &concerned, undone.first())?;
-        rows.keep_name_of(what.node);
+        let mut rows = Rows::read(&mut *tx, &tree.concerned(), undone.first())?;
+        let conflicts = tree.fit(&mut *tx, &mut rows)?;
         let (effects, of) = (Effects::default(), (engine.blobs(), what.at.tenant));
-        let plan = Plan::over(&mut *tx, of, undone, effects, &rows)?;
+        let mut plan = Plan::over(&mut *tx, of, undone, effects, &rows)?;
+        plan.conflicts.extend(conflicts);
         drop(tx);
         let title = titled(what, &plan.revision);
         let undone = Undone::of(plan);
@@ -103,47 +88,6 @@ fn titled(what: &Restoring, revision: &Revision) -> Title {
         kind: OpKind::Restore,
         path: what.path.clone(),
         undo: super::record::of(revision, json!({ "at": what.at.op.0 })),
-    }
-}
-
-/// Every node that is or was at or below the one that is restored.
-fn concerned(engine: &Engine, what: &Restoring) -> Result<Vec<Ino>> {
-    let store = engine.store();
-    let mut all = BTreeSet::from([what.node]);
-    let mut todo = vec![what.node];
-    let mut walked = HashSet::new();
-    while let Some(dir) = todo.pop() {
-        if !walked.insert(dir) {
-            continue;
-        }
-        let mut inside = |node: &Node| {
-            all.insert(node.ino);
-            if node.is_dir() {
-                todo.push(node.ino);
-            }
-        };
-        let then = |after| store.list_at(dir, what.at.op, after, PAGE);
-        listed(then, &mut inside)?;
-        listed(|after| store.list(dir, after, PAGE), &mut inside)?;
-    }
-    Ok(all.into_iter().collect())
-}
-
-/// Goes through a directory, whose pages `page` reads from behind a cookie.
-fn listed(
-    page: impl Fn(u64) -> Result<Vec<(Arc<Entry>, Arc<Node>)>>,
-    visit: &mut impl FnMut(&Node),
-) -> Result<()> {
-    let mut after = 0;
-    loop {
-        let names = page(after)?;
-        let Some((last, _)) = names.last() else {
-            return Ok(());
-        };
-        after = last.cookie;
-        for (_, node) in &names {
-            visit(node);
-        }
     }
 }
 

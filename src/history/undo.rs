@@ -1,8 +1,9 @@
 //! Undo: choose operations, work out what the tree would be without them, make it so in one operation.
 
 use super::ops::OpSet;
+use super::pairs::Pairs;
 use super::plan::{Conflict, Plan};
-use crate::core::{Caller, Error, FsPath, Kind, Op, Result, TenantId, error::fail};
+use crate::core::{Caller, Error, FsPath, Ino, Kind, Op, Result, TenantId, error::fail};
 use crate::fs::{Engine, Revision, Title};
 use crate::meta::{OpKind, Record};
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,8 @@ pub enum Answer {
 #[derive(Debug, Clone, Default)]
 pub struct Choice {
     pub ops: OpSet,
+    /// Directories that are gone, and those in which what was in them is to come back.
+    pub homes: Vec<(Ino, Ino)>,
     pub answer: Answer,
     /// Only say what would be done.
     pub dry_run: bool,
@@ -59,7 +62,7 @@ pub fn undo(engine: &Engine, caller: &Caller, choice: &Choice) -> Result<Undone>
     }
     applied(engine, caller, choice.answer, choice.dry_run, || {
         let undone = work_out(engine, tenant, choice)?;
-        let title = title(&undone.plan, choice, &undone.skipped);
+        let title = title(&undone, choice);
         Ok((undone, title))
     })
 }
@@ -146,25 +149,37 @@ fn alone_applied(
 /// Leaves operations out until what remains fits together.
 fn work_out(engine: &Engine, tenant: TenantId, choice: &Choice) -> Result<Undone> {
     engine.can_undo(tenant, choice.ops.first().unwrap_or_default())?;
-    let mut ops = choice.ops.clone();
+    let (mut ops, mut parted) = (choice.ops.clone(), OpSet::default());
     let (mut conflicts, mut skipped) = (Vec::new(), OpSet::default());
+    let oldest = engine.horizon(tenant)?.oldest();
     let mut plan = loop {
-        let mut plan = Plan::of(&mut *engine.store().read()?, engine.blobs(), tenant, &ops)?;
-        let new = std::mem::take(&mut plan.conflicts);
+        let mut tx = engine.store().read()?;
+        let mut pairs = Pairs::beside(&mut *tx, tenant, &ops, oldest)?;
+        pairs.part(&parted);
+        let of = (engine.blobs(), tenant);
+        let mut plan = Plan::of(&mut *tx, of, &ops, (&pairs, &choice.homes))?;
+        let mut new = std::mem::take(&mut plan.conflicts);
         if new.is_empty() {
             break plan;
         }
         let mut blocked = OpSet::default();
-        for conflict in &new {
+        for conflict in &mut new {
             blocked.join(&conflict.undone);
+            conflict.undone = conflict.undone.common(&ops);
+        }
+        let own = blocked.common(&ops);
+        if own.is_empty() && pairs.part(&blocked) {
+            parted.join(&blocked);
+            continue;
         }
         conflicts.extend(new);
         if choice.answer == Answer::Stop {
             break plan;
         }
-        if blocked.is_empty() {
+        if own.is_empty() {
             return fail(Kind::Conflict, "what is left does not fit together");
         }
+        let blocked = own;
         ops.leave_out(&blocked);
         skipped.join(&blocked);
         if ops.is_empty() {
@@ -184,13 +199,19 @@ fn work_out(engine: &Engine, tenant: TenantId, choice: &Choice) -> Result<Undone
     })
 }
 
-fn title(plan: &Plan, choice: &Choice, skipped: &OpSet) -> Title {
+fn title(undone: &Undone, choice: &Choice) -> Title {
+    let Undone { plan, skipped, .. } = undone;
     let mut ops = choice.ops.clone();
     ops.leave_out(skipped);
+    let mut said = json!({ "ops": ops.to_string() });
+    let mut asides = undone.conflicts.iter().filter(|c| c.aside.is_some());
+    if choice.answer == Answer::Aside && asides.next().is_some() {
+        said["copies"] = json!(true);
+    }
     Title {
         kind: OpKind::Undo,
         path: common(&plan.paths),
-        undo: super::record::of(&plan.revision, json!({ "ops": ops.to_string() })),
+        undo: super::record::of(&plan.revision, said),
     }
 }
 
@@ -210,9 +231,4 @@ fn common(paths: &[Vec<u8>]) -> FsPath {
 /// Whether undo can reverse an operation at all.
 pub fn is_reversible(record: &Record) -> bool {
     super::effects::is_of_the_tree(record.kind)
-}
-
-/// The operations that a record names: those that an undo was of, or that the trash was emptied of.
-pub fn named_by(record: &Record) -> Result<OpSet> {
-    record.details()["ops"].as_str().unwrap_or_default().parse()
 }

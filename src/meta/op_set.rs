@@ -48,6 +48,16 @@ impl OpSet {
         }
     }
 
+    /// What is in another one, too.
+    #[must_use]
+    pub fn common(&self, other: &Self) -> Self {
+        let mut rest = self.clone();
+        rest.leave_out(other);
+        let mut common = self.clone();
+        common.leave_out(&rest);
+        common
+    }
+
     /// The operations, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = Op> {
         self.0.iter().cloned().flatten().map(Op)
@@ -124,6 +134,8 @@ mod tests {
         assert_eq!(set.to_string(), "3,7-9,12");
         assert_eq!("3,7-9,12".parse::<OpSet>().unwrap(), set);
         assert_eq!("".parse::<OpSet>().unwrap(), OpSet::default());
+        let other: OpSet = "1-3,8,20".parse().unwrap();
+        assert_eq!(set.common(&other).to_string(), "3,8");
         let many: OpSet = "1-200000000,7".parse().unwrap();
         assert_eq!((many.to_string().len(), many.len()), (11, 200_000_000));
         for wrong in ["x", "3-", "-3", "1-99999999999"] {

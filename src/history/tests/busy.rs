@@ -3,6 +3,7 @@
 use super::reverse::project;
 use super::world::*;
 use crate::fs::Title;
+use crate::history::pairs::Pairs;
 use crate::history::plan::Plan;
 use crate::history::undo::applied;
 use crate::history::{Answer, OpSet, Undone, record};
@@ -36,7 +37,12 @@ fn an_undo_comes_to_an_end_though_others_are_always_faster() {
         let tries = std::cell::Cell::new(0);
         let undone = applied(&w.engine, &alice(), Answer::Stop, false, || {
             let mut tx = w.engine.store().read()?;
-            let plan = Plan::of(&mut *tx, w.engine.blobs(), TENANT, &ops)?;
+            let plan = Plan::of(
+                &mut *tx,
+                (w.engine.blobs(), TENANT),
+                &ops,
+                (&Pairs::default(), &[]),
+            )?;
             drop(tx);
             next.send(tries.replace(tries.get() + 1)).unwrap();
             let changed = done.recv_timeout(PATIENCE);

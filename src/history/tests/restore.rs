@@ -2,10 +2,10 @@
 
 use super::reverse::project;
 use super::world::*;
-use crate::core::{Kind, Op};
-use crate::history::{Restoring, named_at, restore};
+use crate::core::{Caller, Kind, Op, Result};
+use crate::history::{Restoring, Undone, named_at, restore};
 
-fn restored(w: &World, at: &str, op: Op) -> Option<Op> {
+fn tried(w: &World, at: &str, op: Op) -> Result<Undone> {
     let moment = w.engine.moment_of(&alice(), op).unwrap();
     let what = Restoring {
         path: path(at),
@@ -13,10 +13,33 @@ fn restored(w: &World, at: &str, op: Op) -> Option<Op> {
         at: moment,
         dry_run: false,
     };
-    let undone = restore(&w.engine, &alice(), &what).unwrap();
-    assert_eq!(undone.conflicts, []);
+    let undone = restore(&w.engine, &alice(), &what);
     w.assert_sound();
+    undone
+}
+
+fn restored(w: &World, at: &str, op: Op) -> Option<Op> {
+    let undone = tried(w, at, op).unwrap();
+    assert_eq!(undone.conflicts, []);
     undone.op
+}
+
+fn link(w: &World, who: &Caller, from: &str, to: &str) {
+    let to = path(to);
+    let (dir, name) = w.engine.resolve_parent(who, &to).unwrap();
+    w.engine.link(who, w.ino(from), dir, name).unwrap();
+}
+
+/// Restores a path, wants the whole tree to be `after`, and takes it back.
+#[track_caller]
+fn makes(w: &World, at: &str, op: Op, after: &Tree) {
+    let now = timeless(w.tree());
+    let done = restored(w, at, op).unwrap();
+    assert_eq!(&timeless(w.tree()), after);
+    let back = w.undo(&alice(), [done].into_iter().collect()).unwrap();
+    assert_eq!(back.conflicts, []);
+    assert_eq!(timeless(w.tree()), now);
+    w.assert_sound();
 }
 
 /// What a tree holds, whatever the times of its directories.
@@ -66,4 +89,168 @@ fn what_is_gone_comes_back_and_what_took_its_name_makes_room() {
     let never = w.engine.moment_of(&alice(), Op(then.0 + 1)).unwrap();
     let missing = named_at(&w.engine, &alice(), never, &path("/workspace/p/none"));
     assert_eq!(missing.unwrap_err().kind(), Kind::NotFound);
+}
+
+const SRC: &str = "/workspace/p/src";
+const DOCS: &str = "/workspace/p/docs";
+
+#[test]
+fn a_directory_that_took_the_path_goes_with_what_is_in_it() {
+    let w = project();
+    let (before, then) = (timeless(w.tree()), w.head());
+    w.remove_all(&bob(), SRC);
+    w.mkdir(&bob(), SRC);
+    w.mkdir(&bob(), &format!("{SRC}/new"));
+    w.write(&bob(), &format!("{SRC}/new/y"), b"y");
+    makes(&w, SRC, then, &before);
+    // What was elsewhere then goes back there.
+    w.rename(&bob(), &format!("{DOCS}/read.me"), &format!("{SRC}/new/z"));
+    makes(&w, SRC, then, &before);
+    // The directory itself may be below the one that took its path.
+    let now = w.head();
+    let other = timeless(w.tree());
+    w.rename(&bob(), SRC, "/workspace/p/old");
+    w.mkdir(&bob(), SRC);
+    w.rename(&bob(), "/workspace/p/old", &format!("{SRC}/old"));
+    makes(&w, SRC, now, &other);
+}
+
+#[test]
+fn what_was_moved_in_goes_back_only_where_nothing_else_has_its_name() {
+    let w = project();
+    let then = w.head();
+    w.rename(
+        &alice(),
+        &format!("{DOCS}/read.me"),
+        &format!("{SRC}/read.me"),
+    );
+    w.write(&bob(), &format!("{DOCS}/read.me"), b"bob's");
+    let (before, by) = (w.tree(), w.by(&bob(), then));
+    let refused = tried(&w, SRC, then).unwrap();
+    assert_eq!(refused.op, None);
+    let found: Vec<_> = refused.conflicts.iter().map(|c| c.by).collect();
+    assert_eq!(found, [by.first()]);
+    assert_eq!(w.tree(), before);
+    w.rename(&bob(), &format!("{DOCS}/read.me"), &format!("{DOCS}/bobs"));
+    restored(&w, SRC, then);
+    assert_eq!(w.read(&format!("{DOCS}/read.me")), b"p/docs/read.me");
+    assert_eq!(w.read(&format!("{DOCS}/bobs")), b"bob's");
+    // Where it was when it was moved in, not where it was once, and as it is.
+    w.rename(&bob(), &format!("{DOCS}/bobs"), &format!("{DOCS}/hers"));
+    let then = w.head();
+    w.rename(&bob(), &format!("{DOCS}/hers"), &format!("{DOCS}/his"));
+    w.write(&bob(), &format!("{DOCS}/his"), b"better");
+    w.rename(&bob(), &format!("{DOCS}/his"), &format!("{SRC}/his"));
+    restored(&w, SRC, then);
+    assert_eq!(w.read(&format!("{DOCS}/his")), b"better");
+}
+
+#[test]
+fn a_name_outside_is_never_given_to_something_else() {
+    let w = project();
+    let then = w.head();
+    let read_me = format!("{DOCS}/read.me");
+    w.rename(&bob(), &read_me, &format!("{DOCS}/other"));
+    let mut after = timeless(w.tree());
+    w.rename(&bob(), &format!("{SRC}/b"), &read_me);
+    makes(&w, SRC, then, &after);
+    // What was replaced there stays replaced.
+    w.rename(&bob(), &read_me, &format!("{DOCS}/other"));
+    after.remove(&format!("{DOCS}/other"));
+    makes(&w, SRC, then, &after);
+}
+
+#[test]
+fn two_that_were_exchanged_change_places_again() {
+    let w = project();
+    let (before, then) = (timeless(w.tree()), w.head());
+    w.rename(&bob(), &format!("{SRC}/b"), &format!("{DOCS}/x"));
+    w.rename(&bob(), &format!("{DOCS}/read.me"), &format!("{SRC}/b"));
+    w.rename(&bob(), &format!("{DOCS}/x"), &format!("{DOCS}/read.me"));
+    makes(&w, SRC, then, &before);
+}
+
+#[test]
+fn links_that_were_made_outside_since_stay() {
+    let w = project();
+    let then = w.head();
+    link(&w, &bob(), &format!("{SRC}/b"), &format!("{DOCS}/b"));
+    w.write(&bob(), &format!("{SRC}/new"), b"new");
+    link(&w, &bob(), &format!("{SRC}/new"), &format!("{DOCS}/new"));
+    w.unlink(&bob(), &format!("{SRC}/b"));
+    restored(&w, SRC, then);
+    let tree = w.tree();
+    assert_eq!(
+        tree[&format!("{SRC}/b")].ino,
+        tree[&format!("{DOCS}/b")].ino
+    );
+    assert_eq!(tree[&format!("{DOCS}/b")].links, 2);
+    assert_eq!(tree[&format!("{DOCS}/new")].links, 1);
+    assert!(!tree.contains_key(&format!("{SRC}/new")));
+}
+
+#[test]
+fn what_was_moved_away_or_linked_elsewhere_comes_back_to_its_path() {
+    let w = project();
+    let (before, then) = (timeless(w.tree()), w.head());
+    w.rename(&bob(), &format!("{SRC}/b"), &format!("{DOCS}/c"));
+    makes(&w, &format!("{SRC}/b"), then, &before);
+    w.write(&bob(), &format!("{SRC}/b"), b"another");
+    makes(&w, &format!("{SRC}/b"), then, &before);
+    w.unlink(&bob(), &format!("{SRC}/b"));
+    w.rename(&bob(), &format!("{DOCS}/c"), &format!("{SRC}/b"));
+    w.rename(&bob(), SRC, &format!("{DOCS}/sources"));
+    makes(&w, SRC, then, &before);
+    w.rename(&bob(), &format!("{DOCS}/sources"), SRC);
+    link(&w, &bob(), &format!("{SRC}/b"), &format!("{DOCS}/b"));
+    w.unlink(&bob(), &format!("{SRC}/b"));
+    restored(&w, &format!("{SRC}/b"), then).unwrap();
+    assert_eq!(w.tree()[&format!("{DOCS}/b")].links, 2);
+    assert_eq!(restored(&w, &format!("{SRC}/b"), then), None);
+}
+
+#[test]
+fn the_directories_above_come_back_as_they_were_or_their_path_is_taken() {
+    let w = project();
+    let (at, then) = (format!("{SRC}/deep/c"), w.head());
+    let mut after = timeless(w.tree());
+    let lost = [
+        format!("{SRC}/a"),
+        format!("{SRC}/b"),
+        format!("{SRC}/deep/link"),
+        format!("{SRC}/deep/twin"),
+    ];
+    w.remove_all(&bob(), SRC);
+    after.retain(|path, _| !lost.contains(path));
+    makes(&w, &at, then, &after);
+    w.mkdir(&bob(), SRC);
+    restored(&w, &at, then).unwrap();
+    let tree = w.tree();
+    assert_eq!(tree[&at], after[&at]);
+    assert_ne!(tree[SRC].ino, after[SRC].ino);
+    // A directory that was moved leads to what is in it still.
+    w.write(&bob(), &at, b"spoilt");
+    w.rename(&bob(), SRC, "/workspace/p/sources");
+    restored(&w, &at, then).unwrap();
+    assert_eq!(w.read("/workspace/p/sources/deep/c"), b"p/src/deep/c");
+    // Another one there: it could be meant.
+    let then = w.head();
+    w.rename(&bob(), "/workspace/p/sources", "/workspace/p/old");
+    w.mkdir(&bob(), "/workspace/p/sources");
+    w.mkdir(&bob(), "/workspace/p/sources/deep");
+    let refused = tried(&w, "/workspace/p/sources/deep/c", then)
+        .err()
+        .unwrap();
+    assert_eq!(refused.kind(), Kind::Conflict);
+    assert!(
+        refused.to_string().contains("/workspace/p/old/deep/c"),
+        "{refused}"
+    );
+    w.write(&bob(), "/workspace/p/plain", b"x");
+    w.remove_all(&bob(), "/workspace/p/sources");
+    w.rename(&bob(), "/workspace/p/plain", "/workspace/p/sources");
+    let refused = tried(&w, "/workspace/p/sources/deep/c", then)
+        .err()
+        .unwrap();
+    assert_eq!(refused.kind(), Kind::Conflict);
 }

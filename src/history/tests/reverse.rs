@@ -209,6 +209,7 @@ fn what_something_depends_on_is_told_and_nothing_is_done() {
         ops: ops.clone(),
         answer,
         dry_run: true,
+        ..Choice::default()
     };
     let rehearsed = undo(&w.engine, &alice(), &with(Answer::Skip)).unwrap();
     assert_eq!((rehearsed.op, w.tree() == before), (None, true));
@@ -319,4 +320,89 @@ fn what_was_synced_is_undone_to_though_it_was_deleted_before_it_was_closed() {
         assert_eq!(w.read(at), b"synced", "replaced: {replaced}");
     }
     w.assert_sound();
+}
+
+fn one(op: Op) -> OpSet {
+    [op].into_iter().collect()
+}
+
+#[test]
+fn what_was_undone_and_its_undo_are_as_if_neither_had_been() {
+    let w = project();
+    let at = "/workspace/p/src/b";
+    let mut writes = Vec::new();
+    for text in ["one", "two", "three"] {
+        w.write(&alice(), at, text.as_bytes());
+        writes.push(w.head());
+    }
+    let mut undos = Vec::new();
+    for (write, left) in writes.iter().rev().zip(["two", "one", "p/src/b"]) {
+        undos.push(done(&w, &alice(), one(*write)));
+        assert_eq!(w.read(at), left.as_bytes());
+        // It is undone already.
+        assert_eq!(w.undo(&alice(), one(*write)).unwrap().op, None);
+    }
+    for (undo, left) in undos.iter().rev().zip(["one", "two", "three"]) {
+        done(&w, &alice(), one(*undo));
+        assert_eq!(w.read(at), left.as_bytes());
+    }
+    // Undone and done again: in the way as before.
+    let refused = w.undo(&alice(), one(writes[0])).unwrap();
+    assert_eq!(refused.conflicts[0].by, Some(writes[1]));
+    // Some of it first, then all of it.
+    done(&w, &alice(), one(writes[2]));
+    done(&w, &alice(), writes.into_iter().collect());
+    assert_eq!(w.read(at), b"p/src/b");
+    w.assert_sound();
+}
+
+#[test]
+fn a_file_that_was_moved_and_removed_comes_back_step_by_step() {
+    let w = project();
+    let (src, docs) = ("/workspace/p/src/b", "/workspace/p/docs/b");
+    let before = w.tree();
+    w.rename(&alice(), src, docs);
+    let moved = w.head();
+    w.unlink(&alice(), docs);
+    done(&w, &alice(), one(w.head()));
+    assert!(w.tree().contains_key(docs));
+    done(&w, &alice(), one(moved));
+    assert_eq!(w.tree(), before);
+    w.assert_sound();
+}
+
+#[test]
+fn a_name_that_was_taken_and_left_again_is_free() {
+    let w = project();
+    let at = "/workspace/p/src/b";
+    let before = w.tree();
+    w.unlink(&alice(), at);
+    let removed = w.head();
+    w.write(&bob(), at, b"bob's");
+    done(&w, &alice(), w.by(&bob(), removed));
+    done(&w, &alice(), one(removed));
+    assert_eq!(w.tree(), before);
+}
+
+#[test]
+fn an_undo_that_put_copies_beside_something_is_no_pair() {
+    let w = project();
+    let (a, b) = ("/workspace/p/src/a", "/workspace/p/src/b");
+    let head = w.head();
+    w.write(&bob(), a, b"bob's");
+    w.write(&bob(), b, b"bob's");
+    w.write(&alice(), a, b"alice's");
+    let ops = w.by(&bob(), head);
+    let choice = Choice {
+        ops: ops.clone(),
+        answer: Answer::Aside,
+        ..Choice::default()
+    };
+    let undone = undo(&w.engine, &alice(), &choice).unwrap();
+    let mut rest = ops;
+    rest.leave_out(&undone.skipped);
+    let copy = format!("{a}.undo-{}", Op(head.0 + 1));
+    assert_eq!(w.read(&copy), b"p/src/a");
+    assert_eq!(w.undo(&alice(), rest).unwrap().op, None);
+    assert_eq!(w.read(&copy), b"p/src/a");
 }

@@ -1,12 +1,11 @@
 //! Random work of two, one of whom is undone: the rest is as if he had never been there, wherever that has a meaning.
 
 use super::world::*;
-use crate::core::Kind;
-use crate::core::{Caller, FsPath, Ino, Name, Result};
+use crate::core::{Caller, Error, FsPath, Ino, Kind, Name, Op, Result};
 use crate::fs::RenameMode;
 use crate::fs::{SetAttr, SetMode};
-use crate::history::{Answer, Choice, undo};
-use crate::meta::FileKind;
+use crate::history::{Answer, Choice, OpSet, undo};
+use crate::meta::{FileKind, OpKind, log};
 use std::collections::BTreeMap;
 
 /// Numbers that look random, the same for the same seed.
@@ -53,6 +52,8 @@ enum Act {
     Link(String, String),
     Chmod(String, u32),
     Xattr(String, String),
+    /// Undoes one of his last operations, an undo perhaps.
+    Undo(u64),
 }
 
 fn any_path(dice: &mut Dice) -> String {
@@ -64,7 +65,8 @@ fn any_path(dice: &mut Dice) -> String {
 
 fn act(dice: &mut Dice, n: u64) -> Act {
     let file = format!("{}/{}", dice.pick(&DIRS), dice.pick(&FILES[..3]));
-    match dice.below(12) {
+    match dice.below(14) {
+        12 | 13 => Act::Undo(dice.below(3)),
         0..=4 => Act::Edit(
             match dice.below(3) {
                 0 => Way::InPlace,
@@ -96,6 +98,8 @@ struct Field<'w> {
     /// The numbers of the directory and of the first node that is made by acts.
     first: Ino,
     new: Ino,
+    /// What was done before the two began.
+    start: Op,
 }
 
 impl<'w> Field<'w> {
@@ -104,7 +108,14 @@ impl<'w> Field<'w> {
         w.mkdir(&alice(), &top);
         let first = w.ino(&top);
         let new = first;
-        let mut field = Self { w, top, first, new };
+        let start = Op(0);
+        let mut field = Self {
+            w,
+            top,
+            first,
+            new,
+            start,
+        };
         for dir in &DIRS[1..] {
             w.mkdir(&alice(), &format!("{}/{dir}", field.top));
         }
@@ -114,6 +125,7 @@ impl<'w> Field<'w> {
             field.perform(&alice(), &edit).unwrap();
         }
         field.new = w.engine.fresh_ino();
+        field.start = w.head();
         field
     }
 
@@ -141,7 +153,7 @@ impl<'w> Field<'w> {
                     Ok(ino) if e.getattr(&root(), ino)?.is_file() => {
                         self.w.read(&format!("{}/{at}", self.top))
                     }
-                    Ok(_) => return Err(crate::core::Error::new(Kind::IsDirectory, "a directory")),
+                    Ok(_) => return Err(Error::new(Kind::IsDirectory, "a directory")),
                     Err(_) => self.parent_of(&self.path(at)).map(|_| Vec::new())?,
                 };
                 let old = String::from_utf8(old).unwrap();
@@ -193,6 +205,16 @@ impl<'w> Field<'w> {
                 let ino = self.at(at)?;
                 e.setxattr(who, ino, b"user.x", value.as_bytes(), SetMode::Any)?;
             }
+            Act::Undo(back) => {
+                let all: Vec<_> = self.w.by(who, self.start).iter().collect();
+                let none = || Error::new(Kind::NotFound, "he has done less");
+                let last = usize::try_from(*back).unwrap() + 1;
+                let op = all.len().checked_sub(last).ok_or_else(none)?;
+                let undone = self.w.undo(who, [all[op]].into_iter().collect())?;
+                if undone.op.is_none() {
+                    return Err(Error::new(Kind::Conflict, "nothing was done"));
+                }
+            }
         }
         Ok(())
     }
@@ -206,6 +228,7 @@ impl<'w> Field<'w> {
             | Act::Remove(at)
             | Act::Chmod(at, _)
             | Act::Xattr(at, _) => vec![at],
+            Act::Undo(_) => vec![],
         };
         let known = |ino: Ino| Ino(ino.min(self.new).0 - self.first.0);
         let found = |at: &&String| {
@@ -230,11 +253,21 @@ impl<'w> Field<'w> {
     }
 }
 
+/// The operations among some that are no undos.
+fn tree_only(w: &World, ops: &OpSet) -> OpSet {
+    let mut tx = w.engine.store().read().unwrap();
+    let mut is_undo = |op: &Op| {
+        let found = log::at(&mut *tx, TENANT, *op).unwrap();
+        found.is_some_and(|(record, _)| record.kind == OpKind::Undo)
+    };
+    ops.iter().filter(|op| !is_undo(op)).collect()
+}
+
 /// Whether undoing found nothing in its way.
 fn round((one, other): (&World, &World), seed: u64) -> bool {
     let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
     let field = Field::new(one, seed);
-    let (w, start) = (one, one.head());
+    let w = one;
     let mut done = Vec::new();
     for n in 0..2 + dice.below(8) {
         let (is_bob, act) = (dice.below(2) == 0, act(&mut dice, n));
@@ -243,7 +276,11 @@ fn round((one, other): (&World, &World), seed: u64) -> bool {
         let went = field.perform(&who, &act).is_ok();
         done.push((is_bob, act, (meant, went)));
     }
-    let ops = w.by(&bob(), start);
+    let mut ops = w.by(&bob(), field.start);
+    if dice.below(2) == 0 {
+        // As `nexus undo` chooses them: what his undos left of it.
+        ops = tree_only(w, &ops);
+    }
     if ops.is_empty() {
         return true;
     }
@@ -255,7 +292,7 @@ fn round((one, other): (&World, &World), seed: u64) -> bool {
         let choice = Choice {
             ops,
             answer: Answer::Skip,
-            dry_run: false,
+            ..Choice::default()
         };
         let skipped = undo(&w.engine, &alice(), &choice);
         assert!(

@@ -164,6 +164,7 @@ impl World {
         let choice = Choice {
             ops: ops.clone(),
             answer,
+            homes: Vec::new(),
             dry_run: false,
         };
         undo(&self.engine, who, &choice).unwrap()
