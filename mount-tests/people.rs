@@ -249,6 +249,17 @@ fn nobody_mounts_as_an_agent_of_another() {
 }
 
 #[test]
+fn a_mount_is_for_an_agent_and_a_session_whose_names_are_on_one_line() {
+    let world = World::new();
+    let dir = world.host("other");
+    for label in ["--agent", "--session"] {
+        let refused = world.nexus(&["mount", dir.to_str().unwrap(), label, "a\nb"]);
+        let refused = refused.must_fail();
+        assert!(refused.contains("printable"), "{refused}");
+    }
+}
+
+#[test]
 fn a_deleted_user_of_a_multi_user_mount_may_do_nothing_from_then_on() {
     if !needs_root() {
         return;

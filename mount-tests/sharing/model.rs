@@ -181,7 +181,7 @@ impl Model {
         let (before, after): (BTreeSet<_>, BTreeSet<_>) = (owners(from), owners(to));
         let is_other = |owner: &&str| ![NOBODY, thing.owner].contains(owner);
         let mut more = 0;
-        if after.difference(&before).any(|owner| is_other(owner)) {
+        if after.difference(&before).any(is_other) {
             more |= theirs;
         }
         let before = self.counting(at, from);

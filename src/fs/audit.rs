@@ -78,14 +78,14 @@ impl Engine {
         if !caller.admin {
             return Ok(());
         }
-        let of_node = weigh(caller, node, on_node)?;
-        let granted = of_node.graph.without(of_node.denied);
-        let of_dir = without_his_word(caller, dir, in_dir)?;
-        if !granted.and(of_dir).has(Right::Write) {
+        let standing = weigh(caller, node, on_node)?;
+        let granted = standing.graph.without(standing.denied);
+        let there = without_his_word(caller, dir, in_dir)?;
+        if !granted.and(there).has(Right::Write) {
             self.note(caller, dir, Right::Write);
         }
         let is_sticky = dir.mode & 0o1000 != 0;
-        let own = without_his_word(caller, node, on_node)?.and(of_dir);
+        let own = without_his_word(caller, node, on_node)?.and(there);
         if is_sticky && !own.has(Right::Own) {
             self.note(caller, node, Right::Own);
         }

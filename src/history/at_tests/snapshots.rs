@@ -158,6 +158,13 @@ fn a_name_is_no_word_for_a_time_and_fits_into_a_path() {
     w.write(&who, "/workspace/f", b"x").unwrap();
     refused(create(&w, &who, "v2", "/workspace/f"), Kind::NotDirectory);
     refused(create(&w, &who, "v2", "/.at/now"), Kind::Unsupported);
+    for (text, fits) in [("a\0b", false), ("a\nb", false), ("größer: 1 & 2", true)] {
+        let made = snapshot::create(w.engine(), &who, &path("/workspace"), ("v2", Some(text)));
+        assert_eq!(
+            made.map(drop).map_err(|e| e.kind()).err(),
+            (!fits).then_some(Kind::Invalid)
+        );
+    }
 }
 
 #[test]

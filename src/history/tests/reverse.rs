@@ -260,6 +260,25 @@ fn a_directory_that_others_filled_since_stays() {
     assert_eq!(refused.conflicts[0].by, Some(w.head()));
 }
 
+/// semantics.md §6: "Undoing is one operation, takes the permissions that its changes take"
+#[test]
+fn an_undo_brings_nothing_to_where_others_have_more_on_it() {
+    let (w, carol) = (World::new(), person("carol", 1003));
+    for (who, dir) in [(&alice(), "/workspace/team"), (&carol, "/workspace/carols")] {
+        w.mkdir(who, dir);
+        chmod(&w, who, dir, 0o777);
+    }
+    w.write(&alice(), "/workspace/carols/f", b"dear");
+    chmod(&w, &alice(), "/workspace/carols/f", 0o600);
+    let head = w.head();
+    w.rename(&alice(), "/workspace/carols/f", "/workspace/team/f");
+    let undo = |who: &Caller| w.undo(who, [Op(head.0 + 1)].into_iter().collect());
+    assert_eq!(undo(&carol).err().unwrap().kind(), Kind::CrossDevice);
+    undo(&alice()).unwrap();
+    assert_eq!(w.read("/workspace/carols/f"), b"dear");
+    w.assert_sound();
+}
+
 /// semantics.md §6: "Undoing is one operation, takes the permissions that its changes take, and can be undone."
 #[test]
 fn what_is_undone_must_be_allowed() {
