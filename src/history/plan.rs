@@ -10,6 +10,7 @@ use crate::blob::Blobs;
 use crate::core::{Ino, Op, Result, TenantId, Time};
 use crate::db::Tx;
 use crate::fs::{Naming, Revision};
+use crate::meta::cache::Place;
 use crate::meta::tuple::{self, Tuple};
 use crate::meta::{Node, Record, log_query, node};
 use std::cmp::Reverse;
@@ -41,17 +42,19 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Works out what the tree would be without `undone`, which are operations of a tenant.
+    /// Works out what the tree would be without `undone`, which are operations of a tenant; `beside` says where what had a name
+    /// comes back, should somebody have taken that.
     pub(super) fn of(
         tx: &mut dyn Tx,
-        blobs: &Blobs,
-        tenant: TenantId,
+        (blobs, tenant): (&Blobs, TenantId),
         undone: &OpSet,
+        beside: &HashMap<Key, Place>,
     ) -> Result<Self> {
         let effects = Effects::read(tx, tenant, undone)?;
         let undone = Without::These(undone);
         let mut rows = Rows::read(tx, &effects.nodes, undone.first())?;
         rows.read_successors(tx, undone.first())?;
+        rows.beside.clone_from(beside);
         Self::over(tx, (blobs, tenant), undone, effects, &rows)
     }
 
@@ -148,6 +151,14 @@ impl Planner<'_> {
             match should {
                 Err(by) => {
                     let old = line.before.and_then(|ino| back.get(&ino));
+                    if let (Some(old), Some(place)) = (old, self.rows.beside.get(key)) {
+                        self.revision.names.push(Naming {
+                            place: place.clone(),
+                            was: None,
+                            to: Some(old.ino),
+                        });
+                        continue;
+                    }
                     let aside =
                         old.map(|node| Aside::of_gone(self.rows, &meanings.place, (*node).clone()));
                     self.conflicts.push(Conflict {

@@ -1,5 +1,6 @@
 //! Undo: choose operations, work out what the tree would be without them, make it so in one operation.
 
+use super::aside;
 use super::ops::OpSet;
 use super::plan::{Conflict, Plan};
 use crate::core::{Caller, Error, FsPath, Kind, Op, Result, TenantId, error::fail};
@@ -7,6 +8,7 @@ use crate::fs::{Engine, Revision, Title};
 use crate::meta::{OpKind, Record};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::collections::HashMap;
 
 /// How often a plan is made anew because somebody changed something meanwhile; a file that is being made where one is to come
 /// back is in the way of the last ones, too.
@@ -148,9 +150,16 @@ fn work_out(engine: &Engine, tenant: TenantId, choice: &Choice) -> Result<Undone
     engine.can_undo(tenant, choice.ops.first().unwrap_or_default())?;
     let mut ops = choice.ops.clone();
     let (mut conflicts, mut skipped) = (Vec::new(), OpSet::default());
+    let (of, first) = ((engine.blobs(), tenant), ops.first().unwrap_or_default());
+    let mut beside = HashMap::new();
     let mut plan = loop {
-        let mut plan = Plan::of(&mut *engine.store().read()?, engine.blobs(), tenant, &ops)?;
+        let mut plan = Plan::of(&mut *engine.store().read()?, of, &ops, &beside)?;
         let new = std::mem::take(&mut plan.conflicts);
+        if choice.answer == Answer::Aside
+            && aside::of_directories(engine, &plan, &new, (first, &mut beside))?
+        {
+            continue;
+        }
         if new.is_empty() {
             break plan;
         }
@@ -173,8 +182,7 @@ fn work_out(engine: &Engine, tenant: TenantId, choice: &Choice) -> Result<Undone
         }
     };
     if choice.answer == Answer::Aside {
-        let first = choice.ops.first().unwrap_or_default();
-        super::aside::put(engine, &mut plan, &conflicts, first)?;
+        aside::put(engine, &mut plan, &conflicts, first)?;
     }
     Ok(Undone {
         op: None,

@@ -8,6 +8,7 @@ use crate::history::undo::applied;
 use crate::history::{Answer, OpSet, Undone, record};
 use crate::meta::OpKind;
 use serde_json::json;
+use std::collections::HashMap;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
@@ -36,7 +37,7 @@ fn an_undo_comes_to_an_end_though_others_are_always_faster() {
         let tries = std::cell::Cell::new(0);
         let undone = applied(&w.engine, &alice(), Answer::Stop, false, || {
             let mut tx = w.engine.store().read()?;
-            let plan = Plan::of(&mut *tx, w.engine.blobs(), TENANT, &ops)?;
+            let plan = Plan::of(&mut *tx, (w.engine.blobs(), TENANT), &ops, &HashMap::new())?;
             drop(tx);
             next.send(tries.replace(tries.get() + 1)).unwrap();
             let changed = done.recv_timeout(PATIENCE);
