@@ -1,6 +1,6 @@
 //! Old states of files put beside what is there now: `NAME.undo-OP`, or with a number where that is taken.
 
-use super::effects::Rows;
+use super::effects::{Key, Rows};
 use super::plan::{Conflict, Plan};
 use crate::core::path::NAME_MAX;
 use crate::core::{Ino, Kind, Name, Op, Result, error::fail};
@@ -50,6 +50,26 @@ impl Aside {
     }
 }
 
+/// Finds names beside those that others took of directories that would come back; whether there are more now. What was in such
+/// a directory comes back in it, so it is planned for, and not put there in the end.
+pub(super) fn of_directories(
+    engine: &Engine,
+    plan: &Plan,
+    conflicts: &[Conflict],
+    (first, beside): (Op, &mut HashMap<Key, Place>),
+) -> Result<bool> {
+    let mut free = Names::new(engine, plan, first);
+    free.taken.extend(beside.values().cloned());
+    let known = beside.len();
+    for aside in conflicts.iter().filter_map(|c| c.aside.as_ref()) {
+        let key = (aside.place.parent, aside.place.name.as_bytes().to_vec());
+        if aside.node.is_dir() && !beside.contains_key(&key) {
+            beside.insert(key, free.beside(&aside.place)?);
+        }
+    }
+    Ok(beside.len() > known)
+}
+
 /// Adds to a plan what its conflicts leave to be put beside; `first` is what their names are made of.
 pub(super) fn put(
     engine: &Engine,
@@ -57,13 +77,8 @@ pub(super) fn put(
     conflicts: &[Conflict],
     first: Op,
 ) -> Result<()> {
+    let mut free = Names::new(engine, plan, first);
     let revision = &mut plan.revision;
-    let mut free = Names {
-        engine,
-        first,
-        taken: revision.names.iter().map(|n| n.place.clone()).collect(),
-        tried: HashMap::new(),
-    };
     let mut back: HashSet<Ino> = revision.back.iter().map(|n| n.ino).collect();
     let mut done = HashSet::new();
     for aside in conflicts.iter().filter_map(|c| c.aside.as_ref()) {
@@ -101,7 +116,17 @@ struct Names<'a> {
     tried: HashMap<Place, u32>,
 }
 
-impl Names<'_> {
+impl<'a> Names<'a> {
+    fn new(engine: &'a Engine, plan: &Plan, first: Op) -> Self {
+        let names = plan.revision.names.iter();
+        Self {
+            engine,
+            first,
+            taken: names.map(|n| n.place.clone()).collect(),
+            tried: HashMap::new(),
+        }
+    }
+
     fn beside(&mut self, old: &Place) -> Result<Place> {
         let base = self.numbered(old, 1)?;
         for _ in 0..NAMES_MAX {

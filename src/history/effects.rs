@@ -158,6 +158,8 @@ pub(super) struct Rows {
     last_named: HashMap<Ino, Op>,
     /// The names that nodes have now.
     at: HashMap<Ino, Vec<Key>>,
+    /// Where what had a name comes back, should somebody have taken that.
+    pub beside: HashMap<Key, Place>,
 }
 
 /// What a name stood for, and its present entry.

@@ -11,6 +11,7 @@ use crate::blob::Blobs;
 use crate::core::{Ino, Op, Result, TenantId, Time};
 use crate::db::Tx;
 use crate::fs::{Naming, Revision};
+use crate::meta::cache::Place;
 use crate::meta::tuple::{self, Tuple};
 use crate::meta::{Node, Record, log_query, node};
 use std::cmp::Reverse;
@@ -41,27 +42,36 @@ pub struct Plan {
     pub paths: Vec<Vec<u8>>,
 }
 
+/// What a plan is made by, beside the operations.
+pub(super) struct Given<'a> {
+    pub pairs: &'a Pairs,
+    /// What was in the first directory of each comes back in the other.
+    pub homes: &'a [(Ino, Ino)],
+    /// Where what had a name comes back, should somebody have taken that.
+    pub beside: &'a HashMap<Key, Place>,
+}
+
 impl Plan {
     /// Works out what the tree would be without `undone`, which are operations of a tenant, and the pairs that have to do with them.
-    /// What was in the first directory of each of `homes` comes back in the other.
     pub(super) fn of(
         tx: &mut dyn Tx,
         of: (&Blobs, TenantId),
         undone: &OpSet,
-        (pairs, homes): (&Pairs, &[(Ino, Ino)]),
+        given: &Given<'_>,
     ) -> Result<Self> {
         let (tenant, mut all) = (of.1, undone.clone());
         // Times of directories and grants are those of the operations themselves: pairs left none.
         let effects = Effects::read(tx, tenant, &all)?;
         let mut rows = Rows::read(tx, &effects.nodes, Without::These(&all).first())?;
-        while pairs.join(&mut all, &rows) {
+        while given.pairs.join(&mut all, &rows) {
             let nodes = Effects::read(tx, tenant, &all)?.nodes;
             rows = Rows::read(tx, &nodes, Without::These(&all).first())?;
         }
         rows.read_successors(tx, Without::These(&all).first())?;
-        for home in homes {
+        for home in given.homes {
             rows.rehome(tx, *home)?;
         }
+        rows.beside.clone_from(given.beside);
         Self::over(tx, of, Without::These(&all), effects, &rows)
     }
 
@@ -158,6 +168,14 @@ impl Planner<'_> {
             match should {
                 Err(by) => {
                     let old = line.before.and_then(|ino| back.get(&ino));
+                    if let (Some(old), Some(place)) = (old, self.rows.beside.get(key)) {
+                        self.revision.names.push(Naming {
+                            place: place.clone(),
+                            was: None,
+                            to: Some(old.ino),
+                        });
+                        continue;
+                    }
                     let aside =
                         old.map(|node| Aside::of_gone(self.rows, &meanings.place, (*node).clone()));
                     self.conflicts.push(Conflict {

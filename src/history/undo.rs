@@ -1,13 +1,15 @@
 //! Undo: choose operations, work out what the tree would be without them, make it so in one operation.
 
+use super::aside;
 use super::ops::OpSet;
 use super::pairs::Pairs;
-use super::plan::{Conflict, Plan};
+use super::plan::{Conflict, Given, Plan};
 use crate::core::{Caller, Error, FsPath, Ino, Kind, Op, Result, TenantId, error::fail};
 use crate::fs::{Engine, Revision, Title};
 use crate::meta::{OpKind, Record};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::collections::HashMap;
 
 /// How often a plan is made anew because somebody changed something meanwhile; a file that is being made where one is to come
 /// back is in the way of the last ones, too.
@@ -151,14 +153,26 @@ fn work_out(engine: &Engine, tenant: TenantId, choice: &Choice) -> Result<Undone
     engine.can_undo(tenant, choice.ops.first().unwrap_or_default())?;
     let (mut ops, mut parted) = (choice.ops.clone(), OpSet::default());
     let (mut conflicts, mut skipped) = (Vec::new(), OpSet::default());
-    let oldest = engine.horizon(tenant)?.oldest();
+    let first = ops.first().unwrap_or_default();
+    let (of, oldest) = ((engine.blobs(), tenant), engine.horizon(tenant)?.oldest());
+    let mut beside = HashMap::new();
     let mut plan = loop {
         let mut tx = engine.store().read()?;
         let mut pairs = Pairs::beside(&mut *tx, tenant, &ops, oldest)?;
         pairs.part(&parted);
-        let of = (engine.blobs(), tenant);
-        let mut plan = Plan::of(&mut *tx, of, &ops, (&pairs, &choice.homes))?;
+        let given = Given {
+            pairs: &pairs,
+            homes: &choice.homes,
+            beside: &beside,
+        };
+        let mut plan = Plan::of(&mut *tx, of, &ops, &given)?;
+        drop(tx);
         let mut new = std::mem::take(&mut plan.conflicts);
+        if choice.answer == Answer::Aside
+            && aside::of_directories(engine, &plan, &new, (first, &mut beside))?
+        {
+            continue;
+        }
         if new.is_empty() {
             break plan;
         }
@@ -188,8 +202,7 @@ fn work_out(engine: &Engine, tenant: TenantId, choice: &Choice) -> Result<Undone
         }
     };
     if choice.answer == Answer::Aside {
-        let first = choice.ops.first().unwrap_or_default();
-        super::aside::put(engine, &mut plan, &conflicts, first)?;
+        aside::put(engine, &mut plan, &conflicts, first)?;
     }
     Ok(Undone {
         op: None,
@@ -204,8 +217,8 @@ fn title(undone: &Undone, choice: &Choice) -> Title {
     let mut ops = choice.ops.clone();
     ops.leave_out(skipped);
     let mut said = json!({ "ops": ops.to_string() });
-    let mut asides = undone.conflicts.iter().filter(|c| c.aside.is_some());
-    if choice.answer == Answer::Aside && asides.next().is_some() {
+    if choice.answer == Answer::Aside {
+        // Perhaps of a directory, of which no conflict tells any more.
         said["copies"] = json!(true);
     }
     Title {

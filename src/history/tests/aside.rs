@@ -116,6 +116,33 @@ fn what_is_put_beside_is_no_more_open_than_it_was() {
     w.assert_sound();
 }
 
+#[test]
+fn a_directory_comes_back_beside_what_took_its_name_with_all_that_was_in_it() {
+    let w = project();
+    let (src, head) = ("/workspace/p/src", w.head());
+    let below = |tree: &Tree, top: &str| -> Vec<(String, Seen)> {
+        let inside = tree
+            .iter()
+            .filter(|(at, _)| at.starts_with(&format!("{top}/")));
+        let cut = |(at, seen): (&String, &Seen)| (at[top.len()..].to_owned(), seen.clone());
+        inside.map(cut).collect()
+    };
+    let before = w.tree();
+    w.remove_all(&bob(), src);
+    let ops = w.by(&bob(), head);
+    w.mkdir(&alice(), src);
+    w.mkdir(&alice(), &format!("{src}/deep"));
+    let undone = w.undo_or(&alice(), &ops, Answer::Aside);
+    assert_eq!((&undone.conflicts[..], undone.skipped.len()), (&[][..], 0));
+    let (after, aside) = (w.tree(), format!("{src}.undo-{}", ops.first().unwrap()));
+    assert_eq!(below(&after, &aside), below(&before, src));
+    assert_eq!(below(&after, src).len(), 1);
+    w.assert_sound();
+    w.undo(&alice(), [w.head()].into_iter().collect()).unwrap();
+    assert!(!w.tree().contains_key(&aside));
+    w.assert_sound();
+}
+
 fn title() -> Title {
     Title {
         kind: OpKind::Undo,

@@ -4,11 +4,12 @@ use super::reverse::project;
 use super::world::*;
 use crate::fs::Title;
 use crate::history::pairs::Pairs;
-use crate::history::plan::Plan;
+use crate::history::plan::{Given, Plan};
 use crate::history::undo::applied;
 use crate::history::{Answer, OpSet, Undone, record};
 use crate::meta::OpKind;
 use serde_json::json;
+use std::collections::HashMap;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
@@ -37,12 +38,12 @@ fn an_undo_comes_to_an_end_though_others_are_always_faster() {
         let tries = std::cell::Cell::new(0);
         let undone = applied(&w.engine, &alice(), Answer::Stop, false, || {
             let mut tx = w.engine.store().read()?;
-            let plan = Plan::of(
-                &mut *tx,
-                (w.engine.blobs(), TENANT),
-                &ops,
-                (&Pairs::default(), &[]),
-            )?;
+            let given = Given {
+                pairs: &Pairs::default(),
+                homes: &[],
+                beside: &HashMap::new(),
+            };
+            let plan = Plan::of(&mut *tx, (w.engine.blobs(), TENANT), &ops, &given)?;
             drop(tx);
             next.send(tries.replace(tries.get() + 1)).unwrap();
             let changed = done.recv_timeout(PATIENCE);
