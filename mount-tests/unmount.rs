@@ -78,3 +78,44 @@ fn whoever_waits_for_an_unmount_waits_alone() {
     );
     assert!(!wait(&mut umount).unwrap().success());
 }
+
+/// The kernel still remembers what the root of a dead mount looked like.
+#[test]
+fn a_dead_mount_is_seen_and_taken_away() {
+    let world = World::new();
+    sh(world.root(), "ls; stat . workspace; stat .");
+    world.kill();
+    let doctor = world.nexus(&["doctor"]);
+    assert!(!doctor.ok(), "{doctor:?}");
+    let told = format!(
+        "FAIL  stale mount: {}: its daemon is gone",
+        world.root().display()
+    );
+    assert!(doctor.out.contains(&told), "{doctor:?}");
+    let gone = world
+        .nexus(&["umount", world.root().to_str().unwrap()])
+        .must();
+    assert!(gone.contains("its daemon was gone"), "{gone}");
+    assert!(!is_mounted(world.root()));
+    let again = world.nexus(&["umount", world.root().to_str().unwrap()]);
+    assert!(again.must_fail().contains("is not mounted"));
+    world.start();
+    assert_eq!(world.mounts(), 1);
+}
+
+#[test]
+fn a_mount_is_taken_away_by_the_name_that_it_was_made_by() {
+    let world = World::new();
+    let (other, link) = (world.host("other"), world.host("links").join("link"));
+    symlink(&other, &link).unwrap();
+    let link = link.to_str().unwrap();
+    world.nexus(&["mount", link]).must();
+    assert!(is_mounted(&other));
+    world.nexus(&["umount", link]).must();
+    assert!(!is_mounted(&other));
+    // The daemon's death changes nothing of that.
+    world.nexus(&["mount", link]).must();
+    world.kill();
+    world.nexus(&["umount", link]).must();
+    assert!(!is_mounted(&other));
+}

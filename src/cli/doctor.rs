@@ -6,6 +6,7 @@ use super::{exit, mounted, output};
 use crate::api::Asked;
 use crate::core::{Config, Kind, Result, config, error::fail};
 use crate::doors::daemon::Status;
+use crate::doors::fuse;
 use crate::nexus::Nexus;
 use nix::unistd::{AccessFlags, access, geteuid};
 use serde::Serialize;
@@ -116,7 +117,7 @@ fn allow_other() -> Finding {
 
 /// Every mount of ours whose daemon is gone; one line when there is none.
 fn stale_mounts() -> Vec<Finding> {
-    let stale = mounted::all().into_iter().filter(|dir| is_stale(dir));
+    let stale = mounted::all().into_iter().filter(|dir| fuse::is_stale(dir));
     let found: Vec<_> = stale
         .map(|dir| {
             let dir = dir.display();
@@ -132,10 +133,6 @@ fn stale_mounts() -> Vec<Finding> {
     } else {
         found
     }
-}
-
-fn is_stale(dir: &Path) -> bool {
-    fs::metadata(dir).is_err_and(|e| e.raw_os_error() == Some(libc::ENOTCONN))
 }
 
 fn directory(dir: &Path) -> Finding {

@@ -243,8 +243,7 @@ fn daemon_of(place: &Place, dir: &Path) -> Result<Socket> {
 
 /// Clears a mount whose daemon died, and makes sure that the next one does not bring it back.
 fn without_daemon(place: &Place, dir: &Path) -> Result<()> {
-    let stale = std::fs::metadata(dir).is_err_and(|e| e.raw_os_error() == Some(libc::ENOTCONN));
-    if !stale {
+    if !fuse::is_stale(dir) {
         let message = format!("{} is not mounted: no daemon runs for it", dir.display());
         return fail(Kind::NotFound, message);
     }
@@ -256,9 +255,12 @@ fn without_daemon(place: &Place, dir: &Path) -> Result<()> {
     output::line(format!("unmounted {}; its daemon was gone", dir.display()))
 }
 
-/// The absolute path of a mount point, without asking the mount itself: it may be dead.
+/// The absolute path of a mount point, links followed as when it was made. The mount itself may be dead and answer nothing.
 fn mount_point(dir: &Path) -> Result<PathBuf> {
     let absolute = std::path::absolute(dir)?;
+    if let Ok(real) = absolute.canonicalize() {
+        return Ok(real);
+    }
     Ok(match (absolute.parent(), absolute.file_name()) {
         (Some(parent), Some(name)) => parent.canonicalize()?.join(name),
         _ => absolute,

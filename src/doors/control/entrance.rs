@@ -47,10 +47,10 @@ impl Listener for Entrance {
             let Ok(peer) = stream.peer_cred() else {
                 continue;
             };
-            match Seats::take(&self.seats, peer.uid()) {
-                Some(seat) => return (stream, Some(Arc::new(seat))),
-                None => tracing::debug!(uid = peer.uid(), "has too many connections"),
+            if let Some(seat) = Seats::take(&self.seats, peer.uid()) {
+                return (stream, Some(Arc::new(seat)));
             }
+            tracing::debug!(uid = peer.uid(), "has too many connections");
         }
     }
 

@@ -4,6 +4,7 @@
 
 use super::mounting::{Daemon, Term};
 use super::request::{IdentityKind, MountInfo, MountRequest, Standing};
+use super::runtime;
 use crate::api::{self, Asked, Peer};
 use crate::core::{Caller, Kind, Result, TenantId, Text, error::fail};
 use crate::meta::{Principal, Roster, User};
@@ -110,11 +111,11 @@ impl Daemon {
         };
         let stands = self.stand(&standing, Term::Lent);
         // Not before: the owner of the way to a mount point could make it lead elsewhere.
-        let handed = stands.and_then(|_| self.runtime.hand_over(&point, peer.uid));
+        let handed = stands.and_then(|_| runtime::hand_over(&point, peer.uid));
         if let Err(e) = handed {
             // One that was never made is not missed.
             self.umount(&point, true).ok();
-            self.runtime.give_back(&point);
+            runtime::give_back(&point);
             return Err(e);
         }
         Ok(text(&point))

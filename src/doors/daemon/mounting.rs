@@ -2,7 +2,7 @@
 
 use super::remembered;
 use super::request::{Bound, IdentityKind, MountInfo, Pending, Standing, Status, bind};
-use super::runtime::Runtime;
+use super::runtime::{self, Runtime};
 use crate::core::{Error, Kind, MountId, Result, Text, Time, error::fail};
 use crate::doors::fuse::{self, Mounted};
 use crate::facts::VERSION;
@@ -188,7 +188,7 @@ impl Daemon {
         // Dropped, a mount that is still there is detached.
         drop(mounted);
         match gone.map(|live| live.term) {
-            Some(Term::Lent) => self.runtime.give_back(dir),
+            Some(Term::Lent) => runtime::give_back(dir),
             Some(Term::Lasting) => remembered::forget(&*self.nexus.db, dir)?,
             // Somebody else was faster, and another mount may stand there.
             None => {}

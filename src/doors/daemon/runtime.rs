@@ -66,24 +66,6 @@ impl Runtime {
         Ok(point)
     }
 
-    /// Lets somebody in to a mount point, and nobody else.
-    pub(super) fn hand_over(&self, point: &Path, uid: u32) -> Result<()> {
-        match point.parent() {
-            Some(room) if uid != geteuid().as_raw() => {
-                chown(room, Some(uid), None).map_err(|e| failed(e, room))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Takes a mount point away that nothing is mounted at any more.
-    pub(super) fn give_back(&self, point: &Path) {
-        let room = point.parent().unwrap_or(point);
-        if let Err(e) = fs::remove_dir(point).and_then(|()| fs::remove_dir(room)) {
-            tracing::warn!("runtime directory {}: {e}", room.display());
-        }
-    }
-
     /// Lets everybody in to a socket of its own, where the kernel says who it is that asks.
     pub(super) fn open(&self) -> Result<()> {
         let dir = self.dir()?;
@@ -137,6 +119,24 @@ impl Runtime {
     }
 }
 
+/// Lets somebody in to a mount point, and nobody else.
+pub(super) fn hand_over(point: &Path, uid: u32) -> Result<()> {
+    match point.parent() {
+        Some(room) if uid != geteuid().as_raw() => {
+            chown(room, Some(uid), None).map_err(|e| failed(e, room))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Takes a mount point away that nothing is mounted at any more.
+pub(super) fn give_back(point: &Path) {
+    let room = point.parent().unwrap_or(point);
+    if let Err(e) = fs::remove_dir(point).and_then(|()| fs::remove_dir(room)) {
+        tracing::warn!("runtime directory {}: {e}", room.display());
+    }
+}
+
 fn make() -> io::Result<PathBuf> {
     let bases = geteuid().is_root().then(|| PathBuf::from(BASE));
     let mut refused = io::Error::from(io::ErrorKind::NotFound);
@@ -158,8 +158,8 @@ fn remove(dir: &Path) -> io::Result<()> {
             continue;
         }
         let point = entry.join(POINT);
-        if let Err(e) = fuse::clear_stale(&point) {
-            tracing::warn!("{}", e.chain());
+        if let Err(e) = fuse::discard(&point) {
+            tracing::debug!("{}", e.chain());
         }
         // Somebody may have left something in what was lent to him; the directory itself tells then.
         fs::remove_dir(&point).ok();

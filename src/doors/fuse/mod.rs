@@ -27,5 +27,5 @@ mod transport;
 mod mount;
 
 pub use caller::Identity;
-pub use mount::{Mounted, clear_stale, mount};
+pub use mount::{Mounted, clear_stale, discard, is_stale, mount};
 pub use options::MountOptions;

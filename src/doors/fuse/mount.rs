@@ -172,17 +172,26 @@ impl Drop for Mounted {
 
 /// Takes away what a daemon that died left at `dir`: a mount that answers every call with ENOTCONN.
 pub fn clear_stale(dir: &Path) -> Result<()> {
+    if !is_stale(dir) {
+        return Ok(());
+    }
+    tracing::info!(dir = %dir.display(), "clearing a mount whose daemon is gone");
+    detach(dir, When::Now)
+}
+
+/// Takes what is mounted at `dir` out of the tree, without asking it anything: somebody else's might not answer.
+pub fn discard(dir: &Path) -> Result<()> {
+    detach(dir, When::Now)
+}
+
+/// Whether at `dir` is what a daemon that died left.
+pub fn is_stale(dir: &Path) -> bool {
     // Attributes may still come from the kernel's cache; this question always goes to the daemon.
     let ask = || nix::sys::statvfs::statvfs(dir).err();
     // Rings that died are found one after the other, before the kernel lets go of the connection.
     let mut answers = std::iter::repeat_with(ask).take(ASKED_MAX);
-    match answers.find(|errno| *errno != Some(Errno::ECANCELED)) {
-        Some(Some(Errno::ENOTCONN | Errno::ECONNABORTED)) => {
-            tracing::info!(dir = %dir.display(), "clearing a mount whose daemon is gone");
-            detach(dir, When::Now)
-        }
-        _ => Ok(()),
-    }
+    let answer = answers.find(|errno| *errno != Some(Errno::ECANCELED));
+    matches!(answer, Some(Some(Errno::ENOTCONN | Errno::ECONNABORTED)))
 }
 
 /// When a mount leaves the tree.
