@@ -72,11 +72,17 @@ fn own_types_are_granted_on_and_asked_about_as_files_are() {
         (&json!(true), &json!("folder:plans"), &json!(0))
     );
     let his = said(&world, BOB, "nexus why user bob viewer doc readme").must();
-    assert!(his.starts_with("✓ user:bob is viewer of doc:readme\n"), "{his}");
+    assert!(
+        his.starts_with("✓ user:bob is viewer of doc:readme\n"),
+        "{his}"
+    );
     assert!(his.contains("user:bob is member of group:staff"), "{his}");
     assert!(!his.contains("is parent of"), "{his}");
     let not = said(&world, CAROL, "nexus why carol viewer doc:readme").must();
-    assert!(not.contains("nothing leads to viewer of doc:readme"), "{not}");
+    assert!(
+        not.contains("nothing leads to viewer of doc:readme"),
+        "{not}"
+    );
     exits(&world, "why bob flies doc:readme", 1);
     let groups = ask(
         &world,
@@ -134,7 +140,10 @@ fn owners_give_and_take_and_others_are_told_why_they_may_not() {
     )
     .must();
     let log = said(&world, ALICE, "nexus log").must();
-    assert!(log.contains("doc:readme: user:carol  alice"), "{log}");
+    assert!(
+        log.contains("doc:readme: viewer of user:carol  alice"),
+        "{log}"
+    );
     world.is_sound();
 }
 
@@ -220,7 +229,10 @@ fn types_are_shown_as_they_are_set_and_outlive_a_crash() {
     exits(&world, "rebac check user bob viewer doc:readme", 0);
     ask(&world, "rebac type delete doc");
     ask(&world, "rebac type delete folder");
-    assert_eq!(ask(&world, "rebac list")["tuples"], json!([]));
+    for kind in ["doc", "folder", "file"] {
+        let left = ask(&world, &format!("rebac list --object-type {kind}"));
+        assert_eq!(left["tuples"], json!([]));
+    }
     assert_eq!(ask(&world, "rebac type list")["types"], json!([]));
     world.is_sound();
 }

@@ -8,7 +8,7 @@ use super::engine::Engine;
 use crate::access::decide::weigh;
 use crate::access::{Ground, Right};
 use crate::core::{Caller, Error, FsPath, Ino, Kind, Result};
-use crate::meta::{Node, OpKind};
+use crate::meta::{Node, OpKind, Request};
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use serde_json::json;
@@ -89,14 +89,19 @@ impl Engine {
         Ok(())
     }
 
-    /// Writes down that a command was refused to somebody because it is not his to give.
-    pub fn write_refusal(&self, caller: &Caller, command: &str, why: &Error) -> Result<()> {
+    /// Writes down that a command, and what it asked for, was refused to somebody because it is not his to give.
+    pub fn write_refusal(
+        &self,
+        caller: &Caller,
+        (command, asked): (&str, &Request),
+        why: &Error,
+    ) -> Result<()> {
         if why.kind() != Kind::NotPermitted || caller.tenant.is_none() {
             return Ok(());
         }
         let root = self.root(caller)?;
         self.change(caller, |ch| {
-            let undo = json!({ "subject": command, "note": why.message() });
+            let undo = json!({ "subject": command, "note": why.message(), "asked": asked });
             ch.record(OpKind::Refused, root, &FsPath::default(), None, &undo);
             Ok(())
         })
