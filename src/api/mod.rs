@@ -24,6 +24,7 @@ pub mod types;
 pub mod checks;
 pub mod holders;
 pub mod why;
+pub mod who;
 pub mod reasons;
 pub mod changes;
 pub mod owners;
@@ -127,6 +128,7 @@ commands! {
     holders::RebacSubjects,
     holders::RebacObjects,
     why::Why,
+    who::Who,
     reasons::RebacWhy,
     changes::RebacChanges,
     owners::Chmod,
