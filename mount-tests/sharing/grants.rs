@@ -178,6 +178,20 @@ fn a_boundary_ends_what_comes_from_above_but_not_the_owners() {
     said(&world, BOB, "no cat project/deep/f; cat project/plan").must();
     said(&world, CAROL, "cat project/deep/f").must();
     said(&world, ALICE, "cat project/deep/f").must();
+    let deep = "/workspace/project/deep";
+    for (line, above) in [
+        (
+            format!("rebac list --object-path {deep}"),
+            "rebac list --object-path /workspace/project",
+        ),
+        (format!("getfacl {deep}"), "getfacl /workspace/project"),
+        (format!("info {deep}"), "info /workspace/project"),
+    ] {
+        assert_eq!(ask(&world, &line)["restricted"], true, "{line}");
+        assert_ne!(ask(&world, above)["restricted"], true, "{above}");
+    }
+    let told = said(&world, ALICE, &format!("nexus getfacl {deep}")).must();
+    assert!(told.contains("# restricted"), "{told}");
     assert_eq!(sees(&world, BOB, "project"), "plan");
     ask(
         &world,
@@ -191,6 +205,12 @@ fn a_boundary_ends_what_comes_from_above_but_not_the_owners() {
     )
     .must();
     said(&world, BOB, "touch project/deep/g").must();
+    let again = said(
+        &world,
+        CAROL,
+        "nexus rebac unrestrict /workspace/project/deep",
+    );
+    assert!(again.must().contains("there was no boundary"));
     world.is_sound();
 }
 

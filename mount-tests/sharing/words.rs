@@ -74,6 +74,38 @@ fn the_tutorials_questions_are_answered_in_its_words() {
     assert_eq!(said(&world, CAROL, "nexus rebac list").must(), "");
 }
 
+#[test]
+fn memberships_are_listed_and_a_group_is_part_of_another() {
+    let Some(world) = village() else { return };
+    world.ctl(&["group", "create", "developers"]);
+    world.ctl(&["agent", "create", "coder", "--owner", "bob", "--isolated"]);
+    let made = ask(
+        &world,
+        "rebac create agent coder member-of group developers",
+    );
+    let members = ask(&world, "rebac list --relation member-of");
+    let member = json!({
+        "subject_type": "agent", "subject_id": "coder", "relation": "member",
+        "object_type": "group", "object_id": "developers", "expires": null, "expired": false,
+    });
+    assert_eq!(members["tuples"], json!([member]));
+    assert_eq!(made, member);
+    world.ctl(&["group", "create", "department"]);
+    let part = ask(
+        &world,
+        "rebac create group developers part-of group department",
+    );
+    assert_eq!(
+        (&part["subject_id"], &part["object_id"]),
+        (&json!("developers"), &json!("department"))
+    );
+    exits(
+        &world,
+        "rebac check agent coder member-of group department",
+        0,
+    );
+}
+
 /// semantics.md §4: "Everybody is told why he may do something or may not, and about others whoever owns it; nothing is named
 /// that the asker may not see."
 #[test]
@@ -229,6 +261,14 @@ fn modes_owners_and_groups_are_set_at_the_command_line() {
         .must();
     said(&world, CAROL, "echo hers >> project/plan").must();
     world
+        .nexus(&["chown", "carol:developers", "/workspace/project/plan"])
+        .must();
+    assert_eq!(meta().uid(), CAROL);
+    let halved = world.nexus(&["chown", "carol:", "/workspace/project/plan"]);
+    assert!(halved.must_fail().contains("chgrp"));
+    let hinted = said(&world, CAROL, "nexus chmod 777 /workspace/project/deep/f").must_fail();
+    assert!(hinted.contains("nexus why"), "{hinted}");
+    world
         .nexus(&["chown", "bob", "/workspace/project/plan"])
         .must();
     assert_eq!((meta().uid(), meta().mode() & 0o777), (BOB, 0o660));
@@ -265,7 +305,14 @@ fn the_log_says_to_whom_something_was_granted() {
         );
     }
     let said = world.nexus(&["log"]).must();
-    assert!(said.contains("/workspace/f: user:bob  "), "{said}");
+    for told in ["can_read to user:bob  ", "can_read of user:bob  "] {
+        assert!(said.contains(&format!("/workspace/f: {told}")), "{said}");
+    }
+    let grant = log.iter().find(|r| r["kind"] == "grant").unwrap();
+    assert_eq!(
+        (&grant["relation"], &grant["tuple"]),
+        (&json!("can_read"), &given["tuple_id"])
+    );
 }
 
 #[test]
@@ -357,10 +404,26 @@ fn who_is_refused_what_is_an_administrators_is_in_the_log() {
         "nexus rebac grant user bob file /workspace/project --relation owner",
     )
     .must_fail();
-    let log = world.nexus(&["log", "-n", "3"]).must();
+    ask(
+        &world,
+        "rebac grant user bob can_read file /workspace/project --expires 2100-01-01T00:00:00Z",
+    );
+    world.ctl(&["group", "create", "developers"]);
+    world.ctl(&["group", "add", "developers", "bob"]);
+    world
+        .nexus(&["setfacl", "user:carol:r--", "/workspace/project/plan"])
+        .must();
+    let log = world.nexus(&["log", "-n", "10"]).must();
+    for told in [
+        "/workspace/project: can_read to user:bob until 2100-01-01T00:00:00",
+        "group:developers: user:bob",
+        "/workspace/project/plan: user:carol:r--",
+    ] {
+        assert!(log.contains(told), "{told}: {log}");
+    }
     let line = log.lines().find(|l| l.contains("refused")).unwrap();
     assert!(
-        line.contains("user-create (only an administrator") && line.contains("bob"),
+        line.contains("user-create user=mallory (only an administrator") && line.contains("bob"),
         "{log}"
     );
 }

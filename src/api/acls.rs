@@ -2,9 +2,9 @@
 
 use super::Command;
 use super::context::{Context, path_of};
-use crate::access::acl::{Acl, AclEntry, AclWho, Letters, letters};
+use crate::access::acl::{Acl, AclEntry, AclWho, letters};
 use crate::core::{Error, Kind, Result, Text, error::fail};
-use crate::fs::AclOf;
+use crate::fs::{AclOf, entry_words};
 use crate::meta::Roster;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,9 @@ pub struct AclInfo {
     pub entries: Vec<String>,
     /// The same, of what a directory hands on.
     pub default: Vec<String>,
+    /// Whether grants from above end here.
+    #[serde(default)]
+    pub restricted: bool,
 }
 
 /// Shows the lists of a node.
@@ -70,7 +73,7 @@ fn shown(cx: &Context<'_>, ino: crate::core::Ino) -> Result<AclInfo> {
     let roster = cx.roster()?;
     let words = |list: &Option<Acl>| {
         let entries = list.iter().flat_map(|l| &l.entries);
-        entries.map(|e| written(e, &roster)).collect()
+        entries.map(|e| entry_words(e, &roster)).collect()
     };
     Ok(AclInfo {
         owner: user_name(node.uid, &roster),
@@ -78,16 +81,8 @@ fn shown(cx: &Context<'_>, ino: crate::core::Ino) -> Result<AclInfo> {
         mode: node.mode,
         entries: words(&acls.access),
         default: words(&acls.default),
+        restricted: cx.engine().is_restricted(cx.caller, ino)?,
     })
-}
-
-fn written(entry: &AclEntry, roster: &Roster) -> String {
-    let deny = if entry.deny { "deny:" } else { "" };
-    let who = match entry.who {
-        AclWho::User(uid) => format!("user:{}", user_name(uid, roster)),
-        AclWho::Group(gid) => format!("group:{}", group_name(gid, roster)),
-    };
-    format!("{deny}{who}:{}", Letters(entry.rights))
 }
 
 fn user_name(uid: u32, roster: &Roster) -> String {
@@ -144,7 +139,7 @@ mod tests {
         let (of, entry) = parse("default:deny:user:7:rw-", &roster).unwrap();
         assert_eq!((of, entry.deny, entry.rights), (AclOf::Below, true, 6));
         assert_eq!(entry.who, AclWho::User(7));
-        assert_eq!(written(&entry, &roster), "deny:user:7:rw-");
+        assert_eq!(entry_words(&entry, &roster), "deny:user:7:rw-");
         for bad in ["user:7", "other:7:r", "user:7:q", "", "user:7:r:x"] {
             assert_eq!(parse(bad, &roster).unwrap_err().kind(), Kind::Invalid);
         }

@@ -1,9 +1,15 @@
 //! Boundaries: where grants from above end.
 
 use super::Command;
-use super::context::{Context, Done, found_at};
+use super::context::{Context, found_at};
 use crate::core::{FsPath, Ino, Result, Text};
 use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Bounded {
+    /// Whether it was otherwise before.
+    pub changed: bool,
+}
 
 /// Makes a boundary of a directory: grants from above end there, the owner's do not. For owners and administrators.
 #[derive(Debug, Serialize, Deserialize)]
@@ -13,13 +19,13 @@ pub struct RebacRestrict {
 
 impl Command for RebacRestrict {
     const NAME: &'static str = "rebac-restrict";
-    type Reply = Done;
+    type Reply = Bounded;
 
-    fn run(self, cx: &mut Context<'_>) -> Result<Done> {
+    fn run(self, cx: &mut Context<'_>) -> Result<Bounded> {
         let (path, ino) = place(cx, &self.path)?;
         let done = cx.engine().restrict(cx.caller, ino, true);
-        done.map_err(|e| e.context(path))?;
-        cx.durable(Done {})
+        let changed = done.map_err(|e| e.context(path))?;
+        cx.durable(Bounded { changed })
     }
 }
 
@@ -31,13 +37,13 @@ pub struct RebacUnrestrict {
 
 impl Command for RebacUnrestrict {
     const NAME: &'static str = "rebac-unrestrict";
-    type Reply = Done;
+    type Reply = Bounded;
 
-    fn run(self, cx: &mut Context<'_>) -> Result<Done> {
+    fn run(self, cx: &mut Context<'_>) -> Result<Bounded> {
         let (path, ino) = place(cx, &self.path)?;
         let done = cx.engine().restrict(cx.caller, ino, false);
-        done.map_err(|e| e.context(path))?;
-        cx.durable(Done {})
+        let changed = done.map_err(|e| e.context(path))?;
+        cx.durable(Bounded { changed })
     }
 }
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 /// The most questions of one request.
 pub const QUESTIONS_MAX: usize = 1000;
 /// What the relation between a group and who is in it is called.
-pub const MEMBER_OF: [&str; 3] = ["member-of", "member_of", "member"];
+pub const MEMBER_OF: [&str; 5] = ["member-of", "member_of", "member", "part-of", "part_of"];
 /// What the relation between a group and who is in charge of it is called.
 pub const OWNER_OF: [&str; 4] = ["owner", "owner-of", "admin", "admin-of"];
 

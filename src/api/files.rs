@@ -137,6 +137,9 @@ pub struct Described {
     pub attr: Attr,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_hash: Option<String>,
+    /// Whether grants from above end here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub restricted: bool,
 }
 
 impl Command for Info {
@@ -156,6 +159,7 @@ impl Command for Info {
             path: Text(path.to_bytes()),
             attr: Attr::of(cx, &node)?,
             content_hash,
+            restricted: cx.engine().is_restricted(cx.caller, node.ino)?,
         })
     }
 }

@@ -11,15 +11,17 @@ use crate::access::rebac;
 use crate::access::relation;
 use crate::core::{Error, Kind, Result, Text, Time, error::fail};
 use crate::fs::To;
-use crate::meta::Roster;
-use crate::meta::tuple::{FILE, Tuple};
+use crate::meta::tuple::{FILE, GROUP, MEMBER, Tuple};
+use crate::meta::{Roster, Subject};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// A tuple in names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TupleInfo {
-    pub tuple_id: u64,
+    /// Its number; a membership has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tuple_id: Option<u64>,
     /// `user`, `agent`, `group`, or a type of the tenant's own.
     pub subject_type: String,
     /// The name; `*` for everybody of the type.
@@ -31,7 +33,9 @@ pub struct TupleInfo {
     pub object_type: String,
     /// The path of a file; the name of another object.
     pub object_id: Text,
-    pub created: String,
+    /// Not of a membership.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<String>,
     pub expires: Option<String>,
     pub expired: bool,
 }
@@ -39,16 +43,32 @@ pub struct TupleInfo {
 impl TupleInfo {
     fn of(tuple: &Tuple, object_id: Text, roster: &Roster, now: Time) -> Self {
         Self {
-            tuple_id: tuple.id,
+            tuple_id: Some(tuple.id),
             subject_type: tuple.subject_type.clone(),
             subject_id: subject_name(tuple, roster),
             subject_relation: tuple.subject_relation.clone(),
             relation: tuple.relation.clone(),
             object_type: tuple.object_type.clone(),
             object_id,
-            created: tuple.created.to_string(),
+            created: Some(tuple.created.to_string()),
             expires: tuple.expires.map(|end| end.to_string()),
             expired: tuple.is_expired(now),
+        }
+    }
+
+    /// Who is in a group, as a tuple.
+    pub(super) fn membership(member: &Subject, group: &str) -> Self {
+        Self {
+            tuple_id: None,
+            subject_type: member.kind.to_string(),
+            subject_id: member.name.clone(),
+            subject_relation: String::new(),
+            relation: MEMBER.to_owned(),
+            object_type: GROUP.to_owned(),
+            object_id: Text::from(group),
+            created: None,
+            expires: None,
+            expired: false,
         }
     }
 
@@ -253,7 +273,8 @@ fn subject_of(tuple: &Tuple, roster: &Roster) -> String {
     format!("{}:{name}", tuple.subject_type)
 }
 
-/// Lists grants: all for an administrator, for others those on what is theirs and those that name them.
+/// Lists grants and who is in which group: all for an administrator, for others those on what is theirs and those that name
+/// them or their groups.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RebacList {
@@ -271,6 +292,9 @@ pub struct RebacList {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Tuples {
     pub tuples: Vec<TupleInfo>,
+    /// Whether grants from above end at the path that was asked for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub restricted: bool,
 }
 
 impl Command for RebacList {
@@ -281,6 +305,7 @@ impl Command for RebacList {
         let at = self.path.as_ref().map(|path| found_at(cx, path));
         let at = at.transpose()?.map(|(_, node)| node.ino);
         let role = self.role(at.is_some())?;
+        let roster = cx.roster()?;
         let fits = |t: &Tuple| {
             let relation = if t.is_of_file() {
                 role
@@ -291,21 +316,42 @@ impl Command for RebacList {
                 && is_wanted(self.object_type.as_deref(), &t.object_type)
                 && is_wanted(relation, &t.relation)
                 && (self.object_id.is_none() || !t.is_of_file())
-                && is_wanted(self.object_id.as_deref(), &t.object_id)
+                && is_wanted(
+                    self.object_id.as_deref(),
+                    &object_name(&roster, t).to_string(),
+                )
         };
         let mut tuples = Vec::new();
         for tuple in cx.engine().grants(cx.caller, fits)? {
             tuples.extend(TupleInfo::shown(cx, &tuple)?);
         }
+        if at.is_none() {
+            let all = cx.engine().memberships(cx.caller)?;
+            let all = all
+                .iter()
+                .map(|(group, member)| TupleInfo::membership(member, group));
+            tuples.extend(all.filter(|t| self.is_of_group(t)));
+        }
         tuples.retain(|t| {
             is_wanted(self.subject_type.as_deref(), &t.subject_type)
                 && is_wanted(self.subject_id.as_deref(), &t.subject_id)
         });
-        Ok(Tuples { tuples })
+        let restricted = at.map(|ino| cx.engine().is_restricted(cx.caller, ino));
+        let restricted = restricted.transpose()?.unwrap_or_default();
+        Ok(Tuples { tuples, restricted })
     }
 }
 
 impl RebacList {
+    /// Whether a membership is wanted, as far as relation and group go.
+    fn is_of_group(&self, membership: &TupleInfo) -> bool {
+        let relation = self.relation.as_deref();
+        let group = membership.object_id.to_string();
+        is_wanted(self.object_type.as_deref(), GROUP)
+            && is_wanted(self.object_id.as_deref(), &group)
+            && relation.is_none_or(|r| MEMBER_OF.contains(&r))
+    }
+
     /// The role on files that is wanted. A relation that is none is one of other objects, unless files are asked for.
     fn role(&self, at_path: bool) -> Result<Option<&str>> {
         let Some(relation) = self.relation.as_deref() else {

@@ -2,6 +2,7 @@
 
 use super::Command;
 use super::context::{Context, Done, Granted};
+use super::grants::TupleInfo;
 use crate::core::{Error, Kind, PrincipalId, Result};
 use crate::meta::{Group, Roster};
 use serde::{Deserialize, Serialize};
@@ -138,12 +139,12 @@ pub struct GroupAdd {
 
 impl Command for GroupAdd {
     const NAME: &'static str = "group-add";
-    type Reply = Done;
+    type Reply = TupleInfo;
 
-    fn run(self, cx: &mut Context<'_>) -> Result<Done> {
+    fn run(self, cx: &mut Context<'_>) -> Result<TupleInfo> {
         let member = self.member.parse()?;
         cx.engine().add_member(cx.caller, &self.group, &member)?;
-        cx.durable(Done {})
+        cx.durable(TupleInfo::membership(&member, &self.group))
     }
 }
 
@@ -156,12 +157,12 @@ pub struct GroupRemove {
 
 impl Command for GroupRemove {
     const NAME: &'static str = "group-remove";
-    type Reply = Done;
+    type Reply = TupleInfo;
 
-    fn run(self, cx: &mut Context<'_>) -> Result<Done> {
+    fn run(self, cx: &mut Context<'_>) -> Result<TupleInfo> {
         let member = self.member.parse()?;
         cx.engine().remove_member(cx.caller, &self.group, &member)?;
-        cx.durable(Done {})
+        cx.durable(TupleInfo::membership(&member, &self.group))
     }
 }
 

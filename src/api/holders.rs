@@ -4,8 +4,9 @@ use super::Command;
 use super::checks::{MEMBER_OF, OWNER_OF, no_relation};
 use super::context::{Context, found_at};
 use super::object::{On, Target, subject};
+use super::who::{LOOKED_AT, below};
 use crate::access::rebac::{Cut, Listing, ObjectRef, Principals, Subject, SubjectFilter};
-use crate::access::relation;
+use crate::access::{Right, relation};
 use crate::core::{Kind, Result, Text, error::fail};
 use crate::fs::To;
 use crate::meta::SubjectKind;
@@ -129,14 +130,20 @@ impl Command for RebacSubjects {
 
 /// Tells on which paths a grant for somebody or his groups gives a role, and what lies below those is his, too; or with
 /// `object_type` on which objects of that type he has a relation. Paths of others than the caller as far as the grants are
-/// on what is the caller's, objects of others for administrators.
-#[derive(Debug, Serialize, Deserialize)]
+/// on what is the caller's, objects of others for administrators. `under` a directory it tells instead what somebody may do that
+/// to by every line of the rule, of others than the caller as far as it is his: a page at a time.
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct RebacObjects {
     pub subject: String,
     pub relation: String,
     /// `file` when it is not said.
     #[serde(default)]
     pub object_type: Option<String>,
+    #[serde(default)]
+    pub under: Option<Text>,
+    /// What the last page said is `next`.
+    #[serde(default)]
+    pub from: Vec<u64>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -146,6 +153,9 @@ pub struct Objects {
     /// Why there may be more: what was not found out is not listed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cut: Option<Cut>,
+    /// There is more to look at: ask again with this as `from`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Vec<u64>>,
 }
 
 impl Command for RebacObjects {
@@ -162,6 +172,7 @@ impl Command for RebacObjects {
                 Ok(Objects {
                     objects: found.found.iter().map(text).collect(),
                     cut: found.cut,
+                    next: None,
                 })
             }
             Some(_) | None => self.paths(cx),
@@ -172,12 +183,35 @@ impl Command for RebacObjects {
 impl RebacObjects {
     fn paths(&self, cx: &Context<'_>) -> Result<Objects> {
         let (engine, role) = (cx.engine(), relation::role(&self.relation)?);
+        if let Some(top) = &self.under {
+            let asked = (&self.subject.parse()?, wanted(role));
+            let page = below(cx, top, asked, (self.from.clone(), LOOKED_AT))?;
+            return Ok(Objects {
+                objects: page.found,
+                cut: None,
+                next: page.next,
+            });
+        }
         let mut objects = Vec::new();
         for ino in engine.granted_on(cx.caller, role, &self.subject.parse()?)? {
             let path = engine.path_for(cx.caller, ino)?;
             objects.extend(path.map(|path| Text(path.to_bytes())));
         }
         objects.sort();
-        Ok(Objects { objects, cut: None })
+        Ok(Objects {
+            objects,
+            cut: None,
+            next: None,
+        })
+    }
+}
+
+/// What a role on files is wanted for.
+fn wanted(role: &str) -> Right {
+    match role {
+        "owner" => Right::Own,
+        "can_write" => Right::Write,
+        "can_execute" => Right::Execute,
+        _ => Right::Read,
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod acls;
 mod caller;
+mod run;
 pub mod context;
 pub mod failure;
 pub mod files;
@@ -23,6 +24,7 @@ pub mod types;
 pub mod checks;
 pub mod holders;
 pub mod why;
+pub mod who;
 pub mod reasons;
 pub mod changes;
 pub mod owners;
@@ -40,6 +42,7 @@ pub use caller::{Asked, Peer, label, local, os_user, own_user};
 pub use context::{Context, Progress};
 pub use failure::Failure;
 pub use object::On;
+pub use run::run;
 
 use crate::core::{Error, Kind, Result, error::fail};
 use serde::Serialize;
@@ -125,6 +128,7 @@ commands! {
     holders::RebacSubjects,
     holders::RebacObjects,
     why::Why,
+    who::Who,
     reasons::RebacWhy,
     changes::RebacChanges,
     owners::Chmod,
@@ -146,23 +150,12 @@ fn answer<C: Command>(cx: &mut Context<'_>, body: &[u8]) -> Result<Vec<u8>> {
     let body = if body.is_empty() { b"{}" } else { body };
     let command: C = serde_json::from_slice(body)
         .map_err(|e| Error::new(Kind::Invalid, format!("{}: {e}", C::NAME)).caused_by(e))?;
-    to_json(&run(command, cx)?)
+    to_json(&run::run_logged(command, cx, body)?)
 }
 
-/// Runs a command. What only an administrator's word allowed, and what was refused as not the caller's to give, goes into
-/// the log.
-pub fn run<C: Command>(command: C, cx: &mut Context<'_>) -> Result<C::Reply> {
-    let done = command.run(cx);
-    let engine = cx.engine();
-    if let Err(refused) = &done {
-        engine.write_refusal(cx.caller, C::NAME, refused)?;
-    }
-    engine.write_bypasses()?;
-    done
-}
-
-/// Serialises a reply.
+/// Serialises a request or a reply.
 pub fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
-    serde_json::to_vec(value)
-        .map_err(|e| Error::new(Kind::Io, "the reply cannot be written as JSON").caused_by(e))
+    serde_json::to_vec(value).map_err(|e| {
+        Error::new(Kind::Io, "a request or reply cannot be written as JSON").caused_by(e)
+    })
 }

@@ -5,6 +5,7 @@ use super::context::{Context, Done, found_at};
 use super::principals::octal;
 use crate::core::{Error, Kind, Result, Text, error::fail};
 use crate::fs::SetAttr;
+use crate::meta::Roster;
 use serde::{Deserialize, Serialize};
 
 /// Changes the mode of a path: in octal, as `0o640`, `0640` or `640`. For its owner and administrators.
@@ -31,7 +32,8 @@ impl Command for Chmod {
     }
 }
 
-/// Changes the owner of a path: a user's name, or a number. For administrators and the superuser (chown(2)).
+/// Changes the owner of a path: a user's name, or a number; as `alice:developers` the group as well. For administrators and the
+/// superuser (chown(2)).
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Chown {
     pub path: Text,
@@ -43,17 +45,36 @@ impl Command for Chown {
     type Reply = Done;
 
     fn run(self, cx: &mut Context<'_>) -> Result<Done> {
-        let user = cx.roster()?.user(&self.owner).map(|user| user.uid);
-        let uid = Some(user.map_or_else(|| number("user", &self.owner), Ok)?);
+        let (owner, group) = match self.owner.split_once(':') {
+            Some((owner, group)) => (owner, Some(group)),
+            None => (&*self.owner, None),
+        };
+        if owner.is_empty() || group == Some("") {
+            let message = format!(
+                "owner {:?}: say OWNER or OWNER:GROUP; `chgrp` changes a group alone",
+                self.owner
+            );
+            return fail(Kind::Invalid, message);
+        }
+        let roster = cx.roster()?;
+        let user = roster.user(owner).map(|user| user.uid);
+        let uid = Some(user.map_or_else(|| number("user", owner), Ok)?);
+        let gid = group.map(|group| gid(&roster, group)).transpose()?;
         set(
             cx,
             &self.path,
             &SetAttr {
                 uid,
+                gid,
                 ..SetAttr::default()
             },
         )
     }
+}
+
+fn gid(roster: &Roster, group: &str) -> Result<u32> {
+    let found = roster.group(group).map(|group| group.gid());
+    found.map_or_else(|| number("group", group), Ok)
 }
 
 /// Changes the group of a path: a group's name, or a number. For its owner if he is in the group, and for administrators.
@@ -68,8 +89,7 @@ impl Command for Chgrp {
     type Reply = Done;
 
     fn run(self, cx: &mut Context<'_>) -> Result<Done> {
-        let group = cx.roster()?.group(&self.group).map(|group| group.gid());
-        let gid = Some(group.map_or_else(|| number("group", &self.group), Ok)?);
+        let gid = Some(gid(&*cx.roster()?, &self.group)?);
         set(
             cx,
             &self.path,

@@ -127,7 +127,8 @@ fn given(tuple: &TupleInfo, why: &Explanation, gives: &str) -> String {
         _ => String::new(),
     });
     let steps: String = steps.collect();
-    format!("tuple {tuple_id} {gives} {subject_type}:{subject_id} {relation} on {object_id}{steps}")
+    let number = tuple_id.unwrap_or_default();
+    format!("tuple {number} {gives} {subject_type}:{subject_id} {relation} on {object_id}{steps}")
 }
 
 fn in_the_way(

@@ -52,9 +52,10 @@ fn lines(path: &str, acl: &AclInfo) -> Vec<String> {
         format!("# owner: {}", acl.owner),
         format!("# group: {}", acl.group),
         format!("# mode: 0o{:o} ({})", acl.mode & 0o7777, letters.concat()),
-        String::new(),
-        "# ACL entries:".to_owned(),
     ];
+    let boundary = "# restricted: grants from above end here";
+    lines.extend(acl.restricted.then(|| boundary.to_owned()));
+    lines.extend([String::new(), "# ACL entries:".to_owned()]);
     lines.extend(acl.entries.iter().cloned());
     lines.extend(acl.default.iter().map(|entry| format!("default:{entry}")));
     lines
@@ -72,10 +73,19 @@ mod tests {
             mode: 0o644,
             entries: vec!["user:alice:rw-".into()],
             default: vec!["deny:user:intern:---".into()],
+            restricted: false,
         };
         let shown = lines("/f", &acl).join("\n");
         let expected = "# file: /f\n# owner: alice\n# group: developers\n# mode: 0o644 (rw-r--r--)\n\n# ACL entries:\n\
                         user:alice:rw-\ndefault:deny:user:intern:---";
         assert_eq!(shown, expected);
+        let bounded = AclInfo {
+            restricted: true,
+            ..acl
+        };
+        assert_eq!(
+            lines("/f", &bounded)[4],
+            "# restricted: grants from above end here"
+        );
     }
 }

@@ -28,7 +28,7 @@ pub(super) fn main<P: Parser>(
         Ok(()) => ExitCode::SUCCESS,
         Err(e) if is_closed_pipe(&e) => ExitCode::SUCCESS,
         Err(e) => {
-            eprintln!("{program}: {}", plain_lines(&told(&e)));
+            eprintln!("{program}: {}{}", plain_lines(&told(&e)), hint(&e));
             ExitCode::from(code(e.kind()))
         }
     }
@@ -76,6 +76,20 @@ pub(super) fn code(kind: Kind) -> u8 {
     }
 }
 
+/// Where a right on a path was lacking, what tells why.
+fn hint(e: &Error) -> &'static str {
+    let lacks = [
+        "it belongs to somebody else",
+        "no read permission",
+        "no write permission",
+        "no execute permission",
+    ];
+    if code(e.kind()) == 3 && lacks.iter().any(|end| e.message().ends_with(end)) {
+        return " (`nexus why USER read|write|execute|own PATH` tells why)";
+    }
+    ""
+}
+
 /// The message, and what else said so: the operating system, SQLite, … Causes of our own are in the message already.
 pub(super) fn told(e: &Error) -> String {
     let mut out = e.message().to_owned();
@@ -106,6 +120,15 @@ mod tests {
         assert_eq!(code(Kind::NotFound), 2);
         assert_eq!(code(Kind::Denied), 3);
         assert_eq!(code(Kind::Io), 1);
+    }
+
+    #[test]
+    fn who_lacks_a_right_on_a_path_is_told_what_tells_why() {
+        let lacks = Error::new(Kind::Denied, "no write permission").context("/workspace/a");
+        assert!(hint(&lacks).contains("nexus why"));
+        let other = Error::new(Kind::NotPermitted, "only an administrator may do this");
+        assert_eq!(hint(&other), "");
+        assert_eq!(hint(&Error::new(Kind::NotFound, "no write permission")), "");
     }
 
     #[test]

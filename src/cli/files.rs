@@ -262,6 +262,8 @@ fn info(place: &Place, client: &Client, path: Text, hash: bool) -> Result<()> {
     ];
     lines.extend(a.target.as_ref().map(|t| ("target", t.to_string())));
     lines.extend(told.content_hash.map(|h| ("sha256", h)));
+    let ends = "grants from above end here".to_owned();
+    lines.extend(told.restricted.then_some(("boundary", ends)));
     lines
         .into_iter()
         .try_for_each(|(key, value)| output::line(format!("{key:9} {value}")))

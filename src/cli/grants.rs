@@ -30,13 +30,13 @@ pub(super) enum GrantCommand {
     },
     /// List grants: on what is yours and to you, or all for an administrator
     List(ListArgs),
-    /// Tell whether grants give somebody a relation; exit code 3 when they do not
+    /// Tell whether grants alone give somebody a relation; exit code 3 when they do not. `nexus why` weighs owner, mode and lists too
     Check(CheckArgs),
-    /// Tell who has a relation by grants
+    /// Tell who has a relation by grants alone; `nexus who` weighs owner, mode and lists too
     Expand(ExpandArgs),
     /// Tell which subjects of some types have a relation to an object of your own types
     Subjects(SubjectsArgs),
-    /// Tell to what grants give somebody a relation
+    /// Tell to what grants give somebody a relation; with --under, what of a directory he may use by whatever lets him
     Objects(ObjectsArgs),
     /// Let grants from above end at a directory; the owner's do not
     Restrict { path: OsString },
@@ -95,14 +95,23 @@ pub(super) fn run(place: &Place, command: GrantCommand) -> Result<()> {
         GrantCommand::Restrict { path } => {
             let client = place.client()?;
             let path = paths::in_nexus(&client, &path)?;
-            let text = format!("grants from above end at {path}");
-            output::show(place.json, &client.call(RebacRestrict { path })?, text)
+            let shown = path.to_string();
+            let done = client.call(RebacRestrict { path })?;
+            let already = if done.changed { "" } else { " already" };
+            let text = format!("grants from above end at {shown}{already}");
+            output::show(place.json, &done, text)
         }
         GrantCommand::Unrestrict { path } => {
             let client = place.client()?;
             let path = paths::in_nexus(&client, &path)?;
-            let text = format!("grants from above hold at {path}");
-            output::show(place.json, &client.call(RebacUnrestrict { path })?, text)
+            let shown = path.to_string();
+            let done = client.call(RebacUnrestrict { path })?;
+            let text = if done.changed {
+                format!("grants from above hold at {shown}")
+            } else {
+                format!("there was no boundary at {shown}: grants from above hold")
+            };
+            output::show(place.json, &done, text)
         }
         GrantCommand::Type(command) => types::run(place, command),
         GrantCommand::Changes(args) => changes::run(place, &args),
@@ -145,7 +154,7 @@ fn create(place: &Place, new: NewGrant) -> Result<()> {
 fn created(t: &TupleInfo) -> String {
     let until = t.expires.as_ref().map(|end| format!("\n  Expires: {end}"));
     let until = until.unwrap_or_default();
-    format!("{CREATED}\n  Tuple ID: {}{until}", t.tuple_id)
+    format!("{CREATED}\n  Tuple ID: {}{until}", number(t))
 }
 
 fn revoke(place: &Place, sentence: Sentence) -> Result<()> {
@@ -184,7 +193,17 @@ fn list(place: &Place, args: ListArgs) -> Result<()> {
         path,
     })?;
     let head = ["id", "subject", "relation", "object", "expires"];
-    listed(place.json, &all, &head, all.tuples.iter().map(row))
+    listed(place.json, &all, &head, all.tuples.iter().map(row))?;
+    if all.restricted && !place.json {
+        output::line("restricted: grants from above end here")?;
+    }
+    Ok(())
+}
+
+/// The number of a tuple, if it has one.
+fn number(t: &TupleInfo) -> String {
+    let number = t.tuple_id.map(|id| id.to_string());
+    or_dash(number.as_deref())
 }
 
 fn row(t: &TupleInfo) -> Vec<String> {
@@ -194,7 +213,7 @@ fn row(t: &TupleInfo) -> Vec<String> {
         relation => format!("#{relation}"),
     };
     vec![
-        t.tuple_id.to_string(),
+        number(t),
         format!("{}:{}{of}", t.subject_type, t.subject_id),
         t.relation.clone(),
         format!("{}:{}", t.object_type, t.object_id),

@@ -67,24 +67,54 @@ pub(super) fn print(place: &Place, records: &[LogLine]) -> Result<()> {
 }
 
 fn line(r: &LogLine) -> String {
-    let about = match &r.object {
-        Some(object) => object.clone(),
-        None => r.path.to_string(),
-    };
-    let path = match (&r.subject, &r.path2) {
-        (Some(subject), _) if about == "/" => subject.clone(),
-        (Some(subject), _) => format!("{about}: {subject}"),
-        (None, Some(to)) => format!("{about} -> {to}"),
-        (None, None) => about,
-    };
     let note = r.note.as_ref().map_or(String::new(), |n| format!(" ({n})"));
     let who = r.user.clone().unwrap_or_else(|| format!("uid {}", r.uid));
     let agent = r.agent.as_ref().map_or(String::new(), |a| format!("+{a}"));
     let time = short(&r.time);
     format!(
-        "{:>7}  {time}  {:11}  {path}{note}  {who}{agent}  {}[{}]",
-        r.op, r.kind, r.command, r.pid
+        "{:>7}  {time}  {:11}  {}{note}  {who}{agent}  {}[{}]",
+        r.op,
+        r.kind,
+        about(r),
+        r.command,
+        r.pid
     )
+}
+
+/// What was done to what: `/p: can_write to user:bob until …`, `group:developers: user:bob`, `/a -> /b`.
+fn about(r: &LogLine) -> String {
+    let on = match &r.object {
+        Some(object) => object.clone(),
+        None => r.path.to_string(),
+    };
+    let subject = r.subject.as_ref().map(|subject| said_of(r, subject));
+    let on = match (subject, &r.path2) {
+        (Some(subject), _) if on == "/" => subject,
+        (Some(subject), _) => format!("{on}: {subject}"),
+        (None, Some(to)) => format!("{on} -> {to}"),
+        (None, None) => on,
+    };
+    let particulars = &r.particulars;
+    let entries = particulars.entries.iter().chain(&particulars.member);
+    let entries: Vec<&str> = entries.map(String::as_str).collect();
+    if entries.is_empty() {
+        return on;
+    }
+    format!("{on}: {}", entries.join(", "))
+}
+
+/// Whom it was about, with the role that came or went, or with what was asked for.
+fn said_of(r: &LogLine, subject: &str) -> String {
+    let particulars = &r.particulars;
+    let until = particulars.expires.as_deref();
+    let until = until.map_or_else(String::new, |end| format!(" until {end}"));
+    let asked = particulars.asked.iter();
+    let asked: Vec<_> = asked.map(|(key, said)| format!(" {key}={said}")).collect();
+    match &particulars.relation {
+        Some(relation) if r.kind == "revoke" => format!("{relation} of {subject}"),
+        Some(relation) => format!("{relation} to {subject}{until}"),
+        None => format!("{subject}{}", asked.concat()),
+    }
 }
 
 /// An RFC 3339 time without its fractions: `2026-11-22 07:53:38`.
@@ -95,6 +125,57 @@ pub(super) fn short(time: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn told(kind: &str, fields: &serde_json::Value) -> String {
+        let mut line = serde_json::json!({
+            "op": 1, "time": "", "kind": kind, "path": "/", "tenant": "default", "user": "ann", "agent": null,
+            "session": null, "uid": 1, "pid": 2, "command": "vi",
+        });
+        let fields = fields.as_object().unwrap().clone();
+        line.as_object_mut().unwrap().extend(fields);
+        about(&serde_json::from_value(line).unwrap())
+    }
+
+    #[test]
+    fn a_line_says_what_was_granted_to_whom_who_joined_and_what_was_refused() {
+        use serde_json::json;
+        for (kind, fields, expected) in [
+            ("unlink", json!({"path": "/a"}), "/a"),
+            ("rename", json!({"path": "/a", "path2": "/b"}), "/a -> /b"),
+            (
+                "grant",
+                json!({"path": "/p", "subject": "user:bob"}),
+                "/p: user:bob",
+            ),
+            (
+                "grant",
+                json!({"path": "/p", "subject": "user:bob", "relation": "can_write", "expires": "2030", "tuple": 7}),
+                "/p: can_write to user:bob until 2030",
+            ),
+            (
+                "revoke",
+                json!({"object": "group:g", "subject": "user:bob", "relation": "owner", "tuple": 7}),
+                "group:g: owner of user:bob",
+            ),
+            (
+                "group-add",
+                json!({"subject": "group:g", "member": "user:bob"}),
+                "group:g: user:bob",
+            ),
+            (
+                "setacl",
+                json!({"path": "/p", "entries": ["user:bob:r--", "-user:cas:rw-"]}),
+                "/p: user:bob:r--, -user:cas:rw-",
+            ),
+            (
+                "refused",
+                json!({"subject": "key-create", "asked": {"of": "agent:x"}}),
+                "key-create of=agent:x",
+            ),
+        ] {
+            assert_eq!(told(kind, &fields), expected);
+        }
+    }
 
     #[test]
     fn a_time_is_shown_to_the_second() {

@@ -1,5 +1,6 @@
-//! `nexus chmod`, `chown`, `chgrp` and `why`.
+//! `nexus chmod`, `chown`, `chgrp`, `why` and `who`.
 
+use super::holders::{self, WhoArgs};
 use super::paths;
 use super::place::Place;
 use super::why::{self, WhyArgs};
@@ -16,7 +17,7 @@ pub(super) enum OwnerCommand {
         #[arg(required = true)]
         paths: Vec<OsString>,
     },
-    /// Change the owner: a user of the tenant, or a number
+    /// Change the owner: a user of the tenant, or a number; as OWNER:GROUP the group as well
     Chown {
         owner: String,
         #[arg(required = true)]
@@ -30,6 +31,8 @@ pub(super) enum OwnerCommand {
     },
     /// Explain why somebody may do something to a path, or may not; or has a relation to an object of your own types
     Why(WhyArgs),
+    /// Tell who may do something to a path, by whatever lets them: grants, lists, mode, ownership
+    Who(WhoArgs),
 }
 
 pub(super) fn run(place: &Place, command: OwnerCommand) -> Result<()> {
@@ -48,5 +51,6 @@ pub(super) fn run(place: &Place, command: OwnerCommand) -> Result<()> {
             client.call(Chgrp { path, group }).map(drop)
         }),
         OwnerCommand::Why(args) => why::run(place, &client, args),
+        OwnerCommand::Who(args) => holders::who(place, &args),
     }
 }

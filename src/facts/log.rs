@@ -4,8 +4,8 @@
 use super::stats::tenant_name;
 use crate::core::{Caller, Op, Result, Text};
 use crate::fs::{Engine, Reader};
-use crate::meta::Record;
 use crate::meta::log_query::{Cursor, Query, page};
+use crate::meta::{Particulars, Record};
 use serde::{Deserialize, Serialize};
 
 /// How many records one answer holds at most.
@@ -36,6 +36,9 @@ pub struct LogLine {
     /// What a relationship was to that is no path: `doc:readme`; or the types that were defined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<String>,
+    /// What exactly was granted, joined, listed or refused.
+    #[serde(flatten)]
+    pub particulars: Particulars,
     pub tenant: String,
     pub user: Option<String>,
     pub agent: Option<String>,
@@ -198,6 +201,7 @@ impl<'a> Reading<'a> {
             subject: r.subject(),
             note: r.note(),
             object: r.object(),
+            particulars: r.particulars(),
             tenant: self.tenant.clone(),
             user: r.author.user.clone(),
             agent: r.author.agent.clone(),

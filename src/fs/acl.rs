@@ -4,12 +4,15 @@ use super::attr::closes;
 use super::commit::Change;
 use super::engine::Engine;
 use super::view;
-use crate::access::acl::{Acl, AclEntry, AclWho, Acls};
+use crate::access::acl::{Acl, AclEntry, AclWho, Acls, Letters};
 use crate::access::posix_acl;
 use crate::core::{Caller, Error, Ino, Kind, Result, error::fail};
-use crate::meta::{FileKind, Node, OpKind, Xattr, xattr};
+use crate::meta::{FileKind, Node, OpKind, Roster, Xattr, xattr};
 use serde_json::json;
 use std::sync::Arc;
+
+/// How many entries the record of a change tells; lists are handed over whole.
+const TOLD_MAX: usize = 16;
 
 /// Which of a node's lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -194,7 +197,14 @@ impl Change<'_> {
             (false, true) => "gone",
             (false, false) => "new",
         };
-        let undo = json!({ "acls": was, "mode": format!("{:o}", node.mode), "lists": lists });
+        let roster = self.engine.roster(node.tenant)?;
+        let entries = changed(was.as_ref(), acls, &roster);
+        let undo = json!({
+            "acls": was,
+            "mode": format!("{:o}", node.mode),
+            "lists": lists,
+            "entries": entries,
+        });
         let mode = mode.unwrap_or(node.mode);
         // Tools that copy a file set the list that its mode is anyway.
         if same && mode == node.mode {
@@ -234,6 +244,49 @@ impl Change<'_> {
         self.add_xattr(new);
         Ok(())
     }
+}
+
+/// An entry as people write it: `user:bob:rw-`, `deny:group:interns:---`.
+pub fn entry_words(entry: &AclEntry, roster: &Roster) -> String {
+    let deny = if entry.deny { "deny:" } else { "" };
+    let number = |name: Option<String>, number: u32| name.unwrap_or_else(|| number.to_string());
+    let who = match entry.who {
+        AclWho::User(uid) => {
+            let user = roster.user_of_uid(uid);
+            format!("user:{}", number(user.map(|u| u.name.clone()), uid))
+        }
+        AclWho::Group(gid) => {
+            let group = roster.group_of_gid(gid);
+            format!("group:{}", number(group.map(|g| g.name.clone()), gid))
+        }
+    };
+    format!("{deny}{who}:{}", Letters(entry.rights))
+}
+
+/// What lists got, and behind a `-` what they lost, for the log.
+fn changed(was: Option<&Acls>, now: &Acls, roster: &Roster) -> Vec<String> {
+    let none = Acls::default();
+    let was = was.unwrap_or(&none);
+    let entries = |list: &Option<Acl>| list.as_ref().map_or_else(Vec::new, |l| l.entries.clone());
+    let mut all = Vec::new();
+    for (of, was, now) in [
+        ("", entries(&was.access), entries(&now.access)),
+        ("default:", entries(&was.default), entries(&now.default)),
+    ] {
+        let words = |sign, e: &AclEntry| format!("{sign}{of}{}", entry_words(e, roster));
+        let stays = |e: &AclEntry, in_: &[AclEntry]| {
+            in_.iter()
+                .any(|other| (other.who, other.deny) == (e.who, e.deny))
+        };
+        let gone = was.iter().filter(|e| !stays(e, &now));
+        all.extend(gone.map(|e| words("-", e)));
+        let new = now.iter().filter(|e| !was.contains(e));
+        all.extend(new.map(|e| words("", e)));
+    }
+    let more = all.len().saturating_sub(TOLD_MAX);
+    all.truncate(TOLD_MAX);
+    all.extend((more > 0).then(|| format!("{more} more")));
+    all
 }
 
 /// The list that says what a mode says.

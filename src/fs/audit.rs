@@ -8,7 +8,7 @@ use super::engine::Engine;
 use crate::access::decide::{weigh, without_his_word};
 use crate::access::{Ground, Right};
 use crate::core::{Caller, Error, FsPath, Ino, Kind, Result, TenantId};
-use crate::meta::{Node, OpKind};
+use crate::meta::{Node, OpKind, Request};
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use serde_json::json;
@@ -136,20 +136,26 @@ impl Engine {
         Ok(())
     }
 
-    /// Writes down that a command was refused to somebody because it is not his to give; once a session, so that who asks
-    /// again and again does not fill the log.
-    pub fn write_refusal(&self, caller: &Caller, command: &str, why: &Error) -> Result<()> {
+    /// Writes down that a command, and what it asked for, was refused to somebody because it is not his to give; once a session,
+    /// so that who asks again and again does not fill the log.
+    pub fn write_refusal(
+        &self,
+        caller: &Caller,
+        (command, asked): (&str, &Request),
+        why: &Error,
+    ) -> Result<()> {
         if why.kind() != Kind::NotPermitted || caller.tenant.is_none() {
             return Ok(());
         }
         let session = caller.session.clone();
-        let refusal = (caller.tenant, caller.uid, session, command.into());
+        let said = json!([command, asked]).to_string();
+        let refusal = (caller.tenant, caller.uid, session, said.into());
         if self.audit.refused.get(&refusal).is_some() {
             return Ok(());
         }
         let root = self.root(caller)?;
         self.change(caller, |ch| {
-            let undo = json!({ "subject": command, "note": why.message() });
+            let undo = json!({ "subject": command, "note": why.message(), "asked": asked });
             ch.record(OpKind::Refused, root, &FsPath::default(), None, &undo);
             Ok(())
         })?;

@@ -68,9 +68,49 @@ impl Engine {
         let roster = self.roster_of(caller)?;
         let about = found(&roster, subject)?;
         let node = self.may_ask(caller, ino, Some(about.id()))?;
-        let who = self.acting_as(caller, &roster, about)?;
-        let ground = self.ground(&who, &node)?;
-        let standing = weigh(&who, &node, &ground)?;
+        let mut why = self.judged(caller, (&roster, about), &node, right)?;
+        let lapsed = why.obstacle.as_ref().and_then(Obstacle::lapsed);
+        let tuple = why.by.as_ref().or(lapsed);
+        if let Some(named) = tuple.and_then(|t| t.principal()) {
+            why.through = through(&roster, about, named);
+        }
+        Ok(why)
+    }
+
+    /// The users and agents whom the judge lets do something to a node, by their numbers behind `after`: those among the next
+    /// `most` of the tenant, and where to go on if there are more. Administrators of the store are none of these. Takes ownership
+    /// of the node.
+    pub fn who_may(
+        &self,
+        caller: &Caller,
+        ino: Ino,
+        right: Right,
+        (after, most): (PrincipalId, usize),
+    ) -> Result<(Vec<Subject>, Option<PrincipalId>)> {
+        let node = self.may_ask(caller, ino, None)?;
+        let roster = self.roster_of(caller)?;
+        let acts = |p: &&Principal| !matches!(p, Principal::Group(_));
+        let mut behind = roster.all().filter(acts).filter(|p| p.id() > after);
+        let (mut found, mut last) = (Vec::new(), after);
+        for about in behind.by_ref().take(most) {
+            last = about.id();
+            let why = self.judged(caller, (&roster, about), &node, right)?;
+            found.extend(why.allowed.then(|| about.subject()));
+        }
+        Ok((found, behind.next().map(|_| last)))
+    }
+
+    /// What the judge says of a principal and a node, whoever may know.
+    fn judged(
+        &self,
+        caller: &Caller,
+        (roster, about): (&Roster, &Principal),
+        node: &Arc<Node>,
+        right: Right,
+    ) -> Result<Explanation> {
+        let who = self.acting_as(caller, roster, about)?;
+        let ground = self.ground(&who, node)?;
+        let standing = weigh(&who, node, &ground)?;
         let mut why = Explanation {
             allowed: standing.allowed().has(right),
             layer: standing.layer(right),
@@ -79,7 +119,7 @@ impl Engine {
             obstacle: None,
             node: node.clone(),
         };
-        if let Some(dir) = self.stopped_at(&who, &node)? {
+        if let Some(dir) = self.stopped_at(&who, node)? {
             let obstacle = self.stopping(&who, dir)?;
             why.allowed = false;
             why.layer = match obstacle {
@@ -87,22 +127,17 @@ impl Engine {
                 _ => Layer::None,
             };
             why.obstacle = Some(obstacle);
-        } else if !why.allowed && self.leads_on(&who, &node, right)? {
+        } else if !why.allowed && self.leads_on(&who, node, right)? {
             (why.allowed, why.layer) = (true, Layer::Graph);
         } else if !why.allowed {
-            why.obstacle = Some(self.refusing(&ground, &who, &node, right));
-        } else if matches!(right, Right::Write | Right::Own) && !self.is_writable(&who, ino)? {
+            why.obstacle = Some(self.refusing(&ground, &who, node, right));
+        } else if matches!(right, Right::Write | Right::Own) && !self.is_writable(&who, node.ino)? {
             (why.allowed, why.layer) = (false, Layer::None);
             why.obstacle = Some(Obstacle::ReadOnly);
         }
         if why.allowed && why.layer == Layer::Graph {
-            let by = giving(&ground, &node, right).next();
+            let by = giving(&ground, node, right).next();
             why.by = by.and_then(|grant| self.policy.tuple(grant.id));
-        }
-        let lapsed = why.obstacle.as_ref().and_then(Obstacle::lapsed);
-        let tuple = why.by.as_ref().or(lapsed);
-        if let Some(named) = tuple.and_then(|t| t.principal()) {
-            why.through = through(&roster, about, named);
         }
         Ok(why)
     }
@@ -266,8 +301,8 @@ fn through(roster: &Roster, about: &Principal, named: PrincipalId) -> Vec<Subjec
     };
     let ways = own.into_iter().chain(by_owner);
     let way = ways.min_by_key(Vec::len).unwrap_or_default();
-    let names = way.into_iter().filter_map(|id| roster.by_id(id));
-    names.map(Principal::subject).collect()
+    let all = way.into_iter().filter_map(|id| roster.by_id(id));
+    all.map(Principal::subject).collect()
 }
 
 /// The grants that give somebody a right, by any of the node's names; the nearest first.

@@ -122,8 +122,16 @@ impl Engine {
         })
     }
 
-    /// Makes a boundary of a node, or takes it away: grants from above end there, the owner's do not. Takes ownership.
-    pub fn restrict(&self, caller: &Caller, ino: Ino, on: bool) -> Result<()> {
+    /// Whether grants from above end at a node, or at what a view shows of one; for who sees it.
+    pub fn is_restricted(&self, caller: &Caller, ino: Ino) -> Result<bool> {
+        self.getattr(caller, ino)?;
+        let all = self.attributes(caller, ino)?;
+        Ok(all.iter().any(|x| x.name == xattr::RESTRICTED))
+    }
+
+    /// Makes a boundary of a node, or takes it away: grants from above end there, the owner's do not. Takes ownership. Gives
+    /// whether that changed anything.
+    pub fn restrict(&self, caller: &Caller, ino: Ino, on: bool) -> Result<bool> {
         self.change(caller, |ch| {
             ch.birth(ino, None)?;
             let node = self.may_rule(caller, ino)?;
@@ -137,7 +145,7 @@ impl Engine {
                     began: ch.op(),
                 }),
                 (Some(old), false) => ch.end_xattr(old),
-                _ => return Ok(()),
+                _ => return Ok(false),
             }
             ch.forget_below(&node)?;
             let path = self.path_of(ino)?;
@@ -148,7 +156,7 @@ impl Engine {
                 None,
                 &json!({ "restricted": !on }),
             );
-            Ok(())
+            Ok(true)
         })
     }
 

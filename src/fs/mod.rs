@@ -66,7 +66,7 @@ pub mod verify;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use acl::AclOf;
+pub use acl::{AclOf, entry_words};
 pub use attr::{SetAttr, SetTime, StatFs};
 pub use dir::DirEntry;
 pub use engine::Engine;

@@ -199,7 +199,8 @@ impl Record {
         (self.path == b"/" || grants).then(|| self.said("subject"))?
     }
 
-    /// Why something was refused, which right only an administrator had, which snapshot came or went, or what was forgotten.
+    /// Why something was refused, which right only an administrator had, which snapshot came or went, what was forgotten, or
+    /// that a boundary was taken away.
     pub fn note(&self) -> Option<String> {
         let noted = matches!(
             self.kind,
@@ -209,6 +210,9 @@ impl Record {
                 | OpKind::SnapshotDelete
                 | OpKind::Forget
         );
+        if self.kind == OpKind::Restrict && self.details()["restricted"] == true {
+            return Some("taken away".to_owned());
+        }
         noted.then(|| self.said("note"))?
     }
 

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 pub const FILE: &str = "file";
 /// The type of objects that are groups.
 pub const GROUP: &str = "group";
+/// The relation of who is in a group to it.
+pub const MEMBER: &str = "member";
 /// A subject that stands for everybody of its type.
 pub const EVERYBODY: &str = "*";
 /// Stands for everybody among those whom grants may name; lower than every number that is given.

@@ -1,7 +1,9 @@
 //! Every command that tells of paths tells everybody of the same ones: those that he finds.
 
-use super::boss;
 use super::town::{Town, above, last};
+use super::{Context, boss};
+use crate::access::Right;
+use crate::api::who;
 use crate::core::Caller;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -103,7 +105,9 @@ fn grants_are_told_to_those_whom_they_name_and_to_owners_where_they_find_the_pat
         };
         let list = |who: &Caller| {
             let listed = town.village.must(who, "rebac-list", &json!({}));
-            listed["tuples"].as_array().unwrap().clone()
+            let all = listed["tuples"].as_array().unwrap().clone();
+            let of_file = |t: &Value| t["object_type"] == "file";
+            all.into_iter().filter(of_file).collect::<Vec<_>>()
         };
         let told = list(who);
         let mut objects = BTreeSet::new();
@@ -132,6 +136,79 @@ fn grants_are_told_to_those_whom_they_name_and_to_owners_where_they_find_the_pat
                 town.village.must(who, "rebac-check", &asked)["granted"],
                 true
             );
+        }
+    });
+}
+
+/// Everything that somebody may do something to, by pages of so many.
+fn below(town: &Town, who: &Caller, (name, right): (&str, Right), most: usize) -> BTreeSet<String> {
+    let cx = Context {
+        nexus: &town.village.nexus,
+        caller: who,
+        tell: &mut |_| (),
+    };
+    let (mut all, mut from) = (Vec::new(), Some(Vec::new()));
+    while let Some(begin) = from {
+        let asked = (&name.parse().unwrap(), right);
+        let page = who::below(&cx, &"/workspace".into(), asked, (begin, most)).unwrap();
+        all.extend(page.found.iter().map(ToString::to_string));
+        from = page.next;
+    }
+    let found: BTreeSet<_> = all.iter().cloned().collect();
+    assert_eq!(found.len(), all.len(), "none is told twice: {all:?}");
+    found
+}
+
+/// permissions.md §3: "list omits what check allows"
+#[test]
+fn who_may_and_what_one_may_is_what_why_says_of_each() {
+    let ops = [
+        ("read", "can_read", Right::Read),
+        ("write", "can_write", Right::Write),
+        ("own", "owner", Right::Own),
+    ];
+    everywhere(|town, name, who| {
+        let seen = town.walk(who);
+        // A deny may keep somebody from all of it.
+        if !town.lists(who, "/workspace") {
+            return;
+        }
+        for (op, role, right) in ops {
+            let expected: BTreeSet<_> = seen
+                .iter()
+                .filter(|at| town.may(name, who, op, at))
+                .cloned()
+                .collect();
+            for most in [1, 3, 1000] {
+                let mut found = below(town, who, (name, right), most);
+                found.remove("/workspace");
+                assert_eq!(found, expected, "{name} {op}, {most} at a time");
+            }
+            let subject: crate::meta::Subject = name.parse().unwrap();
+            let asked =
+                json!({"subject": subject.to_string(), "relation": role, "under": "/workspace"});
+            let mut told = texts(&town.village.must(who, "rebac-objects", &asked)["objects"]);
+            told.remove("/workspace");
+            assert_eq!(told, expected);
+        }
+    });
+    everywhere(|town, name, who| {
+        for at in &town.all {
+            for (op, ..) in ops {
+                let asked = json!({ "op": op, "path": at });
+                let told = town.village.must(&boss(), "who", &asked);
+                let listed = texts(&told["subjects"]);
+                let subject: crate::meta::Subject = name.parse().unwrap();
+                let may = town.may(name, &boss(), op, at);
+                assert_eq!(
+                    listed.contains(&subject.to_string()),
+                    may,
+                    "{name} {op} {at}"
+                );
+                let his = town.village.ask(who, "who", &asked).is_ok();
+                let owns = town.finds(who, at) && town.may(name, who, "own", at);
+                assert!(!his || owns, "{name} is told who may {op} {at}");
+            }
         }
     });
 }
@@ -217,6 +294,7 @@ fn every_command_says_of_what_is_hidden_what_it_says_of_what_is_absent() {
         ("rebac-restrict", json!({})),
         ("rebac-unrestrict", json!({})),
         ("why", json!({"subject": "cas", "op": "read"})),
+        ("who", json!({"op": "read"})),
         ("remove", json!({"recursive": true})),
     ];
     everywhere(|town, name, who| {

@@ -5,6 +5,7 @@ use super::peer_groups::peer_groups;
 use crate::api::{self, Asked, Peer};
 use crate::core::{Caller, Error, Kind, Result};
 use crate::doors::daemon::Daemon;
+use crate::meta::Request;
 use axum::extract::connect_info::Connected;
 use axum::http::HeaderMap;
 use axum::serve::IncomingStream;
@@ -71,7 +72,7 @@ impl Connection {
             "only the owner of the data directory, or root, commands the daemon",
         );
         let engine = &daemon.nexus.engine;
-        engine.write_refusal(&caller, "daemon", &refused)?;
+        engine.write_refusal(&caller, ("daemon", &Request::default()), &refused)?;
         Err(refused)
     }
 }

@@ -21,6 +21,7 @@ fn a_line_of_the_log_has_the_documented_keys() {
         subject: None,
         note: None,
         object: None,
+        particulars: Particulars::default(),
         tenant: "default".into(),
         user: Some("ann".into()),
         agent: None,

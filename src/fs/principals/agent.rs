@@ -22,11 +22,16 @@ impl Engine {
         self.change(caller, |ch| {
             let home = self.own_home(caller)?;
             let owner = match owner {
-                Some(user) => home.roster.user(user).map(|u| u.id),
-                None => caller.user_id,
+                Some(user) => {
+                    let found = home.roster.user(user).map(|u| u.id);
+                    let missing = || format!("no user {user:?} to own the agent");
+                    found.ok_or_else(|| Error::new(Kind::NotFound, missing()))?
+                }
+                None => caller.user_id.ok_or_else(|| {
+                    let message = "you are no user here: say who is to own the agent";
+                    Error::new(Kind::NotFound, message)
+                })?,
             };
-            let owner =
-                owner.ok_or_else(|| Error::new(Kind::NotFound, "no such user to own it"))?;
             master(caller, owner)?;
             vacant(&home.roster, SubjectKind::Agent, name)?;
             let agent = Arc::new(Agent {

@@ -97,6 +97,25 @@ impl Engine {
         self.relations.tuples(group.tenant, fits)
     }
 
+    /// Groups by name, and who is in them, as far as a caller knows of that as of grants: an administrator of all, others where it
+    /// is they or their groups, or their own group. In the order of names.
+    pub fn memberships(&self, caller: &Caller) -> Result<Vec<(String, Subject)>> {
+        let roster = self.roster_of(caller)?;
+        let reached = self.reached_by(caller)?;
+        let names = |id: PrincipalId| reached.binary_search(&id).is_ok();
+        let mut known = Vec::new();
+        for (group, member) in roster.memberships() {
+            if !caller.admin && !names(member) && !self.is_in_charge(caller, group)? {
+                continue;
+            }
+            if let (Some(group), Some(member)) = (roster.by_id(group), roster.by_id(member)) {
+                known.push((group.subject().name, member.subject()));
+            }
+        }
+        known.sort();
+        Ok(known)
+    }
+
     /// Whether a caller may change who is in a group, which need not be there any more.
     pub(in crate::fs) fn is_in_charge(&self, caller: &Caller, group: PrincipalId) -> Result<bool> {
         let roster = self.roster_of(caller)?;

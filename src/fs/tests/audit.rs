@@ -4,7 +4,7 @@ use super::principals::{TENANT, make};
 use super::*;
 use crate::core::{Error, Op};
 use crate::fs::SetAttr;
-use crate::meta::{OpKind, Record, log};
+use crate::meta::{OpKind, Record, Request, log};
 
 fn records(w: &World, kind: OpKind) -> Vec<Record> {
     w.engine().write_bypasses().unwrap();
@@ -101,8 +101,10 @@ fn a_refusal_of_what_is_an_administrators_is_in_the_log_and_others_are_not() {
     let bob = make(&w, "bob");
     let refused = w.engine().create_group(&bob, "gang", None).unwrap_err();
     let missing = Error::new(Kind::NotFound, "no such thing");
+    let asked = Request::from([("group".to_owned(), "gang".to_owned())]);
     for why in [&refused, &missing] {
-        w.engine().write_refusal(&bob, "group-create", why).unwrap();
+        let request = ("group-create", &asked);
+        w.engine().write_refusal(&bob, request, why).unwrap();
     }
     let found = records(&w, OpKind::Refused);
     let [record] = &*found else {
@@ -111,4 +113,5 @@ fn a_refusal_of_what_is_an_administrators_is_in_the_log_and_others_are_not() {
     assert_eq!(record.author.user.as_deref(), Some("bob"));
     assert_eq!(record.subject().as_deref(), Some("group-create"));
     assert_eq!(record.note().as_deref(), Some(refused.message()));
+    assert_eq!(record.particulars().asked, asked);
 }

@@ -5,7 +5,7 @@ use crate::fs::tests::principals::{TENANT, boss, make, populate, subject};
 use crate::fs::tests::*;
 use crate::fs::{Reader, RenameMode, To};
 use crate::meta::log_query::{Cursor, Query, page};
-use crate::meta::{OpKind, Record};
+use crate::meta::{OpKind, Record, Request};
 
 /// Alice with her agent and groups, bob, and carol who is in nothing.
 struct Town {
@@ -276,7 +276,8 @@ fn changes_of_principals_are_told_to_whom_they_concern() {
     assert_eq!(t.read(&t.carol), Vec::<String>::new());
     // Refusals are for who was refused.
     let refused = e.create_group(&t.carol, "mine", None).unwrap_err();
-    e.write_refusal(&t.carol, "group-create", &refused).unwrap();
+    e.write_refusal(&t.carol, ("group-create", &Request::default()), &refused)
+        .unwrap();
     assert_eq!(t.read(&t.carol).len(), 1);
     assert_eq!(t.read(&t.bob).len(), 3);
 }

@@ -94,10 +94,8 @@ impl State {
                         Some(tuple) => self.leads(&why.through, principal, tuple),
                         None => why.through.is_empty(),
                     };
-                    let proved = proved.and_then(|()| match leads {
-                        true => Ok(()),
-                        false => Err("that is not the way".to_owned()),
-                    });
+                    let way = || leads.then_some(()).ok_or("that is not the way".to_owned());
+                    let proved = proved.and_then(|()| way());
                     proved
                         .map_err(|e| format!("{subject} {right:?} {}: {e}: {why:?}", node.ino))?;
                 }
