@@ -5,6 +5,7 @@ use super::undo;
 use super::wanted::WantedArgs;
 use super::{output, paths};
 use crate::api::trash::{Deleted, Emptied, TrashEmpty, TrashList, TrashRestore};
+use crate::api::undo::Asked;
 use crate::core::{Kind, Result, error::fail};
 use clap::Subcommand;
 use std::ffi::OsString;
@@ -101,12 +102,7 @@ fn restore(place: &Place, what: &OsString, aside: bool, dry_run: bool) -> Result
         aside,
         dry_run,
     })?;
-    let how = if dry_run {
-        "would be restored"
-    } else {
-        "restored"
-    };
-    undo::told(place, &restored, how)
+    undo::told(place, &restored, Asked::Trash, dry_run)
 }
 
 fn empty(place: &Place, wanted: &WantedArgs, dry_run: bool, yes: bool) -> Result<()> {
