@@ -156,7 +156,7 @@ fn what_was_deleted_is_listed_and_comes_back() {
         .nexus(&["trash", "empty", "--under", "/workspace/d", "--dry-run"])
         .must();
     assert!(
-        told.starts_with("4 deletions would be"),
+        told.starts_with("1 deletions and 3 of what went with a directory would be"),
         "{told}"
     );
     world
@@ -317,6 +317,42 @@ fn numbers_are_written_as_the_log_writes_them_and_conditions_hold_for_them_too()
     let young = ["ls", "/workspace", "--at", "2001-01-01T00:00Z"];
     let said = world.nexus(&young).must_fail();
     assert!(said.contains("by 2001-01-01T00:00:00Z: the first operation is op:1, at 2"));
+}
+
+#[test]
+fn a_deletion_comes_back_without_its_directory_and_apart_from_another_one() {
+    let world = World::new();
+    let dir = world.workspace();
+    sh(
+        &dir,
+        "mkdir -p docs/d; echo 1 > docs/d1.md; echo 2 > docs/d/2; rm -r docs",
+    );
+    // The directories above it come back, and nothing else.
+    world
+        .nexus(&["trash", "restore", "/workspace/docs/d/2"])
+        .must();
+    assert_eq!(sh(&dir, "cd docs; find | sort"), ".\n./d\n./d/2\n");
+    // Another one is there.
+    sh(&dir, "rm -r docs; mkdir docs");
+    world
+        .nexus(&["trash", "restore", "/workspace/docs/d1.md"])
+        .must();
+    assert_eq!(sh(&dir, "cat docs/d1.md; ls docs"), "1\nd1.md\n");
+    let taken = "rm -r docs; mkdir docs; echo new > docs/d1.md";
+    sh(&dir, taken);
+    let said = world.nexus(&["trash", "restore", "/workspace/docs/d1.md"]);
+    assert!(said.must_fail().contains("--force-copy"));
+    world
+        .nexus(&["trash", "restore", "--force-copy", "/workspace/docs/d1.md"])
+        .must();
+    assert_eq!(sh(&dir, "cat docs/d1.md docs/d1.md.undo-*"), "new\n1\n");
+    // One process, two directories of one name.
+    let twice = "import os; \
+                 [(os.mkdir('e'), open('e/' + f, 'w').close(), os.remove('e/' + f), os.rmdir('e')) for f in 'ab']";
+    sh(&dir, &format!("python3 -c \"{twice}\""));
+    world.nexus(&["trash", "restore", "/workspace/e"]).must();
+    assert_eq!(sh(&dir, "ls e"), "b\n");
+    world.ctl(&["verify"]);
 }
 
 #[test]

@@ -133,11 +133,18 @@ fn told(place: &Place, emptied: &Emptied, how: &str) -> Result<()> {
         return output::json(emptied);
     }
     let Emptied {
-        deletions, others, ..
+        deletions,
+        listed,
+        others,
+        ..
     } = emptied;
+    let with = match deletions.saturating_sub(*listed) {
+        0 => String::new(),
+        more => format!(" and {more} of what went with a directory"),
+    };
     let size = output::size(emptied.bytes);
     output::line(format!(
-        "{deletions} deletions {how} ({size}, which history keeps until `nexusctl gc --keep-within`)"
+        "{listed} deletions{with} {how} ({size}, which history keeps until `nexusctl gc --keep-within`)"
     ))?;
     if *others > 0 {
         output::line(format!("{others} stay: what they deleted was not yours"))?;
