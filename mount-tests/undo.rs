@@ -155,7 +155,10 @@ fn what_was_deleted_is_listed_and_comes_back() {
     let told = world
         .nexus(&["trash", "empty", "--under", "/workspace/d", "--dry-run"])
         .must();
-    assert!(told.starts_with("4 deletions would be"), "{told}");
+    assert!(
+        told.starts_with("1 deletions and 3 of what went with a directory would be"),
+        "{told}"
+    );
     world
         .nexus(&["trash", "empty", "--under", "/workspace/d", "--yes"])
         .must();
@@ -263,6 +266,158 @@ fn what_somebody_edited_since_keeps_its_name() {
             "cd docs; ls; tr '\\n' ' ' < d1.md; tr '\\n' ' ' < d2.md; tr '\\n' ' ' < d3.md"
         ),
         "d1.md\nd2.md\nd3.md\n1 2 3 4 5 6 7 8 9 1 2 3 4 FIVE 6 7 8 9 1 2 3 4 5 6 7 8 nine "
+    );
+    world.ctl(&["verify"]);
+}
+
+/// The number of the newest operation.
+fn newest(world: &World) -> u64 {
+    let last = world.ctl(&["log", "head"]);
+    last["op"].as_u64().unwrap()
+}
+
+#[test]
+fn the_newest_change_is_named_and_goes_step_by_step() {
+    let world = World::new();
+    sh(&world.workspace(), "echo hello > note");
+    let said = world.nexus(&["undo", "--last"]).must();
+    assert!(said.starts_with("undoing "), "{said}");
+    assert!(said.contains(" write /workspace/note"), "{said}");
+    assert_eq!(fs::read_to_string(world.path("note")).unwrap(), "");
+    world.nexus(&["undo", "--last"]).must();
+    assert!(!world.path("note").exists());
+    let done_again = newest(&world).to_string();
+    world.nexus(&["undo", &done_again]).must();
+    // What was done again is the newest once more.
+    let said = world.nexus(&["undo", "--last"]).must();
+    assert!(said.contains(" create /workspace/note"), "{said}");
+    for script in ["echo 1 > a; mv a b", "ln a c"] {
+        sh(&world.workspace(), script);
+        let said = world.nexus(&["undo", "--last"]).must();
+        assert!(said.contains(" names; `nexus undo "), "{said}");
+    }
+    sh(&world.workspace(), "echo 1 > f; echo 2 > f");
+    // Emptied, and written.
+    let (emptied, written) = (newest(&world) - 1, newest(&world));
+    let first = format!("{emptied}-{written}");
+    sh(&world.workspace(), "echo 3 > f");
+    for json in [&[][..], &["--json"]] {
+        let what = [&["undo", &first, "--dry-run"], json].concat();
+        let refused = world.nexus(&what);
+        assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+        assert!(!refused.out.contains("would be undone"), "{refused:?}");
+    }
+    let refused = world.nexus(&["undo", &first]).out;
+    assert!(refused.contains("conflict /workspace/f: was changed since"));
+    assert!(!refused.contains("undone:"), "{refused}");
+}
+
+#[test]
+fn numbers_are_written_as_the_log_writes_them_and_conditions_hold_for_them_too() {
+    let world = World::new();
+    sh(&world.workspace(), "echo mine > f");
+    as_agent(&world, "s1", "mkdir g");
+    let last = newest(&world);
+    let (all, dotted) = (format!("1-{last}"), format!("{last}..{last}"));
+    let planned = |what: &[&str]| {
+        let what = [&["undo", "--dry-run", "--json"], what].concat();
+        let said = world.nexus(&what).must();
+        let planned: serde_json::Value = serde_json::from_str(&said).unwrap();
+        planned["ops"].as_str().unwrap().to_owned()
+    };
+    let one = last.to_string();
+    assert_eq!(planned(&[&all, "--session", "s1"]), one);
+    assert_eq!(planned(&[&dotted]), one);
+    assert_eq!(planned(&[&format!("op:{last}")]), one);
+    let before = (last - 1).to_string();
+    assert_eq!(planned(&[&one, &before]), format!("{before}-{last}"));
+    for (wrong, told) in [
+        (&[&one, "--last"][..], "numbers say which"),
+        (&["5-3"], "write 3-5"),
+        (&[&one, "f"], "no number"),
+        (&["f", "g"], "a path stands alone"),
+        (&[], "a path, --last"),
+        (&[&one, "--session", "none"], "no operation fits"),
+    ] {
+        let said = world.nexus(&[&["undo"], wrong].concat()).must_fail();
+        assert!(said.contains(told), "{wrong:?}: {said}");
+    }
+    let said = world.nexus(&["restore", "/workspace/f"]).must_fail();
+    assert!(said.contains("--version"), "{said}");
+    let young = ["ls", "/workspace", "--at", "2001-01-01T00:00Z"];
+    let said = world.nexus(&young).must_fail();
+    assert!(said.contains("by 2001-01-01T00:00:00Z: the first operation is op:1, at 2"));
+}
+
+#[test]
+fn a_deletion_comes_back_without_its_directory_and_apart_from_another_one() {
+    let world = World::new();
+    let dir = world.workspace();
+    sh(
+        &dir,
+        "mkdir -p docs/d; echo 1 > docs/d1.md; echo 2 > docs/d/2; rm -r docs",
+    );
+    // The directories above it come back, and nothing else.
+    world
+        .nexus(&["trash", "restore", "/workspace/docs/d/2"])
+        .must();
+    assert_eq!(sh(&dir, "cd docs; find | sort"), ".\n./d\n./d/2\n");
+    // Another one is there.
+    sh(&dir, "rm -r docs; mkdir docs");
+    world
+        .nexus(&["trash", "restore", "/workspace/docs/d1.md"])
+        .must();
+    assert_eq!(sh(&dir, "cat docs/d1.md; ls docs"), "1\nd1.md\n");
+    let taken = "rm -r docs; mkdir docs; echo new > docs/d1.md";
+    sh(&dir, taken);
+    let said = world.nexus(&["trash", "restore", "/workspace/docs/d1.md"]);
+    assert!(said.must_fail().contains("--force-copy"));
+    world
+        .nexus(&["trash", "restore", "--force-copy", "/workspace/docs/d1.md"])
+        .must();
+    assert_eq!(sh(&dir, "cat docs/d1.md docs/d1.md.undo-*"), "new\n1\n");
+    // One process, two directories of one name.
+    let twice = "import os; \
+                 [(os.mkdir('e'), open('e/' + f, 'w').close(), os.remove('e/' + f), os.rmdir('e')) for f in 'ab']";
+    sh(&dir, &format!("python3 -c \"{twice}\""));
+    world.nexus(&["trash", "restore", "/workspace/e"]).must();
+    assert_eq!(sh(&dir, "ls e"), "b\n");
+    world.ctl(&["verify"]);
+}
+
+#[test]
+fn a_path_is_restored_without_its_directory_or_where_that_is_now() {
+    let world = World::new();
+    let dir = world.workspace();
+    sh(&dir, "mkdir docs; echo 1 > docs/d1.md; echo 2 > docs/2");
+    world.nexus(&["snapshot", "create", "snap"]).must();
+    let restore = ["snapshot", "restore", "snap", "/workspace/docs/d1.md"];
+    sh(&dir, "rm -r docs");
+    world.nexus(&restore).must();
+    assert_eq!(sh(&dir, "cat docs/d1.md; ls docs"), "1\nd1.md\n");
+    sh(&dir, "echo spoilt > docs/d1.md; mv docs papers");
+    let said = world.nexus(&restore).must();
+    assert!(said.contains("it is /workspace/papers/d1.md now"), "{said}");
+    assert_eq!(
+        fs::read_to_string(world.path("papers/d1.md")).unwrap(),
+        "1\n"
+    );
+    sh(&dir, "mkdir docs");
+    let said = world.nexus(&restore).must_fail();
+    assert!(said.contains("/workspace/papers/d1.md"), "{said}");
+    // Somebody's file has the name that something came from.
+    sh(&dir, "rm -r docs; mv papers docs; echo 3 > x");
+    let then = format!("op:{}", newest(&world));
+    sh(&dir, "mv x docs/x; echo theirs > x");
+    let refused = world.nexus(&["restore", "/workspace/docs", "--at", &then]);
+    assert!(
+        refused.out.contains("conflict /workspace/docs/x: "),
+        "{refused:?}"
+    );
+    let told = refused.must_fail();
+    assert!(
+        told.contains("nexus cp --at") && !told.contains("--skip"),
+        "{told}"
     );
     world.ctl(&["verify"]);
 }

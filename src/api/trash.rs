@@ -3,16 +3,18 @@
 use super::Command;
 use super::context::Context;
 use super::log::Wanted;
-use super::undo::{Undoing, backwards, reply};
-use crate::core::{Ino, Kind, Op, Result, Text, error::fail};
+use super::undo::{Undoing, backwards, record, reply};
+use crate::core::{FsPath, Ino, Kind, Op, Result, Text, error::fail};
 use crate::history::{self, Answer, Choice, OpSet};
 use crate::meta::log_query::Query;
-use crate::meta::{OpKind, Record};
+use crate::meta::{OpKind, Record, timeline};
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow::{Break, Continue};
 
 const KINDS: [OpKind; 2] = [OpKind::Unlink, OpKind::Rmdir];
 const PAGE: u32 = 1000;
+/// How deep a tree may be; deeper ones are refused elsewhere.
+const DEPTH_MAX: usize = 4096;
 /// How many deletions one operation takes out of the trash.
 const AT_ONCE: usize = 10_000;
 
@@ -141,6 +143,8 @@ pub struct Emptied {
     /// The deletions: `3,7-12`.
     pub ops: String,
     pub deletions: u64,
+    /// Those among them that `nexus trash list` shows; the others went with a directory.
+    pub listed: u64,
     /// Bytes of their contents, each as large as it was.
     pub bytes: u64,
     /// Deletions that stay: what they deleted was somebody else's.
@@ -161,6 +165,7 @@ impl Command for TrashEmpty {
                 };
                 if cx.engine().owns_still(cx.caller, record.ino)? {
                     own.push(record.op);
+                    done.listed += u64::from(item.parent_is_there);
                     done.bytes += item.deleted.size;
                 } else {
                     done.others += 1;
@@ -226,9 +231,11 @@ impl Command for TrashRestore {
                 "nothing of that name was deleted and is gone: see `nexus trash list`",
             );
         };
+        let mut ops = with_it(cx, &record)?;
+        let homes = above(cx, record, &mut ops)?;
         let choice = Choice {
-            ops: with_it(cx, &record)?,
-            homes: Vec::new(),
+            ops,
+            homes,
             answer: if self.aside {
                 Answer::Aside
             } else {
@@ -269,6 +276,8 @@ fn with_it(cx: &Context<'_>, record: &Record) -> Result<OpSet> {
     }
     let wanted = Wanted {
         path: Some(Text(record.path.clone())),
+        // Before that another directory may have had its name.
+        first: Some(came(cx, record.ino)?.0),
         last: Some(record.op.0 - 1),
         ..Wanted::default()
     };
@@ -285,4 +294,46 @@ fn with_it(cx: &Context<'_>, record: &Record) -> Result<OpSet> {
         Ok(if is_end { Break(()) } else { Continue(()) })
     })?;
     Ok(all.into_iter().collect())
+}
+
+/// The operation with which a node that is gone came, or came back for the last time.
+fn came(cx: &Context<'_>, ino: Ino) -> Result<Op> {
+    let mut tx = cx.engine().store().read()?;
+    let mut states = timeline::nodes(&mut *tx, &[ino], Op(0))?;
+    states.sort_by_key(|spell| std::cmp::Reverse(spell.state.began));
+    let mut came = None;
+    for spell in states {
+        if came.is_none_or(|came| spell.ended == Some(came)) {
+            came = Some(spell.state.began);
+        }
+    }
+    Ok(came.unwrap_or_default())
+}
+
+/// Where what was deleted can come back when the directory is gone that it was in: in the one that has its path now; else the deletion of
+/// that directory is one of those that are undone, and so on upwards.
+fn above(cx: &Context<'_>, deleted: Record, ops: &mut OpSet) -> Result<Vec<(Ino, Ino)>> {
+    let (engine, mut deleted, mut more) = (cx.engine(), deleted, OpSet::default());
+    for _ in 0..DEPTH_MAX {
+        let Some(last) = engine.store().last_of(deleted.ino)? else {
+            break;
+        };
+        let gone = last.name.parent;
+        let path = FsPath::parse(&deleted.path)?;
+        let dir = path.split().map(|(dir, _)| dir);
+        let (Some(dir), false) = (dir, is_there(cx, gone)?) else {
+            ops.join(&more);
+            break;
+        };
+        if let Some(now) = history::directory_now(engine, cx.caller, &dir)? {
+            ops.join(&more);
+            return Ok(vec![(gone, now)]);
+        }
+        let ended = engine.store().last_of(gone)?.map(|last| last.ended);
+        let with = record(cx, ended)?.filter(|r| r.kind == OpKind::Rmdir && r.ino == gone);
+        let Some(with) = with else { break };
+        more.add(with.op.0);
+        deleted = with;
+    }
+    Ok(Vec::new())
 }

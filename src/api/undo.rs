@@ -23,9 +23,9 @@ const FEW: u32 = 32;
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Undo {
-    /// `8123`, `8120-8123`, `8120,8123-8130`.
+    /// `8123`, `8120-8123`, `8120,8123-8130`: those of them that fit the conditions.
     pub ops: Option<String>,
-    /// The caller's newest operation that was not undone.
+    /// The caller's newest operation that was not undone and fits the conditions.
     pub newest: bool,
     #[serde(flatten)]
     pub wanted: Wanted,
@@ -42,6 +42,12 @@ pub struct Undoing {
     pub op: Option<u64>,
     /// Those that were to be undone.
     pub ops: String,
+    /// The one that was found to be the newest, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest: Option<Found>,
+    /// Where what was restored is now, where that is not the path it had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub now_at: Option<Text>,
     pub restored: u64,
     pub removed: u64,
     pub changed: u64,
@@ -78,6 +84,14 @@ pub struct Obstacle {
     pub why: String,
 }
 
+/// An operation that a condition chose.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Found {
+    pub op: u64,
+    pub kind: String,
+    pub path: Text,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 pub struct LeftOut {
     pub op: u64,
@@ -89,34 +103,44 @@ impl Command for Undo {
     type Reply = Undoing;
 
     fn run(self, cx: &mut Context<'_>) -> Result<Undoing> {
+        let (ops, newest) = self.chosen(cx)?;
+        remembered(cx, &ops)?;
         let choice = Choice {
-            ops: self.chosen(cx)?,
+            ops,
             homes: Vec::new(),
             answer: self.answer,
             dry_run: self.dry_run,
         };
         let undone = history::undo(cx.engine(), cx.caller, &choice)?;
-        cx.durable(reply(cx, &choice.ops, &undone)?)
+        let done = reply(cx, &choice.ops, &undone)?;
+        cx.durable(Undoing { newest, ..done })
     }
 }
 
 impl Undo {
-    fn chosen(&self, cx: &Context<'_>) -> Result<OpSet> {
+    /// The operations to undo, and the one that is the newest, where that was asked for.
+    fn chosen(&self, cx: &Context<'_>) -> Result<(OpSet, Option<Found>)> {
         let query = self.wanted.query(cx)?;
-        if let Some(words) = &self.ops {
-            return numbered(cx, &words.parse()?);
-        }
-        if self.newest {
-            return newest(cx, query);
-        }
-        if query == Query::default() {
-            return fail(
+        match (&self.ops, self.newest) {
+            (Some(_), true) => fail(
                 Kind::Invalid,
-                "say what to undo: operations, --last, --session, --agent, --user, --since or --path",
-            );
+                "either operations by their numbers or --last: numbers say which",
+            ),
+            (Some(words), false) => Ok((numbered(cx, &words.parse()?, query)?, None)),
+            (None, true) => {
+                let found = newest(cx, query)?;
+                let op = found.iter().map(|found| Op(found.op)).collect();
+                Ok((op, found))
+            }
+            (None, false) if query == Query::default() => fail(
+                Kind::Invalid,
+                "say what to undo: operations by their numbers, a path, --last, --session, --agent, --user or --since",
+            ),
+            (None, false) => {
+                let undoes = |r: &Record| !matches!(r.kind, OpKind::Undo | OpKind::Bypass);
+                Ok((all(cx, &query, undoes)?, None))
+            }
         }
-        let undoes = |r: &Record| !matches!(r.kind, OpKind::Undo | OpKind::Bypass);
-        all(cx, &query, undoes)
     }
 }
 
@@ -133,44 +157,76 @@ fn all(cx: &Context<'_>, query: &Query, fits: impl Fn(&Record) -> bool) -> Resul
     }
 }
 
-/// Operations by their numbers; fails with `NotFound` on those that are not there, for the caller.
-fn numbered(cx: &Context<'_>, ops: &OpSet) -> Result<OpSet> {
-    cx.engine()
-        .can_undo(cx.tenant()?, ops.first().unwrap_or_default())?;
-    let query = Query {
+/// Operations by their numbers, as far as they fit; fails with `NotFound` on those that are not there, for the caller.
+fn numbered(cx: &Context<'_>, ops: &OpSet, wanted: Query) -> Result<OpSet> {
+    if ops.is_empty() {
+        return fail(Kind::Invalid, "say which operations: 7, 3-9 or 3,7-9");
+    }
+    let span = Query {
         first: ops.first(),
         last: ops.last(),
         ..Query::default()
     };
-    let found = all(cx, &query, |r| ops.has(r.op))?;
+    let found = all(cx, &span, |r| ops.has(r.op))?;
     let mut missing = ops.clone();
     missing.leave_out(&found);
-    if missing.is_empty() {
+    if let Some(first) = missing.first() {
+        cx.engine().can_undo(cx.tenant()?, first)?;
+        return fail(Kind::NotFound, format!("no operation {missing}"));
+    }
+    if wanted == Query::default() {
         return Ok(found);
     }
-    fail(Kind::NotFound, format!("no operation {missing}"))
+    let fitting = Query {
+        first: wanted.first.max(span.first),
+        last: wanted.last.into_iter().chain(span.last).min(),
+        ..wanted
+    };
+    all(cx, &fitting, |r| ops.has(r.op))
+}
+
+/// Fails with `NotFound` where some of the operations are behind the horizon.
+fn remembered(cx: &Context<'_>, ops: &OpSet) -> Result<()> {
+    let (tenant, first) = (cx.tenant()?, ops.first().unwrap_or(Op(u64::MAX)));
+    let oldest = cx.engine().horizon(tenant)?.oldest();
+    let some = ops.last().is_some_and(|last| last >= oldest);
+    cx.engine().can_undo(tenant, first).map_err(|e| {
+        if some {
+            Error::new(
+                e.kind(),
+                format!("{e}: `--since op:{oldest}` leaves out what is older"),
+            )
+        } else {
+            e
+        }
+    })
 }
 
 /// The newest operation of the caller himself; those that an undo has reversed already, and undos, are passed over.
-fn newest(cx: &Context<'_>, query: Query) -> Result<OpSet> {
+fn newest(cx: &Context<'_>, query: Query) -> Result<Option<Found>> {
     let query = Query {
         user: cx.caller.user.as_deref().map(str::to_owned),
         agent: cx.caller.agent.as_deref().map(str::to_owned),
         ..query
     };
-    let mut passed = OpSet::default();
-    let found = backwards(cx, &query, FEW, |page| {
-        for record in page {
-            let own = record.author.uid == cx.caller.uid;
-            if record.kind == OpKind::Undo {
-                passed.join(&history::named_by(&record)?);
-            } else if own && history::is_reversible(&record) && !passed.has(record.op) {
-                return Ok(Break(record.op));
-            }
-        }
-        Ok(Continue(()))
-    });
-    Ok(found?.into_iter().collect())
+    let tenant = cx.tenant()?;
+    backwards(cx, &query, FEW, |page| {
+        let oldest = page.last().map_or(Op(u64::MAX), |record| record.op);
+        let undone = history::undone_since(cx.engine(), tenant, oldest)?;
+        let is_it = |r: &Record| {
+            let own = r.author.uid == cx.caller.uid;
+            let counts = r.kind != OpKind::Undo && history::is_reversible(r);
+            own && counts && !undone.has(r.op)
+        };
+        let found = page.into_iter().find(is_it);
+        Ok(found.map_or(Continue(()), |record| {
+            Break(Found {
+                op: record.op.0,
+                kind: record.kind.name().to_owned(),
+                path: Text(record.path),
+            })
+        }))
+    })
 }
 
 /// Gives pages of records to `look`, the newest first, until it has what it looks for or there are no more.
@@ -235,25 +291,45 @@ impl Command for Restore {
     fn run(self, cx: &mut Context<'_>) -> Result<Undoing> {
         let path = path_of(&self.path)?;
         let (engine, caller) = (cx.engine().clone(), cx.caller);
-        let undone = match (&self.at, self.version) {
+        let (undone, node) = match (&self.at, self.version) {
             (Some(word), None) => {
                 let at = history::resolve_when(&engine, caller, word)?;
                 let node = history::named_at(&engine, caller, at, &path)?;
-                history::restore(&engine, caller, &self.what(path, node, at))?
+                let what = self.what(path.clone(), node, at);
+                (history::restore(&engine, caller, &what)?, node)
             }
             (None, Some(number)) => {
                 let node = engine.resolve(caller, &path)?.ino;
                 let old = history::version(&engine, caller, &path, number)?;
-                let what = self.what(path, node, old.at);
-                history::restore_content(&engine, caller, &what, &old.node)?
+                let what = self.what(path.clone(), node, old.at);
+                let done = history::restore_content(&engine, caller, &what, &old.node)?;
+                (done, node)
             }
-            _ => return fail(Kind::Invalid, "say either a moment or a version"),
+            _ => {
+                return fail(
+                    Kind::Invalid,
+                    "say either a moment (--at WHEN) or the version of a file (--version N)",
+                );
+            }
         };
-        cx.durable(reply(cx, &OpSet::default(), &undone)?)
+        let mut done = reply(cx, &OpSet::default(), &undone)?;
+        done.now_at = self.now_at(cx, &path, node)?;
+        cx.durable(done)
     }
 }
 
 impl Restore {
+    /// Where something is that was left or put elsewhere than its path.
+    fn now_at(&self, cx: &Context<'_>, path: &FsPath, node: Ino) -> Result<Option<Text>> {
+        let (engine, caller) = (cx.engine(), cx.caller);
+        let there = engine.resolve_link(caller, path);
+        if self.dry_run || there.is_ok_and(|there| there.ino == node) {
+            return Ok(None);
+        }
+        let now = engine.path_for(caller, node)?;
+        Ok(now.map(|now| Text(now.to_bytes())))
+    }
+
     fn what(&self, path: FsPath, node: Ino, at: Moment) -> Restoring {
         Restoring {
             path,
@@ -269,7 +345,7 @@ pub(super) fn reply(cx: &Context<'_>, ops: &OpSet, undone: &Undone) -> Result<Un
     let count = |n: usize| n as u64;
     let mut conflicts = Vec::new();
     for conflict in undone.conflicts.iter().take(STEPS_MAX) {
-        conflicts.push(obstacle(cx, conflict)?);
+        conflicts.push(obstacle(cx, ops, conflict)?);
     }
     let left = undone.plan.others.iter().map(|record| LeftOut {
         op: record.op.0,
@@ -278,6 +354,8 @@ pub(super) fn reply(cx: &Context<'_>, ops: &OpSet, undone: &Undone) -> Result<Un
     Ok(Undoing {
         op: undone.op.map(|op| op.0),
         ops: ops.to_string(),
+        newest: None,
+        now_at: None,
         restored: count(revision.back.len()),
         removed: count(revision.gone.len()),
         changed: count(revision.changed.len() + revision.xattrs.len()),
@@ -301,21 +379,31 @@ fn steps(cx: &Context<'_>, undone: &Undone) -> Result<Vec<Step>> {
     Ok(steps)
 }
 
-fn obstacle(cx: &Context<'_>, conflict: &history::Conflict) -> Result<Obstacle> {
-    let found = match conflict.by {
-        None => None,
-        Some(by) => {
-            let query = Query {
-                first: Some(by),
-                last: Some(by),
-                ..Query::default()
-            };
-            records(cx, &query, Cursor::OLDEST, 1)?.1.into_iter().next()
-        }
+/// The record of an operation that the caller may read.
+pub(super) fn record(cx: &Context<'_>, op: Option<Op>) -> Result<Option<Record>> {
+    if op.is_none() {
+        return Ok(None);
+    }
+    let query = Query {
+        first: op,
+        last: op,
+        ..Query::default()
     };
+    Ok(records(cx, &query, Cursor::OLDEST, 1)?.1.into_iter().next())
+}
+
+fn obstacle(cx: &Context<'_>, ops: &OpSet, conflict: &history::Conflict) -> Result<Obstacle> {
+    // What is to be undone itself is in nobody's way.
+    let by = conflict.by.filter(|by| !ops.has(*by));
+    let found = record(cx, by)?;
     let path = match conflict.node {
         None => None,
         Some(ino) => cx.engine().path_for(cx.caller, ino)?,
+    };
+    let path = match path.map(|path| Text(path.to_bytes())) {
+        // What is gone has the path that it had when that was done.
+        None => record(cx, conflict.undone.first())?.map(|r| Text(r.path)),
+        path => path,
     };
     let who = |r: &Record| {
         let own = r.author.uid.to_string();
@@ -327,23 +415,44 @@ fn obstacle(cx: &Context<'_>, conflict: &history::Conflict) -> Result<Obstacle> 
     };
     Ok(Obstacle {
         ops: conflict.undone.to_string(),
-        by: conflict.by.map(|op| op.0),
+        by: by.map(|op| op.0),
         kind: found.as_ref().map(|r| r.kind.name().to_owned()),
         who: found.as_ref().map(who),
-        path: path.map(|p| Text(p.to_bytes())),
+        path,
         why: conflict.why.to_owned(),
     })
 }
 
+/// What was asked for, where something was in the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    Undo,
+    Trash,
+    Restore,
+}
+
 impl Undoing {
-    /// Fails with what stands in the way, where nothing was done for it.
-    pub fn done(&self) -> Result<()> {
-        if self.conflicts.is_empty() || !self.skipped.is_empty() {
+    /// Whether nothing was done for what stands in the way.
+    pub fn is_stopped(&self) -> bool {
+        !self.conflicts.is_empty() && self.skipped.is_empty()
+    }
+
+    /// Fails with what can be done about it, where it is.
+    pub fn done(&self, asked: Asked) -> Result<()> {
+        if !self.is_stopped() {
             return Ok(());
         }
-        Err(Error::new(
-            Kind::Conflict,
-            "later work depends on it and nothing was changed: --skip leaves that out, --force-copy puts old contents beside",
-        ))
+        let message = match asked {
+            Asked::Undo => {
+                "later work depends on it and nothing was changed: --skip leaves that out, --force-copy puts old contents beside"
+            }
+            Asked::Trash => {
+                "something has its name or place by now and nothing was changed: --force-copy puts it beside"
+            }
+            Asked::Restore => {
+                "something beside it is in the way and nothing was changed: move that, or take a copy with `nexus cp --at`"
+            }
+        };
+        fail(Kind::Conflict, message)
     }
 }

@@ -5,6 +5,7 @@ use super::undo;
 use super::wanted::WantedArgs;
 use super::{output, paths};
 use crate::api::trash::{Deleted, Emptied, TrashEmpty, TrashList, TrashRestore};
+use crate::api::undo::Asked;
 use crate::core::{Kind, Result, error::fail};
 use clap::Subcommand;
 use std::ffi::OsString;
@@ -101,12 +102,7 @@ fn restore(place: &Place, what: &OsString, aside: bool, dry_run: bool) -> Result
         aside,
         dry_run,
     })?;
-    let how = if dry_run {
-        "would be restored"
-    } else {
-        "restored"
-    };
-    undo::told(place, &restored, how)
+    undo::told(place, &restored, Asked::Trash, dry_run)
 }
 
 fn empty(place: &Place, wanted: &WantedArgs, dry_run: bool, yes: bool) -> Result<()> {
@@ -137,11 +133,18 @@ fn told(place: &Place, emptied: &Emptied, how: &str) -> Result<()> {
         return output::json(emptied);
     }
     let Emptied {
-        deletions, others, ..
+        deletions,
+        listed,
+        others,
+        ..
     } = emptied;
+    let with = match deletions.saturating_sub(*listed) {
+        0 => String::new(),
+        more => format!(" and {more} of what went with a directory"),
+    };
     let size = output::size(emptied.bytes);
     output::line(format!(
-        "{deletions} deletions {how} ({size}, which history keeps until `nexusctl gc --keep-within`)"
+        "{listed} deletions{with} {how} ({size}, which history keeps until `nexusctl gc --keep-within`)"
     ))?;
     if *others > 0 {
         output::line(format!("{others} stay: what they deleted was not yours"))?;

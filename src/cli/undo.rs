@@ -5,7 +5,7 @@ use super::output;
 use super::paths;
 use super::place::Place;
 use super::wanted::WantedArgs;
-use crate::api::undo::{Obstacle, Restore, Undo, Undoing};
+use crate::api::undo::{Asked, Obstacle, Restore, Undo, Undoing};
 use crate::core::{Kind, Result, Text, error::fail};
 use crate::history::Answer;
 use clap::Args;
@@ -15,7 +15,7 @@ use std::io::{IsTerminal as _, Write as _};
 /// How many names are shown.
 const SHOWN: usize = 20;
 
-/// Numbers of operations (8123, 8120-8123, 8120,8125) stand where a path may: a file of such a name is `./8123`.
+/// Numbers of operations stand where a path may: a file of such a name is `./8123`.
 #[derive(Debug, Args)]
 #[allow(
     clippy::struct_excessive_bools,
@@ -24,7 +24,10 @@ const SHOWN: usize = 20;
 pub(super) struct UndoArgs {
     #[command(flatten)]
     wanted: WantedArgs,
-    /// Your newest change
+    /// Numbers of operations instead of a path: 8123, 8120-8123, 8120..8123, 8120,8125, op:8123; several may be said
+    #[arg(value_name = "OP")]
+    ops: Vec<String>,
+    /// Your newest change that was not undone
     #[arg(long)]
     last: bool,
     /// Only say what would come back, and what somebody changed since
@@ -42,7 +45,7 @@ pub(super) struct UndoArgs {
 }
 
 pub(super) fn run(place: &Place, mut args: UndoArgs) -> Result<()> {
-    let ops = args.wanted.take_numbers();
+    let ops = args.wanted.take_numbers(&args.ops)?;
     let (client, wanted) = args.wanted.asked(place)?;
     let command = Undo {
         ops,
@@ -57,14 +60,11 @@ pub(super) fn run(place: &Place, mut args: UndoArgs) -> Result<()> {
     };
     if args.dry_run || asks(place, args.yes) {
         let planned = client.call(command.clone())?;
-        if args.dry_run && place.json {
-            return output::json(&planned);
-        }
-        show(&planned, "would be undone")?;
-        planned.done()?;
         if args.dry_run {
-            return Ok(());
+            return told(place, &planned, Asked::Undo, true);
         }
+        show(&planned, &says(Asked::Undo, true))?;
+        planned.done(Asked::Undo)?;
         if !confirmed("Undo this?")? {
             return fail(Kind::Invalid, "nothing was changed");
         }
@@ -73,14 +73,14 @@ pub(super) fn run(place: &Place, mut args: UndoArgs) -> Result<()> {
         dry_run: false,
         ..command
     })?;
-    told(place, &undone, "undone")
+    told(place, &undone, Asked::Undo, false)
 }
 
 #[derive(Debug, Args)]
 pub(super) struct RestoreArgs {
     path: OsString,
     /// The moment: 2026-11-22T10:00, 10m-ago, yesterday, op:8123
-    #[arg(long, value_name = "WHEN", required_unless_present = "version")]
+    #[arg(long, value_name = "WHEN")]
     at: Option<String>,
     /// One of the versions of a file, by its number: its content comes back
     #[arg(long, value_name = "N", conflicts_with = "at")]
@@ -119,22 +119,27 @@ pub(super) fn restore_at(
 }
 
 fn restored(place: &Place, client: &Client, what: Restore) -> Result<()> {
-    let how = if what.dry_run {
-        "would be restored"
-    } else {
-        "restored"
-    };
-    told(place, &client.call(what)?, how)
+    let dry_run = what.dry_run;
+    told(place, &client.call(what)?, Asked::Restore, dry_run)
 }
 
-/// Prints what was done, and fails where something was in the way.
-pub(super) fn told(place: &Place, done: &Undoing, how: &str) -> Result<()> {
+/// Prints what was done, or would be, and fails where something is in the way.
+pub(super) fn told(place: &Place, done: &Undoing, asked: Asked, dry_run: bool) -> Result<()> {
     if place.json {
         output::json(done)?;
     } else {
-        show(done, how)?;
+        show(done, &says(asked, dry_run))?;
     }
-    done.done()
+    done.done(asked)
+}
+
+fn says(asked: Asked, dry_run: bool) -> String {
+    let done = match asked {
+        Asked::Undo => "undone",
+        Asked::Trash | Asked::Restore => "restored",
+    };
+    let would = if dry_run { "would be " } else { "" };
+    format!("{would}{done}")
 }
 
 /// Whether somebody is there to be asked before it is done.
@@ -152,6 +157,10 @@ pub(super) fn confirmed(question: &str) -> Result<bool> {
 }
 
 fn show(undoing: &Undoing, how: &str) -> Result<()> {
+    if let Some(found) = &undoing.newest {
+        let (op, kind, path) = (found.op, &found.kind, &found.path);
+        output::line(format!("undoing {op} {kind} {path}"))?;
+    }
     for step in undoing.steps.iter().take(SHOWN) {
         output::line(format!("{:8} {}", step.what, step.path))?;
     }
@@ -165,31 +174,46 @@ fn show(undoing: &Undoing, how: &str) -> Result<()> {
     for left in &undoing.left {
         output::line(format!("stays    operation {} ({})", left.op, left.kind))?;
     }
+    if let Some(path) = &undoing.now_at {
+        output::line(format!("it is {path} now"))?;
+    }
+    if undoing.is_stopped() {
+        return Ok(());
+    }
     let counts = [
         (undoing.restored, "restored"),
         (undoing.removed, "removed"),
         (undoing.changed, "changed"),
+        (undoing.names, "names"),
         (undoing.grants, "grants"),
     ];
     let counts = counts.iter().filter(|(n, _)| *n > 0);
     let counts: Vec<_> = counts.map(|(n, what)| format!("{n} {what}")).collect();
+    let what = match (counts.is_empty(), undoing.op) {
+        (true, None) => return output::line("nothing to do"),
+        // Times of directories alone.
+        (true, Some(_)) => "times".to_owned(),
+        (false, _) => counts.join(", "),
+    };
     let by = undoing.op.map_or(String::new(), |op| {
         format!("; `nexus undo {op}` takes this back")
     });
-    if counts.is_empty() {
-        return output::line("nothing to do");
-    }
-    output::line(format!("{how}: {}{by}", counts.join(", ")))
+    output::line(format!("{how}: {what}{by}"))
 }
 
 fn in_the_way(o: &Obstacle) -> String {
-    let what = o.path.as_ref().map_or(String::new(), ToString::to_string);
+    let what = o
+        .path
+        .as_ref()
+        .map_or(String::new(), |path| format!(" {path}"));
     let by = match (&o.by, &o.kind, &o.who) {
         (Some(by), Some(kind), Some(who)) => format!(" by operation {by} ({kind}, {who})"),
         _ => String::new(),
     };
-    format!(
-        "conflict {what}: {}{by}; operations {} need it otherwise",
-        o.why, o.ops
-    )
+    let of = if o.ops.is_empty() {
+        String::new()
+    } else {
+        format!("; in the way of undoing {}", o.ops)
+    };
+    format!("conflict{what}: {}{by}{of}", o.why)
 }

@@ -4,7 +4,7 @@ use super::client::Client;
 use super::paths;
 use super::place::Place;
 use crate::api::log::Wanted;
-use crate::core::{Error, Kind, Result};
+use crate::core::{Error, Kind, Result, error::fail};
 use clap::Args;
 use std::ffi::OsString;
 
@@ -46,15 +46,26 @@ pub(super) struct WantedArgs {
 type Range = (Option<u64>, Option<u64>);
 
 impl WantedArgs {
-    /// Numbers of operations that stand where the path may; there is no path then.
-    pub(super) fn take_numbers(&mut self) -> Option<String> {
-        let word = self.path.as_ref()?.to_str()?.to_owned();
-        let is_number = |c: char| c.is_ascii_digit() || matches!(c, '-' | ',');
-        if !word.chars().all(is_number) {
-            return None;
+    /// Numbers of operations that stand where the path may, and behind it; there is no path then.
+    pub(super) fn take_numbers(&mut self, more: &[String]) -> Result<Option<String>> {
+        let word = self.path.as_ref().and_then(|path| path.to_str());
+        let Some(first) = word.and_then(numbers) else {
+            return match more.first() {
+                None => Ok(None),
+                Some(word) => fail(Kind::Invalid, format!("{word:?}: a path stands alone")),
+            };
+        };
+        let mut all = vec![first];
+        for word in more {
+            let wrong = || {
+                let message =
+                    format!("{word:?} is no number of an operation: write 7, 3-9 or 3..9");
+                Error::new(Kind::Invalid, message)
+            };
+            all.push(numbers(word).ok_or_else(wrong)?);
         }
         self.path = None;
-        Some(word)
+        Ok(Some(all.join(",")))
     }
 
     /// The request, with a path inside the store, and the place to ask at.
@@ -81,6 +92,22 @@ impl WantedArgs {
     }
 }
 
+/// Reads `8123`, `8120-8123`, `8120..8123`, `op:8123` and lists of them; `None` where it may be a path.
+fn numbers(word: &str) -> Option<String> {
+    let number = |n: &str| {
+        let n = n.strip_prefix("op:").unwrap_or(n);
+        let digits = !n.is_empty() && n.chars().all(|c| c.is_ascii_digit());
+        digits.then(|| n.to_owned())
+    };
+    let part = |part: &str| match part.split_once("..").or_else(|| part.split_once('-')) {
+        Some((first, last)) => Some(format!("{}-{}", number(first)?, number(last)?)),
+        None => number(part),
+    };
+    let parts = word.split(',').filter(|p| !p.is_empty()).map(part);
+    let parts = parts.collect::<Option<Vec<_>>>()?;
+    (!parts.is_empty()).then(|| parts.join(","))
+}
+
 fn range(text: &str) -> Result<Range> {
     let number = |text: &str| match text {
         "" => Ok(None),
@@ -98,6 +125,24 @@ fn range(text: &str) -> Result<Range> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_of_operations_are_told_from_paths() {
+        for (word, read) in [
+            ("8123", "8123"),
+            ("op:8123", "8123"),
+            ("8120..8123", "8120-8123"),
+            ("8120-8123,op:9", "8120-8123,9"),
+            ("op:8120..op:8123", "8120-8123"),
+        ] {
+            assert_eq!(numbers(word).as_deref(), Some(read));
+        }
+        for path in [
+            "", "..", "./8123", "a-b", "8123.txt", "op:", "8120..", ",", "-",
+        ] {
+            assert_eq!(numbers(path), None, "{path}");
+        }
+    }
 
     #[test]
     fn a_range_has_either_end_or_both() {

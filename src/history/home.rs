@@ -1,7 +1,7 @@
 //! Where something that is restored belongs now: at the path that it had, whatever became of the directories above it.
 
 use super::effects::Key;
-use crate::core::{Caller, Error, FsPath, Ino, Kind, Name, Result, error::fail};
+use crate::core::{Caller, Error, FsPath, Ino, Kind, Result, error::fail};
 use crate::db::Tx;
 use crate::fs::{Engine, Moment};
 use crate::meta::cache::Place;
@@ -114,9 +114,8 @@ fn nodes_at(engine: &Engine, caller: &Caller, at: Moment, path: &FsPath) -> Resu
 }
 
 /// The directory that a path leads to now, for the caller.
-pub fn directory_now(engine: &Engine, caller: &Caller, names: &[Name]) -> Result<Option<Ino>> {
-    let path = FsPath::from_names(names.to_vec());
-    match engine.resolve_link(caller, &path) {
+pub fn directory_now(engine: &Engine, caller: &Caller, path: &FsPath) -> Result<Option<Ino>> {
+    match engine.resolve_link(caller, path) {
         Ok(found) => Ok(found.is_dir().then_some(found.ino)),
         Err(e) if matches!(e.kind(), Kind::NotFound | Kind::NotDirectory) => Ok(None),
         Err(e) => Err(e),

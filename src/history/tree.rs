@@ -289,8 +289,8 @@ impl<'t> Names<'t> {
         let mut found: Vec<_> = lost.filter_map(origin).map(|s| place(&s.state)).collect();
         if found.is_empty() && !self.keeps_one(ino) {
             // Linked here and taken away there: moved, in two steps.
-            let last = all.iter().filter(outside).max_by_key(|s| s.ended);
-            found.extend(last.map(|s| place(&s.state)));
+            let latest = all.iter().filter(outside).max_by_key(|s| s.ended);
+            found.extend(latest.map(|s| place(&s.state)));
         }
         found.sort_by_key(key_of);
         found.dedup();
@@ -340,8 +340,8 @@ fn before<'s>(all: &'s [Spell<Entry>], of: &Spell<Entry>, at: Op) -> Vec<&'s Spe
     {
         return Vec::new();
     }
-    let last = earlier.filter_map(|s| s.ended).max();
-    last.map_or_else(Vec::new, |last| lost(last).collect())
+    let latest = earlier.filter_map(|s| s.ended).max();
+    latest.map_or_else(Vec::new, |op| lost(op).collect())
 }
 
 fn key(entry: &Entry) -> Key {

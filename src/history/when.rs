@@ -120,6 +120,11 @@ fn zoned(now: Time) -> Result<Zoned> {
     Ok(now.to_zoned(TimeZone::system()))
 }
 
+/// A time without the fraction that it does not have.
+fn whole(time: Time) -> String {
+    time.to_string().replace(".000000000Z", "Z")
+}
+
 /// The last operation that was done by a time.
 fn last_by(engine: &Engine, caller: &Caller, time: Time) -> Result<Moment> {
     let last = engine.last_moment(caller)?;
@@ -128,7 +133,12 @@ fn last_by(engine: &Engine, caller: &Caller, time: Time) -> Result<Moment> {
     }
     let op = log_query::op_at(&mut *engine.store().read()?, last.tenant, time)?;
     if op == Op(0) {
-        let message = format!("nothing had been done by {time}: the tree is younger than that");
+        let first = engine.moment_of(caller, Op(1)).map(|first| first.time);
+        let first = first.map_or_else(|_| String::new(), |time| format!(", at {}", whole(time)));
+        let message = format!(
+            "nothing had been done by {}: the first operation is op:1{first}",
+            whole(time)
+        );
         return fail(Kind::NotFound, message);
     }
     engine.moment_of(caller, op)

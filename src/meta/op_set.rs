@@ -116,9 +116,11 @@ impl FromStr for OpSet {
                 let message = format!("{part}: more than {RANGE_MAX} operations");
                 return Err(Error::new(Kind::TooBig, message));
             }
-            if first <= last {
-                all.insert(first..=last);
+            if first > last {
+                let message = format!("{part} ends before it begins: write {last}-{first}");
+                return Err(Error::new(Kind::Invalid, message));
             }
+            all.insert(first..=last);
         }
         Ok(Self(all))
     }
@@ -138,7 +140,7 @@ mod tests {
         assert_eq!(set.common(&other).to_string(), "3,8");
         let many: OpSet = "1-200000000,7".parse().unwrap();
         assert_eq!((many.to_string().len(), many.len()), (11, 200_000_000));
-        for wrong in ["x", "3-", "-3", "1-99999999999"] {
+        for wrong in ["x", "3-", "-3", "5-3", "1-99999999999"] {
             wrong.parse::<OpSet>().unwrap_err();
         }
     }

@@ -2,8 +2,13 @@
 
 use super::reverse::project;
 use super::world::*;
-use crate::core::{Caller, Kind, Op, Result};
+use crate::core::{Caller, Kind, Name, Op, Result};
+use crate::fs::{Naming, Revision};
+use crate::history::check::conflicts;
+use crate::history::effects::Rows;
+use crate::history::ops::Without;
 use crate::history::{Restoring, Undone, named_at, restore};
+use crate::meta::cache::Place;
 
 fn tried(w: &World, at: &str, op: Op) -> Result<Undone> {
     let moment = w.engine.moment_of(&alice(), op).unwrap();
@@ -253,4 +258,34 @@ fn the_directories_above_come_back_as_they_were_or_their_path_is_taken() {
         .err()
         .unwrap();
     assert_eq!(refused.kind(), Kind::Conflict);
+}
+
+#[test]
+fn a_directory_that_loses_its_name_must_lose_what_is_in_it() {
+    let w = project();
+    let (parent, name) = (w.ino("/workspace/p"), Name::new(b"src").unwrap());
+    let place = Place { parent, name };
+    let naming = |place: &Place, to| Naming {
+        place: place.clone(),
+        was: w.engine.store().entry(place).unwrap(),
+        to,
+    };
+    let (head, all) = (w.head(), Without::After(w.head()));
+    let mut tx = w.engine.store().read().unwrap();
+    let rows = Rows::read(&mut *tx, &[], Op(head.0 + 1)).unwrap();
+    let mut revision = Revision {
+        names: vec![naming(&place, None)],
+        ..Revision::default()
+    };
+    let mut found = |revision: &Revision| {
+        let found = conflicts(&mut *tx, all, &rows, revision).unwrap();
+        found.into_iter().map(|c| c.why).collect::<Vec<_>>()
+    };
+    assert_eq!(found(&revision), ["holds or is named what came since"]);
+    // Nor can it get something.
+    let (parent, name) = (w.ino(SRC), Name::new(b"new").unwrap());
+    let inside = Place { parent, name };
+    let to = Some(w.ino(&format!("{DOCS}/read.me")));
+    revision.names.push(naming(&inside, to));
+    assert!(found(&revision).contains(&"its directory is gone"));
 }

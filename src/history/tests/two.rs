@@ -205,18 +205,20 @@ impl<'w> Field<'w> {
                 let ino = self.at(at)?;
                 e.setxattr(who, ino, b"user.x", value.as_bytes(), SetMode::Any)?;
             }
-            Act::Undo(back) => {
-                let all: Vec<_> = self.w.by(who, self.start).iter().collect();
-                let none = || Error::new(Kind::NotFound, "he has done less");
-                let last = usize::try_from(*back).unwrap() + 1;
-                let op = all.len().checked_sub(last).ok_or_else(none)?;
-                let undone = self.w.undo(who, [all[op]].into_iter().collect())?;
-                if undone.op.is_none() {
-                    return Err(Error::new(Kind::Conflict, "nothing was done"));
-                }
-            }
+            Act::Undo(back) => self.undo(who, *back)?,
         }
         Ok(())
+    }
+
+    fn undo(&self, who: &Caller, back: u64) -> Result<()> {
+        let all: Vec<_> = self.w.by(who, self.start).iter().collect();
+        let none = || Error::new(Kind::NotFound, "he has done less");
+        let last = usize::try_from(back).unwrap() + 1;
+        let op = all.len().checked_sub(last).ok_or_else(none)?;
+        match self.w.undo(who, [all[op]].into_iter().collect())?.op {
+            Some(_) => Ok(()),
+            None => Err(Error::new(Kind::Conflict, "nothing was done")),
+        }
     }
 
     /// The nodes that an act finds at its paths, and in which directories: those that the world began with by number, what was made since alike.
