@@ -89,10 +89,14 @@ fn a_refusal_is_in_the_log_once_a_session() {
     later.session = Some("later".into());
     for who in [&bob, &bob, &later] {
         for command in ["group-create", "rebac-check"] {
-            w.engine().write_refusal(who, command, &refused).unwrap();
+            for name in ["gang", "band"] {
+                let asked = Request::from([("group".to_owned(), name.to_owned())]);
+                let request = (command, &asked);
+                w.engine().write_refusal(who, request, &refused).unwrap();
+            }
         }
     }
-    assert_eq!(records(&w, OpKind::Refused).len(), 4);
+    assert_eq!(records(&w, OpKind::Refused).len(), 8);
 }
 
 #[test]
