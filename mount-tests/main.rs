@@ -38,3 +38,4 @@ mod input;
 mod past;
 mod grep;
 mod hindsight;
+mod commands;
