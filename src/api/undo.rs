@@ -21,7 +21,7 @@ const FEW: u32 = 32;
 /// Later work of others stays. Where it depends on what would be undone, nothing is done and the reply says what depends on
 /// what, unless `answer` says otherwise. For whoever may make the changes that it takes.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Undo {
     /// `8123`, `8120-8123`, `8120,8123-8130`.
     pub ops: Option<String>,
@@ -216,6 +216,7 @@ fn records(
 /// Makes a path, with all below it, what it was at a moment (`at`: `yesterday`, `2h-ago`, `op:8123`); or the content of a file
 /// what it was in one of its versions. For whoever may make the changes that it takes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Restore {
     pub path: Text,
     #[serde(default)]
@@ -236,7 +237,7 @@ impl Command for Restore {
         let (engine, caller) = (cx.engine().clone(), cx.caller);
         let undone = match (&self.at, self.version) {
             (Some(word), None) => {
-                let at = history::resolve_when(&engine, caller, word)?;
+                let at = history::snapshot::resolve_when_at(&engine, caller, word, &path)?;
                 let node = history::named_at(&engine, caller, at, &path)?;
                 history::restore(&engine, caller, &self.what(path, node, at))?
             }
@@ -268,7 +269,7 @@ pub(super) fn reply(cx: &Context<'_>, ops: &OpSet, undone: &Undone) -> Result<Un
     let count = |n: usize| n as u64;
     let mut conflicts = Vec::new();
     for conflict in undone.conflicts.iter().take(STEPS_MAX) {
-        conflicts.push(obstacle(cx, conflict)?);
+        conflicts.push(obstacle(cx, undone, conflict)?);
     }
     let left = undone.plan.others.iter().map(|record| LeftOut {
         op: record.op.0,
@@ -300,7 +301,7 @@ fn steps(cx: &Context<'_>, undone: &Undone) -> Result<Vec<Step>> {
     Ok(steps)
 }
 
-fn obstacle(cx: &Context<'_>, conflict: &history::Conflict) -> Result<Obstacle> {
+fn obstacle(cx: &Context<'_>, undone: &Undone, conflict: &history::Conflict) -> Result<Obstacle> {
     let found = match conflict.by {
         None => None,
         Some(by) => {
@@ -314,7 +315,7 @@ fn obstacle(cx: &Context<'_>, conflict: &history::Conflict) -> Result<Obstacle> 
     };
     let path = match conflict.node {
         None => None,
-        Some(ino) => cx.engine().path_for(cx.caller, ino)?,
+        Some(ino) => undone.place_of(cx.engine(), cx.caller, ino)?,
     };
     let who = |r: &Record| {
         let own = r.author.uid.to_string();
@@ -335,6 +336,18 @@ fn obstacle(cx: &Context<'_>, conflict: &history::Conflict) -> Result<Obstacle> 
 }
 
 impl Undoing {
+    /// Whether there is nothing to be done.
+    pub fn is_nothing(&self) -> bool {
+        let counts = [
+            self.restored,
+            self.removed,
+            self.changed,
+            self.names,
+            self.grants,
+        ];
+        counts.iter().all(|count| *count == 0)
+    }
+
     /// Fails with what stands in the way, where nothing was done for it.
     pub fn done(&self) -> Result<()> {
         if self.conflicts.is_empty() || !self.skipped.is_empty() {

@@ -7,9 +7,10 @@ use super::attr::closes;
 use super::commit::Change;
 use super::engine::Engine;
 use super::ground::has_names;
+use super::reader::Reader;
 use crate::access::Right;
 use crate::blob::Sealed;
-use crate::core::{Caller, FsPath, Ino, Kind, Op, Result, Time, error::fail};
+use crate::core::{Caller, Error, FsPath, Ino, Kind, Op, Result, Time, error::fail};
 use crate::meta::cache::Place;
 use crate::meta::tuple::Tuple;
 use crate::meta::{Entry, Node, OpKind, Xattr};
@@ -77,7 +78,7 @@ impl Engine {
             if ch.op() != Op(head.0 + 1) {
                 return fail(Kind::Conflict, "somebody changed something meanwhile");
             }
-            Reviser::new(ch, what).run()?;
+            Reviser::new(ch, what, &title.path).run()?;
             let (op, root) = (ch.op(), self.root(caller)?);
             ch.relocated = true;
             ch.record(title.kind, root, &title.path, None, &title.undo);
@@ -108,6 +109,8 @@ struct Reviser<'r, 'c, 'e> {
     ch: &'c mut Change<'e>,
     engine: &'e Engine,
     what: &'r Revision,
+    /// What the caller has asked for.
+    asked: &'r FsPath,
     new: HashMap<Ino, &'r Node>,
     /// Names that each node has more or fewer.
     links: BTreeMap<Ino, i64>,
@@ -118,11 +121,12 @@ struct Reviser<'r, 'c, 'e> {
 }
 
 impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
-    fn new(ch: &'c mut Change<'e>, what: &'r Revision) -> Self {
+    fn new(ch: &'c mut Change<'e>, what: &'r Revision, asked: &'r FsPath) -> Self {
         Self {
             engine: ch.engine,
             ch,
             what,
+            asked,
             new: what.back.iter().map(|node| (node.ino, node)).collect(),
             links: BTreeMap::new(),
             subdirs: BTreeMap::new(),
@@ -190,18 +194,38 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
         if engine.transient.child(place).is_some() {
             return fail(Kind::Conflict, "a file is being made there");
         }
-        let may = match &naming.was {
-            Some(old) => engine.may_take(caller, &dir, &*self.ch.node(old.ino)?),
-            None => Ok(()),
+        let may = || {
+            engine.may_walk(caller, dir.ino)?;
+            if let Some(old) = &naming.was {
+                engine.may_take(caller, &dir, &*self.ch.node(old.ino)?)?;
+            }
+            if naming.to.is_some() {
+                engine.may(caller, &dir, Right::Write)?;
+            }
+            Ok(())
         };
-        let may = may.and_then(|()| match naming.to {
-            Some(_) => engine.may(caller, &dir, Right::Write),
-            None => Ok(()),
-        });
-        may.map_err(|e| match engine.path_of(place.parent) {
-            Ok(dir) => e.context(dir.join(place.name.clone())),
-            Err(_) => e,
+        may().map_err(|e: Error| {
+            let meant = [naming.was.as_ref().map(|old| old.ino), naming.to];
+            e.context(self.told_name(place, meant.into_iter().flatten()))
         })
+    }
+
+    /// The path of a name as far as a listing shows it to the caller, else what he asked for.
+    fn told_name(&self, place: &Place, mut meant: impl Iterator<Item = Ino>) -> FsPath {
+        let (engine, caller) = (self.engine, self.ch.caller);
+        let shown = Reader::new(engine, caller).and_then(|mut reader| {
+            meant.try_fold(true, |so_far, ino| Ok(so_far && reader.lists(place, ino)?))
+        });
+        match (shown, engine.path_of(place.parent)) {
+            (Ok(true), Ok(dir)) => dir.join(place.name.clone()),
+            _ => self.asked.clone(),
+        }
+    }
+
+    /// The path of a node as far as a listing shows it to the caller, else what he asked for.
+    fn told(&self, ino: Ino) -> FsPath {
+        let listed = self.engine.listed_path(self.ch.caller, ino);
+        listed.ok().flatten().unwrap_or_else(|| self.asked.clone())
     }
 
     fn count(&mut self, ino: Ino, parent: Ino, by: i32) -> Result<()> {
@@ -272,13 +296,9 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
 
     fn may_become(&self, old: &Node, new: &Node) -> Result<()> {
         let (engine, caller) = (self.engine, self.ch.caller);
-        let path = engine.path_of(old.ino)?;
         engine.locate(old.ino)?.writable(caller)?;
-        if engine.files.pending(old.ino).is_some() {
-            let message = format!("{path} is being written: try again when it is closed");
-            return fail(Kind::Busy, message);
-        }
         let may = || {
+            engine.may_reach(caller, old)?;
             if (old.uid, old.gid) != (new.uid, new.gid) {
                 engine.may_chown(caller, old, Some(new.uid), Some(new.gid))?;
             }
@@ -290,7 +310,13 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
             }
             Ok(())
         };
-        may().map_err(|e: crate::core::Error| e.context(&path))
+        may().map_err(|e: Error| e.context(self.told(old.ino)))?;
+        if engine.files.pending(old.ino).is_some() {
+            let path = self.told(old.ino);
+            let message = format!("{path} is being written: try again when it is closed");
+            return fail(Kind::Busy, message);
+        }
+        Ok(())
     }
 
     /// Link counts, places of directories, and the end of nodes that have no name any more.

@@ -2,7 +2,7 @@
 
 use super::ops::OpSet;
 use super::plan::{Conflict, Plan};
-use crate::core::{Caller, Error, FsPath, Kind, Name, Op, Result, TenantId, error::fail};
+use crate::core::{Caller, FsPath, Kind, Name, Op, Result, TenantId, error::fail};
 use crate::fs::{Engine, Naming, Revision, Title};
 use crate::meta::cache::Place;
 use crate::meta::{OpKind, Record};
@@ -51,7 +51,7 @@ pub struct Undone {
 pub fn undo(engine: &Engine, caller: &Caller, choice: &Choice) -> Result<Undone> {
     let tenant = caller
         .tenant
-        .ok_or_else(|| Error::new(Kind::NotFound, "you belong to no tenant here"))?;
+        .ok_or_else(|| caller.stranger(Kind::NotFound))?;
     if choice.ops.is_empty() {
         return fail(Kind::NotFound, "no operation fits: see `nexus log`");
     }
@@ -75,8 +75,16 @@ pub(super) fn applied(
         let head = engine.last_moment(caller)?.op;
         let (mut undone, title) = work_out()?;
         let stopped = answer == Answer::Stop && !undone.conflicts.is_empty();
-        if stopped || undone.plan.revision.is_empty() {
+        if undone.plan.revision.is_empty() {
             return Ok(undone);
+        }
+        if stopped {
+            // Who may not do it is told that, and nothing of what stands in the way. What does not fit together is the conflict's.
+            let may = engine.revise(caller, head, &undone.plan.revision, &title, true);
+            return match may {
+                Err(e) if matches!(e.kind(), Kind::Denied | Kind::NotPermitted) => Err(e),
+                _ => Ok(undone),
+            };
         }
         match engine.revise(caller, head, &undone.plan.revision, &title, dry_run) {
             Ok(op) => {

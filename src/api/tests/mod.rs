@@ -2,6 +2,7 @@
 
 mod town;
 mod alike;
+mod undone;
 mod known;
 mod trash;
 mod grep;
