@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// Makes a boundary of a directory: grants from above end there, the owner's do not. For owners and administrators.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RebacRestrict {
     pub path: Text,
 }
@@ -25,6 +26,7 @@ impl Command for RebacRestrict {
 
 /// Takes a boundary away: grants from above hold again. For owners and administrators.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RebacUnrestrict {
     pub path: Text,
 }

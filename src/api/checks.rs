@@ -18,6 +18,7 @@ pub const MEMBER_OF: [&str; 3] = ["member-of", "member_of", "member"];
 /// Tells whether relationships alone give somebody a relation to a path or an object, himself or through groups; modes and
 /// lists are `why`'s. Anybody may ask about himself and his groups, owners and administrators about anybody.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RebacCheck {
     pub subject: String,
     pub relation: String,
@@ -86,6 +87,7 @@ impl RebacCheck {
 
 /// Answers many questions, each as `rebac-check` does; those about objects from one moment.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RebacCheckMany {
     pub questions: Vec<RebacCheck>,
 }

@@ -35,6 +35,7 @@ impl GroupInfo {
 
 /// Makes a group.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct GroupCreate {
     pub group: String,
     #[serde(default)]
@@ -56,6 +57,7 @@ impl Command for GroupCreate {
 
 /// Lists the groups of the tenant.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct GroupList {}
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -77,6 +79,7 @@ impl Command for GroupList {
 
 /// Shows one group.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct GroupShow {
     pub group: String,
 }
@@ -95,6 +98,7 @@ impl Command for GroupShow {
 
 /// Tells whether somebody is in a group, himself or through other groups.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct GroupCheck {
     pub group: String,
     pub member: String,
@@ -118,6 +122,7 @@ impl Command for GroupCheck {
 
 /// Puts a user (`alice`), an agent (`agent:coder`) or another group (`group:interns`) into a group.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct GroupAdd {
     pub group: String,
     pub member: String,
@@ -136,6 +141,7 @@ impl Command for GroupAdd {
 
 /// Takes a member out of a group.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct GroupRemove {
     pub group: String,
     pub member: String,
@@ -154,6 +160,7 @@ impl Command for GroupRemove {
 
 /// Takes a group away with its memberships and grants.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct GroupDelete {
     pub group: String,
 }

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 /// Tells who has a relation to a path or an object: users, agents, groups, and whatever else gives it; with `leaves` only who
 /// contains nobody. For owners and administrators.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RebacExpand {
     pub relation: String,
     #[serde(flatten)]
@@ -87,6 +88,7 @@ impl RebacExpand {
 /// Tells which subjects of some kinds (`user`, `group#member`, `folder`, …) have a relation to an object of a type of the
 /// tenant's own. For owners and administrators.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RebacSubjects {
     pub relation: String,
     #[serde(flatten)]
@@ -114,6 +116,7 @@ impl Command for RebacSubjects {
 /// `object_type` on which objects of that type he has a relation. Paths of others than the caller as far as the grants are
 /// on what is the caller's, objects of others for administrators.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RebacObjects {
     pub subject: String,
     pub relation: String,

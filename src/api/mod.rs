@@ -41,8 +41,7 @@ pub use failure::Failure;
 pub use object::On;
 
 use crate::core::{Error, Kind, Result, error::fail};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 
 /// Something a client can ask for: a struct with a reply, the same through every door.
 pub trait Command: Serialize + DeserializeOwned {
@@ -55,6 +54,10 @@ pub trait Command: Serialize + DeserializeOwned {
 
 macro_rules! commands {
     ($($command:ty,)*) => {
+        /// What the commands are called.
+        #[cfg(test)]
+        const NAMES: &[&str] = &[$(<$command as Command>::NAME,)*];
+
         /// Runs the command of this name: JSON in, JSON out.
         pub fn dispatch(name: &str, cx: &mut Context<'_>, body: &[u8]) -> Result<Vec<u8>> {
             match name {

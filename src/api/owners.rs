@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// Changes the mode of a path: in octal, as `0o640`, `0640` or `640`. For its owner and administrators.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Chmod {
     pub path: Text,
     pub mode: String,
@@ -33,6 +34,7 @@ impl Command for Chmod {
 
 /// Changes the owner of a path: a user's name, or a number. For administrators and the superuser (chown(2)).
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Chown {
     pub path: Text,
     pub owner: String,
@@ -58,6 +60,7 @@ impl Command for Chown {
 
 /// Changes the group of a path: a group's name, or a number. For its owner if he is in the group, and for administrators.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Chgrp {
     pub path: Text,
     pub group: String,

@@ -3,6 +3,7 @@
 mod town;
 mod alike;
 mod undone;
+mod fields;
 mod known;
 mod trash;
 mod grep;
