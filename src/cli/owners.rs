@@ -62,15 +62,15 @@ pub(super) fn run(place: &Place, command: OwnerCommand) -> Result<()> {
     match command {
         OwnerCommand::Chmod { mode, paths } => paths.iter().try_for_each(|path| {
             let (path, mode) = (paths::in_nexus(&client, path)?, mode.clone());
-            client.call(Chmod { path, mode }).map(drop)
+            output::quiet(place.json, &client.call(Chmod { path, mode })?)
         }),
         OwnerCommand::Chown { owner, paths } => paths.iter().try_for_each(|path| {
             let (path, owner) = (paths::in_nexus(&client, path)?, owner.clone());
-            client.call(Chown { path, owner }).map(drop)
+            output::quiet(place.json, &client.call(Chown { path, owner })?)
         }),
         OwnerCommand::Chgrp { group, paths } => paths.iter().try_for_each(|path| {
             let (path, group) = (paths::in_nexus(&client, path)?, group.clone());
-            client.call(Chgrp { path, group }).map(drop)
+            output::quiet(place.json, &client.call(Chgrp { path, group })?)
         }),
         OwnerCommand::Why { who, op, path } => {
             let path = paths::in_nexus(&client, &path)?;
