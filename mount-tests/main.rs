@@ -40,3 +40,4 @@ mod input;
 mod past;
 mod grep;
 mod hindsight;
+mod commands;

@@ -206,3 +206,42 @@ fn the_default_tenant_stays_and_only_administrators_delete() {
     assert!(ctl(&world, "tenant list")["tenants"][1].is_null());
     world.is_sound();
 }
+
+#[test]
+fn a_path_below_the_mount_of_another_tenant_is_never_a_path_of_ones_own() {
+    let world = World::new();
+    let other = world.host("other");
+    ctl(&world, "tenant create acme");
+    let mounted = ["mount", other.to_str().unwrap(), "--tenant", "acme"];
+    world.nexus(&mounted).must();
+    let both = [world.workspace(), other.join("workspace")].map(|top| top.join("old"));
+    for old in &both {
+        std::fs::create_dir(old).unwrap();
+        std::fs::write(old.join("f"), "x").unwrap();
+    }
+    let [ours, theirs] = [0, 1].map(|n| both[n].to_str().unwrap());
+    for line in [
+        format!("rm -r {theirs}"),
+        format!("write {theirs}/f y"),
+        format!("cat {theirs}/f"),
+        format!("mv {theirs} {ours}"),
+        format!("mv {ours} {theirs}"),
+        format!("chmod 700 {theirs}"),
+        format!("rebac grant user * file {theirs} --relation owner"),
+        format!("undo --yes {theirs}"),
+    ] {
+        let words: Vec<_> = line.split(' ').collect();
+        let told = world.nexus(&words).must_fail();
+        assert!(told.contains("--tenant acme"), "{line}: {told}");
+    }
+    for old in &both {
+        assert_eq!(std::fs::read(old.join("f")).unwrap(), b"x");
+    }
+    let told = world.nexus(&["rm", "-r", ours, "--tenant", "acme"]);
+    assert!(told.must_fail().contains("--tenant default"));
+    world
+        .nexus(&["rm", "-r", theirs, "--tenant", "acme"])
+        .must();
+    assert!(both[0].exists() && !both[1].exists());
+    detach(&other);
+}

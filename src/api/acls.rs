@@ -26,6 +26,7 @@ pub struct AclInfo {
 
 /// Shows the lists of a node.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AclGet {
     pub path: Text,
 }
@@ -42,6 +43,7 @@ impl Command for AclGet {
 
 /// Sets an entry: `[default:][deny:]user|group:NAME:rwx`. Takes ownership.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AclSet {
     pub path: Text,
     pub entry: String,

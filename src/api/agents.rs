@@ -31,6 +31,7 @@ impl AgentInfo {
 
 /// Makes an agent of a user: of the caller's own, unless `owner` says another.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AgentCreate {
     pub agent: String,
     #[serde(default)]
@@ -54,6 +55,7 @@ impl Command for AgentCreate {
 
 /// Lists the agents: all for an administrator, for others their own.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AgentList {}
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -76,6 +78,7 @@ impl Command for AgentList {
 
 /// Takes an agent away with its keys, memberships and grants.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AgentDelete {
     pub agent: String,
 }

@@ -13,6 +13,7 @@ pub struct Bounded {
 
 /// Makes a boundary of a directory: grants from above end there, the owner's do not. For owners and administrators.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RebacRestrict {
     pub path: Text,
 }
@@ -31,6 +32,7 @@ impl Command for RebacRestrict {
 
 /// Takes a boundary away: grants from above hold again. For owners and administrators.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RebacUnrestrict {
     pub path: Text,
 }

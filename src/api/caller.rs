@@ -223,6 +223,10 @@ mod tests {
             local(&nexus, &peer, &Asked::default()).unwrap().tenant,
             None
         );
+        let nobody = local(&nexus, &peer, &Asked::default()).unwrap();
+        let told = nexus.engine.root(&nobody).unwrap_err();
+        let hint = "nexusctl user create NAME --uid 54321";
+        assert!(told.message().contains(hint), "{told}");
         let asked = Asked {
             tenant: Some("default".into()),
             ..Asked::default()

@@ -12,6 +12,7 @@ use std::time::Duration;
 /// Reads every grant, revoke, boundary and type behind an operation, oldest first: all for an administrator, for others what they
 /// may know of. With `wait_ms` and nothing there yet, waits for something to come.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RebacChanges {
     /// 0 is before the first.
     #[serde(default)]

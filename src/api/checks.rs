@@ -20,6 +20,7 @@ pub const OWNER_OF: [&str; 4] = ["owner", "owner-of", "admin", "admin-of"];
 /// Tells whether relationships alone give somebody a relation to a path or an object, himself or through groups; modes and
 /// lists are `why`'s. Anybody may ask about himself and his groups, owners and administrators about anybody.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RebacCheck {
     pub subject: String,
     pub relation: String,
@@ -99,6 +100,7 @@ pub(super) fn no_relation<T>(said: &str) -> Result<T> {
 
 /// Answers many questions, each as `rebac-check` does; those about objects from one moment.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RebacCheckMany {
     pub questions: Vec<RebacCheck>,
 }

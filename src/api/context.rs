@@ -1,6 +1,6 @@
 //! What a command runs in.
 
-use crate::core::{Caller, Error, FsPath, Kind, Result, TenantId, Text};
+use crate::core::{Caller, FsPath, Kind, Result, TenantId, Text};
 use crate::fs::{Engine, Found};
 use crate::meta::Roster;
 use crate::nexus::Nexus;
@@ -36,7 +36,7 @@ impl Context<'_> {
     }
 
     pub fn tenant(&self) -> Result<TenantId> {
-        let none = || Error::new(Kind::NotFound, "you belong to no tenant here");
+        let none = || self.caller.stranger(Kind::NotFound);
         self.caller.tenant.ok_or_else(none)
     }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// Copies a file, or with `recursive` a directory and all below it, into what stands at `to` already.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Copy {
     pub from: Text,
     pub to: Text,

@@ -1,6 +1,6 @@
 //! When something is to end: a span from now, or a time. Also how far back something is to go.
 
-use crate::core::{Error, Kind, Result, Time};
+use crate::core::{Error, Kind, Result, Time, error::fail};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 
@@ -24,6 +24,11 @@ fn after(now: Time, words: &str) -> Result<Time> {
         .caused_by(e)
     };
     let span: Span = words.parse().map_err(wrong)?;
+    if span.is_negative() {
+        let message =
+            format!("expiry {words:?} lies in the past: say how long from now, as in 90d");
+        return fail(Kind::Invalid, message);
+    }
     let now = Timestamp::from_nanosecond(i128::from(now.0)).map_err(wrong)?;
     let end = now.to_zoned(TimeZone::UTC).checked_add(span);
     Ok(Time::from_system(end.map_err(wrong)?.timestamp().into()))
@@ -82,6 +87,7 @@ mod tests {
             "soon",
             "90",
             "-",
+            "-1d",
             "99999y",
             "2030-01-31",
             "2030-01-31T12:00:00",

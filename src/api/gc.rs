@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// when it was there within the span, and with `keep_snapshots` when a snapshot names it; without, older snapshots go, too. For
 /// administrators.
 #[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Gc {
     /// `90d`, `12h`, `1y`.
     pub keep_within: Option<String>,

@@ -5,14 +5,14 @@ use super::checks::{MEMBER_OF, OWNER_OF, no_relation};
 use super::context::{Context, found_at};
 use super::expiry::expiry;
 use super::groups::group_named;
-use super::object::{On, Target, subject};
+use super::object::{Fields, On, Target, subject};
 use super::principals::name_of;
 use crate::access::rebac;
 use crate::access::relation;
 use crate::core::{Error, Kind, Result, Text, Time, error::fail};
 use crate::fs::To;
 use crate::meta::tuple::{FILE, GROUP, MEMBER, Tuple};
-use crate::meta::{Roster, Subject};
+use crate::meta::{Roster, Subject, SubjectKind};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -103,13 +103,14 @@ fn subject_name(tuple: &Tuple, roster: &Roster) -> String {
 /// below it, or a relation to an object of a type of the tenant's own. For owners and administrators, and nobody gives more
 /// than he has.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RebacGrant {
     pub subject: String,
     pub relation: String,
     #[serde(flatten)]
     pub on: On,
     /// How long it holds (`7d`, `12h`), or the time when it ends; otherwise until it is revoked.
-    #[serde(default)]
+    #[serde(default, alias = "expires_at")]
     pub expires: Option<String>,
     /// Not supported: without it the tuple would allow more than it says, so one that has it is refused.
     #[serde(default, alias = "conditions", skip_serializing)]
@@ -173,8 +174,8 @@ fn owner_of(relation: &str) -> Result<()> {
 }
 
 /// Takes a grant back, by its number or by what it says. For owners, administrators, and whoever it was given to.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(untagged)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(try_from = "Revocation", into = "Revocation")]
 pub enum RebacRevoke {
     Tuple {
         tuple_id: u64,
@@ -182,9 +183,60 @@ pub enum RebacRevoke {
     Said {
         subject: String,
         relation: String,
-        #[serde(flatten)]
         on: On,
     },
+}
+
+/// The fields of a request that takes a grant back.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Revocation {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tuple_id: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    relation: Option<String>,
+    #[serde(flatten)]
+    on: Fields,
+}
+
+impl TryFrom<Revocation> for RebacRevoke {
+    type Error = &'static str;
+
+    fn try_from(fields: Revocation) -> std::result::Result<Self, Self::Error> {
+        let is_said = !fields.on.is_empty();
+        match (fields.tuple_id, fields.subject, fields.relation) {
+            (Some(tuple_id), None, None) if !is_said => Ok(Self::Tuple { tuple_id }),
+            (None, Some(subject), Some(relation)) if is_said => Ok(Self::Said {
+                subject,
+                relation,
+                on: fields.on.try_into()?,
+            }),
+            _ => Err("say either `tuple_id`, or `subject`, `relation`, and `path` or `object`"),
+        }
+    }
+}
+
+impl From<RebacRevoke> for Revocation {
+    fn from(revoke: RebacRevoke) -> Self {
+        match revoke {
+            RebacRevoke::Tuple { tuple_id } => Self {
+                tuple_id: Some(tuple_id),
+                ..Self::default()
+            },
+            RebacRevoke::Said {
+                subject,
+                relation,
+                on,
+            } => Self {
+                tuple_id: None,
+                subject: Some(subject),
+                relation: Some(relation),
+                on: on.into(),
+            },
+        }
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -276,7 +328,7 @@ fn subject_of(tuple: &Tuple, roster: &Roster) -> String {
 /// Lists grants and who is in which group: all for an administrator, for others those on what is theirs and those that name
 /// them or their groups.
 #[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct RebacList {
     pub subject_type: Option<String>,
     pub subject_id: Option<String>,
@@ -336,6 +388,9 @@ impl Command for RebacList {
             is_wanted(self.subject_type.as_deref(), &t.subject_type)
                 && is_wanted(self.subject_id.as_deref(), &t.subject_id)
         });
+        if tuples.is_empty() {
+            self.means_something(cx)?;
+        }
         let restricted = at.map(|ino| cx.engine().is_restricted(cx.caller, ino));
         let restricted = restricted.transpose()?.unwrap_or_default();
         Ok(Tuples { tuples, restricted })
@@ -352,6 +407,32 @@ impl RebacList {
             && relation.is_none_or(|r| MEMBER_OF.contains(&r))
     }
 
+    /// Fails with `Invalid` where a word is none that a tuple could have: that is no answer, but a slip.
+    fn means_something(&self, cx: &Context<'_>) -> Result<()> {
+        let own = cx.engine().types(cx.caller)?;
+        let is_own = |kind: &str| own.iter().any(|t| t.name.as_str() == kind);
+        let principals = SubjectKind::ALL.map(|kind| kind.to_string());
+        if let Some(kind) = self.subject_type.as_deref()
+            && !principals.iter().any(|k| k == kind)
+            && !is_own(kind)
+        {
+            return no_type(kind, &principals.join(", "));
+        }
+        if let Some(kind) = self.object_type.as_deref().filter(|kind| *kind != FILE)
+            && !is_own(kind)
+        {
+            return no_type(kind, FILE);
+        }
+        let Some(relation) = self.relation.as_deref() else {
+            return Ok(());
+        };
+        let mut relations = own.iter().flat_map(|t| t.def.relations.keys());
+        if relations.any(|r| r.as_str() == relation) {
+            return Ok(());
+        }
+        relation::role(relation).map(drop)
+    }
+
     /// The role on files that is wanted. A relation that is none is one of other objects, unless files are asked for.
     fn role(&self, at_path: bool) -> Result<Option<&str>> {
         let Some(relation) = self.relation.as_deref() else {
@@ -363,6 +444,11 @@ impl RebacList {
             role => role.map(Some),
         }
     }
+}
+
+fn no_type(kind: &str, known: &str) -> Result<()> {
+    let message = format!("no type {kind:?}: say {known}, or one of `nexus rebac type list`");
+    fail(Kind::Invalid, message)
 }
 
 /// Whether a text is the wanted one, if one is wanted.

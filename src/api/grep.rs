@@ -20,7 +20,7 @@ const FILES: u64 = 10_000;
 /// `regex`, on bytes). Links are not followed. What the caller may not see is not there; what he sees and may not read is told. One
 /// page: `next` says where the next one begins.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Grep {
     pub pattern: String,
     pub path: Text,

@@ -50,6 +50,7 @@ pub(super) fn group_named<'r>(roster: &'r Roster, name: &str) -> Result<&'r Arc<
 
 /// Makes a group.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct GroupCreate {
     pub group: String,
     #[serde(default)]
@@ -71,6 +72,7 @@ impl Command for GroupCreate {
 
 /// Lists the groups of the tenant.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct GroupList {}
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -93,6 +95,7 @@ impl Command for GroupList {
 
 /// Shows one group.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct GroupShow {
     pub group: String,
 }
@@ -109,6 +112,7 @@ impl Command for GroupShow {
 
 /// Tells whether somebody is in a group, himself or through other groups.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct GroupCheck {
     pub group: String,
     pub member: String,
@@ -132,6 +136,7 @@ impl Command for GroupCheck {
 /// Puts a user (`alice`), an agent (`agent:coder`) or another group (`group:interns`) into a group. For its owners and
 /// administrators.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct GroupAdd {
     pub group: String,
     pub member: String,
@@ -150,6 +155,7 @@ impl Command for GroupAdd {
 
 /// Takes a member out of a group. For its owners and administrators.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct GroupRemove {
     pub group: String,
     pub member: String,
@@ -168,6 +174,7 @@ impl Command for GroupRemove {
 
 /// Takes a group away with its memberships and grants.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct GroupDelete {
     pub group: String,
 }

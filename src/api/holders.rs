@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 /// Tells who has a relation to a path or an object: users, agents, groups, and whatever else gives it; with `leaves` only who
 /// contains nobody. For owners and administrators.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RebacExpand {
     pub relation: String,
     #[serde(flatten)]
@@ -105,6 +106,7 @@ impl RebacExpand {
 /// Tells which subjects of some kinds (`user`, `group#member`, `folder`, …) have a relation to an object of a type of the
 /// tenant's own. For owners and administrators.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RebacSubjects {
     pub relation: String,
     #[serde(flatten)]
@@ -133,6 +135,7 @@ impl Command for RebacSubjects {
 /// on what is the caller's, objects of others for administrators. `under` a directory it tells instead what somebody may do that
 /// to by every line of the rule, of others than the caller as far as it is his: a page at a time.
 #[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RebacObjects {
     pub subject: String,
     pub relation: String,

@@ -33,12 +33,13 @@ impl KeyInfo {
 
 /// Makes a key of a user (`alice`) or an agent (`agent:coder`).
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct KeyCreate {
     pub of: String,
     #[serde(default)]
     pub description: Option<String>,
     /// How long it is good for (`90d`, `12h`, `1y`), or the time when it ends; otherwise until it is revoked.
-    #[serde(default)]
+    #[serde(default, alias = "expires_at")]
     pub expires: Option<String>,
 }
 
@@ -69,6 +70,7 @@ impl Command for KeyCreate {
 
 /// Lists keys, of one principal or of all: of everybody for an administrator, for others their own and their agents'.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct KeyList {
     #[serde(default)]
     pub of: Option<String>,
@@ -88,6 +90,10 @@ impl Command for KeyList {
         let now = cx.engine().latest();
         let mut known = cx.engine().keys(cx.caller)?;
         known.retain(|(_, of)| wanted.as_ref().is_none_or(|w| w == of));
+        if let Some(of) = wanted.filter(|_| known.is_empty()) {
+            // Nobody has no keys, either.
+            cx.engine().is_known(cx.caller, &of)?;
+        }
         let infos = known.iter().map(|(key, of)| KeyInfo::of(key, of, now));
         Ok(Keys {
             keys: infos.collect(),
@@ -97,6 +103,7 @@ impl Command for KeyList {
 
 /// Ends a key, from the next request on.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct KeyRevoke {
     pub id: u64,
 }

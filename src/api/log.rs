@@ -76,12 +76,9 @@ impl Wanted {
 
 fn kind(name: &String) -> Result<OpKind> {
     let unknown = || {
-        Error::new(
-            Kind::Invalid,
-            format!(
-                "there is no kind of operation {name:?}: the third column of `nexus log` has them"
-            ),
-        )
+        let all: Vec<_> = OpKind::names().collect();
+        let message = format!("no kind of operation is {name:?}: say {}", all.join(", "));
+        Error::new(Kind::Invalid, message)
     };
     OpKind::named(name).ok_or_else(unknown)
 }
@@ -89,6 +86,7 @@ fn kind(name: &String) -> Result<OpKind> {
 /// Reads the log: the newest records, or the first `after` an operation. With `wait_ms` and nothing after it yet,
 /// waits for the log to grow.
 #[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Log {
     #[serde(flatten)]
     pub wanted: Wanted,
@@ -133,6 +131,7 @@ impl Command for Log {
 
 /// Adds up the operations that fit: who, what, how many, where, by which commands, from when to when.
 #[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LogSummary {
     #[serde(flatten)]
     pub wanted: Wanted,

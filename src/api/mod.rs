@@ -45,8 +45,7 @@ pub use object::On;
 pub use run::run;
 
 use crate::core::{Error, Kind, Result, error::fail};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 
 /// Something a client can ask for: a struct with a reply, the same through every door.
 pub trait Command: Serialize + DeserializeOwned {
@@ -59,6 +58,10 @@ pub trait Command: Serialize + DeserializeOwned {
 
 macro_rules! commands {
     ($($command:ty,)*) => {
+        /// What the commands are called.
+        #[cfg(test)]
+        const NAMES: &[&str] = &[$(<$command as Command>::NAME,)*];
+
         /// Runs the command of this name: JSON in, JSON out.
         pub fn dispatch(name: &str, cx: &mut Context<'_>, body: &[u8]) -> Result<Vec<u8>> {
             match name {

@@ -1,16 +1,21 @@
 //! Moments of the past.
 
 use super::Command;
-use super::context::Context;
-use crate::core::Result;
+use super::context::{Context, path_of};
+use crate::core::{Result, Text};
 use crate::fs;
 use crate::history::resolve_when;
+use crate::history::snapshot::resolve_when_at;
 use serde::{Deserialize, Serialize};
 
-/// Finds the moment that a word means: `10m-ago`, `yesterday`, `2026-11-22T10:00`, `op:8123`, a snapshot's name.
+/// Finds the moment that a word means: `10m-ago`, `yesterday`, `2026-11-22T10:00`, `op:8123`, a snapshot's name. With a path, a
+/// snapshot has to be of a directory that it is in, or that is in it.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct When {
     pub when: String,
+    #[serde(default)]
+    pub path: Option<Text>,
 }
 
 /// A moment: what the tree was when an operation was done.
@@ -35,6 +40,11 @@ impl Command for When {
     type Reply = Moment;
 
     fn run(self, cx: &mut Context<'_>) -> Result<Moment> {
-        resolve_when(cx.engine(), cx.caller, &self.when).map(Moment::from)
+        let (engine, word) = (cx.engine(), &self.when);
+        let found = match &self.path {
+            Some(path) => resolve_when_at(engine, cx.caller, word, &path_of(path)?),
+            None => resolve_when(engine, cx.caller, word),
+        };
+        found.map(Moment::from)
     }
 }

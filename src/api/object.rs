@@ -8,10 +8,51 @@ use serde::{Deserialize, Serialize};
 
 /// A path, `"path": "/workspace/a"`, or any object by type and name, `"object": "doc:readme"`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(try_from = "Fields", into = "Fields")]
 pub enum On {
     Path { path: Text },
     Object { object: String },
+}
+
+/// The fields of a request that say it: a struct, so that a command that has them among its own knows which are none.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Fields {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    object: Option<String>,
+}
+
+impl Fields {
+    pub(super) fn is_empty(&self) -> bool {
+        self.path.is_none() && self.object.is_none()
+    }
+}
+
+impl TryFrom<Fields> for On {
+    type Error = &'static str;
+
+    fn try_from(said: Fields) -> std::result::Result<Self, Self::Error> {
+        match (said.path, said.object) {
+            (Some(path), None) => Ok(Self::Path { path }),
+            (None, Some(object)) => Ok(Self::Object { object }),
+            (None, None) => Err(
+                "say what it is about: `path`, or `object` as in doc:readme or file:/workspace/a",
+            ),
+            (Some(_), Some(_)) => Err("say either `path` or `object`"),
+        }
+    }
+}
+
+impl From<On> for Fields {
+    fn from(on: On) -> Self {
+        let (path, object) = match on {
+            On::Path { path } => (Some(path), None),
+            On::Object { object } => (None, Some(object)),
+        };
+        Self { path, object }
+    }
 }
 
 /// The same by who knows its relationships.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 /// Changes the mode of a path: in octal, as `0o640`, `0640` or `640`. For its owner and administrators.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Chmod {
     pub path: Text,
     pub mode: String,
@@ -35,6 +36,7 @@ impl Command for Chmod {
 /// Changes the owner of a path: a user's name, or a number; as `alice:developers` the group as well. For administrators and the
 /// superuser (chown(2)).
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Chown {
     pub path: Text,
     pub owner: String,
@@ -79,6 +81,7 @@ fn gid(roster: &Roster, group: &str) -> Result<u32> {
 
 /// Changes the group of a path: a group's name, or a number. For its owner if he is in the group, and for administrators.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Chgrp {
     pub path: Text,
     pub group: String,

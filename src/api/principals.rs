@@ -27,6 +27,7 @@ impl From<Tenant> for TenantInfo {
 
 /// Makes a tenant with its tree.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TenantCreate {
     pub name: String,
 }
@@ -44,6 +45,7 @@ impl Command for TenantCreate {
 /// Takes a tenant away with its users, agents, groups, keys, grants and types; files and log stay in the store as history. For
 /// administrators.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TenantDelete {
     pub name: String,
     /// Only say what would go.
@@ -66,6 +68,7 @@ impl Command for TenantDelete {
 
 /// Lists the tenants: all for an administrator, for others their own.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TenantList {}
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -113,6 +116,7 @@ impl From<User> for UserInfo {
 
 /// Makes a user of the tenant; without a `uid` the user gets a free one.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct UserCreate {
     pub user: String,
     #[serde(default)]
@@ -138,6 +142,7 @@ impl Command for UserCreate {
 
 /// Lists the users of the tenant.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct UserList {}
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -159,6 +164,7 @@ impl Command for UserList {
 
 /// Shows one user of the tenant.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct UserShow {
     pub user: String,
 }
@@ -203,6 +209,7 @@ pub(super) fn name_of(roster: &Roster, id: PrincipalId) -> String {
 
 /// Takes a user away with his agents, and the keys, memberships and grants of all of them.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct UserDelete {
     pub user: String,
 }
@@ -237,6 +244,7 @@ impl From<Namespace> for NamespaceInfo {
 
 /// Sets what new entries of a namespace may look like.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NamespaceSet {
     pub name: String,
     #[serde(default)]
@@ -283,6 +291,7 @@ pub(super) fn octal(text: &str) -> Result<u32> {
 
 /// Lists the settings of the tenant's namespaces.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NamespaceList {}
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -52,6 +52,7 @@ impl Receipt {
 
 /// Tells what the log is now, so that a later `verify` can tell whether it has lost or changed anything.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LogHead {}
 
 impl Command for LogHead {

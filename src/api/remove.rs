@@ -11,6 +11,7 @@ const NAMED_MAX: usize = 10_000;
 
 /// Removes a file, or with `recursive` a directory and all below it. With `dry_run` it only tells what would go.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Remove {
     pub path: Text,
     #[serde(default)]

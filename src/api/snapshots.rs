@@ -46,6 +46,7 @@ impl Snapshot {
 
 /// Gives a directory as it is now a name; takes read permission on it.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SnapshotCreate {
     pub name: String,
     #[serde(default = "root")]
@@ -73,6 +74,7 @@ impl Command for SnapshotCreate {
 
 /// Lists the snapshots of directories that the caller may see, by name.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SnapshotList {}
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -95,6 +97,7 @@ impl Command for SnapshotList {
 
 /// Shows one snapshot.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SnapshotShow {
     pub name: String,
 }
@@ -111,6 +114,7 @@ impl Command for SnapshotShow {
 
 /// Deletes a name; what it stood for stays in the past. For who made it, the directory's owner, and administrators.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SnapshotDelete {
     pub name: String,
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 /// Shows figures of the running engine; to all but administrators none that tell of others.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ShowStats {}
 
 impl Command for ShowStats {
@@ -23,6 +24,7 @@ impl Command for ShowStats {
 
 /// Tells what the files would take, and what the store takes.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Df {}
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -80,6 +82,7 @@ impl From<Report> for Checked {
 
 /// Checks that the rows make a tree, and the one the log tells of.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Fsck {}
 
 impl Command for Fsck {
@@ -97,6 +100,7 @@ impl Command for Fsck {
 /// Proves log, tree and blobs, reading every byte. With receipts, that the log still has their operations and that log and
 /// tree follow from them, without reading contents.
 #[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Verify {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub from: Vec<Receipt>,
@@ -122,6 +126,7 @@ impl Command for Verify {
 
 /// Forgets what is cached, so that the next reads come from the store.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CacheDrop {}
 
 impl Command for CacheDrop {

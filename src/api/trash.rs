@@ -21,7 +21,7 @@ const AT_ONCE: usize = 10_000;
 /// Lists what was deleted and is gone still, the newest first: what the caller may read of it. What went with a directory is
 /// listed with `all` only.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct TrashList {
     #[serde(flatten)]
     pub wanted: Wanted,
@@ -127,7 +127,7 @@ fn is_there(cx: &Context<'_>, ino: Ino) -> Result<bool> {
 /// Takes deletions out of the trash, for everybody: those that fit and are the caller's, whose node was his when it went, with
 /// all that lay in a directory. History keeps them until it is forgotten: they come back by their numbers, or by undo.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct TrashEmpty {
     #[serde(flatten)]
     pub wanted: Wanted,
@@ -200,7 +200,7 @@ fn emptied(cx: &Context<'_>) -> Result<OpSet> {
 /// Brings back what was deleted: by the operation's number or the path that it had, a directory with all that the same process
 /// deleted in it. For whoever may make names there.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct TrashRestore {
     pub op: Option<u64>,
     pub path: Option<Text>,

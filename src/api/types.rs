@@ -57,6 +57,7 @@ impl Command for RebacTypeSet {
 
 /// Lists the types of the tenant's own.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RebacTypeList {}
 
 impl Command for RebacTypeList {
@@ -75,6 +76,7 @@ fn known(cx: &Context<'_>) -> Result<Vec<TypeInfo>> {
 
 /// Shows one type.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RebacTypeShow {
     #[serde(rename = "type")]
     pub name: String,
@@ -94,6 +96,7 @@ impl Command for RebacTypeShow {
 
 /// Takes a type away with every tuple that names an object of it; for administrators.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RebacTypeDelete {
     #[serde(rename = "type")]
     pub name: String,

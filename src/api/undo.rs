@@ -21,7 +21,7 @@ const FEW: u32 = 32;
 /// Later work of others stays. Where it depends on what would be undone, nothing is done and the reply says what depends on
 /// what, unless `answer` says otherwise. For whoever may make the changes that it takes.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Undo {
     /// `8123`, `8120-8123`, `8120,8123-8130`: those of them that fit the conditions.
     pub ops: Option<String>,
@@ -273,6 +273,7 @@ fn records(
 /// Makes a path, with all below it, what it was at a moment (`at`: `yesterday`, `2h-ago`, `op:8123`); or the content of a file
 /// what it was in one of its versions. For whoever may make the changes that it takes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Restore {
     pub path: Text,
     #[serde(default)]
@@ -293,7 +294,7 @@ impl Command for Restore {
         let (engine, caller) = (cx.engine().clone(), cx.caller);
         let (undone, node) = match (&self.at, self.version) {
             (Some(word), None) => {
-                let at = history::resolve_when(&engine, caller, word)?;
+                let at = history::snapshot::resolve_when_at(&engine, caller, word, &path)?;
                 let node = history::named_at(&engine, caller, at, &path)?;
                 let what = self.what(path.clone(), node, at);
                 (history::restore(&engine, caller, &what)?, node)
@@ -345,7 +346,7 @@ pub(super) fn reply(cx: &Context<'_>, ops: &OpSet, undone: &Undone) -> Result<Un
     let count = |n: usize| n as u64;
     let mut conflicts = Vec::new();
     for conflict in undone.conflicts.iter().take(STEPS_MAX) {
-        conflicts.push(obstacle(cx, ops, conflict)?);
+        conflicts.push(obstacle(cx, (ops, undone), conflict)?);
     }
     let left = undone.plan.others.iter().map(|record| LeftOut {
         op: record.op.0,
@@ -392,13 +393,17 @@ pub(super) fn record(cx: &Context<'_>, op: Option<Op>) -> Result<Option<Record>>
     Ok(records(cx, &query, Cursor::OLDEST, 1)?.1.into_iter().next())
 }
 
-fn obstacle(cx: &Context<'_>, ops: &OpSet, conflict: &history::Conflict) -> Result<Obstacle> {
+fn obstacle(
+    cx: &Context<'_>,
+    (ops, undone): (&OpSet, &Undone),
+    conflict: &history::Conflict,
+) -> Result<Obstacle> {
     // What is to be undone itself is in nobody's way.
     let by = conflict.by.filter(|by| !ops.has(*by));
     let found = record(cx, by)?;
     let path = match conflict.node {
         None => None,
-        Some(ino) => cx.engine().path_for(cx.caller, ino)?,
+        Some(ino) => undone.place_of(cx.engine(), cx.caller, ino)?,
     };
     let path = match path.map(|path| Text(path.to_bytes())) {
         // What is gone has the path that it had when that was done.
@@ -435,6 +440,18 @@ impl Undoing {
     /// Whether nothing was done for what stands in the way.
     pub fn is_stopped(&self) -> bool {
         !self.conflicts.is_empty() && self.skipped.is_empty()
+    }
+
+    /// Whether there is nothing to be done.
+    pub fn is_nothing(&self) -> bool {
+        let counts = [
+            self.restored,
+            self.removed,
+            self.changed,
+            self.names,
+            self.grants,
+        ];
+        counts.iter().all(|count| *count == 0)
     }
 
     /// Fails with what can be done about it, where it is.

@@ -51,6 +51,7 @@ impl Version {
 
 /// Lists the versions of a file, the oldest first. With `hash` the SHA-256 of large ones is computed, too.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Versions {
     pub path: Text,
     #[serde(default)]
@@ -91,6 +92,7 @@ fn begins(cx: &Context<'_>) -> Result<Option<u64>> {
 
 /// Tells of each line of a text file which version brought it.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Blame {
     pub path: Text,
 }
@@ -120,18 +122,20 @@ impl Command for Blame {
         let path = path_of(&self.path)?;
         let (versions, lines) = history::blame(cx.engine(), cx.caller, &path)?;
         let mut told = Blamed {
-            versions: BTreeMap::new(),
+            versions: versions
+                .iter()
+                .map(|(number, version)| (*number, Version::of(version)))
+                .collect(),
             lines: Vec::new(),
             begins: begins(cx)?,
         };
-        for line in lines {
-            let version = Version::of(&versions[line.version]);
-            told.lines.push(BlamedLine {
-                version: version.version,
+        told.lines = lines
+            .iter()
+            .map(|line| BlamedLine {
+                version: line.version,
                 text: Text(line.text.to_vec()),
-            });
-            told.versions.entry(version.version).or_insert(version);
-        }
+            })
+            .collect();
         Ok(told)
     }
 }
@@ -139,6 +143,7 @@ impl Command for Blame {
 /// Compares a file or directory with itself. `from` and `to` are numbers of versions, or words for moments; without `from` a
 /// file's version before that of `to` is meant, without `to` the present.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Diff {
     pub path: Text,
     #[serde(default)]

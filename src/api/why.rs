@@ -37,6 +37,7 @@ impl From<Wish> for Right {
 /// Explains why a user (`bob`) or an agent (`agent:coder`) may do something to a path, or may not. Anybody may ask about
 /// himself, owners and administrators about anybody.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Why {
     pub subject: String,
     pub op: Wish,

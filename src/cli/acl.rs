@@ -1,13 +1,12 @@
 //! `nexus setfacl` and `nexus getfacl`.
 
-use super::output;
 use super::place::Place;
+use super::{output, paths};
 use crate::access::acl::Letters;
 use crate::api::acls::{AclGet, AclInfo, AclSet};
-use crate::core::{Result, Text};
+use crate::core::Result;
 use clap::Args;
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt as _;
 
 #[derive(Debug, Args)]
 pub(super) struct SetFacl {
@@ -24,9 +23,10 @@ pub(super) struct GetFacl {
     path: OsString,
 }
 
-pub(super) fn set(place: &Place, args: SetFacl) -> Result<()> {
-    let now = place.client()?.call(AclSet {
-        path: Text(args.path.into_vec()),
+pub(super) fn set(place: &Place, args: &SetFacl) -> Result<()> {
+    let client = place.client()?;
+    let now = client.call(AclSet {
+        path: paths::in_nexus(&client, &args.path)?,
         entry: args.entry.clone(),
         remove: args.remove,
     })?;
@@ -34,10 +34,11 @@ pub(super) fn set(place: &Place, args: SetFacl) -> Result<()> {
     output::show(place.json, &now, format!("{done} {}", args.entry))
 }
 
-pub(super) fn get(place: &Place, args: GetFacl) -> Result<()> {
+pub(super) fn get(place: &Place, args: &GetFacl) -> Result<()> {
     let path = args.path.to_string_lossy().into_owned();
-    let found = place.client()?.call(AclGet {
-        path: Text(args.path.into_vec()),
+    let client = place.client()?;
+    let found = client.call(AclGet {
+        path: paths::in_nexus(&client, &args.path)?,
     })?;
     if place.json {
         return output::json(&found);

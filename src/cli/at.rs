@@ -11,7 +11,7 @@ use std::ffi::OsStr;
 #[derive(Debug, Args)]
 pub(super) struct At {
     /// As it was: 10m-ago, yesterday, 2026-11-22T10:00, op:8123, a snapshot's name
-    #[arg(long, value_name = "WHEN")]
+    #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
     at: Option<String>,
 }
 
@@ -36,7 +36,11 @@ impl At {
         let Some(when) = self.at.clone() else {
             return Ok(path);
         };
-        let op = client.call(When { when })?.op;
+        let asked = When {
+            when,
+            path: Some(path.clone()),
+        };
+        let op = client.call(asked)?.op;
         Ok(Text([format!("/.at/op:{op}").as_bytes(), &path.0].concat()))
     }
 }

@@ -4,10 +4,10 @@ use super::at::At;
 use super::client::Client;
 use super::listing::{ls, mode, tree};
 use super::place::Place;
-use super::{output, paths};
+use super::{log, output, paths};
 use crate::api::copy::Copy;
 use crate::api::files::{Info, Mkdir, Move};
-use crate::api::remove::Remove;
+use crate::api::remove::{Remove, Removed};
 use crate::api::stream::Onto;
 use crate::core::{Kind, Result, Text};
 use clap::{Args, Subcommand};
@@ -133,32 +133,22 @@ pub(super) fn run(place: &Place, command: FileCommand) -> Result<()> {
                 to,
                 recursive,
             })?;
-            if place.json {
-                output::json(&copied)
-            } else {
-                Ok(())
-            }
+            output::quiet(place.json, &copied)
         }
         FileCommand::Mv { from, to } => {
             let from = at(&from)?;
             let to = into(&client, &from, at(&to)?)?;
             let moved = client.call(Move { from, to })?;
-            if place.json {
-                output::json(&moved)
-            } else {
-                Ok(())
-            }
+            output::quiet(place.json, &moved)
         }
         FileCommand::Rm(args) => rm(place, &client, &args),
         FileCommand::Mkdir { parents, paths } => paths.iter().try_for_each(|path| {
-            client
-                .call(Mkdir {
-                    path: at(path)?,
-                    parents,
-                })
-                .map(drop)
+            let path = at(path)?;
+            output::quiet(place.json, &client.call(Mkdir { path, parents })?)
         }),
-        FileCommand::Tree { path, depth, at } => tree(&client, &at.find(&client, &path)?, depth),
+        FileCommand::Tree { path, depth, at } => {
+            tree(place, &client, &at.find(&client, &path)?, depth)
+        }
         FileCommand::Info { path, hash, at } => {
             info(place, &client, at.find(&client, &path)?, hash)
         }
@@ -225,13 +215,19 @@ fn rm(place: &Place, client: &Client, args: &RmArgs) -> Result<()> {
         if place.json {
             output::json(&removed)?;
         } else if dry_run {
-            removed
-                .paths
-                .iter()
-                .try_for_each(|p| output::line(format!("would remove {p}")))?;
+            output::each(false, &would_go(&removed), String::clone)?;
         }
     }
     Ok(())
+}
+
+/// What a dry run tells: the paths that are named, and how many are not.
+fn would_go(removed: &Removed) -> Vec<String> {
+    let paths = removed.paths.iter();
+    let mut lines: Vec<_> = paths.map(|path| format!("would remove {path}")).collect();
+    let left = removed.removed.saturating_sub(lines.len() as u64);
+    lines.extend((left > 0).then(|| format!("… and {left} more")));
+    lines
 }
 
 fn info(place: &Place, client: &Client, path: Text, hash: bool) -> Result<()> {
@@ -256,9 +252,9 @@ fn info(place: &Place, client: &Client, path: Text, hash: bool) -> Result<()> {
         ("links", a.nlink.to_string()),
         ("node", a.ino.to_string()),
         ("version", a.version.to_string()),
-        ("modified", a.mtime.clone()),
-        ("changed", a.ctime.clone()),
-        ("created", a.btime.clone()),
+        ("modified", log::exact(&a.mtime)),
+        ("changed", log::exact(&a.ctime)),
+        ("created", log::exact(&a.btime)),
     ];
     lines.extend(a.target.as_ref().map(|t| ("target", t.to_string())));
     lines.extend(told.content_hash.map(|h| ("sha256", h)));
@@ -267,4 +263,20 @@ fn info(place: &Place, client: &Client, path: Text, hash: bool) -> Result<()> {
     lines
         .into_iter()
         .try_for_each(|(key, value)| output::line(format!("{key:9} {value}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dry_run_says_how_many_it_does_not_name() {
+        let removed = |removed| Removed {
+            removed,
+            paths: vec!["/workspace/a".into(), "/workspace".into()],
+        };
+        let named = ["would remove /workspace/a", "would remove /workspace"];
+        assert_eq!(would_go(&removed(2)), named);
+        assert_eq!(would_go(&removed(5)).last().unwrap(), "… and 3 more");
+    }
 }

@@ -54,7 +54,7 @@ pub(super) struct NewGrant {
     #[command(flatten)]
     sentence: Sentence,
     /// How long it holds, as in 7d or 12h, or a time as in 2030-01-31T12:00:00Z [default: until it is revoked]
-    #[arg(long, value_name = "WHEN")]
+    #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
     expires: Option<String>,
 }
 

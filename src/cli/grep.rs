@@ -37,7 +37,13 @@ pub(super) struct GrepArgs {
     #[arg(short, long)]
     count: bool,
     /// Lines of each file at most
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(
+        short,
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u64).range(1..),
+        allow_negative_numbers = true
+    )]
     max_count: Option<u64>,
     #[command(flatten)]
     at: At,
@@ -95,7 +101,8 @@ fn search(
         path,
         ignore_case: args.ignore_case,
         fixed: args.fixed_strings,
-        limit: args.max_count.or(args.files_with_matches.then_some(1)),
+        // A name is told once.
+        limit: (args.files_with_matches.then_some(1)).or(args.max_count),
         binary_lines: args.count,
         from: None,
     };

@@ -6,6 +6,7 @@ use super::plain::plain;
 use super::{log, output};
 use crate::api::files::{Attr, Entry, List};
 use crate::core::{Kind, Result, Text};
+use serde::Serialize;
 use std::io::{self, IsTerminal as _, Write as _};
 
 pub(super) fn ls(place: &Place, client: &Client, path: Text, long: bool) -> Result<()> {
@@ -85,11 +86,49 @@ pub(super) fn mode(attr: &Attr) -> String {
     out
 }
 
-pub(super) fn tree(client: &Client, path: &Text, depth: u32) -> Result<()> {
+/// What `tree --json` tells of a name.
+#[derive(Serialize)]
+struct Branch<'a> {
+    path: &'a Text,
+    #[serde(flatten)]
+    attr: &'a Attr,
+}
+
+pub(super) fn tree(place: &Place, client: &Client, path: &Text, depth: u32) -> Result<()> {
+    if place.json {
+        return leaves(client, path, depth);
+    }
     output::line(path.to_string())?;
     let mut out = Vec::new();
     branches(client, path, "", depth, &mut out)?;
     output::raw(&out)
+}
+
+/// The tree for programs: a line each, as `ls --json` has them, with the whole path.
+fn leaves(client: &Client, path: &Text, depth: u32) -> Result<()> {
+    if depth == 0 {
+        return Ok(());
+    }
+    for entry in client.call(List { path: path.clone() })?.entries {
+        let (path, attr) = (&below(path, &entry.name), &entry.attr);
+        output::json(&Branch { path, attr })?;
+        if attr.is_dir() {
+            match leaves(client, path, depth - 1) {
+                Err(e) if e.kind() == Kind::Denied => {
+                    eprintln!("{}: no permission", plain(&path.to_string()));
+                }
+                // It went while the tree was read.
+                Err(e) if e.kind() == Kind::NotFound => {}
+                other => other?,
+            }
+        }
+    }
+    Ok(())
+}
+
+fn below(dir: &Text, name: &Text) -> Text {
+    let dir = dir.0.strip_suffix(b"/").unwrap_or(&dir.0);
+    Text([dir, b"/", &name.0].concat())
 }
 
 fn branches(
@@ -109,10 +148,12 @@ fn branches(
         name(out, &entry.name);
         out.push(b'\n');
         if entry.attr.is_dir() {
-            let below = Text([path.0.as_slice(), b"/", &entry.name.0].concat());
+            let below = below(path, &entry.name);
             let indent = format!("{indent}{}", if last { "    " } else { "│   " });
             match branches(client, &below, &indent, depth - 1, out) {
                 Err(e) if e.kind() == Kind::Denied => writeln!(out, "{indent}└── (no permission)")?,
+                // It went while the tree was read.
+                Err(e) if e.kind() == Kind::NotFound => {}
                 other => other?,
             }
         }

@@ -8,6 +8,11 @@ use crate::api::log::{Log, LogSummary, Wanted};
 use crate::core::Result;
 use crate::facts::{LogLine, LogPage};
 use clap::Args;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+const SECOND: &str = "%Y-%m-%dT%H:%M:%S%:z";
+const NANOSECOND: &str = "%Y-%m-%dT%H:%M:%S%.f%:z";
 
 #[derive(Debug, Args)]
 pub(super) struct LogArgs {
@@ -17,7 +22,13 @@ pub(super) struct LogArgs {
     #[arg(short, long, conflicts_with = "summary")]
     follow: bool,
     /// How many of the newest
-    #[arg(short = 'n', long, default_value_t = 100, overrides_with = "limit")]
+    #[arg(
+        short = 'n',
+        long,
+        default_value_t = 100,
+        overrides_with = "limit",
+        allow_negative_numbers = true
+    )]
     limit: u32,
     /// Add up all of them instead: who, what, where, by which commands
     #[arg(long)]
@@ -32,6 +43,9 @@ pub(super) fn run(place: &Place, args: &LogArgs) -> Result<()> {
     }
     let newest = newest(&client, &wanted, args.limit)?;
     print(place, &newest.records)?;
+    if newest.records.is_empty() && !args.follow {
+        eprintln!("no operations");
+    }
     if args.follow {
         return watch::follow(place, &client, &wanted, newest.last);
     }
@@ -118,13 +132,28 @@ fn said_of(r: &LogLine, subject: &str) -> String {
 }
 
 /// An RFC 3339 time without its fractions: `2026-11-22 07:53:38`.
+/// An RFC 3339 time in the zone of whoever asks, to the second: `2026-11-22T08:53:38+01:00`. With its offset it means the same
+/// wherever it is said again.
 pub(super) fn short(time: &str) -> String {
-    time.get(..19).unwrap_or(time).replace('T', " ")
+    in_zone(time, &TimeZone::system(), SECOND)
+}
+
+/// The same to the nanosecond.
+pub(super) fn exact(time: &str) -> String {
+    in_zone(time, &TimeZone::system(), NANOSECOND)
+}
+
+fn in_zone(time: &str, zone: &TimeZone, form: &str) -> String {
+    match time.parse::<Timestamp>() {
+        Ok(at) => at.to_zoned(zone.clone()).strftime(form).to_string(),
+        Err(_) => time.to_owned(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jiff::tz::offset;
 
     fn told(kind: &str, fields: &serde_json::Value) -> String {
         let mut line = serde_json::json!({
@@ -178,11 +207,14 @@ mod tests {
     }
 
     #[test]
-    fn a_time_is_shown_to_the_second() {
-        assert_eq!(
-            short("2026-11-22T07:53:38.123456789Z"),
-            "2026-11-22 07:53:38"
-        );
-        assert_eq!(short("soon"), "soon");
+    fn a_time_that_is_shown_means_the_same_when_it_is_said_again() {
+        let (time, tokyo) = ("2026-11-22T17:53:38.123456789Z", TimeZone::fixed(offset(9)));
+        let second = in_zone(time, &tokyo, SECOND);
+        assert_eq!(second, "2026-11-23T02:53:38+09:00");
+        let exact = in_zone(time, &tokyo, NANOSECOND);
+        assert_eq!(exact, "2026-11-23T02:53:38.123456789+09:00");
+        let meant = |text: &str| text.parse::<Timestamp>().unwrap();
+        assert_eq!(meant(&exact), meant(time));
+        assert_eq!(in_zone("soon", &tokyo, SECOND), "soon");
     }
 }

@@ -106,7 +106,7 @@ fn run(Nexusctl { place, command }: Nexusctl) -> Result<()> {
         Command::Fsck => admin::fsck(&place),
         Command::Verify(args) => trust::verify(&place, &args),
         Command::Log(command) => trust::log(&place, &command),
-        Command::Gc(args) => gc::run(&place, args),
+        Command::Gc(args) => gc::run(&place, &args),
         Command::Cache(CacheCommand::Drop) => admin::cache_drop(&place),
         Command::Shutdown { force } => admin::shutdown(&place, force),
         Command::Completions { shell } => service::completions(shell, self::command()),

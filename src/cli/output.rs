@@ -103,6 +103,11 @@ pub(super) fn show(json_wanted: bool, value: &impl Serialize, text: impl AsRef<s
     }
 }
 
+/// Prints the reply of what has nothing to say to people: for programs only.
+pub(super) fn quiet(json_wanted: bool, reply: &impl Serialize) -> Result<()> {
+    if json_wanted { json(reply) } else { Ok(()) }
+}
+
 /// Tells how far long work has come: a spinner on a terminal, JSON lines elsewhere. On standard error, so that the
 /// reply stands alone.
 pub(super) struct Bar {

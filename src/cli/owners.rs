@@ -1,9 +1,9 @@
 //! `nexus chmod`, `chown`, `chgrp`, `why` and `who`.
 
 use super::holders::{self, WhoArgs};
-use super::paths;
 use super::place::Place;
 use super::why::{self, WhyArgs};
+use super::{output, paths};
 use crate::api::owners::{Chgrp, Chmod, Chown};
 use crate::core::Result;
 use clap::Subcommand;
@@ -40,15 +40,15 @@ pub(super) fn run(place: &Place, command: OwnerCommand) -> Result<()> {
     match command {
         OwnerCommand::Chmod { mode, paths } => paths.iter().try_for_each(|path| {
             let (path, mode) = (paths::in_nexus(&client, path)?, mode.clone());
-            client.call(Chmod { path, mode }).map(drop)
+            output::quiet(place.json, &client.call(Chmod { path, mode })?)
         }),
         OwnerCommand::Chown { owner, paths } => paths.iter().try_for_each(|path| {
             let (path, owner) = (paths::in_nexus(&client, path)?, owner.clone());
-            client.call(Chown { path, owner }).map(drop)
+            output::quiet(place.json, &client.call(Chown { path, owner })?)
         }),
         OwnerCommand::Chgrp { group, paths } => paths.iter().try_for_each(|path| {
             let (path, group) = (paths::in_nexus(&client, path)?, group.clone());
-            client.call(Chgrp { path, group }).map(drop)
+            output::quiet(place.json, &client.call(Chgrp { path, group })?)
         }),
         OwnerCommand::Why(args) => why::run(place, &client, args),
         OwnerCommand::Who(args) => holders::who(place, &args),

@@ -8,8 +8,10 @@ use crate::core::{FsPath, Kind, Result, Text, error::fail};
 use crate::doors::daemon::{MountInfo, Mounts};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
+/// Whose tree is meant where nobody says.
+const DEFAULT: &str = "default";
 /// Top-level names beside the namespaces.
 const HIDDEN: [&str; 6] = [".raw", ".at", ".nexus", "memory", "sessions", "objs"];
 
@@ -23,12 +25,24 @@ pub(super) fn in_nexus(client: &Client, argument: &OsStr) -> Result<Text> {
         Some(daemon) => daemon.post("/daemon/mounts", &())?,
         None => Mounts::default(),
     };
-    let found = below(&mounts, &absolute).or_else(|| below(&mounts, &real(&absolute)?));
-    let path = match found {
-        Some(path) => FsPath::parse(&path)?,
+    let path = match found(&mounts, &absolute) {
+        Some((mount, path)) => {
+            is_of(mount, client.tenant())?;
+            FsPath::parse(&path)?
+        }
         None => elsewhere(argument, &absolute)?,
     };
     Ok(Text(path.to_bytes()))
+}
+
+/// Fails when a mount shows the tree of another tenant than the one that is asked: the same path there is another file.
+fn is_of(mount: &MountInfo, asked: Option<&str>) -> Result<()> {
+    let tenant = &mount.tenant;
+    if tenant == asked.unwrap_or(DEFAULT) {
+        return Ok(());
+    }
+    let message = format!("{} shows tenant {tenant}: say --tenant {tenant}", mount.dir);
+    fail(Kind::Invalid, message)
 }
 
 /// What a relation is to, as requests say it.
@@ -66,19 +80,39 @@ fn as_it_is(path: &[u8]) -> Result<Option<Text>> {
     Ok(ours.then(|| Text(parsed.to_bytes())))
 }
 
+/// The mount that a path is below, and the path there. What goes up may leave the mount, and over links it does not go up where
+/// it looks so: then the links on the way are followed first.
+fn found<'a>(mounts: &'a [MountInfo], path: &Path) -> Option<(&'a MountInfo, Vec<u8>)> {
+    let goes_up = path.components().any(|part| part == Component::ParentDir);
+    if goes_up {
+        let straight = real(path).unwrap_or_else(|| straightened(path));
+        return below(mounts, &straight);
+    }
+    below(mounts, path).or_else(|| below(mounts, &real(path)?))
+}
+
 /// The path below the mount that holds it, the innermost if several do.
-fn below(mounts: &[MountInfo], path: &Path) -> Option<Vec<u8>> {
-    let under = |m: &MountInfo| {
+fn below<'a>(mounts: &'a [MountInfo], path: &Path) -> Option<(&'a MountInfo, Vec<u8>)> {
+    let under = |m: &'a MountInfo| {
         let dir = Path::new(OsStr::from_bytes(&m.dir.0));
-        path.strip_prefix(dir)
-            .ok()
-            .map(|rest| (m.dir.0.len(), rest.as_os_str().as_bytes().to_vec()))
+        let rest = path.strip_prefix(dir).ok()?;
+        Some((m, [b"/", rest.as_os_str().as_bytes()].concat()))
     };
-    let (_, rest) = mounts
-        .iter()
-        .filter_map(under)
-        .max_by_key(|(len, _)| *len)?;
-    Some([b"/", rest.as_slice()].concat())
+    let all = mounts.iter().filter_map(under);
+    all.max_by_key(|(m, _)| m.dir.0.len())
+}
+
+/// The path without `..`, as if no name on the way were a link.
+fn straightened(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        if part == Component::ParentDir {
+            out.pop();
+        } else {
+            out.push(part);
+        }
+    }
+    out
 }
 
 /// The path with the links on its way followed, its last name as it is.
@@ -120,10 +154,40 @@ mod tests {
     #[test]
     fn a_path_below_a_mount_loses_the_mount_point() {
         let mounts = [mount("/mnt"), mount("/mnt/inner"), mount("/home/ann/n")];
-        let find = |p: &str| below(&mounts, Path::new(p));
+        let find = |p: &str| found(&mounts, Path::new(p)).map(|(_, path)| path);
         assert_eq!(find("/home/ann/n/workspace/x").unwrap(), b"/workspace/x");
         assert_eq!(find("/mnt/inner/workspace").unwrap(), b"/workspace");
         assert_eq!(find("/mnt").unwrap(), b"/");
         assert_eq!(find("/mntx/workspace"), None);
+    }
+
+    #[test]
+    fn a_path_that_goes_up_is_below_the_mount_that_it_ends_in() {
+        let mounts = [mount("/mnt/a"), mount("/mnt/a/workspace/in")];
+        let find = |p: &str| found(&mounts, Path::new(p)).map(|(_, path)| path);
+        assert_eq!(find("/mnt/a/workspace/../shared/x").unwrap(), b"/shared/x");
+        assert_eq!(
+            find("/mnt/a/workspace/in/../x").unwrap(),
+            b"/workspace/x",
+            "out of the inner one"
+        );
+        assert_eq!(find("/mnt/a/../workspace/x"), None);
+        assert_eq!(find("/mnt/b/../a/workspace/x").unwrap(), b"/workspace/x");
+    }
+
+    #[test]
+    fn a_path_of_another_tenant_is_refused() {
+        let acme = MountInfo {
+            tenant: "acme".into(),
+            ..mount("/mnt/acme")
+        };
+        assert!(is_of(&mount("/mnt"), None).is_ok());
+        assert!(is_of(&acme, Some("acme")).is_ok());
+        for (mount, asked) in [(&acme, None), (&mount("/mnt"), Some("acme"))] {
+            let refused = is_of(mount, asked).unwrap_err();
+            assert_eq!(refused.kind(), Kind::Invalid);
+            let hint = format!("say --tenant {}", mount.tenant);
+            assert!(refused.message().ends_with(&hint), "{refused}");
+        }
     }
 }

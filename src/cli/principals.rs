@@ -100,7 +100,7 @@ pub(super) struct NewKey {
     #[arg(long)]
     description: Option<String>,
     /// How long it is good for, as in 90d, 12h, 1y [default: until it is revoked]
-    #[arg(long, value_name = "SPAN")]
+    #[arg(long, value_name = "SPAN", allow_hyphen_values = true)]
     expires: Option<String>,
 }
 

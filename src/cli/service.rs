@@ -19,7 +19,7 @@ pub(super) fn init(place: &Place) -> Result<()> {
 pub(super) fn unit(place: &Place, dir: &Path) -> Result<()> {
     let program = std::env::current_exe()?;
     let data_dir = place.data_dir()?;
-    output::line(format!(
+    output::lines(format!(
         "[Unit]\n\
          Description=Nexus at {mount}\n\
          After=local-fs.target\n\
@@ -44,8 +44,9 @@ pub(super) fn unit(place: &Place, dir: &Path) -> Result<()> {
 /// Quotes a path for a unit file: `%` is systemd's own, and a space would end it.
 fn quoted(path: &Path) -> String {
     let text = path.display().to_string().replace('%', "%%");
-    if text.contains([' ', '"', '\\', '\'']) {
-        return format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
+    if text.contains([' ', '"', '\\', '\'', '\n']) {
+        let text = text.replace('\\', "\\\\").replace('"', "\\\"");
+        return format!("\"{}\"", text.replace('\n', "\\n"));
     }
     text
 }

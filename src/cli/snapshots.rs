@@ -5,6 +5,7 @@ use super::place::Place;
 use super::versions::differences;
 use super::{log, output, paths, undo};
 use crate::api::snapshots::{Snapshot, SnapshotCreate, SnapshotDelete, SnapshotList, SnapshotShow};
+use crate::api::undo::Restore;
 use crate::api::versions::Diff;
 use crate::core::{Error, Kind, Result, Text};
 use clap::Subcommand;
@@ -42,6 +43,9 @@ pub(super) enum SnapshotCommand {
         /// Only say what would be done
         #[arg(long)]
         dry_run: bool,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
     },
     /// Forget a name; the past stays
     Delete { name: String },
@@ -87,19 +91,22 @@ pub(super) fn run(place: &Place, command: SnapshotCommand) -> Result<()> {
             name,
             path,
             dry_run,
+            yes,
         } => {
             let path = match path {
                 Some(path) => paths::in_nexus(&client, &path)?,
                 None => directory(&client, &name)?,
             };
-            undo::restore_at(place, &client, path, name, dry_run)
+            let what = Restore {
+                path,
+                at: Some(name),
+                version: None,
+                dry_run,
+            };
+            undo::restored(place, &client, &what, yes)
         }
         SnapshotCommand::Delete { name } => {
-            let done = client.call(SnapshotDelete { name })?;
-            if place.json {
-                return output::json(&done);
-            }
-            Ok(())
+            output::quiet(place.json, &client.call(SnapshotDelete { name })?)
         }
     }
 }

@@ -20,7 +20,12 @@ pub(super) enum TrashCommand {
         #[arg(long)]
         all: bool,
         /// How many
-        #[arg(short = 'n', long, default_value_t = 100)]
+        #[arg(
+            short = 'n',
+            long,
+            default_value_t = 100,
+            allow_negative_numbers = true
+        )]
         limit: u32,
     },
     /// Bring it back: by the path it had, or by the number of the operation
@@ -33,6 +38,9 @@ pub(super) enum TrashCommand {
         /// Only say what would be done
         #[arg(long)]
         dry_run: bool,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
     },
     /// Take your own deletions out of the trash; history keeps them until it is forgotten (nexusctl gc)
     Empty {
@@ -54,9 +62,10 @@ pub(super) fn run(place: &Place, command: TrashCommand) -> Result<()> {
             what,
             force_copy,
             dry_run,
+            yes,
         } => {
             for one in what {
-                restore(place, &one, force_copy, dry_run)?;
+                restore(place, &one, force_copy, (dry_run, yes))?;
             }
             Ok(())
         }
@@ -86,7 +95,12 @@ fn list(place: &Place, wanted: &WantedArgs, all: bool, limit: u32) -> Result<()>
     output::listed(place.json, &found, &head, found.deleted.iter().map(row))
 }
 
-fn restore(place: &Place, what: &OsString, aside: bool, dry_run: bool) -> Result<()> {
+fn restore(
+    place: &Place,
+    what: &OsString,
+    aside: bool,
+    (dry_run, yes): (bool, bool),
+) -> Result<()> {
     let client = place.client()?;
     let op = what.to_str().and_then(|word| word.parse().ok());
     if op == Some(0) {
@@ -96,13 +110,14 @@ fn restore(place: &Place, what: &OsString, aside: bool, dry_run: bool) -> Result
         Some(_) => None,
         None => Some(paths::in_nexus(&client, what)?),
     };
-    let restored = client.call(TrashRestore {
-        op,
-        path,
-        aside,
-        dry_run,
-    })?;
-    undo::told(place, &restored, Asked::Trash, dry_run)
+    undo::sure(place, (dry_run, yes), Asked::Trash, |dry_run| {
+        client.call(TrashRestore {
+            op,
+            path: path.clone(),
+            aside,
+            dry_run,
+        })
+    })
 }
 
 fn empty(place: &Place, wanted: &WantedArgs, dry_run: bool, yes: bool) -> Result<()> {

@@ -6,7 +6,7 @@ use super::paths;
 use super::place::Place;
 use super::wanted::WantedArgs;
 use crate::api::undo::{Asked, Obstacle, Restore, Undo, Undoing};
-use crate::core::{Kind, Result, Text, error::fail};
+use crate::core::{Kind, Result, error::fail};
 use crate::history::Answer;
 use clap::Args;
 use std::ffi::OsString;
@@ -80,7 +80,7 @@ pub(super) fn run(place: &Place, mut args: UndoArgs) -> Result<()> {
 pub(super) struct RestoreArgs {
     path: OsString,
     /// The moment: 2026-11-22T10:00, 10m-ago, yesterday, op:8123
-    #[arg(long, value_name = "WHEN")]
+    #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
     at: Option<String>,
     /// One of the versions of a file, by its number: its content comes back
     #[arg(long, value_name = "N", conflicts_with = "at")]
@@ -88,6 +88,9 @@ pub(super) struct RestoreArgs {
     /// Only say what would be done
     #[arg(long)]
     dry_run: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
 }
 
 pub(super) fn restore(place: &Place, args: RestoreArgs) -> Result<()> {
@@ -98,29 +101,36 @@ pub(super) fn restore(place: &Place, args: RestoreArgs) -> Result<()> {
         version: args.version,
         dry_run: args.dry_run,
     };
-    restored(place, &client, what)
+    restored(place, &client, &what, args.yes)
 }
 
-/// Makes something what it was at a moment or in a snapshot.
-pub(super) fn restore_at(
+/// Makes something what it was, when whoever is there to be asked wants it.
+pub(super) fn restored(place: &Place, client: &Client, what: &Restore, yes: bool) -> Result<()> {
+    sure(place, (what.dry_run, yes), Asked::Restore, |dry_run| {
+        let what = what.clone();
+        client.call(Restore { dry_run, ..what })
+    })
+}
+
+/// Brings something back: says what would come, asks whoever is there, and does it.
+pub(super) fn sure(
     place: &Place,
-    client: &Client,
-    path: Text,
-    at: String,
-    dry_run: bool,
+    (dry_run, yes): (bool, bool),
+    asked: Asked,
+    work: impl Fn(bool) -> Result<Undoing>,
 ) -> Result<()> {
-    let what = Restore {
-        path,
-        at: Some(at),
-        version: None,
-        dry_run,
-    };
-    restored(place, client, what)
-}
-
-fn restored(place: &Place, client: &Client, what: Restore) -> Result<()> {
-    let dry_run = what.dry_run;
-    told(place, &client.call(what)?, Asked::Restore, dry_run)
+    if dry_run {
+        return told(place, &work(true)?, asked, true);
+    }
+    if asks(place, yes) {
+        let planned = work(true)?;
+        show(&planned, &says(asked, true))?;
+        planned.done(asked)?;
+        if !planned.is_nothing() && !confirmed("Restore this?")? {
+            return fail(Kind::Invalid, "nothing was changed");
+        }
+    }
+    told(place, &work(false)?, asked, false)
 }
 
 /// Prints what was done, or would be, and fails where something is in the way.

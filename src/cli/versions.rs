@@ -25,10 +25,10 @@ pub(super) enum VersionCommand {
     Diff {
         path: OsString,
         /// A version's number or a time: 3, 10m-ago, yesterday, op:8123 [default: the version before]
-        #[arg(long, value_name = "A")]
+        #[arg(long, value_name = "A", allow_hyphen_values = true)]
         from: Option<String>,
         /// The same of the newer side [default: now]
-        #[arg(long, value_name = "B")]
+        #[arg(long, value_name = "B", allow_hyphen_values = true)]
         to: Option<String>,
     },
     /// Show whose each line of a file is
@@ -122,7 +122,9 @@ fn changed(change: &Changed) -> String {
         (Some(state), None) | (None, Some(state)) if state.kind == '-' => sized(state),
         _ => String::new(),
     };
-    let path = if change.path == Text::default() {
+    let path = if change.path == Text::default() && end == "/" {
+        "./".to_owned()
+    } else if change.path == Text::default() {
         "content".to_owned()
     } else {
         format!("{}{end}", change.path)
@@ -158,10 +160,10 @@ fn blame(place: &Place, told: &Blamed) -> Result<()> {
                 v.op
             )?;
         }
-        out.extend_from_slice(&line.text.0);
-        if !line.text.0.ends_with(b"\n") {
-            out.push(b'\n');
-        }
+        let text = line.text.to_string();
+        let columns = text.strip_suffix('\n').unwrap_or(&text).split('\t');
+        let shown: Vec<_> = columns.map(plain).collect();
+        writeln!(out, "{}", shown.join("\t"))?;
     }
     output::raw(&out)?;
     tell_beginning(place, told.begins);

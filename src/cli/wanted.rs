@@ -26,10 +26,10 @@ pub(super) struct WantedArgs {
     #[arg(long, value_name = "NAME")]
     session: Option<String>,
     /// Only from then on: 2026-11-22T10:00, yesterday, 10m-ago, op:8123
-    #[arg(long, value_name = "WHEN")]
+    #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
     since: Option<String>,
     /// Only up to then
-    #[arg(long, value_name = "WHEN")]
+    #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
     until: Option<String>,
     /// Only operations of these kinds: create,write,unlink,…
     #[arg(long, value_name = "KIND", value_delimiter = ',')]
@@ -116,10 +116,17 @@ fn range(text: &str) -> Result<Range> {
             Error::new(Kind::Invalid, message).caused_by(e)
         }),
     };
-    match text.split_once("..") {
-        Some((first, last)) => Ok((number(first)?, number(last)?)),
-        None => number(text).map(|one| (one, one)),
+    let range = match text.split_once("..") {
+        Some((first, last)) => (number(first)?, number(last)?),
+        None => number(text).map(|one| (one, one))?,
+    };
+    if let (Some(first), Some(last)) = range
+        && first > last
+    {
+        let message = format!("no operation is in {text}: say the smaller number first");
+        return fail(Kind::Invalid, message);
     }
+    Ok(range)
 }
 
 #[cfg(test)]
@@ -150,7 +157,8 @@ mod tests {
         assert_eq!(range("3..").unwrap(), (Some(3), None));
         assert_eq!(range("..7").unwrap(), (None, Some(7)));
         assert_eq!(range("7").unwrap(), (Some(7), Some(7)));
-        for wrong in ["a..b", "1-2", "1...3", "x"] {
+        assert_eq!(range("3..3").unwrap(), (Some(3), Some(3)));
+        for wrong in ["a..b", "1-2", "1...3", "x", "5..3"] {
             assert_eq!(range(wrong).unwrap_err().kind(), Kind::Invalid, "{wrong}");
         }
     }

@@ -25,10 +25,12 @@ pub(super) struct WatchArgs {
 /// Prints operations as they are done, until it is stopped.
 pub(super) fn run(place: &Place, args: &WatchArgs) -> Result<()> {
     let (client, wanted) = args.wanted.asked(place)?;
-    let after = match args.from {
-        Some(op) => op,
-        None => newest(&client)?,
-    };
+    let end = newest(&client)?;
+    let after = args.from.unwrap_or(end);
+    if after > end {
+        let message = format!("operation {after} is still to come: the log ends with {end}");
+        return fail(Kind::Invalid, message);
+    }
     follow(place, &client, &wanted, after)
 }
 
@@ -41,7 +43,7 @@ fn newest(client: &Client) -> Result<u64> {
     Ok(client.call(none)?.last)
 }
 
-/// Prints what comes behind an operation, for as long as somebody reads it.
+/// Prints what comes behind an operation, for as long as somebody reads it, or up to the last one that is wanted.
 pub(super) fn follow(
     place: &Place,
     client: &Client,
@@ -52,7 +54,11 @@ pub(super) fn follow(
         let message = "no daemon runs, so nothing can change while this command has the store open";
         return fail(Kind::Unavailable, message);
     }
-    loop {
+    if wanted.until.is_some() {
+        let message = "following does not end at a time: leave --until out, or say up to which operation, as in --op ..8123";
+        return fail(Kind::Invalid, message);
+    }
+    while wanted.last.is_none_or(|last| after < last) {
         let page = client.call(Log {
             wanted: wanted.clone(),
             after: Some(after),
@@ -63,4 +69,5 @@ pub(super) fn follow(
         print(place, &page.records)?;
         after = page.last;
     }
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! Who is asking. Built by a door from what the kernel or the connection proves, never from what the
 //! caller claims.
 
+use super::error::{Error, Kind};
 use super::ids::{MountId, PrincipalId, TenantId};
 use std::sync::Arc;
 
@@ -56,6 +57,15 @@ impl Caller {
             mount: None,
             umask: 0,
         }
+    }
+
+    /// Says to somebody who has no tenant what he lacks.
+    pub fn stranger(&self, kind: Kind) -> Error {
+        let uid = self.uid;
+        let message = format!(
+            "uid {uid} is no user here; an administrator runs `nexusctl user create NAME --uid {uid}`"
+        );
+        Error::new(kind, message)
     }
 
     /// Whether UNIX privileges of the superuser apply (semantics.md §2): uid 0, unless it acts as an agent.

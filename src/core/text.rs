@@ -10,7 +10,7 @@ use std::fmt;
 pub struct Text(pub Vec<u8>);
 
 #[derive(Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a text, or an array of bytes")]
 enum Form {
     Utf8(String),
     Bytes(Vec<u8>),

@@ -63,7 +63,7 @@ pub struct Changes {
 
 /// Reads the changes of the caller's tenant behind an operation: whole operations, until there are `limit` changes.
 pub fn read(engine: &Engine, caller: &Caller, after: Op, limit: u32) -> Result<Changes> {
-    let none = || Error::new(Kind::NotFound, "without a tenant there is no log");
+    let none = || caller.stranger(Kind::NotFound);
     let tenant = caller.tenant.ok_or_else(none)?;
     let mut reader = Reader {
         engine,

@@ -122,7 +122,7 @@ impl Engine {
 }
 
 fn tenant_of(caller: &Caller) -> Result<TenantId> {
-    let none = || Error::new(Kind::Denied, "without a tenant nothing can be changed");
+    let none = || caller.stranger(Kind::Denied);
     caller.tenant.ok_or_else(none)
 }
 

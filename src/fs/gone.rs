@@ -74,6 +74,11 @@ pub(super) struct Glance<'a> {
 }
 
 impl Glance<'_> {
+    /// Whether the caller sees whatever comes into the directory of which nothing was said.
+    pub(super) fn is_whole(&self) -> bool {
+        matches!(self.sight, Sight::Whole { .. })
+    }
+
     /// Whether the caller sees today what had a name in the directory.
     pub(super) fn sees(&mut self, entry: &Entry) -> Result<bool> {
         let (engine, caller) = (self.engine, self.caller);
@@ -265,6 +270,11 @@ impl Engine {
         }
         let gone = self.look_up_gone(&[ino])?.remove(&ino);
         gone.ok_or_else(|| no_node(ino))
+    }
+
+    /// Whether a node is there, or was and is not forgotten.
+    pub(super) fn ever_was(&self, ino: Ino) -> Result<bool> {
+        Ok(self.stored_node(ino)?.is_some() || allowed(self.gone(ino).map(drop))?)
     }
 
     /// Looks at once for the last that is known of those of some nodes that are gone, before each is asked for.

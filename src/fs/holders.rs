@@ -4,13 +4,14 @@ use super::engine::{Engine, no_node};
 use super::grant::To;
 use super::ground::{allowed, allowed_to};
 use super::policy::TRIES;
+use super::principals::no_principal;
 use super::reach::reach_of;
 use super::view;
 use crate::access::domain::{ANYBODY, Grantee};
 use crate::access::{Ground, Right, relation};
 use crate::core::{Caller, Error, FsPath, Ino, Kind, PrincipalId, Result, error::fail};
 use crate::meta::tuple::Tuple;
-use crate::meta::{Node, Principal, Roster, Subject};
+use crate::meta::{Node, Principal, Roster, Subject, SubjectKind};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -98,6 +99,17 @@ impl Engine {
         Ok(None)
     }
 
+    /// A path of a node, for somebody whom a listing of its directory shows it.
+    pub fn listed_path(&self, caller: &Caller, ino: Ino) -> Result<Option<FsPath>> {
+        for path in allowed_to(self.paths_of(ino))?.unwrap_or_default() {
+            let there = allowed_to(self.resolve_link(caller, &path))?;
+            if there.is_some_and(|found| found.ino == ino) && self.lists(caller, &path)? {
+                return Ok(Some(path));
+            }
+        }
+        Ok(None)
+    }
+
     fn paths_of(&self, ino: Ino) -> Result<Vec<FsPath>> {
         let mut paths = Vec::new();
         let node = self.node(ino)?;
@@ -140,20 +152,38 @@ impl Engine {
     pub(super) fn roster_of(&self, caller: &Caller) -> Result<Arc<Roster>> {
         match caller.tenant {
             Some(tenant) => self.roster(tenant),
-            None => fail(Kind::NotFound, "you belong to no tenant here"),
+            None => Err(caller.stranger(Kind::NotFound)),
         }
+    }
+}
+
+impl Engine {
+    /// Fails with `NotFound` when the caller's tenant has nobody of a name.
+    pub fn is_known(&self, caller: &Caller, subject: &Subject) -> Result<()> {
+        found(&*self.roster_of(caller)?, subject).map(drop)
     }
 }
 
 /// A principal by its name; fails with `NotFound` for one the tenant does not have.
 pub(super) fn found<'r>(roster: &'r Roster, subject: &Subject) -> Result<&'r Principal> {
-    let missing = || {
-        Error::new(
-            Kind::NotFound,
-            format!("no {} {:?}", subject.kind, subject.name),
-        )
-    };
-    roster.named(subject).ok_or_else(missing)
+    roster.named(subject).ok_or_else(|| {
+        let Subject { kind, name } = subject;
+        // Users and groups are no secret; whose agents there are is.
+        let is_other = |other: &SubjectKind| {
+            other != kind && roster.named(&Subject::new(*other, name)).is_some()
+        };
+        match [SubjectKind::User, SubjectKind::Group]
+            .iter()
+            .find(|k| is_other(k))
+        {
+            Some(other) => {
+                let message =
+                    format!("no {kind} {name:?}: {name} is a {other}, say {other}:{name}");
+                Error::new(Kind::NotFound, message)
+            }
+            None => no_principal(*kind, name),
+        }
+    })
 }
 
 /// Whom grants name, who is in those groups, at any depth, and who acts for them.

@@ -45,7 +45,7 @@ impl Engine {
     /// The root that a caller's paths start from.
     pub fn root(&self, caller: &Caller) -> Result<Ino> {
         let Some(tenant) = caller.tenant else {
-            return fail(Kind::NotFound, "without a tenant there is no tree");
+            return Err(caller.stranger(Kind::NotFound));
         };
         Ok(self.home(tenant)?.tenant.root)
     }

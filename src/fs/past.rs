@@ -49,7 +49,7 @@ impl Engine {
 
     /// The tree as it is, for reading it on and on while it changes.
     pub fn last_moment(&self, caller: &Caller) -> Result<Moment> {
-        let none = || Error::new(Kind::NotFound, "without a tenant there is no past");
+        let none = || caller.stranger(Kind::NotFound);
         let tenant = caller.tenant.ok_or_else(none)?;
         self.tenants.lives(caller.tenant)?;
         // Between changes: what is read from memory for this moment then is no older than it.

@@ -11,11 +11,13 @@ mod trail;
 use self::trail::Trails;
 use super::engine::Engine;
 use super::gone::Glance;
-use super::ground::is_refusal;
+use super::ground::{allowed_to, is_refusal};
 use crate::access::Right;
-use crate::core::{Caller, Error, FsPath, Ino, Kind, Result, TenantId};
+use crate::core::{Caller, FsPath, Ino, Kind, Op, Result, TenantId};
+use crate::meta::cache::Place;
 use crate::meta::{Entry, OpKind, Record};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry::{Occupied, Vacant};
 
 /// One caller reading the log. It remembers what it has seen of the tree, so it is for one answer: grants may have changed
 /// by the next.
@@ -31,7 +33,7 @@ pub struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// Starts reading the log of the caller's tenant; fails with `NotFound` for a caller without one.
     pub fn new(engine: &'a Engine, caller: &'a Caller) -> Result<Self> {
-        let none = || Error::new(Kind::NotFound, "without a tenant there is no log");
+        let none = || caller.stranger(Kind::NotFound);
         let tenant = caller.tenant.ok_or_else(none)?;
         let root = engine.root(caller)?;
         Ok(Self {
@@ -68,6 +70,45 @@ impl<'a> Reader<'a> {
         Ok(true)
     }
 
+    /// Whether a listing shows the caller a name for a node, or would if the directory and the node were still there. A node that
+    /// never was is shown to whom all of the directory is.
+    pub fn lists(&mut self, place: &Place, ino: Ino) -> Result<bool> {
+        self.meets(place, ino, Right::Read)
+    }
+
+    /// Whether the caller finds a directory by its name, or would if it were still there.
+    pub fn passes(&mut self, place: &Place, dir: Ino) -> Result<bool> {
+        self.meets(place, dir, Right::Execute)
+    }
+
+    fn meets(&mut self, place: &Place, ino: Ino, right: Right) -> Result<bool> {
+        if self.caller.admin {
+            return Ok(true);
+        }
+        let met = if self.engine.ever_was(ino)? {
+            let name = Entry {
+                parent: place.parent,
+                name: place.name.clone(),
+                ino,
+                cookie: 0,
+                began: Op(0),
+            };
+            self.sees(&name, right)
+        } else {
+            let glance = self.glance(place.parent, right);
+            glance.map(|glance| glance.is_some_and(|glance| glance.is_whole()))
+        };
+        Ok(allowed_to(met)?.unwrap_or(false))
+    }
+
+    /// Looks at once for what is known of nodes that will be asked for.
+    pub fn expect(&self, nodes: impl Iterator<Item = Ino>) -> Result<()> {
+        if self.caller.admin {
+            return Ok(());
+        }
+        self.engine.exhume(nodes)
+    }
+
     /// An isolated agent has no more part in what its owner did than in what it may do. What is done to tenants is done by
     /// administrators, whose numbers need not be those of this one.
     fn is_own(&self, record: &Record) -> bool {
@@ -101,19 +142,18 @@ impl<'a> Reader<'a> {
 
     /// Whether the caller, who looks into its directory to search or to list it, sees what had a name there.
     fn sees(&mut self, name: &Entry, right: Right) -> Result<bool> {
-        let key = (name.parent, right);
-        if !self.glances.contains_key(&key) {
-            let glance = match self.engine.glance(self.caller, name.parent, right) {
-                Ok(glance) => Some(glance),
-                Err(e) if is_refusal(&e) => None,
-                Err(e) => return Err(e),
-            };
-            self.glances.insert(key, glance);
+        match self.glance(name.parent, right)? {
+            Some(glance) => glance.sees(name),
+            None => Ok(false),
         }
-        match self.glances.get_mut(&key) {
-            Some(Some(glance)) => glance.sees(name),
-            Some(None) | None => Ok(false),
-        }
+    }
+
+    fn glance(&mut self, dir: Ino, right: Right) -> Result<Option<&mut Glance<'a>>> {
+        let glance = match self.glances.entry((dir, right)) {
+            Occupied(known) => known.into_mut(),
+            Vacant(new) => new.insert(allowed_to(self.engine.glance(self.caller, dir, right))?),
+        };
+        Ok(glance.as_mut())
     }
 }
 

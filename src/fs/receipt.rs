@@ -7,7 +7,7 @@ use super::check::{PAGE, Report};
 use super::engine::Engine;
 use super::horizon::verify_horizon;
 use super::namespace::admin;
-use crate::core::{Caller, Error, Hash, Kind, Op, Result, Time};
+use crate::core::{Caller, Hash, Kind, Op, Result, Time};
 use crate::db::Tx;
 use crate::meta::tenant::Head;
 use crate::meta::{Record, Tenant, horizon, log, tenant};
@@ -28,7 +28,7 @@ pub struct Receipt {
 impl Engine {
     /// The newest operation of the caller's tenant. A power cut does not take it any more.
     pub fn receipt(&self, caller: &Caller) -> Result<Receipt> {
-        let none = || Error::new(Kind::NotFound, "without a tenant there is no log");
+        let none = || caller.stranger(Kind::NotFound);
         let id = caller.tenant.ok_or_else(none)?;
         let tenant = self.home(id)?.tenant.name.clone();
         let mut tx = self.store.read()?;

@@ -7,9 +7,10 @@ use super::attr::closes;
 use super::commit::Change;
 use super::engine::Engine;
 use super::ground::has_names;
+use super::reader::Reader;
 use crate::access::Right;
 use crate::blob::Sealed;
-use crate::core::{Caller, FsPath, Ino, Kind, Op, Result, Time, error::fail};
+use crate::core::{Caller, Error, FsPath, Ino, Kind, Op, Result, Time, error::fail};
 use crate::meta::cache::Place;
 use crate::meta::tuple::Tuple;
 use crate::meta::{Entry, Node, OpKind, Xattr};
@@ -53,7 +54,7 @@ impl Revision {
 }
 
 /// How the log is to have it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Title {
     pub kind: OpKind,
     pub path: FsPath,
@@ -109,7 +110,7 @@ impl Engine {
     }
 
     fn make(&self, ch: &mut Change<'_>, what: &Revision, title: &Title) -> Result<Option<Op>> {
-        Reviser::new(ch, what).run()?;
+        Reviser::new(ch, what, &title.path).run()?;
         if ch.is_nothing() {
             return Ok(None);
         }
@@ -146,6 +147,8 @@ struct Reviser<'r, 'c, 'e> {
     ch: &'c mut Change<'e>,
     engine: &'e Engine,
     what: &'r Revision,
+    /// What the caller has asked for.
+    asked: &'r FsPath,
     new: HashMap<Ino, &'r Node>,
     /// Names that each node has more or fewer.
     links: BTreeMap<Ino, i64>,
@@ -158,11 +161,12 @@ struct Reviser<'r, 'c, 'e> {
 }
 
 impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
-    fn new(ch: &'c mut Change<'e>, what: &'r Revision) -> Self {
+    fn new(ch: &'c mut Change<'e>, what: &'r Revision, asked: &'r FsPath) -> Self {
         Self {
             engine: ch.engine,
             ch,
             what,
+            asked,
             new: what.back.iter().map(|node| (node.ino, node)).collect(),
             links: BTreeMap::new(),
             subdirs: BTreeMap::new(),
@@ -250,24 +254,22 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
         if engine.transient.child(place).is_some() {
             return fail(Kind::Conflict, "a file is being made there");
         }
-        let may = match &naming.was {
-            Some(old) => {
+        let may = || {
+            engine.may_walk(caller, dir.ino)?;
+            if let Some(old) = &naming.was {
                 let old = self.ch.node(old.ino)?;
-                let met = engine.may_meet(caller, &dir, &old);
-                met.and_then(|()| engine.may_take(caller, &dir, &old))
+                engine.may_meet(caller, &dir, &old)?;
+                engine.may_take(caller, &dir, &old)?;
             }
-            None => Ok(()),
-        };
-        let may = may.and_then(|()| match naming.to {
-            Some(ino) => {
+            if let Some(ino) = naming.to {
                 engine.may(caller, &dir, Right::Write)?;
-                self.may_carry(ino, &dir)
+                self.may_carry(ino, &dir)?;
             }
-            None => Ok(()),
-        });
-        may.map_err(|e| match engine.path_of(place.parent) {
-            Ok(dir) => e.context(dir.join(place.name.clone())),
-            Err(_) => e,
+            Ok(())
+        };
+        may().map_err(|e: Error| {
+            let meant = [naming.was.as_ref().map(|old| old.ino), naming.to];
+            e.context(self.told_name(place, meant.into_iter().flatten()))
         })
     }
 
@@ -281,6 +283,24 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
             self.engine.may_carry(self.ch.caller, &node, from, to.ino)?;
         }
         Ok(())
+    }
+
+    /// The path of a name as far as a listing shows it to the caller, else what he asked for.
+    fn told_name(&self, place: &Place, mut meant: impl Iterator<Item = Ino>) -> FsPath {
+        let (engine, caller) = (self.engine, self.ch.caller);
+        let shown = Reader::new(engine, caller).and_then(|mut reader| {
+            meant.try_fold(true, |so_far, ino| Ok(so_far && reader.lists(place, ino)?))
+        });
+        match (shown, engine.path_of(place.parent)) {
+            (Ok(true), Ok(dir)) => dir.join(place.name.clone()),
+            _ => self.asked.clone(),
+        }
+    }
+
+    /// The path of a node as far as a listing shows it to the caller, else what he asked for.
+    fn told(&self, ino: Ino) -> FsPath {
+        let listed = self.engine.listed_path(self.ch.caller, ino);
+        listed.ok().flatten().unwrap_or_else(|| self.asked.clone())
     }
 
     fn count(&mut self, ino: Ino, parent: Ino, by: i32) -> Result<()> {
@@ -351,13 +371,9 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
 
     fn may_become(&self, old: &Node, new: &Node) -> Result<()> {
         let (engine, caller) = (self.engine, self.ch.caller);
-        let path = engine.path_of(old.ino)?;
         engine.locate(old.ino)?.writable(caller)?;
-        if engine.files.pending(old.ino).is_some() {
-            let message = format!("{path} is being written: try again when it is closed");
-            return fail(Kind::Busy, message);
-        }
         let may = || {
+            engine.may_reach(caller, old)?;
             if (old.uid, old.gid) != (new.uid, new.gid) {
                 engine.may_chown(caller, old, Some(new.uid), Some(new.gid))?;
             }
@@ -369,7 +385,13 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
             }
             Ok(())
         };
-        may().map_err(|e: crate::core::Error| e.context(&path))
+        may().map_err(|e: Error| e.context(self.told(old.ino)))?;
+        if engine.files.pending(old.ino).is_some() {
+            let path = self.told(old.ino);
+            let message = format!("{path} is being written: try again when it is closed");
+            return fail(Kind::Busy, message);
+        }
+        Ok(())
     }
 
     /// Link counts, places of directories, and the end of nodes that have no name any more.

@@ -2,8 +2,8 @@
 
 use super::diff::{Differences, differences};
 use super::patch::{text, unified};
-use super::versions::{beginning, version, versions};
-use super::when::resolve_when;
+use super::snapshot::resolve_when_at;
+use super::versions::{beginning, is_beginning, stages, version};
 use crate::access::Right;
 use crate::core::{Caller, FsPath, Kind, Name, Result, error::fail};
 use crate::fs::{Engine, Found, Moment};
@@ -37,7 +37,7 @@ fn side(engine: &Engine, caller: &Caller, path: &FsPath, word: &str) -> Result<S
             node: Some(found.node),
         });
     }
-    let at = resolve_when(engine, caller, word)?;
+    let at = resolve_when_at(engine, caller, word, path)?;
     let node = match engine.resolve(caller, &at_moment(path, at)?) {
         Ok(node) => Some(node),
         Err(e) if e.kind() == Kind::NotFound => None,
@@ -60,8 +60,8 @@ pub(super) fn at_moment(path: &FsPath, at: Moment) -> Result<FsPath> {
 }
 
 /// Compares a path at two words (see [`side`]). Without the first a file's version before its last is meant, without the second
-/// the present. Fails with `NotFound` when nothing was there at either, and with `Invalid` when a directory is compared with
-/// something else, or without a first word. Takes read permission today.
+/// the present. Where there was nothing at one of them, all of the other differs. Fails with `NotFound` when nothing was there at
+/// either, and with `Invalid` when a directory is compared with a file, or without a first word. Takes read permission today.
 pub fn compare(
     engine: &Engine,
     caller: &Caller,
@@ -75,8 +75,9 @@ pub fn compare(
     };
     let compared = match (&old.node, &new.node) {
         (None, None) => return fail(Kind::NotFound, format!("no {path} at either time")),
-        (Some(was), Some(is)) if was.is_dir() && is.is_dir() => {
-            Compared::Trees(differences(engine, caller, (was, old.at), (is, new.at))?)
+        (was, is) if [was, is].into_iter().flatten().all(|node| node.is_dir()) => {
+            let (was, is) = ((was.as_ref(), old.at), (is.as_ref(), new.at));
+            Compared::Trees(differences(engine, caller, was, is)?)
         }
         (was, is) => files(engine, path, (was.as_ref(), old.at), (is.as_ref(), new.at))?,
     };
@@ -91,12 +92,12 @@ fn before(engine: &Engine, caller: &Caller, path: &FsPath, new: &Side) -> Result
             format!("{path} is a directory: say what to compare it with, as in --from yesterday"),
         );
     }
-    let all = versions(engine, caller, path)?;
-    let older = all.into_iter().rfind(|v| match &new.node {
+    let all = stages(engine, caller, path)?;
+    let older = all.iter().rposition(|v| match &new.node {
         Some(node) => v.node.began < node.began,
         None => true,
     });
-    let Some(older) = older else {
+    let Some(mut older) = older else {
         let begins = beginning(engine, caller)?;
         let left = begins.map_or(String::new(), |op| {
             format!(": what was before operation {op} is forgotten")
@@ -104,6 +105,11 @@ fn before(engine: &Engine, caller: &Caller, path: &FsPath, new: &Side) -> Result
         let message = format!("{path} has no version before that{left}");
         return fail(Kind::NotFound, message);
     };
+    // An empty file that the same author has written next is no state that he left.
+    while older > 0 && is_beginning(engine, caller, &all[older], all.get(older + 1))? {
+        older -= 1;
+    }
+    let older = all[older].told(engine, caller)?;
     Ok(Side {
         at: older.at,
         node: Some(older.node),
@@ -129,7 +135,10 @@ fn files(
         let differ = was != is && blobs.whole_hash(&was)? != blobs.whole_hash(&is)?;
         return Ok(Compared::Bytes { differ });
     };
-    let name = |at: Moment| format!("{path}\top:{} {}", at.op, at.time);
-    let told = unified((&name(old.1), &was), (&name(new.1), &is));
+    // patch(1) does not write to absolute paths.
+    let name = path.to_string();
+    let when = |at: Moment| format!("op:{} {}", at.op, at.time);
+    let (was, is) = ((&*when(old.1), &*was), (&*when(new.1), &*is));
+    let told = unified(name.trim_start_matches('/'), was, is);
     Ok(told.map_or(Compared::Bytes { differ: true }, Compared::Text))
 }

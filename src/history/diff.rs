@@ -40,15 +40,20 @@ pub struct Differences {
     pub more: bool,
 }
 
-/// Compares two directories as of two moments, as the caller sees both today. Directories below which nothing was done between
+/// Compares two directories as of two moments, as the caller sees both today; where there was none, nothing is in it. Takes read
+/// permission on both; below them what the caller may not list is passed over. Directories below which nothing was done between
 /// the moments are not looked into.
 pub fn differences(
     engine: &Engine,
     caller: &Caller,
-    old: (&Found, Moment),
-    new: (&Found, Moment),
+    old: (Option<&Found>, Moment),
+    new: (Option<&Found>, Moment),
 ) -> Result<Differences> {
-    if !old.0.is_dir() || !new.0.is_dir() {
+    if [old.0, new.0]
+        .into_iter()
+        .flatten()
+        .any(|side| !side.is_dir())
+    {
         return fail(Kind::NotDirectory, "not a directory");
     }
     let mut comparing = Comparing {
@@ -76,17 +81,22 @@ struct Pair {
 }
 
 impl Comparing<'_> {
-    fn trees(&mut self, old: &Found, new: &Found) -> Result<()> {
-        let mut todo = vec![Pair {
-            path: Vec::new(),
-            old: Some(old.clone()),
-            new: Some(new.clone()),
-        }];
+    fn trees(&mut self, old: Option<&Found>, new: Option<&Found>) -> Result<()> {
+        let (old, new) = (old.cloned(), new.cloned());
+        let mut todo = match (&old, &new) {
+            (Some(_), Some(_)) => vec![Pair {
+                path: Vec::new(),
+                old,
+                new,
+            }],
+            _ => self.name(Vec::new(), old, new)?,
+        };
         while let Some(pair) = todo.pop() {
             if self.found.more {
                 return Ok(());
             }
-            if self.may_differ(&pair)? {
+            // The one that was asked for is looked into in any case: that he may not list it is an answer.
+            if pair.path.is_empty() || self.may_differ(&pair)? {
                 // Backwards: the last one put there is taken next.
                 let below = self.directory(&pair)?;
                 todo.extend(below.into_iter().rev());
@@ -105,8 +115,8 @@ impl Comparing<'_> {
 
     /// Compares the names of a directory; gives the directories among them.
     fn directory(&mut self, pair: &Pair) -> Result<Vec<Pair>> {
-        let old = self.list(pair.old.as_ref())?;
-        let new = self.list(pair.new.as_ref())?;
+        let old = self.list(&pair.path, pair.old.as_ref())?;
+        let new = self.list(&pair.path, pair.new.as_ref())?;
         let (mut old, mut new) = (old.into_iter().peekable(), new.into_iter().peekable());
         let mut below = Vec::new();
         loop {
@@ -178,8 +188,8 @@ impl Comparing<'_> {
         }
     }
 
-    /// The names of a directory in their order; none of one that the caller may not list.
-    fn list(&self, dir: Option<&Found>) -> Result<Vec<DirEntry>> {
+    /// The names of a directory in their order; none of one further down that the caller may not list.
+    fn list(&self, path: &[u8], dir: Option<&Found>) -> Result<Vec<DirEntry>> {
         let Some(dir) = dir else {
             return Ok(Vec::new());
         };
@@ -188,7 +198,9 @@ impl Comparing<'_> {
                 names.sort_by(|a, b| a.name.cmp(&b.name));
                 Ok(names)
             }
-            Err(e) if matches!(e.kind(), Kind::Denied | Kind::NotFound) => Ok(Vec::new()),
+            Err(e) if !path.is_empty() && matches!(e.kind(), Kind::Denied | Kind::NotFound) => {
+                Ok(Vec::new())
+            }
             Err(e) => Err(e),
         }
     }

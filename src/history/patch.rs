@@ -33,15 +33,32 @@ pub(super) fn lines(text: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
     text.split_inclusive(|b| *b == b'\n')
 }
 
-/// The unified diff of two texts under these names, empty where they are alike; `None` when they differ too much.
-pub(super) fn unified(old: (&str, &[u8]), new: (&str, &[u8])) -> Option<Vec<u8>> {
+/// The unified diff of two texts of one name, each with what it was then, empty where they are alike; `None` when they differ
+/// too much.
+pub(super) fn unified(name: &str, old: (&str, &[u8]), new: (&str, &[u8])) -> Option<Vec<u8>> {
     if old.1 == new.1 {
         return Some(Vec::new());
     }
     let mut options = diffy::DiffOptions::new();
-    options.set_original_filename(old.0.to_owned());
-    options.set_modified_filename(new.0.to_owned());
-    are_close(old.1, new.1).then(|| options.create_patch_bytes(old.1, new.1).to_bytes())
+    options.set_original_filename(name.to_owned());
+    options.set_modified_filename(name.to_owned());
+    let told = are_close(old.1, new.1).then(|| options.create_patch_bytes(old.1, new.1))?;
+    Some(dated(&told.to_bytes(), [old.0, new.0]))
+}
+
+/// Puts behind the names in the first two lines when that was. diffy would take the tab that patch(1) looks for as part of the
+/// name, and quote it.
+fn dated(patch: &[u8], when: [&str; 2]) -> Vec<u8> {
+    let mut parts = patch.splitn(3, |b| *b == b'\n');
+    let mut out = Vec::with_capacity(patch.len() + when[0].len() + when[1].len() + 2);
+    for (when, head) in when.iter().zip(parts.by_ref()) {
+        out.extend_from_slice(head);
+        out.push(b'\t');
+        out.extend_from_slice(when.as_bytes());
+        out.push(b'\n');
+    }
+    out.extend_from_slice(parts.next().unwrap_or_default());
+    out
 }
 
 /// What each line of a newer text is; all new when the two differ too much.
@@ -120,10 +137,10 @@ mod tests {
             (0..30_000).map(line).collect::<String>()
         };
         let (old, new) = (long('a'), long('b'));
-        assert!(unified(("a", old.as_bytes()), ("b", new.as_bytes())).is_none());
+        assert!(unified("f", ("a", old.as_bytes()), ("b", new.as_bytes())).is_none());
         let new = format!("first\n{old}");
-        let told = unified(("a", old.as_bytes()), ("b", new.as_bytes())).unwrap();
-        assert!(told.starts_with(b"--- a\n+++ b\n") && told.len() < 200);
+        let told = unified("f", ("a", old.as_bytes()), ("b", new.as_bytes())).unwrap();
+        assert!(told.starts_with(b"--- f\ta\n+++ f\tb\n@@ ") && told.len() < 200);
         assert_eq!(kept(&old, &new)[..2], [None, Some(0)]);
     }
 

@@ -1,7 +1,8 @@
 //! Snapshots as words for moments, and where they are.
 
 use super::at::stored;
-use super::when::When;
+use super::compare::at_moment;
+use super::when::{When, resolve_when};
 use crate::core::{Caller, Error, FsPath, Ino, Kind, Name, Result, error::fail};
 use crate::fs::{Engine, Moment};
 use crate::meta::Snapshot;
@@ -56,6 +57,36 @@ pub(super) fn moment(engine: &Engine, caller: &Caller, name: &str) -> Result<Mom
     engine.moment_of(caller, found.op)
 }
 
+/// Finds the moment that a word means at a path, as [`resolve_when`] does. A snapshot's name means one in its directory, in what
+/// was below it and in what was above: fails with `NotFound` anywhere else, of which it was not made.
+pub fn resolve_when_at(
+    engine: &Engine,
+    caller: &Caller,
+    word: &str,
+    path: &FsPath,
+) -> Result<Moment> {
+    let at = resolve_when(engine, caller, word)?;
+    // Other words mean times, which are everywhere.
+    let Ok(snapshot) = engine.snapshot(caller, word) else {
+        return Ok(at);
+    };
+    let top = engine.path_at(at, snapshot.ino)?;
+    let (path_names, top) = (path.names(), top.names());
+    if path_names.starts_with(top) || top.starts_with(path_names) {
+        return Ok(at);
+    }
+    // Over a link it may be there all the same.
+    if let Ok(found) = engine.resolve(caller, &at_moment(path, at)?)
+        && is_found_in(engine, at, &snapshot, stored(engine, found.ino)?)?
+    {
+        return Ok(at);
+    }
+    let message = format!(
+        "snapshot {word:?} is of another directory, and {path} is neither in that nor above it"
+    );
+    fail(Kind::NotFound, message)
+}
+
 /// The snapshots that are found in a directory's `.at`: those of itself, and of what was below or above it.
 pub(super) fn found_in(engine: &Engine, caller: &Caller, dir: Ino) -> Result<Vec<(Name, Moment)>> {
     let mut found = Vec::new();
@@ -102,7 +133,7 @@ fn was_below(engine: &Engine, at: Moment, dir: Ino, top: Ino) -> Result<bool> {
 pub fn path_of(engine: &Engine, caller: &Caller, snapshot: &Snapshot) -> Result<Option<FsPath>> {
     let at = engine.moment_of(caller, snapshot.op)?;
     let path = engine.path_at(at, snapshot.ino)?;
-    match engine.resolve_link(caller, &super::compare::at_moment(&path, at)?) {
+    match engine.resolve_link(caller, &at_moment(&path, at)?) {
         Ok(found) if stored(engine, found.ino)? == snapshot.ino => Ok(Some(path)),
         Ok(_) => Ok(None),
         Err(e) if matches!(e.kind(), Kind::NotFound | Kind::Denied) => Ok(None),

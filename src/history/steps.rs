@@ -1,71 +1,127 @@
 //! What an undo does, name by name, for people.
+//!
+//! Told is what a listing shows the caller, or would if it were there, and what the log tells of the undone operations.
 
 use super::undo::Undone;
-use crate::core::{Caller, FsPath, Ino, Name, Result};
-use crate::fs::Engine;
+use crate::core::{Caller, FsPath, Ino, Result};
+use crate::fs::{Engine, Naming, Reader};
+use crate::meta::cache::Place;
 use std::collections::{HashMap, HashSet};
 
 impl Undone {
-    /// What is done to which names, as far as a caller may see where they are.
+    /// What is done to which names, as far as a caller may know of them.
     pub fn steps(
         &self,
         engine: &Engine,
         caller: &Caller,
     ) -> Result<impl Iterator<Item = (&'static str, FsPath)>> {
+        let revision = &self.plan.revision;
+        let back: HashSet<_> = revision.back.iter().map(|n| n.ino).collect();
         let mut places = Places {
             engine,
             caller,
+            reader: Reader::new(engine, caller)?,
+            logged: self.logged(),
             new: HashMap::new(),
             known: HashMap::new(),
         };
-        let revision = &self.plan.revision;
-        let named = revision.names.iter();
-        let back: HashSet<_> = revision.back.iter().map(|n| n.ino).collect();
-        for naming in named.clone() {
+        places.reader.expect(back.iter().copied())?;
+        for naming in &revision.names {
             if let Some(ino) = naming.to.filter(|ino| back.contains(ino)) {
-                let at = (naming.place.parent, naming.place.name.clone());
-                places.new.insert(ino, at);
+                places.new.insert(ino, naming.place.clone());
             }
         }
         let mut steps = Vec::new();
-        for naming in named {
+        for naming in &revision.names {
             let what = match (&naming.was, naming.to) {
                 (None, Some(_)) => "restore",
                 (Some(_), None) => "remove",
                 _ => "replace",
             };
-            let dir = places.path(naming.place.parent)?;
-            steps.extend(dir.map(|dir| (what, dir.join(naming.place.name.clone()))));
+            steps.extend(places.name(naming)?.map(|at| (what, at)));
         }
         let attributed = revision.xattrs.iter().map(|(ino, ..)| *ino);
         let changed = revision.changed.iter().map(|n| n.ino);
         for ino in changed.chain(attributed.filter(|ino| !back.contains(ino))) {
-            steps.extend(places.path(ino)?.map(|at| ("change", at)));
+            steps.extend(places.node(ino)?.map(|at| ("change", at)));
         }
         steps.sort_by(|a, b| a.1.cmp(&b.1));
         steps.dedup();
         Ok(steps.into_iter())
+    }
+
+    /// Where a node is that stands in the way, as far as a caller may know of it.
+    pub fn place_of(&self, engine: &Engine, caller: &Caller, ino: Ino) -> Result<Option<FsPath>> {
+        told(engine, caller, &self.logged(), ino)
+    }
+
+    /// The paths that the log tells of the undone operations: none was chosen that the caller may not read.
+    fn logged(&self) -> HashSet<&[u8]> {
+        self.plan.paths.iter().map(Vec::as_slice).collect()
+    }
+}
+
+/// A path of a node that is there, as far as a caller may know of it.
+fn told(
+    engine: &Engine,
+    caller: &Caller,
+    logged: &HashSet<&[u8]>,
+    ino: Ino,
+) -> Result<Option<FsPath>> {
+    let found = engine.path_for(caller, ino)?;
+    match found.filter(|path| logged.contains(&*path.to_bytes())) {
+        Some(path) => Ok(Some(path)),
+        None => engine.listed_path(caller, ino),
     }
 }
 
 struct Places<'a> {
     engine: &'a Engine,
     caller: &'a Caller,
+    reader: Reader<'a>,
+    logged: HashSet<&'a [u8]>,
     /// Where nodes that come back will be.
-    new: HashMap<Ino, (Ino, Name)>,
+    new: HashMap<Ino, Place>,
     known: HashMap<Ino, Option<FsPath>>,
 }
 
 impl Places<'_> {
-    fn path(&mut self, ino: Ino) -> Result<Option<FsPath>> {
-        if let Some(known) = self.known.get(&ino) {
+    fn name(&mut self, naming: &Naming) -> Result<Option<FsPath>> {
+        let place = &naming.place;
+        let Some(dir) = self.directory(place.parent)? else {
+            return Ok(None);
+        };
+        let path = dir.join(place.name.clone());
+        if self.logged.contains(&*path.to_bytes()) {
+            return Ok(Some(path));
+        }
+        let meant = [naming.was.as_ref().map(|old| old.ino), naming.to];
+        for ino in meant.into_iter().flatten() {
+            if !self.reader.lists(place, ino)? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(path))
+    }
+
+    fn node(&mut self, ino: Ino) -> Result<Option<FsPath>> {
+        told(self.engine, self.caller, &self.logged, ino)
+    }
+
+    /// Where a directory is or will be, for a caller who finds it there.
+    fn directory(&mut self, dir: Ino) -> Result<Option<FsPath>> {
+        if let Some(known) = self.known.get(&dir) {
             return Ok(known.clone());
         }
-        let found = match self.new.get(&ino).cloned() {
-            Some((parent, name)) => self.path(parent)?.map(|dir| dir.join(name)),
-            None => self.engine.path_for(self.caller, ino)?,
+        let found = match self.new.get(&dir).cloned() {
+            Some(place) if self.reader.passes(&place, dir)? => {
+                let above = self.directory(place.parent)?;
+                above.map(|above| above.join(place.name))
+            }
+            Some(_) => None,
+            None => self.engine.path_for(self.caller, dir)?,
         };
-        self.known.insert(ino, found.clone());
+        self.known.insert(dir, found.clone());
         Ok(found)
     }
 }

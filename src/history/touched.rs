@@ -20,7 +20,8 @@ impl Touched {
         if to.0 - from.0 > OPERATIONS_MAX {
             return Ok(None);
         }
-        let mut touched = Self(HashSet::new());
+        // A file that was written a thousand times is looked for once.
+        let mut nodes = HashSet::new();
         let mut after = from;
         while after < to {
             let page = log::after(&mut *engine.store().read()?, one.tenant, after, PAGE)?;
@@ -30,11 +31,13 @@ impl Touched {
                 let Some(changed) = changed(record) else {
                     return Ok(None);
                 };
-                for ino in changed {
-                    touched.add(engine, one, ino)?;
-                    touched.add(engine, other, ino)?;
-                }
+                nodes.extend(changed);
             }
+        }
+        let mut touched = Self(HashSet::new());
+        for ino in nodes {
+            touched.add(engine, one, ino)?;
+            touched.add(engine, other, ino)?;
         }
         Ok(Some(touched))
     }

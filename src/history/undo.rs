@@ -58,7 +58,7 @@ pub struct Undone {
 pub fn undo(engine: &Engine, caller: &Caller, choice: &Choice) -> Result<Undone> {
     let tenant = caller
         .tenant
-        .ok_or_else(|| Error::new(Kind::NotFound, "you belong to no tenant here"))?;
+        .ok_or_else(|| caller.stranger(Kind::NotFound))?;
     if choice.ops.is_empty() {
         return fail(Kind::NotFound, "no operation fits: see `nexus log`");
     }
@@ -90,7 +90,11 @@ pub(super) fn applied(
         } else {
             let head = engine.last_moment(caller)?.op;
             let (mut undone, title) = work_out()?;
-            if stops(&undone) || undone.plan.revision.is_empty() {
+            if stops(&undone) {
+                may_know(engine, caller, &undone, &title)?;
+                return Ok(undone);
+            }
+            if undone.plan.revision.is_empty() {
                 return Ok(undone);
             }
             let op = engine.revise(caller, head, &undone.plan.revision, &title, dry_run);
@@ -134,18 +138,28 @@ fn alone_applied(
             } else {
                 std::mem::take(&mut undone.plan.revision)
             };
-            found = Some((undone, stopped));
+            found = Some((undone, stopped.then(|| title.clone())));
             Ok((revision, title))
         },
         dry_run,
     )?;
     let missing = || Error::new(Kind::Conflict, "nothing was worked out");
     let (mut undone, stopped) = found.ok_or_else(missing)?;
-    if !stopped {
-        undone.plan.revision = revision;
+    match stopped {
+        Some(title) => may_know(engine, caller, &undone, &title)?,
+        None => undone.plan.revision = revision,
     }
     undone.op = op;
     Ok(undone)
+}
+
+/// Who may not do it is told that, and nothing of what stands in the way. What does not fit together is the conflict's.
+fn may_know(engine: &Engine, caller: &Caller, undone: &Undone, title: &Title) -> Result<()> {
+    let head = engine.last_moment(caller)?.op;
+    match engine.revise(caller, head, &undone.plan.revision, title, true) {
+        Err(e) if matches!(e.kind(), Kind::Denied | Kind::NotPermitted) => Err(e),
+        _ => Ok(()),
+    }
 }
 
 /// Leaves operations out until what remains fits together.

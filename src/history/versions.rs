@@ -36,45 +36,87 @@ struct Holder {
     until: Option<Op>,
 }
 
+/// A version before anybody asks whose it is.
+pub(super) struct Stage {
+    pub number: u64,
+    /// The first moment that shows it.
+    op: Op,
+    pub node: Arc<Node>,
+}
+
+impl Stage {
+    /// Looks up who made it.
+    pub(super) fn told(&self, engine: &Engine, caller: &Caller) -> Result<Version> {
+        let node = &self.node;
+        let record = record(engine, caller, node.began)?;
+        let time = match engine.store().time_of(node.tenant, self.op)? {
+            Some((_, time)) if self.op != node.began => time,
+            _ => record.time,
+        };
+        Ok(Version {
+            number: self.number,
+            at: Moment {
+                tenant: node.tenant,
+                op: self.op,
+                time,
+            },
+            node: node.clone(),
+            record,
+        })
+    }
+}
+
 /// The versions of the file at a path, the oldest first; of a file that is gone, too, where the directory it was in is still
 /// there. Takes read permission on the file: versions of a node that the caller may not read any more, and those before it, are
 /// left out. Fails with `Invalid` on what is no regular file.
 pub fn versions(engine: &Engine, caller: &Caller, path: &FsPath) -> Result<Vec<Version>> {
+    let all = stages(engine, caller, path)?;
+    all.iter().map(|stage| stage.told(engine, caller)).collect()
+}
+
+/// The same, without whose they are.
+pub(super) fn stages(engine: &Engine, caller: &Caller, path: &FsPath) -> Result<Vec<Stage>> {
     let mut found = Vec::new();
     for holder in holders(engine, caller, path)? {
         found.push(states(engine, caller, &holder)?);
     }
     let oldest_first = found.into_iter().rev().flatten();
-    let mut all = Vec::new();
-    for (number, (op, node)) in (1..).zip(oldest_first) {
-        let record = record(engine, caller, node.began)?;
-        let time = match engine.store().time_of(node.tenant, op)? {
-            Some((_, time)) if op != node.began => time,
-            _ => record.time,
-        };
-        all.push(Version {
-            number,
-            at: Moment {
-                tenant: node.tenant,
-                op,
-                time,
-            },
-            node: Arc::new(node),
-            record,
-        });
-    }
-    Ok(all)
+    let stage = |(number, (op, node))| Stage {
+        number,
+        op,
+        node: Arc::new(node),
+    };
+    Ok((1..).zip(oldest_first).map(stage).collect())
+}
+
+/// Whether a version is only the beginning of the next one: programs empty a file, or make an empty one, and close that before
+/// they write. An empty version is somebody's work where another one wrote next, or nobody.
+pub(super) fn is_beginning(
+    engine: &Engine,
+    caller: &Caller,
+    stage: &Stage,
+    next: Option<&Stage>,
+) -> Result<bool> {
+    let Some(next) = next.filter(|_| stage.node.size == 0) else {
+        return Ok(false);
+    };
+    let author = |stage: &Stage| -> Result<_> {
+        let by = record(engine, caller, stage.node.began)?.author;
+        Ok((by.uid, by.user, by.agent, by.session))
+    };
+    Ok(author(stage)? == author(next)?)
 }
 
 /// One version of the file at a path; fails with `NotFound` when it has none of this number.
 pub fn version(engine: &Engine, caller: &Caller, path: &FsPath, number: u64) -> Result<Version> {
-    let all = versions(engine, caller, path)?;
+    let all = stages(engine, caller, path)?;
     let last = all.last().map_or(0, |v| v.number);
-    let found = all.into_iter().find(|v| v.number == number);
-    found.ok_or_else(|| {
+    let found = all.iter().find(|v| v.number == number);
+    let missing = || {
         let message = format!("{path} has no version {number}: the last is {last}");
         Error::new(Kind::NotFound, message)
-    })
+    };
+    found.ok_or_else(missing)?.told(engine, caller)
 }
 
 /// The nodes that have or had a file's name and that the caller may read, the newest first.
@@ -167,7 +209,7 @@ fn states(engine: &Engine, caller: &Caller, of: &Holder) -> Result<Vec<(Op, Node
 
 /// What of the caller's past is kept.
 fn kept(engine: &Engine, caller: &Caller) -> Result<Arc<Horizon>> {
-    let none = || Error::new(Kind::NotFound, "without a tenant there is no past");
+    let none = || caller.stranger(Kind::NotFound);
     engine.horizon(caller.tenant.ok_or_else(none)?)
 }
 

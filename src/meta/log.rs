@@ -130,6 +130,11 @@ impl OpKind {
         KINDS.iter().find(|(_, n)| *n == name).map(|(k, _)| *k)
     }
 
+    /// What the kinds are called.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        KINDS.iter().map(|(_, name)| *name)
+    }
+
     fn from_name(name: &str) -> Result<Self> {
         Self::named(name).ok_or_else(|| {
             Error::new(

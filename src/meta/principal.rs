@@ -120,6 +120,10 @@ pub enum SubjectKind {
     Group,
 }
 
+impl SubjectKind {
+    pub const ALL: [Self; 3] = [Self::User, Self::Agent, Self::Group];
+}
+
 /// A principal by its name: `alice` or `user:alice`, `agent:coder`, `group:developers`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Subject {

@@ -2,6 +2,8 @@
 
 mod town;
 mod alike;
+mod undone;
+mod fields;
 mod known;
 mod trash;
 mod grep;

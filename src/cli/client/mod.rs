@@ -83,6 +83,15 @@ impl Client {
         }
     }
 
+    /// The tenant that is asked, if one was said.
+    pub(super) fn tenant(&self) -> Option<&str> {
+        match self {
+            Self::Socket(s) => s.tenant(),
+            // Without a daemon there is no mount that could be of another.
+            Self::Embedded(_) => None,
+        }
+    }
+
     /// The daemon, if one runs.
     pub(super) fn socket(&self) -> Option<&Socket> {
         match self {

@@ -54,6 +54,10 @@ impl Socket {
         })
     }
 
+    pub(super) fn tenant(&self) -> Option<&str> {
+        self.asked.tenant.as_deref()
+    }
+
     pub(super) fn call<C: Command>(&self, command: &C) -> Result<C::Reply> {
         self.post(&format!("/api/{}", C::NAME), command)
     }

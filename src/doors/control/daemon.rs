@@ -22,6 +22,7 @@ type From = ConnectInfo<Connection>;
 
 /// Takes a mount away.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct UmountRequest {
     pub dir: Text,
     /// Even while it is in use: it vanishes from the tree now, and for those who have it open when they are done.
@@ -31,6 +32,7 @@ pub struct UmountRequest {
 
 /// Ends the daemon; with `force` even while a mount is in use.
 #[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ShutdownRequest {
     #[serde(default)]
     pub force: bool,

@@ -20,6 +20,7 @@ type Answer = std::result::Result<Response, Refusal>;
 
 /// What of a file is wanted; which part, where no `Range` header says it.
 #[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Part {
     offset: Option<u64>,
     length: Option<u64>,
@@ -29,6 +30,7 @@ pub(super) struct Part {
 
 /// How a file is written.
 #[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct How {
     #[serde(default)]
     append: u8,

@@ -23,7 +23,7 @@ pub enum IdentityKind {
 
 /// A mount to be made.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct MountRequest {
     /// Absolute.
     pub dir: Text,

@@ -15,3 +15,4 @@ pub(super) use check::scan_principals;
 pub use key::Holder;
 pub(super) use name::{DEFAULT, check_line};
 pub use tenant::Estate;
+pub(super) use user::no_principal;

@@ -28,7 +28,7 @@ impl Engine {
     pub(in crate::fs) fn own_home(&self, caller: &Caller) -> Result<Arc<Home>> {
         match caller.tenant {
             Some(tenant) => self.home(tenant),
-            None => fail(Kind::NotFound, "you belong to no tenant here"),
+            None => Err(caller.stranger(Kind::NotFound)),
         }
     }
 

@@ -107,8 +107,11 @@ pub(super) fn vacant(roster: &Roster, kind: SubjectKind, name: &str) -> Result<(
     Ok(())
 }
 
-pub(super) fn no_principal(kind: SubjectKind, name: &str) -> Error {
-    Error::new(Kind::NotFound, format!("no {kind} {name:?}"))
+pub(in crate::fs) fn no_principal(kind: SubjectKind, name: &str) -> Error {
+    let message = format!(
+        "no {kind} {name:?}: `nexusctl {kind} list` shows whom there are, `nexusctl {kind} create` makes one"
+    );
+    Error::new(Kind::NotFound, message)
 }
 
 fn wanted_uid(roster: &Roster, uid: u32) -> Result<u32> {

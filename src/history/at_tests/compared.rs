@@ -3,7 +3,7 @@
 use super::{head, world};
 use crate::core::{Caller, Kind};
 use crate::fs::tests::permissions::{ino, mkdir, rename, unlink};
-use crate::fs::tests::{World, alice, path, refused};
+use crate::fs::tests::{World, alice, bob, path, refused};
 use crate::fs::{RenameMode, SetAttr};
 use crate::history::{Change, Compared, compare};
 
@@ -38,10 +38,8 @@ fn texts_are_compared_line_by_line_by_version_and_by_time() {
     w.write(&who, F, b"a\nB\nc\n").unwrap();
     let told = text(&w, (None, "now"));
     assert!(told.contains("@@ -1,2 +1,3 @@\n a\n B\n+c\n"), "{told}");
-    assert!(
-        told.starts_with("--- /workspace/f\top:") || told.starts_with("--- \""),
-        "{told}"
-    );
+    assert!(told.starts_with("--- workspace/f\top:"), "{told}");
+    assert!(told.contains("\n+++ workspace/f\top:"), "{told}");
     let told = text(&w, (Some("1"), "2"));
     assert!(told.contains("-b\n+B\n"), "{told}");
     assert_eq!(text(&w, (Some("2"), "2")), "");
@@ -179,4 +177,67 @@ fn a_move_and_a_link_are_found_wherever_they_are() {
     let found = trees(&w, &who, "/workspace", (&op, "now"));
     let paths: Vec<_> = found.iter().map(|(p, _)| p.as_str()).collect();
     assert_eq!(paths, ["b", "b/g", "c/b", "c/b/g"]);
+}
+
+#[test]
+fn a_directory_that_is_not_there_at_one_of_the_times_differs_in_all_it_has() {
+    let w = world();
+    let who = alice();
+    let before = format!("op:{}", head(&w));
+    mkdir(&w, &who, "/workspace/d");
+    w.write(&who, "/workspace/d/f", b"f").unwrap();
+    let then = format!("op:{}", head(&w));
+    unlink(&w, &who, "/workspace/d/f").unwrap();
+    let (ws, name) = (w.workspace(), crate::fs::tests::name("d"));
+    w.engine().rmdir(&who, ws, &name).unwrap();
+    let all = |change| vec![(String::new(), change), ("f".to_owned(), change)];
+    let told = trees(&w, &who, "/workspace/d", (&then, "now"));
+    assert_eq!(told, all(Change::Removed));
+    let told = trees(&w, &who, "/workspace/d", (&before, &then));
+    assert_eq!(told, all(Change::Added));
+}
+
+#[test]
+fn a_directory_that_may_not_be_listed_is_not_compared() {
+    let w = world();
+    let who = alice();
+    mkdir(&w, &who, "/workspace/d");
+    let op = format!("op:{}", head(&w));
+    w.write(&who, "/workspace/d/f", b"f").unwrap();
+    let told = trees(&w, &who, "/workspace/d", (&op, "now"));
+    assert_eq!(told, [("f".to_owned(), Change::Added)]);
+    let set = SetAttr {
+        mode: Some(0o711),
+        ..SetAttr::default()
+    };
+    let dir = ino(&w, "/workspace/d");
+    w.engine().setattr(&who, dir, &set, None).unwrap();
+    for words in [(&*op, "now"), ("now", "now")] {
+        let words = (Some(words.0), words.1);
+        let refusal = compare(w.engine(), &bob(), &path("/workspace/d"), words);
+        refused(refusal, Kind::Denied);
+    }
+}
+
+#[test]
+fn a_file_that_was_written_often_costs_a_comparison_no_more() {
+    let w = world();
+    let who = alice();
+    mkdir(&w, &who, "/workspace/d");
+    mkdir(&w, &who, "/workspace/d/e");
+    w.write(&who, "/workspace/d/e/f", b"f").unwrap();
+    let cost = |times: u8| {
+        let op = format!("op:{}", head(&w));
+        for n in 0..times {
+            w.write(&who, "/workspace/d/e/f", &[n]).unwrap();
+        }
+        w.engine().settle().unwrap();
+        let asked = || w.engine().store().counters().statements;
+        let before = asked();
+        let told = trees(&w, &who, "/workspace/d", (&op, "now"));
+        assert_eq!(told, [("e/f".to_owned(), Change::Content)]);
+        asked() - before
+    };
+    let (once, often) = (cost(1), cost(200));
+    assert!(often < once + 20, "{once} and {often} statements");
 }

@@ -151,7 +151,7 @@ fn what_is_forgotten_is_not_shown_nor_undone_and_that_is_said() {
     assert_eq!(told, [(1, second, second), (2, last, last)]);
     assert_eq!(beginning(e, &who).unwrap(), Some(Op(oldest)));
     let (of, lines) = blame(e, &who, &f).unwrap();
-    let whose: Vec<_> = lines.iter().map(|l| of[l.version].record.op).collect();
+    let whose: Vec<_> = lines.iter().map(|l| of[&l.version].record.op).collect();
     assert_eq!(whose, [second, second, last]);
     let none = compare(e, &who, &f, (None, "1")).unwrap_err();
     assert!(none.message().contains("is forgotten"), "{none}");

@@ -6,7 +6,7 @@ use crate::fs::SetAttr;
 use crate::fs::tests::permissions::{closed, give, ino, mkdir, rename, unlink};
 use crate::fs::tests::principals::{boss, make};
 use crate::fs::tests::{World, alice, bob, path, refused};
-use crate::history::{At, resolve_when, snapshot};
+use crate::history::{At, compare, resolve_when, snapshot};
 use crate::meta::OpKind;
 
 fn create(w: &World, who: &Caller, name: &str, at: &str) -> Result<Op> {
@@ -254,4 +254,34 @@ fn a_file_that_is_removed_is_in_the_snapshot() {
     let told = snapshot::path_of(w.engine(), &who, &found).unwrap();
     assert_eq!(told.unwrap().to_string(), "/workspace/d");
     assert_eq!(w.read(&who, "/workspace/d/.at/s/f").unwrap(), b"kept");
+}
+
+#[test]
+fn a_snapshot_says_nothing_of_other_directories_than_its_own() {
+    let w = world();
+    let (e, who) = (w.engine(), alice());
+    for dir in ["d", "d/sub", "other"] {
+        mkdir(&w, &who, &format!("/workspace/{dir}"));
+    }
+    let (ws, to) = (w.workspace(), crate::fs::tests::name("link"));
+    e.symlink(&who, ws, &to, b"d/sub").unwrap();
+    let op = create(&w, &who, "before", "/workspace/d").unwrap();
+    let meant = |word: &str, at: &str| snapshot::resolve_when_at(e, &who, word, &path(at));
+    for at in [
+        "/",
+        "/workspace/d",
+        "/workspace/d/sub",
+        "/workspace/d/not-yet",
+        "/workspace/link",
+    ] {
+        assert_eq!(meant("before", at).unwrap().op, op, "{at}");
+    }
+    for at in ["/workspace/other", "/workspace/dd", "/shared"] {
+        let told = meant("before", at).unwrap_err();
+        assert_eq!(told.kind(), Kind::NotFound);
+        assert!(told.message().contains("is of another directory"), "{told}");
+        let words = (Some("before"), "now");
+        refused(compare(e, &who, &path(at), words), Kind::NotFound);
+        assert_eq!(meant("now", at).unwrap().op, op);
+    }
 }

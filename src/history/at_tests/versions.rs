@@ -6,7 +6,7 @@ use crate::fs::tests::permissions::{ino, mkdir, rename, unlink};
 use crate::fs::tests::principals::make;
 use crate::fs::tests::{World, alice, bob, name, path, refused};
 use crate::fs::{Access, OpenFlags, SetAttr};
-use crate::history::{Version, blame, version, versions};
+use crate::history::{Compared, Line, Version, blame, compare, version, versions};
 use crate::meta::OpKind;
 
 const F: &str = "/workspace/f";
@@ -137,10 +137,7 @@ fn a_line_is_whose_version_brought_it() {
     w.write(&bob(), F, b"a\nB\nc\n").unwrap();
     w.write(&who, F, b"new\na\nB\nc\nlast").unwrap();
     let (all, lines) = blame(w.engine(), &who, &path(F)).unwrap();
-    let whose: Vec<_> = lines
-        .iter()
-        .map(|l| (&*l.text, all[l.version].number))
-        .collect();
+    let whose: Vec<_> = lines.iter().map(|l| (&*l.text, l.version)).collect();
     let wanted: [(&[u8], u64); 5] = [
         (b"new\n", 3),
         (b"a\n", 1),
@@ -149,13 +146,43 @@ fn a_line_is_whose_version_brought_it() {
         (b"last", 3),
     ];
     assert_eq!(whose, wanted);
-    assert_eq!(all[1].record.author.user.as_deref(), Some("bob"));
+    assert_eq!(all[&2].record.author.user.as_deref(), Some("bob"));
     // Bytes in between have no lines to hand on.
     w.write(&who, F, b"\0\0").unwrap();
     refused(blame(w.engine(), &who, &path(F)), Kind::Unsupported);
     w.write(&who, F, b"a\n").unwrap();
-    let (all, lines) = blame(w.engine(), &who, &path(F)).unwrap();
-    assert_eq!(all[lines[0].version].number, 5);
+    let (_, lines) = blame(w.engine(), &who, &path(F)).unwrap();
+    assert_eq!(lines[0].version, 5);
+}
+
+/// A shell's `> F` empties the file and closes it before anything is written.
+#[test]
+fn an_empty_version_that_its_author_fills_takes_no_line_from_anybody() {
+    let w = world();
+    let who = alice();
+    w.write(&who, F, b"").unwrap();
+    w.write(&who, F, b"a\nb\n").unwrap();
+    chmod(&w, F, 0o666);
+    w.write(&bob(), F, b"").unwrap();
+    w.write(&bob(), F, b"a\nB\n").unwrap();
+    let whose = |wanted: [(&str, u64); 2]| {
+        let (of, lines) = blame(w.engine(), &who, &path(F)).unwrap();
+        let user = |l: &Line| of[&l.version].record.author.user.clone().unwrap();
+        let told: Vec<_> = lines.iter().map(|l| (user(l), l.version)).collect();
+        assert_eq!(told, wanted.map(|(user, n)| (user.to_owned(), n)));
+    };
+    whose([("alice", 2), ("bob", 4)]);
+    let words = (None, "now");
+    let (old, _, compared) = compare(w.engine(), &who, &path(F), words).unwrap();
+    assert_eq!(old.node.unwrap().size, 4);
+    let Compared::Text(text) = compared else {
+        panic!("{compared:?}")
+    };
+    assert!(text.ends_with(b" a\n-b\n+B\n"), "{}", text.escape_ascii());
+    // One empties it, and another one fills it: these are two works.
+    w.write(&bob(), F, b"").unwrap();
+    w.write(&who, F, b"a\nB\n").unwrap();
+    whose([("alice", 6), ("alice", 6)]);
 }
 
 #[test]

@@ -1,0 +1,171 @@
+//! What undo and restore name: what a listing shows, or would if it were still there.
+
+use super::town::Town;
+use super::{Village, boss};
+use serde_json::{Value, json};
+
+const SEEDS: u64 = 6;
+
+/// What an administrator did to a town: the moment before it, a snapshot of then, and his operations.
+struct Works {
+    before: [Value; 2],
+    ops: std::ops::RangeInclusive<u64>,
+}
+
+/// Puts files into every directory, writes the others twice, takes some away and makes one directory what it was.
+fn works(town: &mut Town) -> Works {
+    let must = |command: &str, body: &Value| town.village.must(&boss(), command, body);
+    let end = || {
+        must("moment", &json!({"when": "now"}))["op"]
+            .as_u64()
+            .unwrap()
+    };
+    must(
+        "snapshot_create",
+        &json!({"name": "before", "path": "/workspace"}),
+    );
+    let first = end();
+    let (mut new, mut gone) = (Vec::new(), Vec::new());
+    for (n, at) in town.all.iter().enumerate() {
+        let is_dir = must("info", &json!({ "path": at }))["kind"] == "directory";
+        if is_dir {
+            let inside = format!("{at}/qy{n}yq");
+            town.village.write(&boss(), &inside, b"new").unwrap();
+            new.push(inside);
+        } else if n % 2 == 0 {
+            must("remove", &json!({ "path": at }));
+            gone.push(at.clone());
+        } else {
+            town.village.write(&boss(), at, b"other").unwrap();
+            town.village.write(&boss(), at, b"third").unwrap();
+        }
+    }
+    let last = end();
+    if let Some(dir) = town.all.iter().find(|at| !gone.contains(*at)) {
+        let at = format!("op:{first}");
+        must("restore", &json!({"path": dir, "at": at}));
+        must("undo", &json!({"ops": end().to_string()}));
+    }
+    town.all.extend(new);
+    Works {
+        before: [json!(format!("op:{first}")), json!("before")],
+        ops: first + 1..=last.max(end()),
+    }
+}
+
+/// permissions.md §4: "every API that emits a path filters with the same function"
+#[test]
+fn undo_and_restore_name_what_is_listed_or_was_and_nothing_else() {
+    for seed in 1..=SEEDS {
+        println!("seed {seed}");
+        let mut town = Town::new(seed);
+        let people = ["ann", "ben", "cas", "agent:rob"].map(|name| town.village.person(name));
+        let former = people.each_ref().map(|who| town.listed(who));
+        let works = works(&mut town);
+        for (who, former) in people.iter().zip(former) {
+            let mut shown = former;
+            shown.extend(town.listed(who));
+            let name = who.user.as_deref().unwrap_or_default();
+            let check = |command: &str, body: &Value, said: &str| {
+                let told = match town.village.ask(who, command, body) {
+                    Ok(reply) => reply,
+                    Err(e) => return town.names_only_found(who, &e.chain(), said),
+                };
+                let both = ["steps", "conflicts"].map(|list| told[list].as_array().unwrap());
+                for path in both
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|one| one["path"].as_str())
+                {
+                    // What is put beside something is called after it.
+                    let of = path.split(".undo-").next().unwrap_or_default();
+                    let may = shown.contains(of) || path == said;
+                    assert!(may, "{name} is told of {path}: {command} {body}");
+                }
+            };
+            let tops = town.all.iter().map(String::as_str).chain(["/workspace"]);
+            for (top, at) in tops.flat_map(|top| works.before.iter().map(move |at| (top, at))) {
+                check(
+                    "restore",
+                    &json!({"path": top, "at": at, "dry_run": true}),
+                    top,
+                );
+            }
+            let log = town.village.must(&boss(), "log", &json!({"limit": 10_000}));
+            for op in works.ops.clone() {
+                let records = log["records"].as_array().unwrap();
+                let about = records.iter().find(|r| r["op"] == op);
+                let said = about.and_then(|r| r["path"].as_str()).unwrap_or_default();
+                for answer in ["stop", "skip", "aside"] {
+                    let body = json!({"ops": op.to_string(), "answer": answer, "dry_run": true});
+                    check("undo", &body, said);
+                }
+            }
+        }
+    }
+}
+
+/// alice's directory in a directory of all: bob sees that it is there and no name in it, whatever he asks to be undone.
+#[test]
+fn a_restore_and_an_undo_name_nothing_in_a_directory_that_may_not_be_listed() {
+    let village = Village::new();
+    let (ann, ben) = (village.person("ann"), village.person("ben"));
+    let end = || {
+        village.must(&boss(), "moment", &json!({"when": "now"}))["op"]
+            .as_u64()
+            .unwrap()
+    };
+    village.must(&ann, "mkdir", &json!({"path": "/shared/open"}));
+    let first = end();
+    village.must(&ann, "mkdir", &json!({"path": "/shared/open/priv"}));
+    village.must(
+        &ann,
+        "chmod",
+        &json!({"path": "/shared/open/priv", "mode": "0700"}),
+    );
+    let secret = "/shared/open/priv/topsecretname";
+    village.write(&ann, secret, b"one").unwrap();
+    let second = end();
+    village.must(
+        &ann,
+        "restore",
+        &json!({"path": "/shared/open", "at": format!("op:{second}")}),
+    );
+    village.write(&ann, secret, b"two").unwrap();
+    village.must(
+        &ann,
+        "restore",
+        &json!({"path": "/shared/open", "at": format!("op:{second}")}),
+    );
+    let restored = end();
+    village.write(&ann, secret, b"three").unwrap();
+    for answer in ["stop", "skip", "aside"] {
+        for dry_run in [true, false] {
+            for (command, body) in [
+                ("restore", json!({"path": "/", "at": format!("op:{first}")})),
+                (
+                    "restore",
+                    json!({"path": "/shared/open", "at": format!("op:{second}")}),
+                ),
+                ("undo", json!({"ops": restored.to_string()})),
+            ] {
+                let mut body = body;
+                body["dry_run"] = json!(dry_run);
+                if command == "undo" {
+                    body["answer"] = json!(answer);
+                }
+                let said = match village.ask(&ben, command, &body) {
+                    Ok(reply) => reply.to_string(),
+                    Err(e) => e.chain(),
+                };
+                assert!(!said.contains("topsecret"), "{command} {body}: {said}");
+            }
+        }
+    }
+    let seen = village.must(
+        &ann,
+        "undo",
+        &json!({"ops": restored.to_string(), "dry_run": true}),
+    );
+    assert!(seen.to_string().contains("topsecret"), "{seen}");
+}
