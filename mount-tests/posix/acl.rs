@@ -254,8 +254,8 @@ fn setgid_is_handed_on_with_lists_and_lost_to_strangers_of_the_group() {
     as_user(ANNA, &dir, file).must();
     sh(&dir, "chgrp 4711 f; chmod 2755 f");
     as_user(ANNA, &dir, "setfacl -m u:21002:rx f").must();
-    let mode = as_user(ANNA, &dir, "stat -c %a f").must();
-    assert_eq!(mode.trim(), "775", "she is not in the group");
+    let left = as_user(ANNA, &dir, "stat -c %a f").must();
+    assert_eq!(left.trim(), "775", "she is not in the group");
     // Who is root may leave it.
     sh(&dir, "chmod 2755 f; setfacl -m u:21002:r f");
     assert!(sh(&dir, "stat -c %a f").starts_with('2'));

@@ -156,12 +156,12 @@ impl Engine {
             };
             let mut list = place.take().unwrap_or_else(|| of_mode(node.mode));
             f(&mut list)?;
-            let lost = if loses_setgid(caller, &node) {
+            let setgid = if loses_setgid(caller, &node) {
                 0o2000
             } else {
                 0
             };
-            let kept = node.mode & !lost;
+            let kept = node.mode & !setgid;
             let mode = (of == AclOf::Itself).then(|| mode_of(&list, kept));
             *place =
                 Some(list).filter(|l| !l.entries.is_empty() || of == AclOf::Below && has_words(l));
