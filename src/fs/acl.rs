@@ -1,6 +1,6 @@
 //! Access control lists of nodes: read, set, handed on to what is made in a directory (acl(5)).
 
-use super::attr::closes;
+use super::attr::{closes, loses_setgid};
 use super::commit::Change;
 use super::engine::Engine;
 use super::view;
@@ -156,7 +156,13 @@ impl Engine {
             };
             let mut list = place.take().unwrap_or_else(|| of_mode(node.mode));
             f(&mut list)?;
-            let mode = (of == AclOf::Itself).then(|| mode_of(&list, node.mode));
+            let setgid = if loses_setgid(caller, &node) {
+                0o2000
+            } else {
+                0
+            };
+            let kept = node.mode & !setgid;
+            let mode = (of == AclOf::Itself).then(|| mode_of(&list, kept));
             *place =
                 Some(list).filter(|l| !l.entries.is_empty() || of == AclOf::Below && has_words(l));
             ch.put_acls(&node, &acls, mode)

@@ -317,6 +317,11 @@ pub(super) fn closes(old: &Node, new: &Node) -> bool {
     old.is_dir() && (taken || moved)
 }
 
+/// Whether a file may not act for its group once the caller has set its mode or list: he is a stranger to it (chmod(2)).
+pub(super) fn loses_setgid(caller: &Caller, node: &Node) -> bool {
+    !caller.is_root() && !caller.admin && !node.is_dir() && !caller.in_group(node.gid)
+}
+
 fn applied(caller: &Caller, old: &Node, set: &SetAttr, now: Time) -> Node {
     let mut new = old.clone();
     new.ctime = now;
@@ -329,7 +334,7 @@ fn applied(caller: &Caller, old: &Node, set: &SetAttr, now: Time) -> Node {
     }
     if let Some(mode) = set.mode {
         new.mode = mode & 0o7777;
-        if !caller.is_root() && !caller.admin && !old.is_dir() && !caller.in_group(new.gid) {
+        if loses_setgid(caller, &new) {
             new.mode &= !0o2000;
         }
     }
