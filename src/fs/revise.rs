@@ -91,7 +91,7 @@ impl Engine {
             return Ok(None);
         }
         let op = made?;
-        for node in &what.changed {
+        for node in what.changed.iter().chain(&what.back) {
             match self.node(node.ino) {
                 Ok(node) => self.files.refresh(&node),
                 // It has lost its last name.
@@ -227,7 +227,6 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
         } else {
             links
         };
-        self.engine.transient.closed(to.ino);
         let mut back = Node {
             nlink: u32::try_from(nlink).unwrap_or(1),
             ctime: self.ch.now,

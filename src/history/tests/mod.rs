@@ -3,5 +3,6 @@
 mod world;
 mod grants;
 mod reverse;
+mod open;
 mod restore;
 mod two;
