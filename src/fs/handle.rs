@@ -230,7 +230,7 @@ impl Files {
         f(&|ino| open.contains_key(&ino))
     }
 
-    fn find(&self, ino: Ino) -> Option<Arc<OpenFile>> {
+    pub(super) fn find(&self, ino: Ino) -> Option<Arc<OpenFile>> {
         self.registry.open.lock().get(&ino).map(|(f, _)| f.clone())
     }
 
@@ -472,18 +472,6 @@ impl Engine {
             }
         }
         Ok(pending)
-    }
-
-    /// Seals what is pending of a node in the name of who wrote it.
-    pub(super) fn settle_file(&self, ino: Ino) -> Result<()> {
-        let Some(file) = self.files.find(ino).filter(|f| f.is_dirty()) else {
-            return Ok(());
-        };
-        let writer = file.state.lock().writer.clone();
-        match writer {
-            Some(writer) => self.seal(&writer, &file, OpKind::Write),
-            None => Ok(()),
-        }
     }
 
     pub(super) fn settle_births(&self, created_before: Option<Time>) -> Result<()> {

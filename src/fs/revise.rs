@@ -50,6 +50,14 @@ impl Revision {
         let others = self.names.is_empty() && self.xattrs.is_empty() && self.times.is_empty();
         nodes && grants && others
     }
+
+    /// Nodes of which what is being written would be lost: those that change, and those that lose a name.
+    fn touched(&self) -> impl Iterator<Item = Ino> {
+        let changed = self.changed.iter().map(|node| node.ino);
+        let named = self.names.iter().filter_map(|naming| naming.was.as_ref());
+        let named = named.map(|entry| entry.ino);
+        changed.chain(self.gone.iter().copied()).chain(named)
+    }
 }
 
 /// How the log is to have it.
@@ -72,7 +80,7 @@ impl Engine {
         title: &Title,
         rehearse: bool,
     ) -> Result<Option<Op>> {
-        let mut fits = false;
+        let (mut fits, mut is_written) = (false, false);
         let made = self.change(caller, |ch| {
             if ch.op() != Op(head.0 + 1) {
                 return fail(Kind::Conflict, "somebody changed something meanwhile");
@@ -85,10 +93,17 @@ impl Engine {
             if rehearse {
                 return fail(Kind::Unsupported, "a rehearsal leaves nothing");
             }
+            is_written = what.touched().any(|ino| self.files.pending(ino).is_some());
+            if is_written {
+                return fail(Kind::Conflict, "somebody is writing there");
+            }
             Ok(op)
         });
         if fits {
             return Ok(None);
+        }
+        if is_written {
+            self.seal_pending(what.touched())?;
         }
         let op = made?;
         for node in what.changed.iter().chain(&what.back) {
@@ -273,10 +288,6 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
         let (engine, caller) = (self.engine, self.ch.caller);
         let path = engine.path_of(old.ino)?;
         engine.locate(old.ino)?.writable(caller)?;
-        if engine.files.pending(old.ino).is_some() {
-            let message = format!("{path} is being written: try again when it is closed");
-            return fail(Kind::Busy, message);
-        }
         let may = || {
             if (old.uid, old.gid) != (new.uid, new.gid) {
                 engine.may_chown(caller, old, Some(new.uid), Some(new.gid))?;
