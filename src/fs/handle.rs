@@ -109,6 +109,14 @@ impl OpenFile {
         self.dirty.store(true, Ordering::Release);
     }
 
+    /// Takes over what the file was made from outside. Nothing of it is being written.
+    pub(super) fn go_on_from(&self, node: &Node, writing: &mut Writing) {
+        self.size.store(node.size, Ordering::Release);
+        self.held.store(node.held(), Ordering::Release);
+        self.mtime.store(node.mtime.0, Ordering::Release);
+        writing.working = Working::new(node.content.clone());
+    }
+
     pub(super) fn is_dirty(&self) -> bool {
         self.dirty.load(Ordering::Acquire)
     }
@@ -280,10 +288,7 @@ impl Files {
         };
         let mut writing = file.state.lock();
         if !file.is_dirty() {
-            file.size.store(node.size, Ordering::Release);
-            file.held.store(node.held(), Ordering::Release);
-            file.mtime.store(node.mtime.0, Ordering::Release);
-            writing.working = Working::new(node.content.clone());
+            file.go_on_from(node, &mut writing);
         }
     }
 

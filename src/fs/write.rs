@@ -78,11 +78,13 @@ impl Engine {
         f: impl FnOnce(&mut Writing) -> Result<T>,
     ) -> Result<T> {
         let mut writing = file.state.lock();
-        if writing
-            .writer
-            .as_ref()
-            .is_none_or(|w| w.pid != caller.pid && caller.pid != 0)
-        {
+        if !file.is_dirty() {
+            self.follow(file, &mut writing)?;
+        }
+        // A kernel does not say for whom it writes a page of a memory map back.
+        let is_unknown = caller.pid == 0 && caller.mount.is_some();
+        let known = writing.writer.as_ref();
+        if known.is_none_or(|w| !is_unknown && who(w) != who(caller)) {
             writing.writer = Some(caller.clone());
         }
         let out = f(&mut writing)?;
@@ -94,6 +96,15 @@ impl Engine {
             self.tell(caller, &[Event::Data(file.ino)]);
         }
         Ok(out)
+    }
+
+    /// A revision tells open files what it made of them when it is done: who writes before he is told writes to that, too.
+    fn follow(&self, file: &OpenFile, writing: &mut Writing) -> Result<()> {
+        let now = self.node(file.ino)?;
+        if now.is_file() && now.content != *writing.working.base() {
+            file.go_on_from(&now, writing);
+        }
+        Ok(())
     }
 
     /// A change of content by an unprivileged process takes set-id bits away at once (write(2), ftruncate(3p)).
@@ -191,6 +202,11 @@ impl Change<'_> {
         self.record(kind, ino, &path, None, &undo);
         Ok(())
     }
+}
+
+/// Whose name a version has.
+fn who(caller: &Caller) -> (u32, Option<&str>, Option<&str>) {
+    (caller.pid, caller.user.as_deref(), caller.agent.as_deref())
 }
 
 impl std::ops::Deref for Held {
