@@ -7,6 +7,7 @@ use super::attr::closes;
 use super::commit::Change;
 use super::engine::Engine;
 use super::ground::has_names;
+use super::privileges::{CAPABILITY, without_setid};
 use crate::access::Right;
 use crate::blob::Sealed;
 use crate::core::{Caller, FsPath, Ino, Kind, Op, Result, Time, error::fail};
@@ -153,7 +154,7 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
             self.end(naming)?;
         }
         for node in &self.what.back {
-            self.bring_back(node);
+            self.bring_back(node)?;
         }
         for node in &self.what.changed {
             self.turn_into(node)?;
@@ -234,7 +235,7 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
         Ok(())
     }
 
-    fn bring_back(&mut self, to: &Node) {
+    fn bring_back(&mut self, to: &Node) -> Result<()> {
         let links = self.links.remove(&to.ino).unwrap_or(0);
         let subdirs = self.subdirs.remove(&to.ino).unwrap_or(0);
         let nlink = if to.is_dir() {
@@ -243,6 +244,7 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
             links
         };
         let mut back = Node {
+            mode: self.engine.mode_of_returning(self.ch.caller, to)?,
             nlink: u32::try_from(nlink).unwrap_or(1),
             ctime: self.ch.now,
             writing: None,
@@ -250,6 +252,7 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
         };
         back.parent = self.parent_of(&back, Ino(0));
         self.ch.insert(back);
+        Ok(())
     }
 
     /// The directory that a node is in, now that its links are counted: where it has a single name and was given one, there.
@@ -263,8 +266,14 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
     fn turn_into(&mut self, to: &Node) -> Result<()> {
         let old = self.ch.node(to.ino)?;
         self.may_become(&old, to)?;
+        let is_other = old.content != to.content;
         let new = Node {
-            mode: to.mode,
+            // Those bits were given to what it holds now (write(2)).
+            mode: if is_other && old.mode == to.mode && !self.ch.caller.is_root() {
+                without_setid(to.mode)
+            } else {
+                to.mode
+            },
             uid: to.uid,
             gid: to.gid,
             size: to.size,
@@ -273,7 +282,7 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
             mtime: if old.is_dir() { old.mtime } else { to.mtime },
             atime: to.atime,
             ctime: self.ch.now,
-            version: old.version + u64::from(old.content != to.content),
+            version: old.version + u64::from(is_other),
             ..(*old).clone()
         };
         if closes(&old, &new)
@@ -281,7 +290,20 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
         {
             self.ch.closed(&place);
         }
-        self.ch.update(new)
+        self.ch.update(new)?;
+        match self.engine.capability(to.ino)? {
+            Some(held) if is_other && !self.sets(to.ino, CAPABILITY) => {
+                self.ch.end_xattr(&held);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether an attribute of a node is to be another one, or none.
+    fn sets(&self, ino: Ino, name: &[u8]) -> bool {
+        let mut all = self.what.xattrs.iter();
+        all.any(|(of, its, _)| *of == ino && its == name)
     }
 
     fn may_become(&self, old: &Node, new: &Node) -> Result<()> {
@@ -346,14 +368,14 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
                 Err(e) if e.kind() == Kind::NotFound => return Ok(()),
                 Err(e) => return Err(e),
             };
-            let is_users = name.starts_with(b"user.");
-            let right = if is_users { Right::Write } else { Right::Own };
-            engine.may(self.ch.caller, &node, right)?;
+            engine.may_revise_xattr(self.ch.caller, &node, (name, value))?;
             let all = engine.xattrs(ino)?;
             if let Some(old) = all.iter().find(|x| x.name == name) {
                 self.ch.end_xattr(old);
             }
             self.ch.forget_below(&node)?;
+        } else if let (Some(node), Some(value)) = (self.new.get(&ino), value) {
+            engine.may_bring_xattr(self.ch.caller, node, (name, value))?;
         }
         if let Some(value) = value {
             self.ch.add_xattr(Xattr {

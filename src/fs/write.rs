@@ -90,7 +90,7 @@ impl Engine {
         let out = f(&mut writing)?;
         file.wrote(&writing.working, self.clock.now());
         drop(writing);
-        self.strip_setid(caller, file.ino)?;
+        self.strip_privileges(caller, file.ino)?;
         // Other mounts see a write when it returns, not when the file is closed. Who writes through no mount seals soon.
         if caller.mount.is_some() {
             self.tell(caller, &[Event::Data(file.ino)]);
@@ -105,35 +105,6 @@ impl Engine {
             file.go_on_from(&now, writing);
         }
         Ok(())
-    }
-
-    /// A change of content by an unprivileged process takes set-id bits away at once (write(2), ftruncate(3p)).
-    fn strip_setid(&self, caller: &Caller, ino: Ino) -> Result<()> {
-        let node = self.node(ino)?;
-        let mode = Change::without_setid(node.mode);
-        if caller.is_root() || mode == node.mode {
-            return Ok(());
-        }
-        let turn = self.turn.lock();
-        if self.transient.update(ino, |old| Node {
-            mode: old.mode & mode,
-            ..old.clone()
-        }) {
-            return Ok(());
-        }
-        drop(turn);
-        self.change(caller, |ch| {
-            let path = self.path_of(ino)?;
-            let old = ch.node(ino)?;
-            let undo = json!({ "mode": format!("{:o}", old.mode) });
-            ch.update(Node {
-                mode,
-                ctime: ch.now,
-                ..(*old).clone()
-            })?;
-            ch.record(OpKind::Chmod, ino, &path, None, &undo);
-            Ok(())
-        })
     }
 
     /// Makes a version of what was written since the last one: bytes first, then one transaction. Nothing is lost when it

@@ -4,5 +4,6 @@ mod world;
 mod grants;
 mod reverse;
 mod open;
+mod privileges;
 mod restore;
 mod two;
