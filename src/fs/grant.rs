@@ -220,7 +220,7 @@ impl Change<'_> {
             });
         }
         let mut seen = HashSet::new();
-        for domain in self.engine.policy.domains() {
+        for domain in self.engine.policy.domains(home.tenant.id) {
             let mut at = domain.on;
             while let Some(place) = self.engine.place(at)?
                 && seen.insert(place.parent)
@@ -257,7 +257,7 @@ impl Change<'_> {
     /// What was granted on a node.
     pub(super) fn tuples_on(&self, ino: Ino) -> Vec<Arc<Tuple>> {
         let domain = self.engine.policy.domain(ino).unwrap_or_default();
-        let ids = domain.grants.iter().map(|g| g.id);
+        let ids = domain.granted();
         ids.filter_map(|id| self.engine.tuple(id)).collect()
     }
 }

@@ -287,3 +287,39 @@ fn fsck_tells_when_a_tenant_is_gone_without_a_word_in_its_log() {
         "{report:?}"
     );
 }
+
+#[test]
+fn a_change_of_principals_tells_nothing_of_other_tenants_directories() {
+    let w = World::new();
+    let (ann, _) = acme(&w);
+    let e = w.engine();
+    let alice = principals::make(&w, "alice");
+    let f = w.write(&alice, "/workspace/f", b"x").unwrap();
+    e.grant(&alice, f, "viewer-of", &To::Everyone, None)
+        .unwrap();
+    let notices = e.events().subscribe(TENANT, MountId(7), Arc::default());
+    let (tell, told) = std::sync::mpsc::channel();
+    // A notice is confirmed when it is dropped, and a change waits for that.
+    std::thread::spawn(move || notices.iter().try_for_each(|n| tell.send(n.events.clone())));
+    e.delete_user(&boss(), "alice").unwrap();
+    let told: Vec<_> = told.try_iter().flatten().collect();
+    let listed = |of: &Caller| {
+        let dir = e.resolve(of, &path("/workspace")).unwrap().ino;
+        let is_it = |event: &&crate::fs::Event| **event == crate::fs::Event::Relisted(dir);
+        told.iter().filter(is_it).count()
+    };
+    assert_eq!((listed(&boss()), listed(&ann)), (1, 0), "{told:?}");
+}
+
+#[test]
+fn nothing_that_was_said_in_a_deleted_tenant_is_weighed_any_more() {
+    let mut w = World::new();
+    let (ann, _) = acme(&w);
+    let plan = w.engine().resolve(&ann, &path("/workspace/plan")).unwrap();
+    w.engine().restrict(&ann, plan.ino, true).unwrap();
+    assert!(!w.engine().policy.is_empty());
+    w.engine().delete_tenant(&boss(), "acme").unwrap();
+    assert!(w.engine().policy.is_empty());
+    w.crash();
+    assert!(w.engine().policy.is_empty());
+}
