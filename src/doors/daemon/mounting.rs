@@ -125,7 +125,6 @@ impl Daemon {
 
     /// Takes a mount away, `lazy` even while it is in use, and brings everything pending to the store.
     pub fn umount(&self, dir: &Path, lazy: bool) -> Result<Unmounted> {
-        let pending = self.pending();
         let mut mounts = self.mounts.lock();
         let Some(live) = mounts.get(dir) else {
             return fail(
@@ -133,14 +132,16 @@ impl Daemon {
                 format!("{} is not mounted here", dir.display()),
             );
         };
+        let (files, handles) = self.nexus.engine.open_on(live.mounted.id());
+        let pending = Pending { files, handles };
         if !lazy {
             live.mounted.unmount()?;
         }
-        // Dropped, a mount that is still there is detached.
+        // Dropped, a mount that is still there is detached, and what was open on it is closed: nothing of other mounts is.
         drop(mounts.remove(dir));
         drop(mounts);
         remembered::forget(&*self.nexus.db, dir)?;
-        self.nexus.engine.settle()?;
+        self.nexus.engine.sync()?;
         Ok(Unmounted { pending })
     }
 
