@@ -3,6 +3,7 @@
 use super::commit::Change;
 use super::engine::Engine;
 use super::home::Home;
+use super::namespace::{ABOVE_MAX, circle};
 use super::view;
 use crate::access::namespace::NAMESPACES;
 use crate::access::{Right, Rights, relation};
@@ -200,11 +201,15 @@ impl Change<'_> {
     pub(super) fn forget_below(&mut self, node: &Node) -> Result<()> {
         for place in self.engine.places(node)? {
             let mut next = Some(place);
-            while let Some(place) = next {
+            for _ in 0..ABOVE_MAX {
+                let Some(place) = next.take() else { break };
                 self.closed(&place);
                 // The names that it lists for this or that user are others now.
                 self.relisted(place.parent);
                 next = self.engine.place(place.parent)?;
+            }
+            if next.is_some() {
+                return circle(node.ino);
             }
         }
         Ok(())

@@ -5,6 +5,7 @@
 
 use super::engine::Engine;
 use super::marks::Marks;
+use super::namespace::{ABOVE_MAX, circle};
 use super::revision::Revision;
 use super::visible::Ways;
 use crate::access::acl::Acls;
@@ -356,13 +357,16 @@ impl Engine {
     fn walk_up(&self, dir: Ino, revision: u64) -> Result<(Chain, Vec<Ino>)> {
         let (mut found, mut alike) = (Vec::new(), Vec::new());
         let mut at = dir;
-        while at != Ino(0) {
+        for _ in 0..ABOVE_MAX {
+            if at == Ino(0) {
+                return Ok((found.into_iter().collect(), alike));
+            }
             if let Some(known) = self.policy.chain(at, revision) {
                 if found.is_empty() {
                     return Ok((known, alike));
                 }
                 found.extend(known.iter().cloned());
-                break;
+                return Ok((found.into_iter().collect(), alike));
             }
             if found.is_empty() {
                 alike.push(at);
@@ -370,6 +374,6 @@ impl Engine {
             found.extend(self.policy.domain(at));
             at = self.node(at)?.parent;
         }
-        Ok((found.into_iter().collect(), alike))
+        circle(dir)
     }
 }

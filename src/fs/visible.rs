@@ -5,6 +5,7 @@
 
 use super::engine::Engine;
 use super::ground::{allowed_to, is_refusal};
+use super::namespace::{ABOVE_MAX, circle};
 use crate::access::decide::{refuse, weigh};
 use crate::access::{Ground, Right, namespace};
 use crate::core::{Caller, FsPath, Ino, Result, Time};
@@ -208,13 +209,16 @@ impl Engine {
 
     /// Fails with `Denied` unless a caller may search a directory and each above it, or they lead to what he was granted.
     pub(super) fn may_walk(&self, caller: &Caller, dir: Ino) -> Result<()> {
-        let mut at = Some(dir);
-        while let Some(up) = at {
-            let dir = self.node(up)?;
-            self.sight(caller, &dir, Right::Execute)?;
-            at = self.parent(&dir)?;
+        let mut at = dir;
+        for _ in 0..ABOVE_MAX {
+            let here = self.node(at)?;
+            self.sight(caller, &here, Right::Execute)?;
+            match self.parent(&here)? {
+                Some(up) => at = up,
+                None => return Ok(()),
+            }
         }
-        Ok(())
+        circle(dir)
     }
 
     /// The directories that lead to something granted to the caller.
