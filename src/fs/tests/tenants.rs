@@ -323,3 +323,49 @@ fn nothing_that_was_said_in_a_deleted_tenant_is_weighed_any_more() {
     w.crash();
     assert!(w.engine().policy.is_empty());
 }
+
+#[test]
+fn tenants_that_are_made_at_once_get_a_number_each() {
+    let w = World::new();
+    let e = w.engine();
+    for round in 0..20 {
+        let start = std::sync::Barrier::new(4);
+        std::thread::scope(|s| {
+            for n in 0..4 {
+                let start = &start;
+                s.spawn(move || {
+                    start.wait();
+                    e.create_tenant(&boss(), &format!("t{round}-{n}")).unwrap();
+                });
+            }
+        });
+    }
+    assert_eq!(e.tenants().len(), 81);
+    w.assert_sound();
+}
+
+#[test]
+fn what_is_missing_is_told_though_the_horizon_lies_where_another_tenant_was_deleted() {
+    let w = World::new();
+    let e = w.engine();
+    w.write(&boss(), "/workspace/f", b"x").unwrap();
+    e.create_tenant(&boss(), "acme").unwrap();
+    e.delete_tenant(&boss(), "acme").unwrap();
+    let end = e.head(TENANT).unwrap();
+    let keep = Keep {
+        since: Time(e.clock().now().0 + 1),
+        snapshots: true,
+    };
+    e.forget(&boss(), keep, false).unwrap();
+    assert_eq!(e.horizon(TENANT).unwrap().upto, end);
+    w.assert_sound();
+    let mut tx = e.store().begin().unwrap();
+    let sql = "DELETE FROM entries WHERE name = CAST('f' AS BLOB)";
+    assert_eq!(tx.execute(sql, &[]).unwrap(), 1);
+    tx.commit().unwrap();
+    let problems = e.verify(&boss(), &mut |_| {}).unwrap().problems;
+    assert!(
+        problems.iter().any(|p| p.contains("has lost")),
+        "{problems:?}"
+    );
+}
