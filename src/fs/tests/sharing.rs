@@ -414,3 +414,26 @@ fn what_has_ended_is_not_looked_at_and_can_still_be_taken_away() {
     assert!(w.engine().policy.is_empty());
     w.assert_sound();
 }
+
+#[test]
+fn an_agent_gives_up_what_it_was_granted_itself() {
+    let (w, alice, bob) = village();
+    let e = w.engine();
+    e.create_agent(&alice, "free", None, false).unwrap();
+    let bobs = "/workspace/bobs";
+    w.write(&bob, bobs, b"x").unwrap();
+    for agent in ["coder", "free"] {
+        let roster = e.roster(TENANT).unwrap();
+        let made = roster.agent(agent).unwrap();
+        let caller = Caller {
+            agent: Some(agent.into()),
+            agent_id: Some(made.id),
+            isolated: made.isolated,
+            ..alice.clone()
+        };
+        let own = give(&w, &bob, bobs, "can_read", &format!("agent:{agent}"));
+        let owners = give(&w, &bob, bobs, "can_read", "user:alice");
+        e.revoke(&caller, own).unwrap();
+        assert_eq!(e.revoke(&caller, owners).is_err(), made.isolated);
+    }
+}
