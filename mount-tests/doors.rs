@@ -142,10 +142,10 @@ fn taking_a_mount_away_ends_no_session_on_another() {
     world.nexus(&["mount", other.to_str().unwrap()]).must();
     fs::write(world.path("f"), "before").unwrap();
     // A process of its own: what is open here would be closed once in every command that is started.
-    let writes = "import os, sys; f = os.open('f', os.O_WRONLY); os.write(f, b'half'); print(flush=True); \
+    let session = "import os, sys; f = os.open('f', os.O_WRONLY); os.write(f, b'half'); print(flush=True); \
                   sys.stdin.readline(); os.write(f, b' and half')";
     let mut writer = Command::new("python3")
-        .args(["-c", writes])
+        .args(["-c", session])
         .current_dir(world.workspace())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -158,8 +158,8 @@ fn taking_a_mount_away_ends_no_session_on_another() {
     assert!(said.contains("nothing was pending"), "{said}");
     writer.stdin.take().unwrap().write_all(b"\n").unwrap();
     assert!(writer.wait().unwrap().success());
-    let writes = world.log(&["--kind", "write"]);
-    assert_eq!(writes.len(), 1, "{writes:?}");
+    let versions = world.log(&["--kind", "write"]);
+    assert_eq!(versions.len(), 1, "{versions:?}");
     assert_eq!(
         fs::read_to_string(world.path("f")).unwrap(),
         "half and half"
