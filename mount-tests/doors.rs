@@ -135,6 +135,38 @@ fn two_mounts_of_one_daemon_see_each_others_changes_at_once() {
     assert_eq!(fs::read_to_string(world.path("f")).unwrap(), "48");
 }
 
+/// semantics.md §6: "One write session of a file is one version"
+#[test]
+fn taking_a_mount_away_ends_no_session_on_another() {
+    let world = World::new();
+    let other = world.host("other");
+    world.nexus(&["mount", other.to_str().unwrap()]).must();
+    fs::write(world.path("f"), "before").unwrap();
+    // A process of its own: what is open here would be closed once in every command that is started.
+    let session = "import os, sys; f = os.open('f', os.O_WRONLY); os.write(f, b'half'); print(flush=True); \
+                  sys.stdin.readline(); os.write(f, b' and half')";
+    let mut writer = Command::new("python3")
+        .args(["-c", session])
+        .current_dir(world.workspace())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut ready = String::new();
+    let out = writer.stdout.take().unwrap();
+    BufReader::new(out).read_line(&mut ready).unwrap();
+    let said = world.nexus(&["umount", other.to_str().unwrap()]).must();
+    assert!(said.contains("nothing was pending"), "{said}");
+    writer.stdin.take().unwrap().write_all(b"\n").unwrap();
+    assert!(writer.wait().unwrap().success());
+    let versions = world.log(&["--kind", "write"]);
+    assert_eq!(versions.len(), 1, "{versions:?}");
+    assert_eq!(
+        fs::read_to_string(world.path("f")).unwrap(),
+        "half and half"
+    );
+}
+
 /// The kernel keeps lists of names; so it has to hear of those that it was never asked for.
 #[test]
 fn a_directory_listed_before_shows_what_other_doors_did_to_it() {

@@ -103,6 +103,31 @@ fn a_write_takes_the_setuid_bit_away() {
     );
 }
 
+/// A kernel takes capabilities away in the name of who writes, before it lets him.
+#[test]
+fn a_write_takes_capabilities_away() {
+    let Some(world) = village() else { return };
+    let dir = world.path("t");
+    as_user(ANNA, &dir, "echo good > prog; chmod 777 prog").must();
+    let give = "setfattr -n security.capability -v 0x0100000200040000000000000000000000000000 prog";
+    let has = || script(&dir, "getfattr -n security.capability prog");
+    for change in [
+        "echo evil >> prog",
+        "echo evil > prog",
+        "truncate -s 1 prog",
+    ] {
+        sh(&dir, give);
+        run(&mut has()).must();
+        as_user(BERT, &dir, change).must();
+        run(&mut has()).must_fail();
+    }
+    let last = world.log(&["--kind", "removexattr"]).pop().unwrap();
+    assert_eq!(last["user"], "bert");
+    sh(&dir, give);
+    as_user(ANNA, &dir, "chgrp 21001 prog").must();
+    run(&mut has()).must_fail();
+}
+
 /// semantics.md §3: "No tenant: nothing but that there is a mount."
 #[test]
 fn a_stranger_sees_no_tenant() {

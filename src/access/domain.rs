@@ -33,6 +33,8 @@ pub struct Grant {
 pub struct Domain {
     pub on: Ino,
     pub grants: Vec<Grant>,
+    /// Numbers of grants that have ended: they count for nothing, and are there until somebody takes them away.
+    pub over: Vec<u64>,
     pub acls: Acls,
     /// Grants from above end here; the owner's do not.
     pub restricted: bool,
@@ -48,7 +50,26 @@ impl Domain {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.grants.is_empty() && self.acls.is_empty() && !self.restricted
+        let ungranted = self.grants.is_empty() && self.over.is_empty();
+        ungranted && self.acls.is_empty() && !self.restricted
+    }
+
+    /// Takes grants that have ended out of those that a decision looks at.
+    pub fn retire(&mut self, now: Time) {
+        let ended = self.grants.extract_if(.., |grant| grant.is_expired(now));
+        self.over.extend(ended.map(|grant| grant.id));
+    }
+
+    /// Takes a grant away.
+    pub fn take(&mut self, id: u64) {
+        self.grants.retain(|grant| grant.id != id);
+        self.over.retain(|over| *over != id);
+    }
+
+    /// Numbers of all grants, those that have ended included.
+    pub fn granted(&self) -> impl Iterator<Item = u64> {
+        let counting = self.grants.iter().map(|grant| grant.id);
+        counting.chain(self.over.iter().copied())
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 /// The longest name, in bytes (NAME_MAX of Linux).
 pub const NAME_MAX: usize = 255;
-/// The longest path, in bytes (PATH_MAX of Linux, without its final NUL).
+/// The longest path that a caller may name, in bytes (PATH_MAX of Linux, without its final NUL). Files lie deeper.
 pub const PATH_MAX: usize = 4095;
 
 /// One component of a path: 1 to 255 bytes, no `/`, no NUL, neither `.` nor `..`. Copies share the bytes: caches hold four of each.
@@ -60,7 +60,7 @@ impl fmt::Debug for Name {
 pub struct FsPath(Vec<Name>);
 
 impl FsPath {
-    /// Parses an absolute path. `//` and `.` vanish; `..` goes up and stops at the root.
+    /// Parses an absolute path that a caller names. `//` and `.` vanish; `..` goes up and stops at the root.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         if bytes.len() > PATH_MAX {
             return fail(
@@ -68,6 +68,11 @@ impl FsPath {
                 format!("path of {} bytes: 4095 is the most", bytes.len()),
             );
         }
+        Self::recorded(bytes)
+    }
+
+    /// Reads a path of the log: of any length, for a process that goes from directory to directory names none but the last.
+    pub fn recorded(bytes: &[u8]) -> Result<Self> {
         if bytes.first() != Some(&b'/') {
             let shown = show(bytes);
             return fail(

@@ -1,8 +1,8 @@
 //! Attributes: getattr, setattr, access, statfs.
 
-use super::commit::Change;
 use super::engine::Engine;
 use super::ground::allowed;
+use super::privileges::without_setid;
 use super::view::{self, Item};
 use crate::access::Right;
 use crate::blob::Content;
@@ -202,7 +202,11 @@ impl Engine {
             ch.update(new)?;
             ch.record(set.kind(), ino, &path, None, &former(&old, set));
             Ok(())
-        })
+        })?;
+        if !node.is_dir() && (set.uid.is_some() || set.gid.is_some()) {
+            self.end_capability(caller, ino)?;
+        }
+        Ok(())
     }
 
     fn may_set(&self, caller: &Caller, node: &Node, set: &SetAttr) -> Result<()> {
@@ -276,17 +280,6 @@ impl Engine {
     }
 }
 
-impl Change<'_> {
-    /// Clears what a change of content by an unprivileged caller clears: set-id bits (write(2)).
-    pub(super) fn without_setid(mode: u32) -> u32 {
-        if mode & 0o010 != 0 {
-            mode & !0o6000
-        } else {
-            mode & !0o4000
-        }
-    }
-}
-
 fn with_pending(
     node: Arc<Node>,
     touched: Option<Time>,
@@ -329,7 +322,7 @@ fn applied(caller: &Caller, old: &Node, set: &SetAttr, now: Time) -> Node {
         new.uid = set.uid.unwrap_or(old.uid);
         new.gid = set.gid.unwrap_or(old.gid);
         if !old.is_dir() {
-            new.mode = Change::without_setid(old.mode);
+            new.mode = without_setid(old.mode);
         }
     }
     if let Some(mode) = set.mode {

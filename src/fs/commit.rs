@@ -392,7 +392,7 @@ impl Change<'_> {
         let of_relations = self.edits.of_relations();
         self.engine.store.commit(std::mem::take(&mut self.edits))?;
         self.engine.tenants.follow(self.tenant, &of_tenants);
-        self.engine.policy.follow(&of_policy);
+        self.engine.policy.follow(self.tenant, &of_policy);
         self.engine.follow_relations(self.tenant, &of_relations);
         self.rejudges_all([&of_tenants, &of_policy, &of_relations]);
         let mut events: Vec<_> = self.rejudged.map(Event::Past).into_iter().collect();

@@ -3,6 +3,7 @@
 use super::commit::Change;
 use super::engine::Engine;
 use super::handle::OpenFlags;
+use super::namespace::has_room_below;
 use super::transient::Birth;
 use super::view;
 use crate::access::Right;
@@ -272,6 +273,7 @@ impl Engine {
         self.may(caller, &dir, Right::Execute)?;
         at.writable(caller)?;
         self.may(caller, &dir, Right::Write)?;
+        has_room_below(&at.path)?;
         Ok((dir, at.path))
     }
 

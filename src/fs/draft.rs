@@ -92,6 +92,26 @@ impl Engine {
         }
     }
 
+    /// Seals what is pending of a node in the name of who wrote it.
+    pub(super) fn settle_file(&self, ino: Ino) -> Result<()> {
+        let Some(file) = self.files.find(ino).filter(|f| f.is_dirty()) else {
+            return Ok(());
+        };
+        let writer = file.state.lock().writer.clone();
+        match writer {
+            Some(writer) => self.seal(&writer, &file, OpKind::Write),
+            None => Ok(()),
+        }
+    }
+
+    /// What is being written to some files becomes versions: somebody's later work, which is not lost when they are undone.
+    pub(super) fn seal_pending(&self, files: impl Iterator<Item = Ino>) -> Result<()> {
+        for ino in files {
+            self.settle_file(ino)?;
+        }
+        Ok(())
+    }
+
     /// The file has no name any more: what was synced of it is nobody's.
     pub(super) fn forget_drafts(&self, file: &OpenFile) -> Result<()> {
         if file.drafted() > 0 {

@@ -8,7 +8,7 @@ use super::buried;
 use super::engine::Engine;
 use super::namespace::admin;
 use super::sweep::Unreferenced;
-use crate::core::{Caller, FsPath, Ino, Op, Result, TenantId, Time};
+use crate::core::{Caller, FsPath, Ino, Kind, Op, Result, TenantId, Time};
 use crate::meta::{Edit, Horizon, Horizons, OpKind, Snapshot, Tenant, horizon, life, log_query};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -76,7 +76,8 @@ impl Engine {
         let mut thinning = self.thinning.lock();
         let mut moves = Vec::new();
         for tenant in self.tenants() {
-            moves.push(self.destination(tenant, keep)?);
+            let id = tenant.id;
+            moves.extend(self.unless_deleted(id, self.destination(tenant, keep))?);
         }
         let to = |m: &Move| (m.tenant.id, m.to.clone());
         let mut horizons: Horizons = moves.iter().map(to).collect();
@@ -92,7 +93,11 @@ impl Engine {
             let op = if rehearse || !m.is_new {
                 None
             } else {
-                Some(self.move_horizon(caller, m, sum)?)
+                let by = self.move_horizon(caller, m, sum);
+                match self.unless_deleted(m.tenant.id, by)? {
+                    None => continue,
+                    by => by,
+                }
             };
             tenants.push(Forgetting {
                 tenant: m.tenant.name.clone(),
@@ -119,6 +124,14 @@ impl Engine {
         let horizons = horizon::all(&mut *self.store.read()?)?;
         let freed = self.sweep(&horizons, true)?;
         Ok(Thinned { tenants, freed })
+    }
+
+    /// Nothing where it failed because its tenant was deleted meanwhile: that one is forgotten another time, as a whole.
+    fn unless_deleted<T>(&self, of: TenantId, done: Result<T>) -> Result<Option<T>> {
+        match done {
+            Err(e) if e.kind() == Kind::NotFound && self.home(of).is_err() => Ok(None),
+            done => done.map(Some),
+        }
     }
 
     /// Where a tenant's horizon is to be: at the last operation before what is kept, and never nearer to the beginning than it is.
@@ -244,7 +257,7 @@ impl Thinning {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::Kind;
+    use crate::core::Error;
     use crate::fs::tests::principals::{TENANT, boss};
     use crate::fs::tests::{World, alice};
 
@@ -291,5 +304,49 @@ mod tests {
         w.engine().housekeep().unwrap();
         sound(&w, 0);
         assert!(!horizon::is_behind(&mut *w.engine().store.read().unwrap()).unwrap());
+    }
+
+    #[test]
+    fn what_only_a_snapshot_kept_goes_after_a_crash_though_the_horizon_stays() {
+        let mut w = World::new();
+        w.write(&alice(), "/workspace/f", b"one").unwrap();
+        let e = w.engine();
+        let at = w.workspace();
+        e.create_snapshot(&alice(), at, "kept", None).unwrap();
+        w.write(&alice(), "/workspace/f", b"two").unwrap();
+        let keep = |snapshots| Keep {
+            since: e.clock().now(),
+            snapshots,
+        };
+        e.forget(&boss(), keep(true), false).unwrap();
+        assert_eq!(left(&w), 0);
+        let tenant = e.tenants().remove(0);
+        let mut to = e.destination(tenant.clone(), keep(false)).unwrap();
+        to.to.upto = e.horizon(TENANT).unwrap().upto;
+        e.move_horizon(&boss(), &to, life::Sum::default()).unwrap();
+        assert_ne!(left(&w), 0);
+        w.crash();
+        w.engine().housekeep().unwrap();
+        assert_eq!(left(&w), 0);
+        w.assert_sound();
+    }
+
+    #[test]
+    fn a_tenant_that_is_deleted_meanwhile_is_passed_over() {
+        let w = World::new();
+        let e = w.engine();
+        let tenant = e.create_tenant(&boss(), "acme").unwrap();
+        let keep = Keep {
+            since: e.clock().now(),
+            snapshots: false,
+        };
+        let planned = e.destination(tenant.clone(), keep).unwrap();
+        e.delete_tenant(&boss(), "acme").unwrap();
+        let moved = e.move_horizon(&boss(), &planned, life::Sum::default());
+        assert_eq!(e.unless_deleted(tenant.id, moved).unwrap(), None);
+        let anew = e.destination(tenant.clone(), keep);
+        assert!(e.unless_deleted(tenant.id, anew).unwrap().is_none());
+        let other: Result<()> = Err(Error::new(Kind::NotFound, "something else"));
+        assert!(e.unless_deleted(TENANT, other).is_err());
     }
 }

@@ -6,13 +6,13 @@
 
 use super::engine::{Engine, no_node};
 use super::ground::allowed;
-use super::namespace::is_for;
+use super::namespace::{ABOVE_MAX, circle, is_for};
 use super::visible::{Look, Sight};
 use crate::access::acl::Acls;
 use crate::access::decide::weigh;
 use crate::access::domain::Domain;
 use crate::access::{Chain, Ground, Right, decide};
-use crate::core::{Caller, Ino, Kind, Result, error::fail};
+use crate::core::{Caller, Ino, Result};
 use crate::meta::cache::Place;
 use crate::meta::{Entry, Last, Node, xattr};
 use quick_cache::sync::Cache;
@@ -20,8 +20,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How deep a tree may have been; a longer chain of parents is a cycle that damage made.
-const DEPTH_MAX: usize = 4096;
 /// How many nodes that are gone are remembered.
 const REMEMBERED: usize = 16_384;
 
@@ -176,11 +174,8 @@ impl Engine {
             let gone = self.gone(at)?;
             at = gone.parent;
             fallen.push(gone);
-            if fallen.len() > DEPTH_MAX {
-                return fail(
-                    Kind::Corrupt,
-                    format!("directory {dir} had more than {DEPTH_MAX} parents"),
-                );
+            if fallen.len() > ABOVE_MAX {
+                return circle(dir);
             }
         };
         let asked = if fallen.is_empty() {

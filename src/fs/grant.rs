@@ -3,9 +3,10 @@
 use super::commit::Change;
 use super::engine::Engine;
 use super::home::Home;
+use super::namespace::{ABOVE_MAX, circle};
 use super::view;
 use crate::access::namespace::NAMESPACES;
-use crate::access::{Right, Rights, relation};
+use crate::access::{Right, relation};
 use crate::core::{Caller, Error, Ino, Kind, Name, Result, Time, error::fail};
 use crate::meta::cache::Place;
 use crate::meta::tuple::{EVERYBODY, FILE, Tuple};
@@ -49,8 +50,8 @@ impl FromStr for To {
 }
 
 impl Engine {
-    /// Gives somebody a role on a node, until `expires` if that is said. Takes ownership of the node, and nobody gives
-    /// more than he has. Said again it only sets the end anew.
+    /// Gives somebody a role on a node, until `expires` if that is said. Takes ownership of the node: nobody gives more than he
+    /// has. Said again it only sets the end anew.
     pub fn grant(
         &self,
         caller: &Caller,
@@ -66,7 +67,6 @@ impl Engine {
         self.change(caller, |ch| {
             ch.birth(ino, None)?;
             let node = self.may_rule(caller, ino)?;
-            self.covers(caller, &node, relation::rights(role))?;
             let (kind, id) = named(&*self.roster(node.tenant)?, to)?;
             let new = Tuple {
                 id: self.next_id(),
@@ -93,12 +93,9 @@ impl Engine {
                 return Err(missing());
             }
             // An isolated agent has nothing of its owner's, not even to give up.
-            let himself = if caller.isolated {
-                caller.agent_id
-            } else {
-                caller.user_id
-            };
-            let is_his_own = himself.is_some() && tuple.principal() == himself;
+            let user = caller.user_id.filter(|_| !caller.isolated);
+            let mut own = [caller.agent_id, user].into_iter().flatten();
+            let is_his_own = own.any(|id| tuple.principal() == Some(id));
             let Some(ino) = tuple.ino() else {
                 ch.unrelate(&tuple, is_his_own)?;
                 return Ok(tuple);
@@ -171,15 +168,6 @@ impl Engine {
         self.may(caller, &node, Right::Own)?;
         Ok(node)
     }
-
-    fn covers(&self, caller: &Caller, node: &Node, given: Rights) -> Result<()> {
-        let own = self.standing(caller, node)?.allowed();
-        // An owner by mode may give all of it, whatever bits he has set for himself.
-        if own.has(Right::Own) || own.covers(given) {
-            return Ok(());
-        }
-        fail(Kind::NotPermitted, "nobody gives more than he has")
-    }
 }
 
 impl Change<'_> {
@@ -208,11 +196,15 @@ impl Change<'_> {
     pub(super) fn forget_below(&mut self, node: &Node) -> Result<()> {
         for place in self.engine.places(node)? {
             let mut next = Some(place);
-            while let Some(place) = next {
+            for _ in 0..ABOVE_MAX {
+                let Some(place) = next.take() else { break };
                 self.closed(&place);
                 // The names that it lists for this or that user are others now.
                 self.relisted(place.parent);
                 next = self.engine.place(place.parent)?;
+            }
+            if next.is_some() {
+                return circle(node.ino);
             }
         }
         Ok(())
@@ -228,7 +220,7 @@ impl Change<'_> {
             });
         }
         let mut seen = HashSet::new();
-        for domain in self.engine.policy.domains() {
+        for domain in self.engine.policy.domains(home.tenant.id) {
             let mut at = domain.on;
             while let Some(place) = self.engine.place(at)?
                 && seen.insert(place.parent)
@@ -265,7 +257,7 @@ impl Change<'_> {
     /// What was granted on a node.
     pub(super) fn tuples_on(&self, ino: Ino) -> Vec<Arc<Tuple>> {
         let domain = self.engine.policy.domain(ino).unwrap_or_default();
-        let ids = domain.grants.iter().map(|g| g.id);
+        let ids = domain.granted();
         ids.filter_map(|id| self.engine.tuple(id)).collect()
     }
 }

@@ -109,6 +109,14 @@ impl OpenFile {
         self.dirty.store(true, Ordering::Release);
     }
 
+    /// Takes over what the file was made from outside. Nothing of it is being written.
+    pub(super) fn go_on_from(&self, node: &Node, writing: &mut Writing) {
+        self.size.store(node.size, Ordering::Release);
+        self.held.store(node.held(), Ordering::Release);
+        self.mtime.store(node.mtime.0, Ordering::Release);
+        writing.working = Working::new(node.content.clone());
+    }
+
     pub(super) fn is_dirty(&self) -> bool {
         self.dirty.load(Ordering::Acquire)
     }
@@ -230,7 +238,7 @@ impl Files {
         f(&|ino| open.contains_key(&ino))
     }
 
-    fn find(&self, ino: Ino) -> Option<Arc<OpenFile>> {
+    pub(super) fn find(&self, ino: Ino) -> Option<Arc<OpenFile>> {
         self.registry.open.lock().get(&ino).map(|(f, _)| f.clone())
     }
 
@@ -280,10 +288,7 @@ impl Files {
         };
         let mut writing = file.state.lock();
         if !file.is_dirty() {
-            file.size.store(node.size, Ordering::Release);
-            file.held.store(node.held(), Ordering::Release);
-            file.mtime.store(node.mtime.0, Ordering::Release);
-            writing.working = Working::new(node.content.clone());
+            file.go_on_from(node, &mut writing);
         }
     }
 
@@ -472,18 +477,6 @@ impl Engine {
             }
         }
         Ok(pending)
-    }
-
-    /// Seals what is pending of a node in the name of who wrote it.
-    pub(super) fn settle_file(&self, ino: Ino) -> Result<()> {
-        let Some(file) = self.files.find(ino).filter(|f| f.is_dirty()) else {
-            return Ok(());
-        };
-        let writer = file.state.lock().writer.clone();
-        match writer {
-            Some(writer) => self.seal(&writer, &file, OpKind::Write),
-            None => Ok(()),
-        }
     }
 
     /// Brings files that are being created to the tables, all that can be; fails with the first that cannot.

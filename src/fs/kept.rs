@@ -6,6 +6,7 @@ use super::view::{self, Item};
 use crate::access::Right;
 use crate::core::{Caller, HandleId, Ino, Kind, MountId, Result, error::fail};
 use crate::meta::Node;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 impl Engine {
@@ -89,6 +90,23 @@ impl Engine {
     /// Whether a node is in a view: what a name there stands for, and for whom, is asked for each time.
     pub fn is_in_view(&self, ino: Ino) -> bool {
         view::is_view(ino)
+    }
+
+    /// How many files that are open through a mount hold writes that no version has yet, and how many files and directories are.
+    pub fn open_on(&self, mount: MountId) -> (u64, u64) {
+        let its = |of: Option<MountId>| of == Some(mount);
+        let dirs = self.files.dirs.read();
+        let dirs = dirs.values().filter(|dir| its(dir.mount)).count();
+        let all = self.files.handles.read();
+        let files: Vec<_> = all.values().filter(|handle| its(handle.mount)).collect();
+        let written = files.iter().filter_map(|handle| match &handle.source {
+            Source::Stored(held) => Some(held.file.ino),
+            Source::Computed(_) | Source::Kept(_) | Source::Feed(_) => None,
+        });
+        let is_pending =
+            |ino: &Ino| self.files.pending(*ino).is_some() || self.transient.birth(*ino).is_some();
+        let written: BTreeSet<_> = written.filter(is_pending).collect();
+        (written.len() as u64, (files.len() + dirs) as u64)
     }
 
     /// Closes what was opened through a mount that is gone, on behalf of its tenant: the last closes on one that was taken

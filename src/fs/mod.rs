@@ -46,6 +46,7 @@ mod draft;
 mod range;
 mod dir;
 mod xattr;
+pub(crate) mod privileges;
 mod memory;
 mod former;
 mod past;

@@ -6,8 +6,11 @@ use crate::core::{Caller, Error, FsPath, Ino, Kind, Name, Op, Result, TenantId, 
 use crate::meta::tenant::GroupRule;
 use crate::meta::{Edit, Namespace, OpKind, Tenant};
 
-/// How deep a tree may be; a longer chain of parents is a cycle that damage made.
+/// How deep a name may be added.
 const DEPTH_MAX: usize = 4096;
+/// How many directories may lie above something; more are a cycle that damage made. A directory moves with whatever is below
+/// it, so there is more room than anybody takes one name after the other.
+pub(super) const ABOVE_MAX: usize = 1 << 20;
 /// Group numbers of tenants start here.
 const TENANT_GIDS: u32 = 2_000_000;
 
@@ -15,6 +18,25 @@ const TENANT_GIDS: u32 = 2_000_000;
 pub(super) struct Location {
     pub path: FsPath,
     pub policy: Option<&'static Policy>,
+}
+
+/// Fails: a chain of parents does not end.
+pub(super) fn circle<T>(ino: Ino) -> Result<T> {
+    fail(
+        Kind::Corrupt,
+        format!("node {ino} has more than {ABOVE_MAX} parents"),
+    )
+}
+
+/// Fails with `NameTooLong` where a directory lies so deep that nothing can be added to it.
+pub(super) fn has_room_below(dir: &FsPath) -> Result<()> {
+    if dir.names().len() < DEPTH_MAX {
+        return Ok(());
+    }
+    fail(
+        Kind::NameTooLong,
+        format!("{DEPTH_MAX} directories lie above: nothing can be added so deep"),
+    )
 }
 
 impl Location {
@@ -90,11 +112,8 @@ impl Engine {
             let place = self.place(at)?.ok_or_else(|| super::engine::no_node(ino))?;
             names.push(place.name.clone());
             at = place.parent;
-            if names.len() > DEPTH_MAX {
-                return fail(
-                    Kind::Corrupt,
-                    format!("node {ino} has more than {DEPTH_MAX} parents"),
-                );
+            if names.len() > ABOVE_MAX {
+                return circle(ino);
             }
         }
         names.reverse();
@@ -113,7 +132,7 @@ impl Engine {
     /// Whether `dir` is `top` or lies below it.
     pub(super) fn is_below(&self, dir: Ino, top: Ino) -> Result<bool> {
         let mut at = dir;
-        for _ in 0..DEPTH_MAX {
+        for _ in 0..ABOVE_MAX {
             if at == top {
                 return Ok(true);
             }
@@ -122,10 +141,7 @@ impl Engine {
                 up => at = up,
             }
         }
-        fail(
-            Kind::Corrupt,
-            format!("directory {dir} has more than {DEPTH_MAX} parents"),
-        )
+        circle(dir)
     }
 
     /// The operation a tenant's log ends with.

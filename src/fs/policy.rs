@@ -5,6 +5,7 @@
 
 use super::engine::Engine;
 use super::marks::Marks;
+use super::namespace::{ABOVE_MAX, circle};
 use super::revision::Revision;
 use super::visible::Ways;
 use crate::access::acl::Acls;
@@ -64,7 +65,8 @@ pub(super) struct Policy {
 
 #[derive(Default)]
 struct Stated {
-    domains: HashMap<Ino, Arc<Domain>, RandomState>,
+    /// Each with the tenant whose node it is of.
+    domains: HashMap<Ino, (TenantId, Arc<Domain>), RandomState>,
     tuples: BTreeMap<u64, Arc<Tuple>>,
     /// When grants end, and which.
     ends: BTreeSet<(Time, u64)>,
@@ -86,8 +88,8 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// Follows the edits of a change that was committed.
-    pub(super) fn follow(&self, edits: &[Edit]) {
+    /// Follows the edits of a change of `of` that was committed.
+    pub(super) fn follow(&self, of: TenantId, edits: &[Edit]) {
         if edits.is_empty() {
             return;
         }
@@ -102,8 +104,8 @@ impl Policy {
             match edit {
                 Edit::Tuple(new) => stated.add(new.clone()),
                 Edit::TupleGone(old) => stated.remove(old),
-                Edit::Xattr(x) => stated.say(x),
-                Edit::XattrEnded(x, _) => stated.unsay(x),
+                Edit::Xattr(x) => stated.say(of, x),
+                Edit::XattrEnded(x, _) => stated.unsay(of, x),
                 Edit::TenantGone(old) => stated.leave(old.id),
                 _ => {}
             }
@@ -112,6 +114,18 @@ impl Policy {
         self.any_ends
             .store(!stated.ends.is_empty(), Ordering::Release);
         // Before anybody reads what is new: what was derived from parts of both is seen to be old.
+        self.moved();
+    }
+
+    /// Takes grants that have ended by `now` out of what decisions look at. That never goes back, so none of them counts again.
+    pub(super) fn retire(&self, now: Time) {
+        if self.next_end(Time(i64::MIN)).is_none_or(|end| now < end) {
+            return;
+        }
+        let mut stated = self.stated.write();
+        stated.retire(now);
+        self.any_ends
+            .store(!stated.ends.is_empty(), Ordering::Release);
         self.moved();
     }
 
@@ -134,12 +148,15 @@ impl Policy {
         if self.is_empty() || !self.marks.may_have(ino) {
             return None;
         }
-        self.stated.read().domains.get(&ino).cloned()
+        let stated = self.stated.read();
+        stated.domains.get(&ino).map(|(_, domain)| domain.clone())
     }
 
-    /// Every domain there is.
-    pub(super) fn domains(&self) -> Vec<Arc<Domain>> {
-        self.stated.read().domains.values().cloned().collect()
+    /// Every domain of a tenant.
+    pub(super) fn domains(&self, of: TenantId) -> Vec<Arc<Domain>> {
+        let stated = self.stated.read();
+        let own = stated.domains.values().filter(|(tenant, _)| *tenant == of);
+        own.map(|(_, domain)| domain.clone()).collect()
     }
 
     pub(super) fn tuple(&self, id: u64) -> Option<Arc<Tuple>> {
@@ -197,9 +214,10 @@ impl Policy {
 }
 
 impl Stated {
-    fn change(&mut self, ino: Ino, f: impl FnOnce(&mut Domain)) {
-        let new = || Arc::new(Domain::of(ino));
-        let domain = Arc::make_mut(self.domains.entry(ino).or_insert_with(new));
+    fn change(&mut self, of: TenantId, ino: Ino, f: impl FnOnce(&mut Domain)) {
+        let new = || (of, Arc::new(Domain::of(ino)));
+        let (_, domain) = self.domains.entry(ino).or_insert_with(new);
+        let domain = Arc::make_mut(domain);
         f(domain);
         if domain.is_empty() {
             self.domains.remove(&ino);
@@ -208,7 +226,7 @@ impl Stated {
 
     fn add(&mut self, new: Arc<Tuple>) {
         if let (Some(ino), Some(grant)) = (new.ino(), grant(&new)) {
-            self.change(ino, |domain| domain.grants.push(grant));
+            self.change(new.tenant, ino, |domain| domain.grants.push(grant));
         }
         self.ends.extend(new.expires.map(|end| (end, new.id)));
         self.tuples.insert(new.id, new);
@@ -216,7 +234,7 @@ impl Stated {
 
     fn remove(&mut self, old: &Tuple) {
         if let Some(ino) = old.ino() {
-            self.change(ino, |domain| domain.grants.retain(|g| g.id != old.id));
+            self.change(old.tenant, ino, |domain| domain.take(old.id));
         }
         if let Some(end) = old.expires {
             self.ends.remove(&(end, old.id));
@@ -224,31 +242,42 @@ impl Stated {
         self.tuples.remove(&old.id);
     }
 
-    /// Drops the grants of a tenant.
+    fn retire(&mut self, now: Time) {
+        let to_come = self.ends.split_off(&(now, u64::MAX));
+        let ended = std::mem::replace(&mut self.ends, to_come);
+        let tuples = ended.iter().filter_map(|(_, id)| self.tuples.get(id));
+        let on: BTreeSet<_> = tuples.filter_map(|t| Some((t.tenant, t.ino()?))).collect();
+        for (of, ino) in on {
+            self.change(of, ino, |domain| domain.retire(now));
+        }
+    }
+
+    /// Drops all that was said in a tenant.
     fn leave(&mut self, tenant: TenantId) {
         let of = |t: &&Arc<Tuple>| t.tenant == tenant;
         let going: Vec<_> = self.tuples.values().filter(of).cloned().collect();
         for old in going {
             self.remove(&old);
         }
+        self.domains.retain(|_, (of, _)| *of != tenant);
     }
 
-    fn say(&mut self, x: &Xattr) {
+    fn say(&mut self, of: TenantId, x: &Xattr) {
         match &*x.name {
             // What cannot be read is an empty list, which allows nobody anything; a start fails on it (`load`).
             xattr::ACLS => {
                 let acls = Acls::decode(&x.value).unwrap_or_default();
-                self.change(x.ino, |domain| domain.acls = acls);
+                self.change(of, x.ino, |domain| domain.acls = acls);
             }
-            xattr::RESTRICTED => self.change(x.ino, |domain| domain.restricted = true),
+            xattr::RESTRICTED => self.change(of, x.ino, |domain| domain.restricted = true),
             _ => {}
         }
     }
 
-    fn unsay(&mut self, x: &Xattr) {
+    fn unsay(&mut self, of: TenantId, x: &Xattr) {
         match &*x.name {
-            xattr::ACLS => self.change(x.ino, |domain| domain.acls = Acls::default()),
-            xattr::RESTRICTED => self.change(x.ino, |domain| domain.restricted = false),
+            xattr::ACLS => self.change(of, x.ino, |domain| domain.acls = Acls::default()),
+            xattr::RESTRICTED => self.change(of, x.ino, |domain| domain.restricted = false),
             _ => {}
         }
     }
@@ -275,17 +304,22 @@ impl Engine {
     /// Reads lists and boundaries, once at the start. Fails rather than leave out what it cannot read.
     pub(super) fn load_policy(&self) -> Result<()> {
         let mut tx = self.store.read()?;
-        let mut said = Vec::new();
+        let mut said = BTreeMap::<TenantId, Vec<Edit>>::new();
         for name in [xattr::ACLS, xattr::RESTRICTED] {
-            for x in xattr::named(&mut *tx, name)? {
+            for (tenant, x) in xattr::named(&mut *tx, name)? {
                 if name == xattr::ACLS {
                     Acls::decode(&x.value)?;
                 }
-                said.push(Edit::Xattr(Arc::new(x)));
+                let of = said.entry(tenant).or_default();
+                of.push(Edit::Xattr(Arc::new(x)));
             }
         }
         drop(tx);
-        self.policy.follow(&said);
+        // What was said in a tenant that was deleted is history.
+        said.retain(|tenant, _| self.home(*tenant).is_ok());
+        for (tenant, edits) in said {
+            self.policy.follow(tenant, &edits);
+        }
         Ok(())
     }
 
@@ -323,13 +357,16 @@ impl Engine {
     fn walk_up(&self, dir: Ino, revision: u64) -> Result<(Chain, Vec<Ino>)> {
         let (mut found, mut alike) = (Vec::new(), Vec::new());
         let mut at = dir;
-        while at != Ino(0) {
+        for _ in 0..ABOVE_MAX {
+            if at == Ino(0) {
+                return Ok((found.into_iter().collect(), alike));
+            }
             if let Some(known) = self.policy.chain(at, revision) {
                 if found.is_empty() {
                     return Ok((known, alike));
                 }
                 found.extend(known.iter().cloned());
-                break;
+                return Ok((found.into_iter().collect(), alike));
             }
             if found.is_empty() {
                 alike.push(at);
@@ -337,6 +374,6 @@ impl Engine {
             found.extend(self.policy.domain(at));
             at = self.node(at)?.parent;
         }
-        Ok((found.into_iter().collect(), alike))
+        circle(dir)
     }
 }

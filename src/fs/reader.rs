@@ -121,7 +121,7 @@ impl<'a> Reader<'a> {
 
     /// Whether one path of a record names only what the caller sees.
     fn shows(&mut self, record: &Record, path: &[u8]) -> Result<bool> {
-        let path = FsPath::parse(path)?;
+        let path = FsPath::recorded(path)?;
         if path.is_root() {
             // Else what it was about had no name any more when it was written down.
             return Ok(record.ino == self.trails.root || is_about_principals(record.kind));

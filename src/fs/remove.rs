@@ -7,6 +7,7 @@ use crate::access::Right;
 use crate::core::{Caller, Error, FsPath, Ino, Kind, Name, Result, error::fail};
 use crate::meta::{Entry, Node, OpKind};
 use serde_json::json;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 impl Engine {
@@ -84,6 +85,7 @@ impl Engine {
         births: &[Ino],
     ) {
         let rows: Vec<Ino> = delta.nodes.iter().map(|(ino, _)| *ino).collect();
+        let gone: HashSet<Ino> = unlinked.iter().map(|node| node.ino).collect();
         self.files.guarded(|open| {
             for node in unlinked {
                 self.bury(node.ino);
@@ -91,7 +93,13 @@ impl Engine {
                     self.transient.insert_unlinked(node);
                 }
             }
+            let born = delta.born.iter().map(|(ino, _)| *ino);
+            let back: Vec<Ino> = born.filter(|ino| !gone.contains(ino)).collect();
             self.cache.publish(delta);
+            // What had no name and was open is in the tables again.
+            for ino in back {
+                self.transient.closed(ino);
+            }
         });
         // These rows say themselves when they were read last.
         let mut atimes = self.atimes.lock();

@@ -4,6 +4,7 @@ use super::commit::Change;
 use super::engine::Engine;
 use super::events::Event;
 use super::ground::has_names;
+use super::namespace::has_room_below;
 use crate::access::Right;
 use crate::core::{Caller, FsPath, Ino, Kind, Name, Result, error::fail};
 use crate::meta::{Entry, Node, OpKind};
@@ -48,6 +49,9 @@ impl Engine {
         self.change(caller, |ch| {
             let (entry, node, from_dir) = self.may_remove(ch, from.dir, from.name)?;
             let (dir, to_dir) = self.may_add(caller, to.dir)?;
+            if mode == RenameMode::Exchange {
+                has_room_below(&from_dir)?;
+            }
             self.may_name(to.name)?;
             let paths = (
                 from_dir.join(from.name.clone()),

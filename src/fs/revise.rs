@@ -3,18 +3,16 @@
 //! What is done must be allowed (semantics.md §6): each name takes what adding or removing it takes, each node what
 //! changing it takes. What comes back inside a directory that comes back is judged by the name that brings that one.
 
-use super::attr::closes;
+mod reviser;
+
+use self::reviser::Reviser;
 use super::commit::Change;
 use super::engine::Engine;
-use super::ground::has_names;
-use super::reader::Reader;
-use crate::access::Right;
 use crate::blob::Sealed;
-use crate::core::{Caller, Error, FsPath, Ino, Kind, Op, Result, Time, error::fail};
+use crate::core::{Caller, FsPath, Ino, Kind, Op, Result, Time, error::fail};
 use crate::meta::cache::Place;
 use crate::meta::tuple::Tuple;
-use crate::meta::{Entry, Node, OpKind, Xattr};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use crate::meta::{Entry, Node, OpKind};
 use std::sync::Arc;
 
 /// What rows are to be; what it does not speak of stays. Whoever makes one knows the present: it holds for one end of the log.
@@ -51,6 +49,14 @@ impl Revision {
         let others = self.names.is_empty() && self.xattrs.is_empty() && self.times.is_empty();
         nodes && grants && others
     }
+
+    /// Nodes of which what is being written would be lost: those that change, and those that lose a name.
+    fn touched(&self) -> impl Iterator<Item = Ino> {
+        let changed = self.changed.iter().map(|node| node.ino);
+        let named = self.names.iter().filter_map(|naming| naming.was.as_ref());
+        let named = named.map(|entry| entry.ino);
+        changed.chain(self.gone.iter().copied()).chain(named)
+    }
 }
 
 /// How the log is to have it.
@@ -73,20 +79,16 @@ impl Engine {
         title: &Title,
         rehearse: bool,
     ) -> Result<Option<Op>> {
-        let mut fits = false;
+        let mut end = End::Made;
         let made = self.change(caller, |ch| {
             if ch.op() != Op(head.0 + 1) {
                 return fail(Kind::Conflict, "somebody changed something meanwhile");
             }
             let op = self.make(ch, what, title)?;
-            fits = rehearse;
-            rehearsed(op, rehearse)
+            end = self.end(what, rehearse);
+            end.of(op)
         });
-        if fits {
-            Ok(None)
-        } else {
-            self.made(made?, what)
-        }
+        self.made(end, made, what)
     }
 
     /// The same of a revision that `work_out` finds while nobody else changes anything: all writers wait for it, and it must
@@ -97,15 +99,15 @@ impl Engine {
         work_out: impl FnOnce() -> Result<(Revision, Title)>,
         rehearse: bool,
     ) -> Result<(Option<Op>, Revision)> {
-        let (mut fits, mut what) = (false, Revision::default());
+        let (mut end, mut what) = (End::Made, Revision::default());
         let made = self.change(caller, |ch| {
             let (found, title) = work_out()?;
             what = found;
             let op = self.make(ch, &what, &title)?;
-            fits = rehearse;
-            rehearsed(op, rehearse)
+            end = self.end(&what, rehearse);
+            end.of(op)
         });
-        let op = if fits { None } else { self.made(made?, &what)? };
+        let op = self.made(end, made, &what)?;
         Ok((op, what))
     }
 
@@ -120,9 +122,25 @@ impl Engine {
         Ok(Some(op))
     }
 
-    /// Files that are open go on from what they are now.
-    fn made(&self, op: Option<Op>, what: &Revision) -> Result<Option<Op>> {
-        for node in &what.changed {
+    fn end(&self, what: &Revision, rehearse: bool) -> End {
+        if rehearse {
+            End::Tried
+        } else if what.touched().any(|ino| self.files.pending(ino).is_some()) {
+            End::Written
+        } else {
+            End::Made
+        }
+    }
+
+    /// What somebody is writing becomes a version; files that are open go on from what they are now.
+    fn made(&self, end: End, op: Result<Option<Op>>, what: &Revision) -> Result<Option<Op>> {
+        match end {
+            End::Made => {}
+            End::Tried => return Ok(None),
+            End::Written => self.seal_pending(what.touched())?,
+        }
+        let op = op?;
+        for node in what.changed.iter().chain(&what.back) {
             match self.node(node.ino) {
                 Ok(node) => self.files.refresh(&node),
                 // It has lost its last name.
@@ -134,388 +152,23 @@ impl Engine {
     }
 }
 
-/// An error, which leaves nothing, where all was only tried.
-fn rehearsed(op: Option<Op>, rehearse: bool) -> Result<Option<Op>> {
-    if rehearse {
-        return fail(Kind::Unsupported, "a rehearsal leaves nothing");
-    }
-    Ok(op)
+/// How a revision ends for which all permissions are there.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    Made,
+    /// It was a rehearsal.
+    Tried,
+    /// Somebody is writing to what it changes: that comes first.
+    Written,
 }
 
-/// A revision at work.
-struct Reviser<'r, 'c, 'e> {
-    ch: &'c mut Change<'e>,
-    engine: &'e Engine,
-    what: &'r Revision,
-    /// What the caller has asked for.
-    asked: &'r FsPath,
-    new: HashMap<Ino, &'r Node>,
-    /// Names that each node has more or fewer.
-    links: BTreeMap<Ino, i64>,
-    /// Existing directories in which names change, and subdirectories more or fewer of each directory.
-    subdirs: BTreeMap<Ino, i32>,
-    /// The directory that each was given a name in.
-    parents: HashMap<Ino, Ino>,
-    /// Names that each directory loses.
-    freed: HashMap<Ino, usize>,
-}
-
-impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
-    fn new(ch: &'c mut Change<'e>, what: &'r Revision, asked: &'r FsPath) -> Self {
-        Self {
-            engine: ch.engine,
-            ch,
-            what,
-            asked,
-            new: what.back.iter().map(|node| (node.ino, node)).collect(),
-            links: BTreeMap::new(),
-            subdirs: BTreeMap::new(),
-            parents: HashMap::new(),
-            freed: HashMap::new(),
+impl End {
+    /// An error, which leaves nothing, where it is not made.
+    fn of(self, op: Option<Op>) -> Result<Option<Op>> {
+        match self {
+            Self::Made => Ok(op),
+            Self::Tried => fail(Kind::Unsupported, "a rehearsal leaves nothing"),
+            Self::Written => fail(Kind::Conflict, "somebody is writing there"),
         }
-    }
-
-    fn run(mut self) -> Result<()> {
-        self.is_of_the_present()?;
-        for sealed in &self.what.made {
-            self.ch.store(sealed);
-        }
-        for naming in &self.what.names {
-            self.end(naming)?;
-        }
-        for node in &self.what.back {
-            self.bring_back(node);
-        }
-        for node in &self.what.changed {
-            self.turn_into(node)?;
-        }
-        for naming in &self.what.names {
-            if let Some(ino) = naming.to {
-                let (place, cookie) = (&naming.place, self.engine.next_id());
-                self.ch.add_entry(place.parent, &place.name, ino, cookie);
-            }
-        }
-        self.recount()?;
-        for (ino, name, value) in &self.what.xattrs {
-            self.xattr(*ino, name, value.as_deref())?;
-        }
-        self.grants()?;
-        for (dir, at) in &self.what.times {
-            if let Ok(old) = self.ch.node(*dir) {
-                self.engine.may(self.ch.caller, &old, Right::Write)?;
-                self.ch.note_time(&old);
-                let old = (*old).clone();
-                self.ch.touch(Node { mtime: *at, ..old })?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Fails with `Conflict` where a node that is to come back is there, or anything is said twice.
-    fn is_of_the_present(&self) -> Result<()> {
-        let places: HashSet<_> = self.what.names.iter().map(|n| &n.place).collect();
-        let back: Vec<_> = self.new.keys().copied().collect();
-        let twice = places.len() < self.what.names.len() || back.len() < self.what.back.len();
-        if twice || !self.engine.store.nodes(&back)?.is_empty() {
-            return fail(Kind::Conflict, "what would be made does not fit together");
-        }
-        Ok(())
-    }
-
-    /// Asks whether a name may change, takes its present meaning away, and counts.
-    fn end(&mut self, naming: &Naming) -> Result<()> {
-        let place = &naming.place;
-        let known = if self.new.contains_key(&place.parent) {
-            None
-        } else {
-            self.may_name(naming)?;
-            self.subdirs.entry(place.parent).or_default();
-            self.engine.stored_entry(place.clone())?
-        };
-        if known != naming.was {
-            return fail(Kind::Conflict, "a name stands for something else now");
-        }
-        if let Some(old) = &naming.was {
-            *self.freed.entry(place.parent).or_default() += 1;
-            self.ch.end_entry(old);
-            self.count(old.ino, place.parent, -1)?;
-        }
-        if let Some(ino) = naming.to {
-            self.ch.rejudges(ino);
-            self.count(ino, place.parent, 1)?;
-        }
-        Ok(())
-    }
-
-    fn may_name(&self, naming: &Naming) -> Result<()> {
-        let (engine, caller, place) = (self.engine, self.ch.caller, &naming.place);
-        let dir = engine.directory(caller, place.parent)?;
-        engine.locate(dir.ino)?.writable(caller)?;
-        if engine.transient.child(place).is_some() {
-            return fail(Kind::Conflict, "a file is being made there");
-        }
-        let may = || {
-            engine.may_walk(caller, dir.ino)?;
-            if let Some(old) = &naming.was {
-                let old = self.ch.node(old.ino)?;
-                engine.may_meet(caller, &dir, &old)?;
-                engine.may_take(caller, &dir, &old)?;
-            }
-            if let Some(ino) = naming.to {
-                engine.may(caller, &dir, Right::Write)?;
-                self.may_carry(ino, &dir)?;
-            }
-            Ok(())
-        };
-        may().map_err(|e: Error| {
-            let meant = [naming.was.as_ref().map(|old| old.ino), naming.to];
-            e.context(self.told_name(place, meant.into_iter().flatten()))
-        })
-    }
-
-    /// The same for a node that is there and comes to a directory: it is carried from wherever it is.
-    fn may_carry(&self, ino: Ino, to: &Node) -> Result<()> {
-        if self.new.contains_key(&ino) {
-            return Ok(());
-        }
-        let node = self.ch.node(ino)?;
-        for from in self.engine.parents(&node)? {
-            self.engine.may_carry(self.ch.caller, &node, from, to.ino)?;
-        }
-        Ok(())
-    }
-
-    /// The path of a name as far as a listing shows it to the caller, else what he asked for.
-    fn told_name(&self, place: &Place, mut meant: impl Iterator<Item = Ino>) -> FsPath {
-        let (engine, caller) = (self.engine, self.ch.caller);
-        let shown = Reader::new(engine, caller).and_then(|mut reader| {
-            meant.try_fold(true, |so_far, ino| Ok(so_far && reader.lists(place, ino)?))
-        });
-        match (shown, engine.path_of(place.parent)) {
-            (Ok(true), Ok(dir)) => dir.join(place.name.clone()),
-            _ => self.asked.clone(),
-        }
-    }
-
-    /// The path of a node as far as a listing shows it to the caller, else what he asked for.
-    fn told(&self, ino: Ino) -> FsPath {
-        let listed = self.engine.listed_path(self.ch.caller, ino);
-        listed.ok().flatten().unwrap_or_else(|| self.asked.clone())
-    }
-
-    fn count(&mut self, ino: Ino, parent: Ino, by: i32) -> Result<()> {
-        *self.links.entry(ino).or_default() += i64::from(by);
-        let is_dir = match self.new.get(&ino) {
-            Some(new) => new.is_dir(),
-            None => self.engine.node(ino)?.is_dir(),
-        };
-        if is_dir {
-            *self.subdirs.entry(parent).or_default() += by;
-        }
-        if by > 0 {
-            self.parents.insert(ino, parent);
-        }
-        Ok(())
-    }
-
-    fn bring_back(&mut self, to: &Node) {
-        let links = self.links.remove(&to.ino).unwrap_or(0);
-        let subdirs = self.subdirs.remove(&to.ino).unwrap_or(0);
-        let nlink = if to.is_dir() {
-            2 + i64::from(subdirs)
-        } else {
-            links
-        };
-        self.engine.transient.closed(to.ino);
-        let mut back = Node {
-            nlink: u32::try_from(nlink).unwrap_or(1),
-            ctime: self.ch.now,
-            writing: None,
-            ..to.clone()
-        };
-        back.parent = self.parent_of(&back, Ino(0));
-        self.ch.insert(back);
-    }
-
-    /// The directory that a node is in, now that its links are counted: where it has a single name and was given one, there.
-    fn parent_of(&self, node: &Node, before: Ino) -> Ino {
-        if has_names(node) {
-            return Ino(0);
-        }
-        self.parents.get(&node.ino).copied().unwrap_or(before)
-    }
-
-    fn turn_into(&mut self, to: &Node) -> Result<()> {
-        let old = self.ch.node(to.ino)?;
-        self.may_become(&old, to)?;
-        let new = Node {
-            mode: to.mode,
-            uid: to.uid,
-            gid: to.gid,
-            size: to.size,
-            content: to.content.clone(),
-            // A directory's follows from its names (`Revision::times`).
-            mtime: if old.is_dir() { old.mtime } else { to.mtime },
-            atime: to.atime,
-            ctime: self.ch.now,
-            version: old.version + u64::from(old.content != to.content),
-            ..(*old).clone()
-        };
-        if closes(&old, &new)
-            && let Some(place) = self.engine.place(to.ino)?
-        {
-            self.ch.closed(&place);
-        }
-        self.ch.update(new)
-    }
-
-    fn may_become(&self, old: &Node, new: &Node) -> Result<()> {
-        let (engine, caller) = (self.engine, self.ch.caller);
-        engine.locate(old.ino)?.writable(caller)?;
-        let may = || {
-            engine.may_reach(caller, old)?;
-            if (old.uid, old.gid) != (new.uid, new.gid) {
-                engine.may_chown(caller, old, Some(new.uid), Some(new.gid))?;
-            }
-            if old.content != new.content || old.mtime != new.mtime {
-                engine.may(caller, old, Right::Write)?;
-            }
-            if old.mode != new.mode {
-                engine.may(caller, old, Right::Own)?;
-            }
-            Ok(())
-        };
-        may().map_err(|e: Error| e.context(self.told(old.ino)))?;
-        if engine.files.pending(old.ino).is_some() {
-            let path = self.told(old.ino);
-            let message = format!("{path} is being written: try again when it is closed");
-            return fail(Kind::Busy, message);
-        }
-        Ok(())
-    }
-
-    /// Link counts, places of directories, and the end of nodes that have no name any more.
-    fn recount(&mut self) -> Result<()> {
-        let mut gone: HashSet<Ino> = self.what.gone.iter().copied().collect();
-        for (ino, more) in std::mem::take(&mut self.links) {
-            let old = self.ch.node(ino)?;
-            let nlink = match old.is_dir() {
-                true if more < 0 => 0,
-                true => i64::from(old.nlink),
-                false => i64::from(old.nlink) + more,
-            };
-            if nlink <= 0 {
-                gone.insert(ino);
-                continue;
-            }
-            let mut new = (*old).clone();
-            new.nlink = u32::try_from(nlink).unwrap_or(1);
-            new.parent = self.parent_of(&new, old.parent);
-            if more != 0 || new.parent != old.parent {
-                new.ctime = self.ch.now;
-                self.ch.touch(new)?;
-            }
-        }
-        for (dir, more) in std::mem::take(&mut self.subdirs) {
-            if !gone.contains(&dir) {
-                self.ch.touch_dir(dir, more, self.ch.now)?;
-            }
-        }
-        let filled: HashSet<Ino> = self.parents.values().copied().collect();
-        for ino in gone {
-            let old = self.ch.node(ino)?;
-            if old.is_dir() {
-                self.is_emptied(ino, &filled)?;
-            }
-            self.ch.remove(&old)?;
-        }
-        Ok(())
-    }
-
-    /// Fails with `Conflict` where something is left in a directory that goes, a file that is being made included.
-    fn is_emptied(&self, dir: Ino, filled: &HashSet<Ino>) -> Result<()> {
-        let freed = self.freed.get(&dir).copied().unwrap_or(0);
-        let is_left = self.engine.store.names_in(dir, freed + 1)? > freed;
-        if filled.contains(&dir) || is_left || !self.engine.transient.children(dir, 0).is_empty() {
-            return fail(Kind::Conflict, "a directory that would go is not empty");
-        }
-        Ok(())
-    }
-
-    fn xattr(&mut self, ino: Ino, name: &[u8], value: Option<&[u8]>) -> Result<()> {
-        let engine = self.engine;
-        if !self.new.contains_key(&ino) {
-            let node = match self.ch.node(ino) {
-                Ok(node) => node,
-                // It has lost its last name, and its attributes with it.
-                Err(e) if e.kind() == Kind::NotFound => return Ok(()),
-                Err(e) => return Err(e),
-            };
-            let is_users = name.starts_with(b"user.");
-            let right = if is_users { Right::Write } else { Right::Own };
-            engine.may(self.ch.caller, &node, right)?;
-            let all = engine.xattrs(ino)?;
-            if let Some(old) = all.iter().find(|x| x.name == name) {
-                self.ch.end_xattr(old);
-            }
-            self.ch.forget_below(&node)?;
-        }
-        if let Some(value) = value {
-            self.ch.add_xattr(Xattr {
-                ino,
-                name: name.to_vec(),
-                value: value.to_vec(),
-                began: self.ch.op(),
-            });
-        }
-        Ok(())
-    }
-
-    fn grants(&mut self) -> Result<()> {
-        let engine = self.engine;
-        let mut gone = HashSet::new();
-        for tuple in &self.what.grants_gone {
-            if engine.tuple(tuple.id).is_some() && self.may_grant(tuple)? {
-                self.ch.drop_grant(tuple.clone())?;
-                gone.insert(tuple.id);
-            }
-        }
-        let mut back = HashSet::new();
-        for tuple in &self.what.grants_back {
-            // Two that say the same, or one that a record names twice: the first is what comes back.
-            if back.contains(&tuple.words()) {
-                continue;
-            }
-            // One with another end goes and makes room in this very change.
-            let same = |t: &Tuple| (t.says_as(tuple) || t.id == tuple.id) && !gone.contains(&t.id);
-            let stands = match tuple.ino() {
-                Some(ino) => self.ch.tuples_on(ino).iter().any(|t| same(t)),
-                None => !engine.tuples(tuple.tenant, same).is_empty(),
-            };
-            let roster = engine.roster(tuple.tenant)?;
-            let holder = tuple.principal();
-            let lives = holder.is_none_or(|id| roster.by_id(id).is_some());
-            if !stands && lives && self.may_grant(tuple)? {
-                self.ch.return_grant(tuple.clone())?;
-                back.insert(tuple.words());
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether the node or the type of a grant is there; fails where its grants are not the caller's to change.
-    fn may_grant(&mut self, tuple: &Tuple) -> Result<bool> {
-        let Some(ino) = tuple.ino() else {
-            return self.engine.can_relate(self.ch.caller, tuple);
-        };
-        if self.new.contains_key(&ino) {
-            return Ok(true);
-        }
-        let Ok(node) = self.ch.node(ino) else {
-            return Ok(false);
-        };
-        self.engine.may(self.ch.caller, &node, Right::Own)?;
-        self.ch.forget_below(&node)?;
-        Ok(true)
     }
 }

@@ -2,10 +2,11 @@
 
 use super::engine::Engine;
 use super::events::Stream;
+use super::policy::TRIES;
 use super::principals::DEFAULT;
 use crate::access::namespace::{NAMESPACES, Policy};
 use crate::blob::Content;
-use crate::core::{Caller, FsPath, Ino, Name, Op, Result, TenantId, Time};
+use crate::core::{Caller, FsPath, Ino, Kind, Name, Op, Result, TenantId, Time, error::fail};
 use crate::meta::{Edit, FileKind, Namespace, Node, OpKind, Tenant, log};
 
 impl Engine {
@@ -35,8 +36,18 @@ impl Engine {
 
     /// Makes a tenant, its root and its namespaces, all or nothing, for `who` asked for it.
     pub(super) fn plant(&self, name: &str, who: Option<&Caller>) -> Result<Tenant> {
-        let root = Ino(self.next_id());
-        let tenant = self.new_tenant(name, root);
+        for _ in 0..TRIES {
+            match self.plant_as(self.new_tenant(name, Ino(self.next_id())), who) {
+                // Another one that was made meanwhile has its number, and not its name.
+                Err(e) if e.kind() == Kind::Exists && self.tenant(name).is_err() => {}
+                done => return done,
+            }
+        }
+        fail(Kind::Busy, "tenants are made all the time: try again")
+    }
+
+    fn plant_as(&self, tenant: Tenant, who: Option<&Caller>) -> Result<Tenant> {
+        let root = tenant.root;
         let ids = NAMESPACES
             .iter()
             .map(|_| Ino(self.next_id()))

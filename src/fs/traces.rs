@@ -146,7 +146,8 @@ impl<'a> Traces<'a> {
             self.verify_held(tx, report)?;
         }
         // A tenant that is gone is forgotten whole, with what stood at the end.
-        if record.kind == OpKind::TenantDelete && record.op == self.horizon.upto {
+        let is_end = record.kind == OpKind::TenantDelete && self.of.is_gone();
+        if is_end && record.op == self.horizon.upto {
             self.held.clear();
         }
         let said = record.details();

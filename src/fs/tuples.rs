@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Tuples on files.
-type OfFiles = Vec<Edit>;
+type OfFiles = BTreeMap<TenantId, Vec<Edit>>;
 /// Types that tenants have defined, and tuples on objects of these.
 type OfTenants = BTreeMap<TenantId, Vec<Edit>>;
 
@@ -19,7 +19,9 @@ impl Engine {
     /// Reads types and tuples, once at the start. Fails rather than leave out what it cannot read.
     pub(super) fn load_tuples(&self) -> Result<()> {
         let (of_files, related) = self.stored_tuples()?;
-        self.policy.follow(&of_files);
+        for (tenant, tuples) in of_files {
+            self.policy.follow(tenant, &tuples);
+        }
         let mut tenants = related.into_iter();
         tenants.try_for_each(|(tenant, edits)| self.load_relations(tenant, &edits))
     }
@@ -43,11 +45,11 @@ impl Engine {
                 after = id;
                 let row = Arc::new(row?);
                 let of = if row.is_of_file() {
-                    &mut of_files
+                    of_files.entry(row.tenant)
                 } else {
-                    related.entry(row.tenant).or_default()
+                    related.entry(row.tenant)
                 };
-                of.push(Edit::Tuple(row));
+                of.or_default().push(Edit::Tuple(row));
             }
         }
     }

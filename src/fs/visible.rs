@@ -5,6 +5,7 @@
 
 use super::engine::Engine;
 use super::ground::{allowed_to, is_refusal};
+use super::namespace::{ABOVE_MAX, circle};
 use crate::access::decide::{refuse, weigh};
 use crate::access::{Ground, Right, namespace};
 use crate::core::{Caller, FsPath, Ino, Result, Time};
@@ -216,13 +217,16 @@ impl Engine {
 
     /// Fails with `Denied` unless a caller may search a directory and each above it, or they lead to what he was granted.
     pub(super) fn may_walk(&self, caller: &Caller, dir: Ino) -> Result<()> {
-        let mut at = Some(dir);
-        while let Some(up) = at {
-            let dir = self.node(up)?;
-            self.sight(caller, &dir, Right::Execute)?;
-            at = self.parent(&dir)?;
+        let mut at = dir;
+        for _ in 0..ABOVE_MAX {
+            let here = self.node(at)?;
+            self.sight(caller, &here, Right::Execute)?;
+            match self.parent(&here)? {
+                Some(up) => at = up,
+                None => return Ok(()),
+            }
         }
-        Ok(())
+        circle(dir)
     }
 
     /// The directories that lead to something granted to the caller.
@@ -234,7 +238,8 @@ impl Engine {
             return Ok(known);
         }
         let mut ways = Ways::default();
-        for domain in self.policy.domains() {
+        let own = caller.tenant.map(|tenant| self.policy.domains(tenant));
+        for domain in own.unwrap_or_default() {
             let counting = domain
                 .grants
                 .iter()
@@ -259,5 +264,36 @@ impl Engine {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::core::Ino;
+    use crate::fs::To;
+    use crate::fs::tests::principals::{boss, make};
+    use crate::fs::tests::{World, name, path, person};
+    use std::collections::HashSet;
+
+    #[test]
+    fn what_another_tenant_grants_everybody_is_no_way_of_ones_own() {
+        let w = World::new();
+        let (e, bob) = (w.engine(), make(&w, "bob"));
+        let other = e.create_tenant(&boss(), "other").unwrap();
+        let carol = crate::core::Caller {
+            tenant: Some(other.id),
+            ..person("carol", 1500)
+        };
+        let share = |who| {
+            let at = e.resolve(who, &path("/workspace")).unwrap().ino;
+            let dir = e.mkdir(who, at, &name("d"), 0o700).unwrap().ino;
+            let file = w.write(who, "/workspace/d/f", b"x").unwrap();
+            e.grant(who, file, "viewer-of", &To::Everyone, None)
+                .unwrap();
+            [dir, at, e.root(who).unwrap()]
+        };
+        let (own, _) = (share(&bob), share(&carol));
+        let known: HashSet<Ino> = HashSet::from(own);
+        assert_eq!(e.ways(&bob).unwrap().dirs, known);
     }
 }

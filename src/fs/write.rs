@@ -78,17 +78,19 @@ impl Engine {
         f: impl FnOnce(&mut Writing) -> Result<T>,
     ) -> Result<T> {
         let mut writing = file.state.lock();
-        if writing
-            .writer
-            .as_ref()
-            .is_none_or(|w| w.pid != caller.pid && caller.pid != 0)
-        {
+        if !file.is_dirty() {
+            self.follow(file, &mut writing)?;
+        }
+        // A kernel does not say for whom it writes a page of a memory map back.
+        let is_unknown = caller.pid == 0 && caller.mount.is_some();
+        let known = writing.writer.as_ref();
+        if known.is_none_or(|w| !is_unknown && who(w) != who(caller)) {
             writing.writer = Some(caller.clone());
         }
         let out = f(&mut writing)?;
         file.wrote(&writing.working, self.clock.now());
         drop(writing);
-        self.strip_setid(caller, file.ino)?;
+        self.strip_privileges(caller, file.ino)?;
         // Other mounts see a write when it returns, not when the file is closed. Who writes through no mount seals soon.
         if caller.mount.is_some() {
             self.tell(caller, &[Event::Data(file.ino)]);
@@ -96,33 +98,13 @@ impl Engine {
         Ok(out)
     }
 
-    /// A change of content by an unprivileged process takes set-id bits away at once (write(2), ftruncate(3p)).
-    fn strip_setid(&self, caller: &Caller, ino: Ino) -> Result<()> {
-        let node = self.node(ino)?;
-        let mode = Change::without_setid(node.mode);
-        if caller.is_root() || mode == node.mode {
-            return Ok(());
+    /// A revision tells open files what it made of them when it is done: who writes before he is told writes to that, too.
+    fn follow(&self, file: &OpenFile, writing: &mut Writing) -> Result<()> {
+        let now = self.node(file.ino)?;
+        if now.is_file() && now.content != *writing.working.base() {
+            file.go_on_from(&now, writing);
         }
-        let turn = self.turn.lock();
-        if self.transient.update(ino, |old| Node {
-            mode: old.mode & mode,
-            ..old.clone()
-        }) {
-            return Ok(());
-        }
-        drop(turn);
-        self.change(caller, |ch| {
-            let path = self.path_of(ino)?;
-            let old = ch.node(ino)?;
-            let undo = json!({ "mode": format!("{:o}", old.mode) });
-            ch.update(Node {
-                mode,
-                ctime: ch.now,
-                ..(*old).clone()
-            })?;
-            ch.record(OpKind::Chmod, ino, &path, None, &undo);
-            Ok(())
-        })
+        Ok(())
     }
 
     /// Makes a version of what was written since the last one: bytes first, then one transaction. Nothing is lost when it
@@ -191,6 +173,11 @@ impl Change<'_> {
         self.record(kind, ino, &path, None, &undo);
         Ok(())
     }
+}
+
+/// Whose name a version has.
+fn who(caller: &Caller) -> (u32, Option<&str>, Option<&str>) {
+    (caller.pid, caller.user.as_deref(), caller.agent.as_deref())
 }
 
 impl std::ops::Deref for Held {

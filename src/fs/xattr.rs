@@ -2,6 +2,7 @@
 
 use super::acl::AclOf;
 use super::engine::Engine;
+use super::privileges::CAPABILITY;
 use super::view;
 use crate::access::{Right, posix_acl};
 use crate::core::{Caller, Error, Ino, Kind, Result, error::fail};
@@ -134,7 +135,7 @@ impl Engine {
         if let Some(of) = AclOf::named(name) {
             return self.remove_posix_acl(caller, ino, of);
         }
-        self.may_change(caller, ino, name)?;
+        self.may_remove_xattr(caller, ino, name)?;
         self.change(caller, |ch| {
             ch.birth(ino, None)?;
             let path = self.path_of(ino)?;
@@ -142,15 +143,15 @@ impl Engine {
             let Some(old) = all.iter().find(|x| x.name == name) else {
                 return fail(Kind::NoAttribute, "no such attribute");
             };
-            ch.end_xattr(old);
-            ch.touch(Node {
-                ctime: ch.now,
-                ..(*ch.node(ino)?).clone()
-            })?;
-            let undo = json!({ "name": crate::core::path::show(name) });
-            ch.record(OpKind::RemoveXattr, ino, &path, None, &undo);
-            Ok(())
+            ch.drop_xattr(&path, old)
         })
+    }
+
+    fn may_remove_xattr(&self, caller: &Caller, ino: Ino, name: &[u8]) -> Result<()> {
+        if name == CAPABILITY && !view::is_view(ino) {
+            return self.may_end_capability(caller, &*self.getattr(caller, ino)?);
+        }
+        self.may_change(caller, ino, name)
     }
 
     fn may_change(&self, caller: &Caller, ino: Ino, name: &[u8]) -> Result<()> {
@@ -236,7 +237,7 @@ impl Engine {
     }
 }
 
-fn prefix(name: &[u8]) -> &[u8] {
+pub(super) fn prefix(name: &[u8]) -> &[u8] {
     let end = name.iter().position(|b| *b == b'.').unwrap_or(name.len());
     &name[..end]
 }

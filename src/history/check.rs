@@ -11,7 +11,7 @@ use crate::meta::{Node, entry, node};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// How deep a tree may be; deeper ones are refused elsewhere.
-const DEPTH_MAX: usize = 4096;
+const DEPTH_MAX: usize = 1 << 20;
 
 /// What would not fit together.
 pub(super) fn conflicts(

@@ -25,6 +25,8 @@ impl Lsn {
 
 pub(super) const HEADER: usize = 32;
 pub(super) const ALIGN: usize = 8;
+/// The longest payload, in bytes: what a header has room for.
+pub(super) const PAYLOAD_MAX: usize = u32::MAX as usize;
 
 /// What a header says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Appending, syncing, and writing over what is no longer needed.
 
-use super::record::{Lsn, frame, size};
+use super::record::{Lsn, PAYLOAD_MAX, frame, size};
 use super::recover;
 use super::seal::{self, Seal};
 use super::segment::{Segment, Tail};
@@ -83,8 +83,12 @@ impl Journal {
     }
 
     /// Writes a record. `None` when both segments are in use, or an earlier sync failed: apply everything, make the
-    /// database sync, [`Journal::release`] it, and try again. One change at a time may append; `payload` is not empty.
+    /// database sync, [`Journal::release`] it, and try again. One change at a time may append; `payload` is not empty, and fails
+    /// with `TooBig` from 4 GiB on.
     pub fn append(&self, payload: &[u8]) -> Result<Option<Lsn>> {
+        if payload.len() > PAYLOAD_MAX {
+            return fail(Kind::TooBig, "a change of more than 4 GiB has no record");
+        }
         let mut tail = self.tail.lock();
         let bytes = size(payload.len()) as u64;
         if tail.distrusted && tail.released < tail.last {
@@ -124,14 +128,19 @@ impl Journal {
         Ok(Some(lsn))
     }
 
-    /// Makes every record so far survive a power cut. `settle` is called when an earlier sync failed: it has to bring everything
-    /// to the database's disk instead, for what a failed sync left in the page cache cannot be trusted.
-    pub fn sync(&self, settle: impl Fn() -> Result<Lsn>) -> Result<()> {
+    /// Makes every record so far survive a power cut, `named` first: it brings to the disk what those records name. `settle` is
+    /// called when an earlier sync failed: it has to bring everything to the database's disk instead, for what a failed sync
+    /// left in the page cache cannot be trusted.
+    pub fn sync(
+        &self,
+        named: impl Fn() -> Result<()>,
+        settle: impl Fn() -> Result<Lsn>,
+    ) -> Result<()> {
         let ticket = self.group.ticket();
         let outcome = self.group.wait(ticket, |past| {
             self.syncs.fetch_add(1, Ordering::Relaxed);
             let last = match past {
-                Past::Sound if self.is_trusted() => self.sync_segments()?,
+                Past::Sound if self.is_trusted() => self.sync_segments(&named)?,
                 Past::Sound | Past::Failed => settle()?,
             };
             self.synced.fetch_max(last.0, Ordering::AcqRel);
@@ -158,11 +167,13 @@ impl Journal {
         !tail.distrusted || tail.released >= tail.last
     }
 
-    fn sync_segments(&self) -> Result<Lsn> {
+    fn sync_segments(&self, named: &impl Fn() -> Result<()>) -> Result<Lsn> {
         let (last, active) = {
             let tail = self.tail.lock();
             (tail.last, tail.active)
         };
+        // Of these records: what a later one names may not be on the disk, and no word of that one is given.
+        named()?;
         // The older one first: a record is on disk only with all before it.
         let mut both = [1 - active, active].into_iter();
         both.try_for_each(|n| self.segments[n].sync())
@@ -228,7 +239,34 @@ mod tests {
     }
 
     fn sync(journal: &Journal) {
-        journal.sync(|| panic!("no sync has failed")).unwrap();
+        let settle = || panic!("no sync has failed");
+        journal.sync(|| Ok(()), settle).unwrap();
+    }
+
+    #[test]
+    fn a_record_that_comes_while_blobs_are_synced_is_not_said_to_be_on_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        let (journal, _) = open(dir.path(), Lsn(0));
+        let first = append(&journal, b"its blobs are synced");
+        let blobs = || {
+            append(&journal, b"its blobs are not");
+            Ok(())
+        };
+        let settle = || panic!("no sync has failed");
+        journal.sync(blobs, settle).unwrap();
+        assert_eq!(journal.synced.load(Ordering::Acquire), first.0);
+        sync(&journal);
+        assert_eq!(journal.synced.load(Ordering::Acquire), first.next().0);
+    }
+
+    #[test]
+    fn a_change_whose_length_no_header_holds_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let (journal, _) = open(dir.path(), Lsn(0));
+        // Zeros that nobody reads take no memory.
+        let refused = journal.append(&vec![0; PAYLOAD_MAX + 1]).unwrap_err();
+        assert_eq!(refused.kind(), Kind::TooBig);
+        append(&journal, b"the next one");
     }
 
     #[test]
@@ -287,9 +325,9 @@ mod tests {
             journal.release(second);
             Ok(second)
         };
-        journal.sync(settle).unwrap();
+        journal.sync(|| Ok(()), settle).unwrap();
         assert_eq!(settled.get(), 1);
-        journal.sync(settle).unwrap();
+        journal.sync(|| Ok(()), settle).unwrap();
         assert_eq!(settled.get(), 1, "the database has it");
     }
 

@@ -75,8 +75,9 @@ pub fn all(tx: &mut dyn Tx) -> Result<Horizons> {
 }
 
 pub(super) fn set(tx: &mut dyn Tx, tenant: TenantId, upto: Op, by: Op) -> Result<()> {
+    // A snapshot that goes leaves rows behind, too, though the horizon stays where it is.
     tx.execute(
-        "UPDATE tenants SET horizon = $1, forgot = $2 WHERE id = $3",
+        "UPDATE tenants SET horizon = $1, forgot = $2, thinned = -1 WHERE id = $3",
         &[upto.into(), by.into(), tenant.into()],
     )?;
     Ok(())

@@ -125,9 +125,10 @@ impl Store {
 
     /// Makes everything committed so far survive a power cut. Callers that wait at the same time share one sync.
     pub fn sync(&self) -> Result<()> {
-        // First: a record that is durable may name them.
-        self.shared.blobs.sync_named()?;
-        self.shared.journal.sync(|| self.shared.empty_journal())
+        let shared = &self.shared;
+        shared
+            .journal
+            .sync(|| shared.blobs.sync_named(), || shared.empty_journal())
     }
 
     /// Brings everything committed so far to the database.

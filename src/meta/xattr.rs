@@ -1,7 +1,7 @@
 //! Extended attributes of nodes.
 
 use super::sum::Summer;
-use crate::core::{Error, Ino, Kind, Op, Result};
+use crate::core::{Error, Ino, Kind, Op, Result, TenantId};
 use crate::db::{Row, Tx};
 use serde::{Deserialize, Serialize};
 
@@ -57,13 +57,13 @@ pub fn list(tx: &mut dyn Tx, ino: Ino) -> Result<Vec<Xattr>> {
     tx.query(sql, &[ino.into()])?.iter().map(from_row).collect()
 }
 
-/// Every attribute of this name there is.
-pub fn named(tx: &mut dyn Tx, name: &[u8]) -> Result<Vec<Xattr>> {
-    let sql = "SELECT ino, name, value, began, sum FROM xattrs WHERE name = $1 ORDER BY ino";
-    tx.query(sql, &[name.into()])?
-        .iter()
-        .map(from_row)
-        .collect()
+/// Every attribute of this name that a node has, and the node's tenant.
+pub fn named(tx: &mut dyn Tx, name: &[u8]) -> Result<Vec<(TenantId, Xattr)>> {
+    let sql = "SELECT x.ino, x.name, x.value, x.began, x.sum, n.tenant FROM xattrs x \
+               JOIN nodes n ON n.ino = x.ino WHERE x.name = $1 ORDER BY x.ino";
+    let found = tx.query(sql, &[name.into()])?;
+    let of = |row: &Row| Ok((TenantId(row.u32(5)?), from_row(row)?));
+    found.iter().map(of).collect()
 }
 
 pub fn put(tx: &mut dyn Tx, xattr: &Xattr) -> Result<()> {

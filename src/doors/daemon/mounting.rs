@@ -166,7 +166,6 @@ impl Daemon {
 
     /// Takes a mount away, `lazy` even while it is in use, and brings everything pending to the store.
     pub fn umount(&self, dir: &Path, lazy: bool) -> Result<Unmounted> {
-        let pending = self.pending();
         let standing = self.mounts.lock().get(dir).map(|l| l.mounted.clone());
         let Some(mounted) = standing else {
             return fail(
@@ -174,6 +173,8 @@ impl Daemon {
                 format!("{} is not mounted here", dir.display()),
             );
         };
+        let (files, handles) = self.nexus.engine.open_on(mounted.id());
+        let pending = Pending { files, handles };
         if !lazy {
             // It may wait for requests under way; whoever asks for other mounts does not wait with it.
             mounted.unmount()?;
@@ -185,7 +186,7 @@ impl Daemon {
         let gone = is_it.then(|| mounts.remove(dir)).flatten();
         self.admit(&mounts);
         drop(mounts);
-        // Dropped, a mount that is still there is detached.
+        // Dropped, a mount that is still there is detached, and what was open on it is closed: nothing of other mounts is.
         drop(mounted);
         match gone.map(|live| live.term) {
             Some(Term::Lent) => runtime::give_back(dir),
@@ -193,7 +194,7 @@ impl Daemon {
             // Somebody else was faster, and another mount may stand there.
             None => {}
         }
-        self.nexus.engine.settle()?;
+        self.nexus.engine.sync()?;
         Ok(Unmounted { pending })
     }
 

@@ -30,7 +30,6 @@ impl Change<'_> {
         for old in going {
             self.edit(Edit::PrincipalGone(old.clone()));
         }
-        self.forget_all(home)?;
         let undo = json!({
             "subject": going.first().map(|p| p.subject().to_string()),
             "principals": going,

@@ -12,6 +12,7 @@ use crate::fs::events::{Notice, Stream};
 use crate::fs::home::Home;
 use crate::fs::looks::Looks;
 use crate::fs::namespace::admin;
+use crate::fs::policy::TRIES;
 use crate::meta::tenant::Head;
 use crate::meta::{Edit, OpKind, Record, Tenant, node};
 use serde::{Deserialize, Serialize};
@@ -53,7 +54,7 @@ impl Engine {
         admin(caller)?;
         let home = self.deletable(name)?;
         self.unused(&home.tenant)?;
-        self.estate_of(&home)
+        Ok(self.estate_of(&home, self.files_of(home.tenant.id)?))
     }
 
     /// Takes a tenant away with its principals, their keys and memberships, its grants, types and settings; administrators only.
@@ -63,10 +64,25 @@ impl Engine {
         admin(caller)?;
         // Theirs is the log that ends here.
         self.write_bypasses()?;
-        let _turn = self.turn.lock();
+        for _ in 0..TRIES {
+            let home = self.deletable(name)?;
+            let head = self.head(home.tenant.id)?;
+            // All that it has is read for this: nobody waits for it.
+            let files = self.files_of(home.tenant.id)?;
+            let _turn = self.turn.lock();
+            if self.head(home.tenant.id)? == head {
+                return self.delete_counted(caller, name, files);
+            }
+        }
+        let message = format!("tenant {name:?} is being changed: try again when nobody is at it");
+        fail(Kind::Busy, message)
+    }
+
+    /// Deletes a tenant whose files were counted; the caller has the turn.
+    fn delete_counted(&self, caller: &Caller, name: &str, files: (u64, u64)) -> Result<Estate> {
         let home = self.deletable(name)?;
         self.unused(&home.tenant)?;
-        let estate = self.estate_of(&home)?;
+        let estate = self.estate_of(&home, files);
         // Whoever opens something looks for the tenant first, and is seen among the open, or finds none.
         self.tenants.hide(home.tenant.id);
         let unused = self.unused(&home.tenant);
@@ -115,10 +131,14 @@ impl Engine {
         Ok(())
     }
 
-    fn estate_of(&self, home: &Home) -> Result<Estate> {
+    /// How many files a tenant has, and the sum of their sizes.
+    fn files_of(&self, tenant: TenantId) -> Result<(u64, u64)> {
+        node::files_of(&mut *self.store.read()?, tenant)
+    }
+
+    fn estate_of(&self, home: &Home, (files, bytes): (u64, u64)) -> Estate {
         let (roster, id) = (&home.roster, home.tenant.id);
-        let (files, bytes) = node::files_of(&mut *self.store.read()?, id)?;
-        Ok(Estate {
+        Estate {
             tenant: id,
             users: roster.users().count() as u64,
             agents: roster.agents().count() as u64,
@@ -128,7 +148,7 @@ impl Engine {
             types: self.relations.types_of(id),
             files,
             bytes,
-        })
+        }
     }
 
     fn end_tenant(&self, caller: &Caller, home: &Home, estate: Estate) -> Result<()> {

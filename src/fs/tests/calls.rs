@@ -392,3 +392,39 @@ fn numbers_are_not_given_out_again_even_after_a_crash() {
         }
     }
 }
+
+/// semantics.md §7: "Nothing is added below 4096 directories; a tree that was moved deeper can be used and removed."
+#[test]
+fn a_tree_that_moved_deeper_than_names_can_be_added_can_be_used_and_removed() {
+    let w = World::new();
+    let (e, d) = (w.engine(), name("d"));
+    let chain = |top: &Name| {
+        let made = |at: Ino, n: &Name| e.mkdir(&alice(), at, n, 0o700).unwrap().ino;
+        let top = made(w.workspace(), top);
+        (0..128).fold(top, |at, _| made(at, &d))
+    };
+    let mut deepest = chain(&name("0"));
+    for n in 1..32 {
+        let n = name(&n.to_string());
+        let below = chain(&n);
+        let (from, to) = ((w.workspace(), &n), (deepest, &n));
+        e.rename(&alice(), from, to, RenameMode::Replace).unwrap();
+        deepest = below;
+    }
+    let lies = e.path_of(deepest).unwrap().names().len();
+    assert_eq!(lies, 1 + 32 * 129);
+    refused(e.mkdir(&alice(), deepest, &d, 0o700), Kind::NameTooLong);
+    let file = w.write(&alice(), "/workspace/f", b"x").unwrap();
+    let moved = e.rename(
+        &alice(),
+        (w.workspace(), &name("f")),
+        (deepest, &d),
+        RenameMode::NoReplace,
+    );
+    refused(moved, Kind::NameTooLong);
+    let twin = e.link(&alice(), file, deepest, &d);
+    refused(twin, Kind::NameTooLong);
+    let above = e.getattr(&alice(), deepest).unwrap().parent;
+    e.rmdir(&alice(), above, &d).unwrap();
+    refused(e.getattr(&alice(), deepest), Kind::NotFound);
+}

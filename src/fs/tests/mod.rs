@@ -14,6 +14,7 @@ mod sharing;
 mod rows;
 mod audit;
 mod looks;
+mod privileges;
 pub(crate) mod permissions;
 mod relations;
 mod log;

@@ -1,11 +1,11 @@
 //! Write sessions: what open files do to attributes, and when it becomes a version.
 
-use super::{World, alice, close, name, person, refused, writing};
+use super::{World, alice, bob, close, name, person, refused, writing};
 use crate::core::{Caller, Kind, MountId, TenantId, Time};
 use crate::fs::transient::Birth;
 use crate::fs::{Access, Allocate, Event, OpenFlags, SetAttr, SetTime};
 use crate::meta::cache::Place;
-use crate::meta::{Node, log};
+use crate::meta::{Node, OpKind, log};
 use std::sync::Arc;
 
 /// open(2): O_TRUNC truncates whatever the access mode is.
@@ -398,4 +398,48 @@ fn one_file_that_cannot_be_written_down_keeps_none_of_the_others_from_it() {
     assert!(e.housekeep().is_err() && e.settle().is_err());
     assert!(e.store.progress().waiting == 0);
     w.assert_sound();
+}
+
+#[test]
+fn who_writes_before_he_is_told_of_another_content_writes_to_that() {
+    let w = World::new();
+    let e = w.engine();
+    let ino = w.write(&alice(), "/workspace/f", b"1234").unwrap();
+    let handle = e
+        .open(&alice(), ino, OpenFlags::new(Access::ReadWrite))
+        .unwrap();
+    // As a revision has it that has not come to telling open files.
+    let sealed = e.blobs().seal_bytes(b"567890").unwrap();
+    e.change(&alice(), |ch| {
+        ch.new_version(ino, &sealed, Time(0), OpKind::Write)
+    })
+    .unwrap();
+    e.write(&alice(), handle, 0, b"x").unwrap();
+    close(&w, &alice(), handle);
+    assert_eq!(w.read(&alice(), "/workspace/f").unwrap(), b"x67890");
+    w.assert_sound();
+}
+
+#[test]
+fn a_version_has_the_name_of_who_wrote_last_though_both_wrote_through_one_process() {
+    let w = World::new();
+    let e = w.engine();
+    let ino = w.write(&alice(), "/workspace/f", b"1234").unwrap();
+    let open = SetAttr {
+        mode: Some(0o666),
+        ..SetAttr::default()
+    };
+    e.setattr(&alice(), ino, &open, None).unwrap();
+    let flags = OpenFlags::new(Access::Write);
+    let [first, second] = [alice(), bob()].map(|who| {
+        let handle = e.open(&who, ino, flags).unwrap();
+        e.write(&who, handle, 0, b"x").unwrap();
+        handle
+    });
+    let before = e.head(TenantId(1)).unwrap();
+    close(&w, &bob(), second);
+    close(&w, &alice(), first);
+    let records = log::after(&mut *e.store().read().unwrap(), TenantId(1), before, 9).unwrap();
+    assert_eq!(records.len(), 1);
+    assert_eq!(records[0].0.author.user.as_deref(), Some("bob"));
 }

@@ -287,3 +287,85 @@ fn fsck_tells_when_a_tenant_is_gone_without_a_word_in_its_log() {
         "{report:?}"
     );
 }
+
+#[test]
+fn a_change_of_principals_tells_nothing_of_other_tenants_directories() {
+    let w = World::new();
+    let (ann, _) = acme(&w);
+    let e = w.engine();
+    let alice = principals::make(&w, "alice");
+    let f = w.write(&alice, "/workspace/f", b"x").unwrap();
+    e.grant(&alice, f, "viewer-of", &To::Everyone, None)
+        .unwrap();
+    let notices = e.events().subscribe(TENANT, MountId(7), Arc::default());
+    let (tell, told) = std::sync::mpsc::channel();
+    // A notice is confirmed when it is dropped, and a change waits for that.
+    std::thread::spawn(move || notices.iter().try_for_each(|n| tell.send(n.events.clone())));
+    e.delete_user(&boss(), "alice").unwrap();
+    let told: Vec<_> = told.try_iter().flatten().collect();
+    let listed = |of: &Caller| {
+        let dir = e.resolve(of, &path("/workspace")).unwrap().ino;
+        let is_it = |event: &&crate::fs::Event| **event == crate::fs::Event::Relisted(dir);
+        told.iter().filter(is_it).count()
+    };
+    assert_eq!((listed(&boss()), listed(&ann)), (1, 0), "{told:?}");
+}
+
+#[test]
+fn nothing_that_was_said_in_a_deleted_tenant_is_weighed_any_more() {
+    let mut w = World::new();
+    let (ann, _) = acme(&w);
+    let plan = w.engine().resolve(&ann, &path("/workspace/plan")).unwrap();
+    w.engine().restrict(&ann, plan.ino, true).unwrap();
+    assert!(!w.engine().policy.is_empty());
+    w.engine().delete_tenant(&boss(), "acme").unwrap();
+    assert!(w.engine().policy.is_empty());
+    w.crash();
+    assert!(w.engine().policy.is_empty());
+}
+
+#[test]
+fn tenants_that_are_made_at_once_get_a_number_each() {
+    let w = World::new();
+    let e = w.engine();
+    for round in 0..20 {
+        let start = std::sync::Barrier::new(4);
+        std::thread::scope(|s| {
+            for n in 0..4 {
+                let start = &start;
+                s.spawn(move || {
+                    start.wait();
+                    e.create_tenant(&boss(), &format!("t{round}-{n}")).unwrap();
+                });
+            }
+        });
+    }
+    assert_eq!(e.tenants().len(), 81);
+    w.assert_sound();
+}
+
+#[test]
+fn what_is_missing_is_told_though_the_horizon_lies_where_another_tenant_was_deleted() {
+    let w = World::new();
+    let e = w.engine();
+    w.write(&boss(), "/workspace/f", b"x").unwrap();
+    e.create_tenant(&boss(), "acme").unwrap();
+    e.delete_tenant(&boss(), "acme").unwrap();
+    let end = e.head(TENANT).unwrap();
+    let keep = Keep {
+        since: Time(e.clock().now().0 + 1),
+        snapshots: true,
+    };
+    e.forget(&boss(), keep, false).unwrap();
+    assert_eq!(e.horizon(TENANT).unwrap().upto, end);
+    w.assert_sound();
+    let mut tx = e.store().begin().unwrap();
+    let sql = "DELETE FROM entries WHERE name = CAST('f' AS BLOB)";
+    assert_eq!(tx.execute(sql, &[]).unwrap(), 1);
+    tx.commit().unwrap();
+    let problems = e.verify(&boss(), &mut |_| {}).unwrap().problems;
+    assert!(
+        problems.iter().any(|p| p.contains("has lost")),
+        "{problems:?}"
+    );
+}

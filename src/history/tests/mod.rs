@@ -6,5 +6,7 @@ mod reverse;
 mod aside;
 mod saved;
 mod busy;
+mod open;
+mod privileges;
 mod restore;
 mod two;

@@ -317,3 +317,20 @@ fn an_undo_is_told_where_the_directory_of_what_it_changed_can_be_seen() {
     let undone: Vec<_> = t.read(&t.bob).into_iter().skip(2).collect();
     assert_eq!(undone, ["undo /workspace/f"]);
 }
+
+/// A process goes down from directory to directory: PATH_MAX is for what one call names.
+#[test]
+fn a_path_longer_than_a_call_may_name_hides_nothing_else_of_the_log() {
+    let t = Town::new();
+    let deep = name(&"d".repeat(250));
+    let mut at = t.mkdir("/workspace/open", 0o755);
+    for _ in 0..20 {
+        at = t.w.engine().mkdir(&t.alice, at, &deep, 0o755).unwrap().ino;
+    }
+    t.mkdir("/workspace/after", 0o755);
+    let shown = t.read(&t.bob);
+    assert_eq!(shown.len(), 22);
+    let longest = shown.iter().map(String::len).max();
+    assert_eq!(longest, Some("mkdir /workspace/open".len() + 20 * 251));
+    assert_eq!(shown.last().unwrap(), "mkdir /workspace/after");
+}

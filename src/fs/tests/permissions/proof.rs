@@ -66,9 +66,9 @@ impl State {
             tuples: tuples.into_iter().map(|(_, t)| t.unwrap()).collect(),
             lists: lists
                 .iter()
-                .map(|x| (x.ino, Acls::decode(&x.value).unwrap()))
+                .map(|(_, x)| (x.ino, Acls::decode(&x.value).unwrap()))
                 .collect(),
-            walls: walls.iter().map(|x| x.ino).collect(),
+            walls: walls.iter().map(|(_, x)| x.ino).collect(),
             groups: members.map(|m| (m.member, m.group)).collect(),
             principals: principals.map(|p| (p.id(), p)).collect(),
             tenant_gid: engine.tenants()[0].gid,

@@ -1,0 +1,124 @@
+//! No way back gives set-id bits or capabilities to another content than they were given to.
+
+use super::reverse::project;
+use super::world::*;
+use crate::core::{Caller, Kind, Op};
+use crate::fs::privileges::CAPABILITY;
+use crate::fs::{SetAttr, SetMode};
+use crate::history::OpSet;
+
+const AT: &str = "/workspace/p/src/b";
+const SETID: u32 = 0o4000;
+
+fn superuser() -> Caller {
+    person("root", 0)
+}
+
+fn make_capable(w: &World) -> Op {
+    let value = b"what setcap(8) writes";
+    w.engine
+        .setxattr(&superuser(), w.ino(AT), CAPABILITY, value, SetMode::Any)
+        .unwrap();
+    w.head()
+}
+
+fn is_capable(w: &World) -> bool {
+    let found = w.engine.getxattr(&superuser(), w.ino(AT), CAPABILITY);
+    found.is_ok()
+}
+
+fn done(w: &World, who: &Caller, ops: &[Op]) {
+    let undone = w.undo(who, ops.iter().copied().collect::<OpSet>()).unwrap();
+    assert_eq!(undone.conflicts, []);
+    assert!(undone.op.is_some());
+    w.assert_sound();
+}
+
+#[track_caller]
+fn refused(w: &World, who: &Caller, ops: &[Op]) {
+    let refused = w.undo(who, ops.iter().copied().collect::<OpSet>());
+    assert_eq!(refused.err().unwrap().kind(), Kind::NotPermitted);
+}
+
+#[test]
+fn only_the_superuser_undoes_that_capabilities_were_taken() {
+    let w = project();
+    make_capable(&w);
+    let e = &w.engine;
+    e.removexattr(&superuser(), w.ino(AT), CAPABILITY).unwrap();
+    let removed = w.head();
+    w.write(&alice(), AT, b"evil");
+    refused(&w, &alice(), &[removed]);
+    assert!(!is_capable(&w));
+    done(&w, &superuser(), &[removed]);
+    assert!(is_capable(&w));
+}
+
+#[test]
+fn a_content_that_comes_back_takes_the_capabilities_of_the_one_it_replaces() {
+    let w = project();
+    w.write(&alice(), AT, b"good");
+    let written = w.head();
+    let given = make_capable(&w);
+    done(&w, &alice(), &[written]);
+    assert_eq!(w.read(AT), b"p/src/b");
+    assert!(!is_capable(&w));
+    let undone = w.head();
+    refused(&w, &alice(), &[undone]);
+    done(&w, &superuser(), &[undone]);
+    assert_eq!(w.read(AT), b"good");
+    assert!(is_capable(&w) && given < undone);
+}
+
+#[test]
+fn what_comes_back_has_the_capabilities_it_went_with_and_no_others() {
+    let w = project();
+    make_capable(&w);
+    w.unlink(&alice(), AT);
+    done(&w, &alice(), &[w.head()]);
+    assert!(is_capable(&w));
+    w.write(&alice(), AT, b"evil");
+    let taken = Op(w.head().0 - 1);
+    w.unlink(&alice(), AT);
+    refused(&w, &alice(), &[taken, w.head()]);
+    done(&w, &alice(), &[w.head()]);
+    assert!(!is_capable(&w));
+}
+
+#[test]
+fn what_comes_back_has_the_set_id_bits_it_went_with_and_no_others() {
+    let w = project();
+    let set = SetAttr {
+        mode: Some(0o777 | SETID),
+        uid: Some(0),
+        ..SetAttr::default()
+    };
+    let mode = || w.engine.getattr(&root(), w.ino(AT)).unwrap().mode;
+    let give = || {
+        let only_mode = SetAttr {
+            uid: None,
+            ..set.clone()
+        };
+        w.engine.setattr(&root(), w.ino(AT), &set, None).unwrap();
+        w.engine
+            .setattr(&root(), w.ino(AT), &only_mode, None)
+            .unwrap();
+    };
+    give();
+    w.unlink(&alice(), AT);
+    done(&w, &alice(), &[w.head()]);
+    assert_eq!(mode() & SETID, SETID, "with the content that had them");
+    // The bits go by an operation of their own, before the content does.
+    w.write(&alice(), AT, b"evil");
+    let taken = Op(w.head().0 - 1);
+    assert_eq!(mode() & SETID, 0);
+    w.unlink(&alice(), AT);
+    done(&w, &alice(), &[taken, w.head()]);
+    assert_eq!((mode() & SETID, w.read(AT)), (0, b"evil".to_vec()));
+    // And a content that comes back takes them as a write does.
+    w.write(&alice(), AT, b"good");
+    let written = w.head();
+    give();
+    done(&w, &alice(), &[written]);
+    assert_eq!((mode() & SETID, w.read(AT)), (0, b"evil".to_vec()));
+}
