@@ -222,6 +222,8 @@ fn a_mount_that_was_lent_is_not_made_again() {
     world.kill();
     world.restart();
     assert_eq!(world.mounts(), 1);
+    let log = fs::read_to_string(world.data().join("daemon.log")).unwrap();
+    assert!(!log.contains("not mounted again"), "nobody wants it: {log}");
     assert!(
         !runtime.exists(),
         "the killed daemon's dead mount was cleared"
