@@ -185,8 +185,7 @@ fn title(undone: &Undone, choice: &Choice) -> Title {
     let mut ops = choice.ops.clone();
     ops.leave_out(skipped);
     let mut said = json!({ "ops": ops.to_string() });
-    let mut asides = undone.conflicts.iter().filter(|c| c.aside.is_some());
-    if choice.answer == Answer::Aside && asides.next().is_some() {
+    if choice.answer == Answer::Aside && !undone.conflicts.is_empty() {
         said["copies"] = json!(true);
     }
     Title {
