@@ -19,10 +19,14 @@ pub(super) struct Home {
 }
 
 impl Home {
-    /// Walks down a path as it is now. Where a directory of it was moved away and none has its name, it leads through that one; where
-    /// one is gone, that comes back. Fails with `Conflict` where neither is possible.
-    pub(super) fn of(engine: &Engine, caller: &Caller, at: Moment, path: &FsPath) -> Result<Self> {
-        let then = nodes_at(engine, caller, at, path)?;
+    /// Walks down a path, which named the nodes `then`, as it is now. Where a directory of it was moved away and none has its name, it
+    /// leads through that one; where one is gone, that comes back. Fails with `Conflict` where neither is possible.
+    pub(super) fn of(
+        engine: &Engine,
+        caller: &Caller,
+        path: &FsPath,
+        then: &[Ino],
+    ) -> Result<Self> {
         let root = engine.root(caller)?;
         let (Some(name), Some((top, above))) = (path.names().last(), then.split_last()) else {
             return Ok(Self::default());
@@ -99,7 +103,12 @@ pub fn named_at(engine: &Engine, caller: &Caller, at: Moment, path: &FsPath) -> 
 }
 
 /// The same of each directory on the way, too, but not of the root.
-fn nodes_at(engine: &Engine, caller: &Caller, at: Moment, path: &FsPath) -> Result<Vec<Ino>> {
+pub(super) fn nodes_at(
+    engine: &Engine,
+    caller: &Caller,
+    at: Moment,
+    path: &FsPath,
+) -> Result<Vec<Ino>> {
     let (mut ino, mut all) = (engine.root(caller)?, Vec::new());
     for name in path.names() {
         let found = engine.lookup_at(caller, at, ino, name);

@@ -4,7 +4,7 @@
 //! it goes, and what took its path makes room. All of that stays in the past, and one operation undoes it.
 
 use super::effects::{Effects, Rows};
-use super::home::Home;
+use super::home::{Home, nodes_at};
 use super::ops::{OpSet, Without};
 use super::plan::Plan;
 use super::tree::Tree;
@@ -31,10 +31,11 @@ pub struct Restoring {
 /// changes take.
 pub fn restore(engine: &Engine, caller: &Caller, what: &Restoring) -> Result<Undone> {
     engine.may_at(caller, what.at, what.node, Right::Read)?;
+    let then = nodes_at(engine, caller, what.at, &what.path)?;
     applied(engine, caller, Answer::Stop, what.dry_run, || {
         // Each time: what is forgotten from here on moves the log on, and what was worked out is not done.
         engine.remembers(what.at)?;
-        let home = Home::of(engine, caller, what.at, &what.path)?;
+        let home = Home::of(engine, caller, &what.path, &then)?;
         let tree = Tree::look(engine.store(), what.at.op, what.node, home)?;
         let mut tx = engine.store().read()?;
         let undone = Without::After(what.at.op);
