@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 /// or the one that is missing, as far as whoever asks may know of them. Who may ask whether may ask why. For paths there is
 /// `why`.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RebacWhy {
     pub subject: String,
     pub relation: String,

@@ -19,6 +19,7 @@ pub(super) const LOOKED_AT: usize = 5000;
 /// Tells which users and agents may do something to a path, whatever lets them: grants, lists, modes, ownership. A page of the
 /// tenant's principals at a time. For the path's owners and administrators, who may everything and are not listed for that.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Who {
     pub op: Wish,
     pub path: Text,

@@ -12,6 +12,7 @@ fn needed(command: &str) -> Value {
             json!({"subject": "user:ben", "relation": "owner", "path": "/workspace"})
         }
         "rebac-subjects" => json!({"relation": "owner", "path": "/workspace", "types": []}),
+        "who" => json!({"op": "read", "path": "/workspace"}),
         _ => json!({}),
     }
 }

@@ -277,13 +277,7 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
             }
             Ok(())
         };
-        may().map_err(|e: Error| e.context(self.told(old.ino)))?;
-        if engine.files.pending(old.ino).is_some() {
-            let path = self.told(old.ino);
-            let message = format!("{path} is being written: try again when it is closed");
-            return fail(Kind::Busy, message);
-        }
-        Ok(())
+        may().map_err(|e: Error| e.context(self.told(old.ino)))
     }
 
     /// Link counts, places of directories, and the end of nodes that have no name any more.
