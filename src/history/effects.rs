@@ -236,10 +236,6 @@ impl Rows {
             for other in &spells {
                 let given = (other.state.ino, other.state.began);
                 self.named.entry(given).or_default().push(key.clone());
-                if other.state.began >= since {
-                    let last = self.last_named.entry(other.state.ino).or_default();
-                    *last = other.state.began.max(*last);
-                }
             }
             let now = spells.iter().find(|s| s.ended.is_none());
             let now = now.map(|s| Arc::new(s.state.clone()));
@@ -251,12 +247,33 @@ impl Rows {
                 (state.began, spell)
             });
             let line = Timeline::of(of_inos.collect(), since);
+            self.names.insert(key, Meanings { place, line, now });
+        }
+        self.index();
+        Ok(())
+    }
+
+    /// Has other names instead.
+    pub(super) fn rename(&mut self, names: BTreeMap<Key, Meanings>) {
+        self.names = names;
+        self.index();
+    }
+
+    /// Finds out what follows from the names.
+    fn index(&mut self) {
+        self.at.clear();
+        self.last_named.clear();
+        for (key, Meanings { line, .. }) in &self.names {
             if let Some(ino) = line.now() {
                 self.at.entry(*ino).or_default().push(key.clone());
             }
-            self.names.insert(key, Meanings { place, line, now });
+            for (op, named) in &line.changes {
+                if let Some(ino) = named {
+                    let last = self.last_named.entry(*ino).or_default();
+                    *last = (*op).max(*last);
+                }
+            }
         }
-        Ok(())
     }
 
     /// The operations that made the rows what they are, as far back as they were read.
@@ -289,6 +306,12 @@ impl Rows {
             meanings.place.parent = to;
             self.names.insert((to, name), meanings);
         }
+        for key in self.named.values_mut().flatten() {
+            if key.0 == from {
+                key.0 = to;
+            }
+        }
+        self.index();
         Ok(())
     }
 

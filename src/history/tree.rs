@@ -116,7 +116,7 @@ impl Tree {
         };
         rows.nodes.retain(|ino, _| stays(ino));
         rows.xattrs.retain(|(ino, _), _| stays(ino));
-        rows.names = names.meanings();
+        rows.rename(names.meanings());
         Ok(conflicts)
     }
 
