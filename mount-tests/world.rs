@@ -223,8 +223,20 @@ impl World {
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
         let place = |line: &str| line.split(' ').nth(4).map(PathBuf::from);
         let ours = mounts.lines().filter_map(place);
-        for mount in ours.filter(|mount| mount.starts_with(self.dir.path())) {
+        let runtime = fs::read_link(self.data.join("runtime")).ok();
+        let is_ours = |mount: &PathBuf| {
+            let lent = runtime.as_ref().is_some_and(|dir| mount.starts_with(dir));
+            lent || mount.starts_with(self.dir.path())
+        };
+        for mount in ours.filter(is_ours) {
             detach(&mount);
+        }
+        // What a daemon that was killed has outside of the directory that goes with us: sockets and empty directories.
+        if let Some(dir) = runtime {
+            let left = [
+                "-xdev", "-depth", "(", "-type", "s", "-o", "-type", "d", ")",
+            ];
+            run(Command::new("find").arg(dir).args(left).arg("-delete"));
         }
     }
 

@@ -314,7 +314,9 @@ impl Daemon {
             done = done.and(self.take_away(&dir));
         }
         self.runtime.clear();
-        done.and(self.settle()).and_then(|()| self.checkpoint())
+        // Each is done, whatever came of those before it.
+        let (settled, written) = (self.settle(), self.checkpoint());
+        done.and(settled).and(written)
     }
 
     /// Takes a mount away, in use or not.
