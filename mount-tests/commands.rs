@@ -149,6 +149,7 @@ fn a_word_that_means_nothing_is_told_and_not_passed_over() {
 #[test]
 fn a_time_that_was_printed_means_the_same_to_everybody() {
     let world = World::unmounted(&[]);
+    world.nexus(&["init"]).must();
     let say = |zone: &str, line: &str| {
         let mut command = world.command(&line.split(' ').collect::<Vec<_>>());
         run(command.env("TZ", zone)).must()
