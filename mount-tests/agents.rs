@@ -72,6 +72,10 @@ fn an_isolated_agent_is_confined_to_what_it_was_granted() {
     let refused = run("cat @/open/f").must_fail();
     assert!(refused.contains("cat: "), "{refused}");
     run("echo x > @/new").must_fail();
+    let words = "rebac grant agent guest file /workspace/open --relation can_read";
+    world.nexus(&words.split(' ').collect::<Vec<_>>()).must();
+    assert_eq!(run("cat @/open/f").must(), "yes\n");
+    run("cat @/secret/f").must_fail();
     assert!(
         world
             .nexus(&["run", "--", "true"])

@@ -174,5 +174,5 @@ fn fsyncs_that_wait_together_share_a_sync() {
             }
         });
     });
-    assert!((1..=80).contains(&spent.syncs), "{spent:?}");
+    assert!((1..80).contains(&spent.syncs), "{spent:?}");
 }

@@ -27,32 +27,56 @@ pub(crate) enum Gate {
     Grant,
     /// He comes into the group that the directory's mode speaks of.
     Group,
+    /// The modes let everybody in.
+    Mode,
+    /// A grant above the directory, which a boundary ends.
+    Restrict,
+    /// A grant on the directory, against which a list denies him.
+    Deny,
 }
 
 impl Gate {
-    /// The gates that the binaries know.
-    fn all(world: &World) -> Vec<Self> {
-        let knows = world.nexus(&["rebac", "grant", "--help"]).ok();
-        let grant = knows.then_some(Self::Grant);
-        grant.into_iter().chain([Self::Group]).collect()
-    }
+    /// In this order: each is closed while the ones before are, and the last two leave something closed behind.
+    const ALL: [Self; 5] = [
+        Self::Grant,
+        Self::Group,
+        Self::Mode,
+        Self::Restrict,
+        Self::Deny,
+    ];
 
     #[track_caller]
     pub(crate) fn set(self, world: &World, open: bool) {
-        let verb = match (self, open) {
-            (Self::Grant, true) => "grant",
-            (Self::Grant, false) => "revoke",
-            (Self::Group, true) => "add",
-            (Self::Group, false) => "remove",
+        const VAULT: &str = "/workspace/t/vault";
+        let say = |line: &str| world.nexus(&line.split(' ').collect::<Vec<_>>());
+        let grant = |verb, on| {
+            say(&format!(
+                "rebac {verb} user bert file {on} --relation can_read"
+            ))
+            .must()
         };
-        match self {
-            Self::Grant => {
-                let words = ["rebac", verb, "user", "bert", "file", "/workspace/t/vault"];
-                let relation = ["--relation", "can_read"];
-                world.nexus(&[&words[..], &relation[..]].concat()).must();
+        match (self, open) {
+            (Self::Grant, true) => drop(grant("grant", VAULT)),
+            (Self::Grant, false) => drop(grant("revoke", VAULT)),
+            (Self::Group, true) => drop(world.ctl(&["group", "add", "team", "bert"])),
+            (Self::Group, false) => drop(world.ctl(&["group", "remove", "team", "bert"])),
+            (Self::Mode, true) => {
+                say(&format!("chmod 0644 {VAULT}/f {VAULT}/sub/g")).must();
+                say(&format!("chmod 0755 {VAULT}/sub {VAULT}")).must();
             }
-            Self::Group => {
-                world.ctl(&["group", verb, "team", "bert"]);
+            (Self::Mode, false) => drop(say(&format!("chmod 0750 {VAULT}")).must()),
+            (Self::Restrict, true) => {
+                grant("grant", "/workspace/t");
+                say(&format!("rebac unrestrict {VAULT}")).must();
+            }
+            (Self::Restrict, false) => drop(say(&format!("rebac restrict {VAULT}")).must()),
+            (Self::Deny, true) => {
+                grant("grant", VAULT);
+                // The first time there is none.
+                say(&format!("setfacl deny:user:bert:--- {VAULT} --remove"));
+            }
+            (Self::Deny, false) => {
+                say(&format!("setfacl deny:user:bert:--- {VAULT}")).must();
             }
         }
     }
@@ -181,8 +205,8 @@ fn hammer(world: &World, gate: Gate) {
     file.write_all(&[0; 8]).unwrap();
     let (hears, says) = pipe().unwrap();
     let his = match gate {
-        Gate::Grant => "granted",
-        Gate::Group => "once",
+        Gate::Grant | Gate::Restrict => "granted",
+        Gate::Group | Gate::Mode | Gate::Deny => "once",
     };
     let workers = (0..WORKERS).map(|_| worker(world, BERT, &path, &says, his));
     let mut workers: Vec<_> = workers.collect();
@@ -228,7 +252,7 @@ fn hammer(world: &World, gate: Gate) {
 #[test]
 fn no_access_succeeds_after_a_revoke_has_returned() {
     let Some(world) = village() else { return };
-    for gate in Gate::all(&world) {
+    for gate in Gate::ALL {
         hammer(&world, gate);
     }
     world.is_sound();
@@ -239,7 +263,7 @@ fn what_one_user_has_walked_opens_nothing_to_the_next() {
     let Some(world) = village() else { return };
     let t = world.path("t");
     let looks = "stat vault/f; cat vault/f; stat vault/sub/g; ls vault vault/sub; ls -l vault/sub; test -r vault/sub/g";
-    for gate in Gate::all(&world) {
+    for gate in Gate::ALL {
         for _ in 0..2 {
             as_user(ANNA, &t, looks).must();
             for look in looks.split("; ") {
@@ -266,7 +290,7 @@ fn what_one_user_has_walked_opens_nothing_to_the_next() {
 #[test]
 fn what_is_open_stays_open_and_nothing_else_does() {
     let Some(world) = village() else { return };
-    for gate in Gate::all(&world) {
+    for gate in Gate::ALL {
         gate.set(&world, true);
         let text = "cd vault; exec 3<f; echo open; read -r; cat <&3; ! cat f; ! stat f; ! ls; ! cat sub/g; ! cd sub; ! truncate -s 0 f";
         let mut command = setpriv(BERT, &["bash", "-ec", text]);
@@ -304,7 +328,7 @@ fn a_mount_of_one_user_forgets_what_he_may_no_more() {
     let looks = "import os; os.stat('vault/f'); os.listdir('vault'); open('vault/sub/g').read(); os.listdir('vault/sub')";
     let refused = "import os\nfor call in [lambda: os.stat('vault/f'), lambda: os.listdir('vault'), lambda: open('vault/sub/g'), lambda: os.stat('vault/sub')]:\n  \
                    try: call()\n  except OSError: continue\n  raise SystemExit('went')";
-    for gate in Gate::all(&world) {
+    for gate in Gate::ALL {
         for _ in 0..5 {
             python(&t, refused);
             gate.set(&world, true);

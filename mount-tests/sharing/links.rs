@@ -69,6 +69,7 @@ fn a_link_that_is_turned_while_it_is_followed_never_shows_the_secret() {
         turning.join().unwrap();
     });
     println!("shown {shown} times, turned {turns:?} times");
+    assert!(shown > 0 && turns.load(Ordering::Acquire) > 2);
     // And while nobody turns it, it shows what it points to.
     for (to, shows) in [("secret", false), ("open", true)] {
         turn(&mut alice, to);

@@ -197,7 +197,7 @@ impl Engine {
             if closes(&old, &new)
                 && let Some(place) = self.place(ino)?
             {
-                ch.closed(&place);
+                ch.shut(&place, ino);
             }
             ch.update(new)?;
             ch.record(set.kind(), ino, &path, None, &former(&old, set));

@@ -258,6 +258,12 @@ impl Change<'_> {
         });
     }
 
+    /// The same of a directory that fewer may walk through.
+    pub(super) fn shut(&mut self, place: &Place, dir: Ino) {
+        self.closed(place);
+        self.closed.push(Event::Shut(dir));
+    }
+
     /// Adds an edit of something that is not part of the tree.
     pub(super) fn edit(&mut self, edit: Edit) {
         self.edits.push(edit);

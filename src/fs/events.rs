@@ -24,6 +24,9 @@ pub enum Event {
     Closed { parent: Ino, name: Name },
     /// A directory lists other names for some: every kernel forgets the list, that of who changed it, too.
     Relisted(Ino),
+    /// A directory may be walked through by fewer: names that listings of it under way bring are of before. The kernel that the change
+    /// came through lets nobody list it meanwhile.
+    Shut(Ino),
     /// What the mount itself moved here was kept for all where it was, and is not for all here. Its kernel takes that in only
     /// once the move has been answered, so nothing waits for it.
     Moved { parent: Ino, name: Name },
@@ -61,7 +64,7 @@ impl Event {
             Self::Past(oldest) => s.looks.depend_on(*oldest),
             Self::Closed { .. } | Self::Relisted(_) => true,
             Self::Moved { .. } => is_own,
-            Self::Entry { .. } | Self::Attr(_) | Self::Data(_) => !is_own,
+            Self::Entry { .. } | Self::Attr(_) | Self::Data(_) | Self::Shut(_) => !is_own,
         }
     }
 }

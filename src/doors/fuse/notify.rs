@@ -80,7 +80,9 @@ impl Telling {
         }
         // A listing that was answered before has put names into the kernel that it takes for new ones until it was waited for.
         if asks_anew
-            && events.iter().any(|e| matches!(e, Event::Relisted(_)))
+            && events
+                .iter()
+                .any(|e| matches!(e, Event::Relisted(_) | Event::Shut(_)))
             && let Err(e) = self.ask_anew()
         {
             tracing::warn!("the kernel was not told of a change: {e}");
@@ -107,7 +109,7 @@ impl Telling {
             // A negative offset leaves the pages alone (fuse_reverse_inval_inode).
             Event::Attr(ino) => self.notices.inval_inode(number(*ino), -1, 0),
             Event::Data(ino) => self.notices.inval_inode(number(*ino), 0, 0),
-            Event::Relisted(dir) => self.relist(*dir),
+            Event::Relisted(dir) | Event::Shut(dir) => self.relist(*dir),
             Event::Past(_) => self.forget_the_past(),
         }
     }

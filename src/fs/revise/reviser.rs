@@ -243,7 +243,7 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
         if closes(&old, &new)
             && let Some(place) = self.engine.place(to.ino)?
         {
-            self.ch.closed(&place);
+            self.ch.shut(&place, to.ino);
         }
         self.ch.update(new)?;
         match self.engine.capability(to.ino)? {

@@ -1,6 +1,6 @@
 //! Flipped bits in the database: whatever they change in tree, past, log or blobs is located.
 //!
-//! `NEXUS_FLIPS` says how many (200).
+//! `NEXUS_BIT_FLIPS` says how many (200).
 
 use crate::db::Row;
 use crate::fs::tests::principals::{TENANT, boss};
@@ -126,7 +126,7 @@ fn assert_located(mut w: World) {
     let whole = closed(&mut w);
     let (problems, sound) = look(w.dir.path()).unwrap();
     assert_eq!(problems, Vec::<String>::new());
-    let flips = crate::core::config::env("NEXUS_FLIPS").map_or(200, |n| n.parse().unwrap());
+    let flips = crate::core::config::env("NEXUS_BIT_FLIPS").map_or(200, |n| n.parse().unwrap());
     let (mut located, mut harmless) = (0, 0);
     for n in 0..flips {
         let [at, bit]: [u64; 2] = std::array::from_fn(|i| random(n * 2 + i as u64));
