@@ -16,6 +16,7 @@ pub mod principals;
 pub mod agents;
 pub mod groups;
 pub mod keys;
+mod level;
 mod expiry;
 mod object;
 pub mod grants;

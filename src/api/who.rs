@@ -2,14 +2,13 @@
 
 use super::Command;
 use super::context::{Context, found_at};
+use super::level::Level;
 use super::why::Wish;
 use crate::access::Right;
-use crate::core::{FsPath, Ino, Kind, PrincipalId, Result, Text};
-use crate::fs::DirEntry;
+use crate::core::{Kind, PrincipalId, Result, Text};
 use crate::meta::Subject;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
-use std::vec::IntoIter;
 
 /// How many users and agents one answer looks at.
 const JUDGED: usize = 1000;
@@ -82,7 +81,7 @@ pub(super) fn below(
     }
     let mut within = Vec::new();
     if node.is_dir() {
-        within.extend(Level::enter(cx, top, node.ino, &mut from)?);
+        within.extend(listed(Level::enter(cx, top, node.ino, &mut from))?);
     }
     let mut looked_at = 0;
     while let Some(level) = within.last_mut() {
@@ -112,54 +111,16 @@ pub(super) fn below(
             break;
         }
         if entry.node.is_dir() {
-            within.extend(Level::enter(cx, path, entry.node.ino, &mut from)?);
+            within.extend(listed(Level::enter(cx, path, entry.node.ino, &mut from))?);
         }
     }
     Ok(page)
 }
 
-/// A directory, with what is left of a page of it.
-struct Level {
-    dir: FsPath,
-    ino: Ino,
-    /// The cookie of the entry at which the page before ended; 0 for none.
-    begin: u64,
-    /// That of the entry that was taken last.
-    at: u64,
-    left: IntoIter<DirEntry>,
-}
-
-impl Level {
-    /// Nothing for a directory that the caller may not list, or that is gone.
-    fn enter(
-        cx: &Context<'_>,
-        dir: FsPath,
-        ino: Ino,
-        from: &mut VecDeque<u64>,
-    ) -> Result<Option<Self>> {
-        let begin = from.pop_front().unwrap_or(0);
-        let at = begin.saturating_sub(1);
-        let left = match cx.engine().list_behind(cx.caller, ino, at) {
-            Ok(page) => page.into_iter(),
-            Err(e) if matches!(e.kind(), Kind::Denied | Kind::NotFound) => return Ok(None),
-            Err(e) => return Err(e),
-        };
-        Ok(Some(Self {
-            dir,
-            ino,
-            begin,
-            at,
-            left,
-        }))
-    }
-
-    fn next(&mut self, cx: &Context<'_>) -> Result<Option<DirEntry>> {
-        if self.left.as_slice().is_empty() {
-            let page = cx.engine().list_behind(cx.caller, self.ino, self.at)?;
-            self.left = page.into_iter();
-        }
-        let next = self.left.next();
-        self.at = next.as_ref().map_or(self.at, |entry| entry.cookie);
-        Ok(next)
+/// Nothing for a directory that the caller may not list, or that is gone.
+fn listed(level: Result<Option<Level>>) -> Result<Option<Level>> {
+    match level {
+        Err(e) if matches!(e.kind(), Kind::Denied | Kind::NotFound) => Ok(None),
+        level => level,
     }
 }

@@ -278,18 +278,9 @@ impl Rows {
 
     /// The operations that made the rows what they are, as far back as they were read.
     pub(super) fn operations(&self) -> impl Iterator<Item = Op> {
-        let nodes = self
-            .nodes
-            .values()
-            .flat_map(|line| line.changes.iter().map(|c| c.0));
-        let names = self
-            .names
-            .values()
-            .flat_map(|m| m.line.changes.iter().map(|c| c.0));
-        let xattrs = self
-            .xattrs
-            .values()
-            .flat_map(|line| line.changes.iter().map(|c| c.0));
+        let nodes = self.nodes.values().flat_map(Timeline::operations);
+        let names = self.names.values().flat_map(|m| m.line.operations());
+        let xattrs = self.xattrs.values().flat_map(Timeline::operations);
         nodes.chain(names).chain(xattrs)
     }
 

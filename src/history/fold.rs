@@ -20,6 +20,13 @@ pub(super) struct Timeline<T> {
 /// What something should be, or the first operation that stands in the way.
 pub(super) type Folded<T> = std::result::Result<Option<T>, Op>;
 
+impl<T> Timeline<T> {
+    /// The operations that changed something.
+    pub(super) fn operations(&self) -> impl Iterator<Item = Op> {
+        self.changes.iter().map(|(op, _)| *op)
+    }
+}
+
 impl<T: Clone> Timeline<T> {
     /// Of states with the operations that they began with; `since` is the first operation that counts as a change.
     pub(super) fn of(mut spells: Vec<(Op, Spell<T>)>, since: Op) -> Self {
@@ -139,8 +146,7 @@ impl Timeline<Node> {
 
 /// The operations among the undone that changed something.
 pub(super) fn touching<T>(line: &Timeline<T>, undone: Without<'_>) -> OpSet {
-    let ops = line.changes.iter().map(|(op, _)| *op);
-    ops.filter(|op| undone.has(*op)).collect()
+    line.operations().filter(|op| undone.has(*op)).collect()
 }
 
 /// Somebody set what was so already: it is his now, too.

@@ -5,11 +5,11 @@
 
 use super::{Unread, unread};
 use crate::api::context::Context;
+use crate::api::level::Level;
 use crate::api::stream::Reading;
 use crate::core::{FsPath, Ino, Result};
-use crate::fs::{DirEntry, Found};
+use crate::fs::Found;
 use std::collections::VecDeque;
-use std::vec::IntoIter;
 
 /// A way through a tree, which may begin in its midst.
 pub(super) struct Walk {
@@ -86,19 +86,8 @@ impl Walk {
     }
 
     fn enter(&mut self, cx: &Context<'_>, dir: FsPath, ino: Ino) -> Result<()> {
-        let begin = self.from.pop_front().unwrap_or(0);
-        let at = begin.saturating_sub(1);
-        let page = cx.engine().list_behind(cx.caller, ino, at)?;
-        if !page.is_empty() {
-            let left = page.into_iter();
-            self.within.push(Level {
-                dir,
-                ino,
-                begin,
-                at,
-                left,
-            });
-        }
+        let level = Level::enter(cx, dir, ino, &mut self.from)?;
+        self.within.extend(level);
         Ok(())
     }
 
@@ -108,28 +97,5 @@ impl Walk {
             trail: self.within.iter().map(|level| level.at).collect(),
             file: Reading::of_node(cx.engine(), cx.caller, file),
         }
-    }
-}
-
-/// A directory, with what is left of a page of it.
-struct Level {
-    dir: FsPath,
-    ino: Ino,
-    /// The cookie that the trail named here.
-    begin: u64,
-    /// That of the entry that was taken last.
-    at: u64,
-    left: IntoIter<DirEntry>,
-}
-
-impl Level {
-    fn next(&mut self, cx: &Context<'_>) -> Result<Option<DirEntry>> {
-        if self.left.as_slice().is_empty() {
-            let page = cx.engine().list_behind(cx.caller, self.ino, self.at)?;
-            self.left = page.into_iter();
-        }
-        let next = self.left.next();
-        self.at = next.as_ref().map_or(self.at, |entry| entry.cookie);
-        Ok(next)
     }
 }
