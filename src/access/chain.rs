@@ -50,6 +50,9 @@ struct Line {
     domains: Box<[Arc<Domain>]>,
     /// Whether a grant among them ends by itself.
     ends: bool,
+    /// Whom they give what: in one place, where the domains and their grants are in three each. `None` where that would
+    /// be long or does not stay so.
+    given: Option<Box<[(PrincipalId, Rights)]>>,
     /// Whether one of them hands down a list.
     hands_down: bool,
     /// What they give to some who asked: the number of the reach, and the rights in the lowest byte. Neither it nor what is
@@ -63,7 +66,10 @@ impl Chain {
         let Some(line) = &self.0 else {
             return Rights::NONE;
         };
-        let evaluate = || domain::granted(line.domains.iter().map(|d| &**d), who, now);
+        let evaluate = || match &line.given {
+            Some(given) => together(given, who),
+            None => domain::granted(line.domains.iter().map(|d| &**d), who, now),
+        };
         let number = who.number();
         if line.ends || number == 0 {
             return evaluate();
@@ -112,16 +118,41 @@ impl FromIterator<Arc<Domain>> for Chain {
         if domains.is_empty() {
             return Self::default();
         }
+        let ends = domains
+            .iter()
+            .flat_map(|d| &d.grants)
+            .any(|g| g.expires.is_some());
+        let given = if ends { None } else { given(&domains) };
         Self(Some(Arc::new(Line {
-            ends: domains
-                .iter()
-                .flat_map(|d| &d.grants)
-                .any(|g| g.expires.is_some()),
+            ends,
+            given,
             hands_down: domains.iter().any(|d| d.acls.default.is_some()),
             known: Default::default(),
             domains,
         })))
     }
+}
+
+/// How many grants of a chain are copied into it at most: many directories may lie below one with thousands of grants.
+const GIVEN_MAX: usize = 32;
+
+/// Whom domains give what, where none of their grants ends.
+fn given(domains: &[Arc<Domain>]) -> Option<Box<[(PrincipalId, Rights)]>> {
+    let all = || domain::counting(domains.iter().map(|d| &**d), Time::default());
+    if all().take(GIVEN_MAX + 1).count() > GIVEN_MAX {
+        return None;
+    }
+    Some(
+        all()
+            .map(|grant| (grant.grantee.id(), grant.rights))
+            .collect(),
+    )
+}
+
+/// What is given to any of `who`, which is sorted.
+fn together(given: &[(PrincipalId, Rights)], who: &[PrincipalId]) -> Rights {
+    let his = given.iter().filter(|(to, _)| who.binary_search(to).is_ok());
+    his.fold(Rights::NONE, |sum, (_, rights)| sum.and(*rights))
 }
 
 #[cfg(test)]

@@ -18,6 +18,16 @@ pub enum Grantee {
     Everyone,
 }
 
+impl Grantee {
+    /// Among whom a caller has to be whom it reaches.
+    pub fn id(self) -> PrincipalId {
+        match self {
+            Self::Principal(id) => id,
+            Self::Everyone => ANYBODY,
+        }
+    }
+}
+
 /// A stored tuple on a node, as decisions need it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
@@ -76,10 +86,7 @@ impl Domain {
 impl Grant {
     /// Whether it is for any of `who`, which is sorted.
     pub fn is_for(&self, who: &[PrincipalId]) -> bool {
-        match self.grantee {
-            Grantee::Principal(id) => who.binary_search(&id).is_ok(),
-            Grantee::Everyone => who.first() == Some(&ANYBODY),
-        }
+        who.binary_search(&self.grantee.id()).is_ok()
     }
 
     /// To the second of its end it counts, and not from then on.

@@ -192,14 +192,15 @@ impl Engine {
             return Ok(());
         }
         let mut look = self.look(caller, &node, Right::Read)?;
-        let mut kept = Vec::with_capacity(page.len());
-        for entry in page.drain(..) {
-            if look.sees(&entry.node)? {
-                kept.push(entry);
+        let mut went_wrong = Ok(());
+        page.retain(|entry| match look.sees(&entry.node) {
+            Ok(seen) => seen,
+            Err(e) => {
+                went_wrong = Err(e);
+                false
             }
-        }
-        *page = kept;
-        Ok(())
+        });
+        went_wrong
     }
 
     /// What the tables have of a directory behind `after`, which is in the caches then.

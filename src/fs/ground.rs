@@ -43,6 +43,7 @@ impl Engine {
     }
 
     /// What was said about a node and what lies above it. Costs nothing where nothing was said at all.
+    #[inline]
     pub(super) fn ground(&self, caller: &Caller, node: &Node) -> Result<Ground> {
         self.tenants.lives(caller.tenant)?;
         if self.policy.is_empty() || caller.tenant != Some(node.tenant) {
@@ -185,6 +186,7 @@ impl Engine {
 }
 
 /// Whether a node has several names.
+#[inline]
 pub(super) fn has_names(node: &Node) -> bool {
     !node.is_dir() && node.nlink > 1
 }

@@ -144,6 +144,12 @@ impl Policy {
         self.count.load(Ordering::Acquire) == 0
     }
 
+    /// False only for a node about which nothing was ever said.
+    #[inline]
+    pub(super) fn may_be_said_of(&self, ino: Ino) -> bool {
+        self.marks.may_have(ino)
+    }
+
     pub(super) fn domain(&self, ino: Ino) -> Option<Arc<Domain>> {
         if self.is_empty() || !self.marks.may_have(ino) {
             return None;

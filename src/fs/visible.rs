@@ -4,7 +4,7 @@
 //! something was said, a name is visible to whom it gives any right, and so is the way to it.
 
 use super::engine::Engine;
-use super::ground::{allowed_to, is_refusal};
+use super::ground::{allowed_to, has_names, is_refusal};
 use super::namespace::{ABOVE_MAX, circle};
 use crate::access::decide::{refuse, weigh};
 use crate::access::{Ground, Right, namespace};
@@ -59,23 +59,41 @@ enum Seen {
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Like(FileKind, u32, u32, u32);
 
+impl Like {
+    #[inline]
+    fn of(node: &Node) -> Self {
+        Self(node.kind, node.mode, node.uid, node.gid)
+    }
+}
+
 impl Look<'_> {
-    /// Whether the caller sees a node that lies in the directory.
+    /// Whether the caller sees a node that lies in the directory. Short for one that is like the last, so that a processor
+    /// fetches the next ones meanwhile.
+    #[inline]
     pub(super) fn sees(&mut self, node: &Node) -> Result<bool> {
-        if matches!(self.sight, Sight::Whole { said: false }) || self.caller.admin {
-            return Ok(true);
+        if let Some((like, known)) = &self.last
+            && *like == Like::of(node)
+            && !has_names(node)
+            && !self.engine.policy.may_be_said_of(node.ino)
+        {
+            return self.shows(node, *known);
         }
-        match self.judge(node)? {
+        self.finds(node)
+    }
+
+    #[inline]
+    fn shows(&self, node: &Node, seen: Seen) -> Result<bool> {
+        match seen {
             Seen::Yes => Ok(true),
             Seen::No => Ok(false),
-            Seen::AsWay => match &self.sight {
-                Sight::Ways(ways) => Ok(ways.dirs.contains(&node.ino)),
-                Sight::Whole { .. } => Ok(self.engine.ways(self.caller)?.dirs.contains(&node.ino)),
-            },
+            Seen::AsWay => self.leads(node),
         }
     }
 
-    fn judge(&mut self, node: &Node) -> Result<Seen> {
+    fn finds(&mut self, node: &Node) -> Result<bool> {
+        if matches!(self.sight, Sight::Whole { said: false }) || self.caller.admin {
+            return Ok(true);
+        }
         let own = self.engine.policy.domain(node.ino);
         let beside = self.engine.beside(node)?;
         if own.is_some() || !beside.is_empty() {
@@ -84,17 +102,19 @@ impl Look<'_> {
                 beside,
                 ..self.ground.clone()
             };
-            return self.weighed(node, &ground);
-        }
-        let like = Like(node.kind, node.mode, node.uid, node.gid);
-        if let Some((last, known)) = self.last
-            && last == like
-        {
-            return Ok(known);
+            return self.shows(node, self.weighed(node, &ground)?);
         }
         let seen = self.weighed(node, &self.ground)?;
-        self.last = Some((like, seen));
-        Ok(seen)
+        self.last = Some((Like::of(node), seen));
+        self.shows(node, seen)
+    }
+
+    /// Whether a directory is on the way to something that the caller was granted.
+    fn leads(&self, dir: &Node) -> Result<bool> {
+        Ok(match &self.sight {
+            Sight::Ways(ways) => ways.dirs.contains(&dir.ino),
+            Sight::Whole { .. } => self.engine.ways(self.caller)?.dirs.contains(&dir.ino),
+        })
     }
 
     fn weighed(&self, node: &Node, ground: &Ground) -> Result<Seen> {

@@ -5,7 +5,7 @@ use super::sum::Summer;
 use crate::blob::Content;
 use crate::core::{Error, Ino, Kind, Op, Result, TenantId, Time, error::fail};
 use crate::db::{Param, Row, Tx};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The type of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -59,19 +59,22 @@ impl FileKind {
     }
 }
 
-/// A node's attributes and content as of one operation. In this order in memory, too: what decides who may use it comes first,
-/// and a listing that hides names reads that of many.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A node's attributes and content as of one operation. In this order in memory, too: what decides who may use it comes first
+/// and fills one cache line, and a listing that hides names reads that of many.
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[repr(C)]
 pub struct Node {
     pub ino: Ino,
+    /// The directory that it is in; `Ino(0)` for a root, and where names have to be asked: for what has several names or had, and
+    /// for what older versions made.
+    pub parent: Ino,
     pub tenant: TenantId,
-    pub kind: FileKind,
     /// Permission, set-id and sticky bits: `0o7777`.
     pub mode: u32,
     pub uid: u32,
     pub gid: u32,
     pub nlink: u32,
+    pub kind: FileKind,
     /// Bytes of a file, or of a link's target; 0 for everything else.
     pub size: u64,
     pub rdev: u32,
@@ -82,13 +85,46 @@ pub struct Node {
     pub content: Content,
     /// Counts completed changes of the content, from 1.
     pub version: u64,
-    /// The directory that it is in; `Ino(0)` for a root, and where names have to be asked: for what has several names or had, and
-    /// for what older versions made.
-    pub parent: Ino,
     /// The operation that made this state.
     pub began: Op,
     /// Bytes not in holes, of a file that is being written; `None` where the content tells. In no row.
     pub writing: Option<u64>,
+}
+
+/// A node in a record of the journal, whose order stays as it is.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Node")]
+struct NodeRecord {
+    ino: Ino,
+    tenant: TenantId,
+    kind: FileKind,
+    mode: u32,
+    uid: u32,
+    gid: u32,
+    nlink: u32,
+    size: u64,
+    rdev: u32,
+    atime: Time,
+    mtime: Time,
+    ctime: Time,
+    btime: Time,
+    content: Content,
+    version: u64,
+    parent: Ino,
+    began: Op,
+    writing: Option<u64>,
+}
+
+impl Serialize for Node {
+    fn serialize<S: Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
+        NodeRecord::serialize(self, to)
+    }
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        NodeRecord::deserialize(from)
+    }
 }
 
 impl Node {

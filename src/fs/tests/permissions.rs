@@ -11,6 +11,7 @@ mod carried;
 mod names;
 mod people;
 mod speed;
+mod budget;
 pub(super) mod time;
 
 use super::principals::{boss, make, subject};

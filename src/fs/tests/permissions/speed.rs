@@ -8,6 +8,7 @@ use crate::fs::tests::principals::{boss, make, subject};
 use crate::fs::tests::threads::Numbers;
 use crate::fs::tests::*;
 use crate::meta::FileKind;
+use crate::meta::tuple::{self, FILE, Tuple};
 use std::time::Duration;
 
 /// A town of this many times 2,000 directories, 20,000 files, 200 users, 20 groups and 600 grants.
@@ -228,4 +229,41 @@ fn filters(t: &Town, who: &Caller) {
         timed(filter).as_micros()
     );
     println!("filter of 10,000 names: {} us", shortest(1, filter) / 1000);
+}
+
+/// How many tuples a start has to read.
+const LOADED: u64 = 1_000_000;
+
+#[test]
+#[ignore = "a measurement"]
+fn the_speed_of_a_start_with_a_million_tuples() {
+    let mut w = World::new();
+    let start = |w: &mut World| timed(|| w.crash());
+    let dirs: Vec<_> = (0..1000)
+        .map(|d| mkdir(&w, &boss(), &format!("/workspace/d{d}")))
+        .collect();
+    let before = start(&mut w);
+    let mut tx = w.engine().store().begin().unwrap();
+    for id in 1..=LOADED {
+        let tuple = Tuple {
+            id,
+            tenant: TenantId(1),
+            object_type: FILE.into(),
+            object_id: dirs[usize::try_from(id % 1000).unwrap()].0.to_string(),
+            relation: "viewer-of".into(),
+            subject_type: "user".into(),
+            subject_id: (id / 1000 + 100).to_string(),
+            subject_relation: String::new(),
+            created: crate::core::Time(0),
+            expires: None,
+        };
+        tuple::put(&mut *tx, &tuple).unwrap();
+    }
+    tx.commit().unwrap();
+    let after = start(&mut w);
+    assert_eq!(
+        w.engine().tuples(TenantId(1), |_| true).len() as u64,
+        LOADED
+    );
+    println!("a start: {before:?}; with {LOADED} tuples {after:?}");
 }
