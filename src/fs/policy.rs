@@ -28,7 +28,7 @@ use std::time::Duration;
 const REMEMBERED: usize = 16_384;
 
 /// How many directories' chains are remembered; one is some dozen bytes and shares its domains.
-const CHAINS: usize = 65_536;
+const CHAINS: usize = 131_072;
 
 /// How often what changes meanwhile is read again.
 pub(super) const TRIES: usize = 64;
