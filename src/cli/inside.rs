@@ -1,5 +1,6 @@
 //! The inner half of `nexus run`: enters a mount namespace, makes it the agent's, and becomes the command.
 
+use super::mounted;
 use crate::api::Peer;
 use crate::core::{Error, Kind, Result, error::fail};
 use caps::{CapSet, Capability};
@@ -31,7 +32,7 @@ const TAKEN: [Capability; 11] = [
     Capability::CAP_CHECKPOINT_RESTORE,
 ];
 
-/// What `nexus run` starts itself with: where its mount stands, what it covers and hides, and the command.
+/// What `nexus run` starts itself with: where its mount stands, the numbers of those that it covers, what it hides, and the command.
 #[derive(Debug, Args)]
 pub(super) struct Inside {
     #[arg(long)]
@@ -39,7 +40,7 @@ pub(super) struct Inside {
     #[arg(long)]
     hidden: Vec<PathBuf>,
     #[arg(long)]
-    over: Vec<PathBuf>,
+    device: Vec<u64>,
     /// Root, too, is to be unable to undo it
     #[arg(long)]
     confine: bool,
@@ -66,8 +67,25 @@ pub(super) fn enter(args: &Inside) -> Result<()> {
     // Held before anything is covered: what is refused later is refused by the place that was to be covered. The agent itself
     // may not even search its mount.
     let own = hold(&args.own)?;
-    args.over.iter().try_for_each(|over| bind(&own, over))?;
-    args.hidden.iter().try_for_each(|dir| hide(dir))?;
+    let strict = args.confine;
+    // The kernel's list: a mount may have been moved since it was made, and be mounted elsewhere, too.
+    for over in mounted::of_devices(&args.device) {
+        bind(&own, &over, strict)?;
+    }
+    for dir in &args.hidden {
+        if strict && matches!(dir.try_exists(), Ok(false)) {
+            return fail(
+                Kind::NotFound,
+                format!(
+                    "{} is gone, and so nothing hides it: was it moved?",
+                    dir.display()
+                ),
+            );
+        }
+        for way in mounted::ways_to(dir) {
+            hide(&way)?;
+        }
+    }
     // The same path, on the agent's mount now.
     std::env::set_current_dir(&here).map_err(|e| {
         Error::from(e).context(format!("the agent cannot start in {}", here.display()))
@@ -98,25 +116,27 @@ fn hold(dir: &Path) -> Result<File> {
     place.map_err(|e| Error::from(e).context(format!("the agent's mount {}", dir.display())))
 }
 
-fn bind(what: &File, over: &Path) -> Result<()> {
+fn bind(what: &File, over: &Path, strict: bool) -> Result<()> {
     let what = PathBuf::from(format!("/proc/self/fd/{}", what.as_raw_fd()));
     let flags = MsFlags::MS_BIND | MsFlags::MS_REC;
     let done = mount_fs(Some(&what), over, None::<&str>, flags, None::<&str>);
-    covered(done).map_err(|e| failed("put the agent's mount over", over, e))
+    covered(done, strict).map_err(|e| failed("put the agent's mount over", over, e))
 }
 
 /// Puts an empty directory over one.
 fn hide(dir: &Path) -> Result<()> {
     let (kind, options) = (Some("tmpfs"), Some("size=4k,mode=555"));
     let done = mount_fs(Some("none"), dir, kind, MsFlags::MS_RDONLY, options);
-    covered(done).map_err(|e| failed("hide", dir, e))
+    // Whoever cannot reach it is kept out of it by who owns what is in it.
+    covered(done, false).map_err(|e| failed("hide", dir, e))
 }
 
-/// What is not there leads nowhere; nor does what we cannot reach. Root reaches everything.
-fn covered(done: nix::Result<()>) -> nix::Result<()> {
+/// What another mount covers leads nowhere. What cannot be reached now may be opened while the command runs: an agent whose
+/// rights bind does not start then.
+fn covered(done: nix::Result<()>, strict: bool) -> nix::Result<()> {
     match done {
         Err(Errno::ENOENT) => Ok(()),
-        Err(Errno::EACCES) if Peer::myself().uid != 0 => Ok(()),
+        Err(Errno::EACCES) if !strict => Ok(()),
         other => other,
     }
 }

@@ -17,9 +17,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Options that concern mount(8) and systemd, or say what is so anyway.
-const FOR_MOUNT: [&str; 13] = [
-    "", "defaults", "auto", "noauto", "nofail", "_netdev", "user", "users", "nouser", "dev",
-    "suid", "exec", "async",
+const FOR_MOUNT: [&str; 11] = [
+    "", "defaults", "auto", "noauto", "nofail", "_netdev", "user", "users", "nouser", "exec",
+    "async",
 ];
 /// How long `umount --wait` waits before it looks again.
 const PAUSE: Duration = Duration::from_millis(200);

@@ -29,10 +29,10 @@ pub(super) fn socket(mount: &Path) -> std::io::Result<PathBuf> {
     fs::read_link(mount.join(".nexus/control.sock"))
 }
 
-/// The tenant that a mount shows.
-pub(super) fn tenant(mount: &Path) -> Option<String> {
+/// As whom one works on a mount.
+pub(super) fn whoami(mount: &Path) -> Option<Whoami> {
     let told = fs::read(mount.join(".nexus/whoami")).ok()?;
-    serde_json::from_slice::<Whoami>(&told).ok()?.tenant
+    serde_json::from_slice(&told).ok()
 }
 
 /// A list of mount points for a message, if there are any.
@@ -44,8 +44,53 @@ pub(super) fn shown(dirs: &[PathBuf]) -> Option<String> {
     (!shown.is_empty()).then(|| shown.join(", "))
 }
 
+/// Where file systems of some numbers (st_dev) are mounted, as a whole or in part: the innermost first.
+pub(super) fn of_devices(devices: &[u64]) -> Vec<PathBuf> {
+    let points = points().into_iter();
+    let of = points.filter(|point| devices.contains(&point.device));
+    let mut found: Vec<_> = of.map(|point| point.dir).collect();
+    found.sort_by_key(|dir| std::cmp::Reverse(dir.components().count()));
+    found.dedup();
+    found
+}
+
+/// Every path that leads to a directory or to something in it: its own, and by bind mounts of what holds it or lies in it.
+pub(super) fn ways_to(dir: &Path) -> Vec<PathBuf> {
+    ways(&points(), dir)
+}
+
+fn ways(points: &[Point], dir: &Path) -> Vec<PathBuf> {
+    let holding = points.iter().filter(|point| dir.starts_with(&point.dir));
+    // Of several at one place the last one made is seen.
+    let Some(holding) = holding.max_by_key(|point| point.dir.as_os_str().len()) else {
+        return vec![dir.to_owned()];
+    };
+    let below = |point: &Point, at: &Path| {
+        at.strip_prefix(&point.dir)
+            .ok()
+            .map(|rest| point.root.join(rest))
+    };
+    let Some(real) = below(holding, dir) else {
+        return vec![dir.to_owned()];
+    };
+    let others = points.iter().filter(|point| point.device == holding.device);
+    let mut found: Vec<_> = others
+        .filter_map(|point| match real.strip_prefix(&point.root) {
+            Ok(rest) => Some(point.dir.join(rest)),
+            Err(_) => point.root.starts_with(&real).then(|| point.dir.clone()),
+        })
+        .chain([dir.to_owned()])
+        .collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
 #[derive(Debug, PartialEq, Eq)]
 struct Point {
+    device: u64,
+    /// What of the file system is mounted.
+    root: PathBuf,
     dir: PathBuf,
     ours: bool,
 }
@@ -58,9 +103,14 @@ fn points() -> Vec<Point> {
 /// A line of mountinfo (proc_pid_mountinfo(5)).
 fn point(line: &[u8]) -> Option<Point> {
     let mut fields = line.split(|b| *b == b' ');
-    let dir = unescaped(fields.nth(4)?);
+    let (major, minor) = str::from_utf8(fields.nth(2)?).ok()?.split_once(':')?;
+    let device = nix::sys::stat::makedev(major.parse().ok()?, minor.parse().ok()?);
+    let root = unescaped(fields.next()?);
+    let dir = unescaped(fields.next()?);
     let kind = fields.skip_while(|f| *f != b"-").nth(1)?;
     Some(Point {
+        device,
+        root: PathBuf::from(root),
         dir: PathBuf::from(dir),
         ours: kind == KIND.as_bytes(),
     })
@@ -120,6 +170,8 @@ mod tests {
     #[test]
     fn the_innermost_mount_holds_a_path_and_the_last_one_made_there() {
         let made = |dir: &str, ours| Point {
+            device: 1,
+            root: "/".into(),
             dir: dir.into(),
             ours,
         };
@@ -135,5 +187,27 @@ mod tests {
         assert_eq!(held("/mnt/disk/f"), None);
         assert_eq!(held("/mntx"), None);
         assert_eq!(held("/over/f"), None);
+    }
+
+    #[test]
+    fn what_a_bind_mount_shows_too_is_found_by_every_way() {
+        let made = |device, root: &str, dir: &str| Point {
+            device,
+            root: root.into(),
+            dir: dir.into(),
+            ours: false,
+        };
+        let points = [
+            made(1, "/", "/"),
+            made(2, "/", "/home"),
+            made(2, "/ann", "/srv/ann"),
+            made(2, "/ann/data/blobs", "/blobs"),
+            made(2, "/bob", "/srv/bob"),
+            made(3, "/ann/data", "/other"),
+        ];
+        let wanted = ["/blobs", "/home/ann/data", "/srv/ann/data"].map(PathBuf::from);
+        assert_eq!(ways(&points, Path::new("/home/ann/data")), wanted);
+        assert_eq!(ways(&points, Path::new("/srv/ann/data")), wanted);
+        assert_eq!(ways(&[], Path::new("/d")), [PathBuf::from("/d")]);
     }
 }

@@ -84,16 +84,17 @@ impl Place {
         }
     }
 
-    /// The same place with the tenant of the mount that is worked on, where nobody named one.
+    /// The same place with the tenant, the agent and the session of the mount that is worked on, where nobody named others.
     fn resolved(&self) -> Result<(Self, Option<PathBuf>)> {
         let Some(mount) = self.mount()? else {
             return Ok((self.clone(), self.socket.clone()));
         };
-        let tenant = self.tenant.clone().or(mounted::tenant(&mount.dir));
-        let place = Self {
-            tenant,
-            ..self.clone()
-        };
+        let mut place = self.clone();
+        if let Some(there) = mounted::whoami(&mount.dir) {
+            place.tenant = place.tenant.or(there.tenant);
+            place.agent = self.agent().or(there.agent);
+            place.session = self.session().or(there.session);
+        }
         Ok((place, Some(mount.socket)))
     }
 

@@ -76,8 +76,8 @@ fn inside(place: &Place, lent: &Lent, command: Vec<OsString>) -> Result<Command>
     for hidden in &lent.hidden {
         child.arg("--hidden").arg(path(hidden));
     }
-    for over in &lent.over {
-        child.arg("--over").arg(path(over));
+    for device in &lent.devices {
+        child.arg("--device").arg(device.to_string());
     }
     if lent.binds {
         child.arg("--confine");

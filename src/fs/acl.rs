@@ -1,8 +1,9 @@
 //! Access control lists of nodes: read, set, handed on to what is made in a directory (acl(5)).
 
-use super::attr::{closes, loses_setgid};
+use super::attr::closes;
 use super::commit::Change;
 use super::engine::Engine;
+use super::privileges::mode_by;
 use super::view;
 use crate::access::acl::{Acl, AclEntry, AclWho, Acls, Letters};
 use crate::access::posix_acl;
@@ -156,12 +157,8 @@ impl Engine {
             };
             let mut list = place.take().unwrap_or_else(|| of_mode(node.mode));
             f(&mut list)?;
-            let setgid = if loses_setgid(caller, &node) {
-                0o2000
-            } else {
-                0
-            };
-            let kept = node.mode & !setgid;
+            // A stranger to its group leaves it no set-gid bit; the owner's is not his to take.
+            let kept = mode_by(caller, &node) | node.mode & 0o4000;
             let mode = (of == AclOf::Itself).then(|| mode_of(&list, kept));
             *place =
                 Some(list).filter(|l| !l.entries.is_empty() || of == AclOf::Below && has_words(l));

@@ -2,7 +2,7 @@
 
 use super::engine::Engine;
 use super::ground::allowed;
-use super::privileges::without_setid;
+use super::privileges::{mode_by, without_setid};
 use super::view::{self, Item};
 use crate::access::Right;
 use crate::blob::Content;
@@ -109,6 +109,12 @@ impl Engine {
             Item::Stored(node) => {
                 return Arc::new(Node {
                     ino,
+                    // What runs from the past runs for whoever runs it: set-id bits may have been taken away since.
+                    mode: if node.is_dir() {
+                        node.mode
+                    } else {
+                        node.mode & 0o1777
+                    },
                     parent: match node.parent {
                         up if node.is_dir() && up != Ino(0) => view::sibling(ino, up.0),
                         _ => Ino(0),
@@ -310,11 +316,6 @@ pub(super) fn closes(old: &Node, new: &Node) -> bool {
     old.is_dir() && (taken || moved)
 }
 
-/// Whether a file may not act for its group once the caller has set its mode or list: he is a stranger to it (chmod(2)).
-pub(super) fn loses_setgid(caller: &Caller, node: &Node) -> bool {
-    !caller.is_root() && !caller.admin && !node.is_dir() && !caller.in_group(node.gid)
-}
-
 fn applied(caller: &Caller, old: &Node, set: &SetAttr, now: Time) -> Node {
     let mut new = old.clone();
     new.ctime = now;
@@ -327,9 +328,7 @@ fn applied(caller: &Caller, old: &Node, set: &SetAttr, now: Time) -> Node {
     }
     if let Some(mode) = set.mode {
         new.mode = mode & 0o7777;
-        if loses_setgid(caller, &new) {
-            new.mode &= !0o2000;
-        }
+        new.mode = mode_by(caller, &new);
     }
     let time = |t: SetTime| match t {
         SetTime::Now => now,

@@ -4,6 +4,7 @@ use super::commit::Change;
 use super::engine::Engine;
 use super::handle::OpenFlags;
 use super::namespace::has_room_below;
+use super::privileges::mode_by;
 use super::transient::Birth;
 use super::view;
 use crate::access::Right;
@@ -304,7 +305,7 @@ impl Engine {
         } else if !is_dir && mode & 0o2010 == 0o2010 && !caller.is_root() && !caller.in_group(gid) {
             mode &= !0o2000;
         }
-        Ok(Node {
+        let mut node = Node {
             ino: Ino(self.next_id()),
             tenant: dir.tenant,
             kind: wanted.kind,
@@ -323,7 +324,11 @@ impl Engine {
             parent: dir.ino,
             began: Op(0),
             writing: None,
-        })
+        };
+        if caller.isolated {
+            node.mode = mode_by(caller, &node);
+        }
+        Ok(node)
     }
 
     /// Mask and group of new entries in the namespace that a directory's path leads into.

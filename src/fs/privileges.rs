@@ -24,6 +24,18 @@ pub(super) fn without_setid(mode: u32) -> u32 {
     }
 }
 
+/// The mode that a caller gives a node with this mode, owner and group: a program acts for its owner only if he says so himself,
+/// and for a group if one of it does (chmod(2)); an isolated agent is neither. Who may rule a file by a grant on what it lies in
+/// would else become its owner.
+pub(super) fn mode_by(caller: &Caller, node: &Node) -> u32 {
+    if caller.is_root() || node.is_dir() {
+        return node.mode;
+    }
+    let may = |bit, is_his: bool| if is_his && !caller.isolated { bit } else { 0 };
+    let kept = may(0o4000, caller.uid == node.uid) | may(0o2000, caller.in_group(node.gid));
+    node.mode & (0o1777 | kept)
+}
+
 /// Whether only the superuser gives an attribute (xattr(7)).
 fn is_protected(name: &[u8]) -> bool {
     matches!(prefix(name), b"security" | b"trusted")
@@ -142,8 +154,7 @@ impl Engine {
     /// who may set them.
     pub(super) fn mode_of_returning(&self, caller: &Caller, node: &Node) -> Result<u32> {
         let stripped = without_setid(node.mode);
-        let is_his = node.uid == caller.uid && caller.in_group(node.gid) && !caller.isolated;
-        if node.is_dir() || stripped == node.mode || caller.is_root() || is_his {
+        if stripped == node.mode || mode_by(caller, node) == node.mode {
             return Ok(node.mode);
         }
         let what = |n: &Node| (n.mode, n.uid, n.gid, n.content.clone());

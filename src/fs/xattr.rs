@@ -65,7 +65,10 @@ impl Engine {
     /// All attributes of a node, stored or in a view.
     pub(super) fn attributes(&self, caller: &Caller, ino: Ino) -> Result<Arc<[Arc<Xattr>]>> {
         if view::is_view(ino) {
-            return Ok(self.views.xattrs(caller, ino)?.into());
+            let mut all = self.views.xattrs(caller, ino)?;
+            // Nothing that runs from a view has capabilities: they may have been taken away since.
+            all.retain(|x| x.name != CAPABILITY);
+            return Ok(all.into());
         }
         self.xattrs(ino)
     }

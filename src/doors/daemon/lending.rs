@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 /// Whose work a command is to be.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct LendRequest {
     /// Where the command starts, absolute: on a mount, it goes on as whoever that is for.
     pub cwd: Text,
@@ -33,8 +33,8 @@ pub struct Lent {
     pub user: String,
     /// Whether an agent has the name that was said: its rights bind, a label binds nothing.
     pub binds: bool,
-    /// The mounts that it is to stand for.
-    pub over: Vec<Text>,
+    /// The numbers (st_dev) of the mounts that it is to stand for, wherever these are now.
+    pub devices: Vec<u64>,
     /// Directories that lead past it.
     pub hidden: Vec<Text>,
 }
@@ -89,7 +89,7 @@ impl Daemon {
             dir,
             user: user.name.clone(),
             binds,
-            over: lasting.iter().map(|m| m.dir.clone()).collect(),
+            devices: self.devices(peer.uid),
             hidden: [data, self.runtime.dir()?]
                 .iter()
                 .map(|d| text(d))

@@ -237,6 +237,18 @@ impl Daemon {
         self.shown(|live| live.term == Term::Lasting)
     }
 
+    /// The numbers (st_dev) of the mounts that an OS user may enter: the kernel lets nobody but its owner into one that is not
+    /// for others (fuse(4)).
+    pub(super) fn devices(&self, uid: u32) -> Vec<u64> {
+        let mounts = self.mounts.lock();
+        let open = mounts.values().filter(|live| {
+            let options = live.mounted.options();
+            let for_all = options.is_for_all();
+            live.term == Term::Lasting && (for_all || live.standing.os_uid == uid)
+        });
+        open.map(|live| live.mounted.device()).collect()
+    }
+
     fn shown(&self, wanted: impl Fn(&Live) -> bool) -> Vec<MountInfo> {
         let mounts = self.mounts.lock();
         let alive = mounts.values().filter(|live| live.mounted.is_alive());

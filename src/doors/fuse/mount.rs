@@ -20,6 +20,7 @@ use parking_lot::{Condvar, Mutex};
 use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, OnceLock};
@@ -37,6 +38,8 @@ pub struct Mounted {
     id: MountId,
     options: MountOptions,
     end: Arc<End>,
+    /// What the machine knows its file system by (st_dev).
+    device: u64,
 }
 
 /// Whether the kernel has let go of a mount.
@@ -84,7 +87,12 @@ pub fn mount(engine: Arc<Engine>, id: MountId, mut options: MountOptions) -> Res
     let notices = door.engine.enter(shown, past.looks.clone(), is_alive)?;
     let (session, device) = connect(&door, rings, &options, &config)?;
     let alive = end.clone();
-    let mounted = Mounted { id, options, end };
+    let mut mounted = Mounted {
+        id,
+        options,
+        end,
+        device: 0,
+    };
     let kernel = Kernel {
         notices: session.notifier(),
         device,
@@ -95,7 +103,8 @@ pub fn mount(engine: Arc<Engine>, id: MountId, mut options: MountOptions) -> Res
     notify::follow(notices, kernel, (numbers, past), move || {
         !alive.is_reached()
     })?;
-    if let Err(e) = readahead::raise(&mounted.options.dir) {
+    mounted.device = mounted.options.dir.metadata()?.dev();
+    if let Err(e) = readahead::raise(mounted.device) {
         // Slower, and all there is for who is not root.
         tracing::debug!("the kernel's read-ahead stays as it is: {e}");
     }
@@ -127,6 +136,11 @@ fn connect(
 impl Mounted {
     pub fn id(&self) -> MountId {
         self.id
+    }
+
+    /// What the machine knows its file system by (st_dev).
+    pub fn device(&self) -> u64 {
+        self.device
     }
 
     pub fn options(&self) -> &MountOptions {

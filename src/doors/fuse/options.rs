@@ -39,9 +39,10 @@ impl MountOptions {
     pub(super) fn config(&self, as_root: bool) -> Result<Config> {
         let mut set = Settings {
             read_only: self.read_only,
-            allow_other: self.allow_other || matches!(self.identity, Identity::Os { .. }),
-            // Device nodes and set-id programs of others are for root to allow, and only where uids are real.
-            trusted: as_root && matches!(self.identity, Identity::Os { .. }),
+            allow_other: self.is_for_all(),
+            // Who rules a directory by a grant may open a device or change a program in it that is root's: both take a word.
+            devices: MountOption::NoDev,
+            set_id: MountOption::NoSuid,
             plain: Vec::new(),
         };
         for (name, value) in &self.extra {
@@ -49,7 +50,20 @@ impl MountOptions {
                 set.take(name, value.as_deref())?;
             }
         }
+        let is_strict = (&set.devices, &set.set_id) == (&MountOption::NoDev, &MountOption::NoSuid);
+        if !is_strict && !(as_root && matches!(self.identity, Identity::Os { .. })) {
+            return fail(
+                Kind::NotPermitted,
+                "dev and suid are for root to allow, with `--identity os`: elsewhere uids are not those of the machine",
+            );
+        }
         Ok(set.config())
+    }
+
+    /// Whether the kernel lets in others than its owner.
+    pub fn is_for_all(&self) -> bool {
+        let said = self.extra.iter().any(|(name, _)| name == "allow_other");
+        said || self.allow_other || matches!(self.identity, Identity::Os { .. })
     }
 
     /// Whether every directory lists `.at`; the last one said counts.
@@ -87,7 +101,8 @@ impl MountOptions {
 struct Settings {
     read_only: bool,
     allow_other: bool,
-    trusted: bool,
+    devices: MountOption,
+    set_id: MountOption,
     plain: Vec<MountOption>,
 }
 
@@ -103,7 +118,10 @@ impl Settings {
             "ro" => self.read_only = true,
             "rw" => self.read_only = false,
             "allow_other" => self.allow_other = true,
-            "nodev" | "nosuid" => self.trusted = false,
+            "dev" => self.devices = MountOption::Dev,
+            "nodev" => self.devices = MountOption::NoDev,
+            "suid" => self.set_id = MountOption::Suid,
+            "nosuid" => self.set_id = MountOption::NoSuid,
             "noatime" => self.plain.push(MountOption::NoAtime),
             "noexec" => self.plain.push(MountOption::NoExec),
             "sync" => self.plain.push(MountOption::Sync),
@@ -112,7 +130,7 @@ impl Settings {
                     Kind::Invalid,
                     format!(
                         "mount option {name:?} is not known: there are ro, rw, allow_other, noatime, noexec, nodev, \
-                         nosuid, sync, transport and snapdir"
+                         dev, nosuid, suid, sync, transport and snapdir"
                     ),
                 );
             }
@@ -127,11 +145,7 @@ impl Settings {
             MountOption::FSName("nexus".to_owned()),
             MountOption::CUSTOM("subtype=nexus".to_owned()),
         ]);
-        options.extend(if self.trusted {
-            [MountOption::Dev, MountOption::Suid]
-        } else {
-            [MountOption::NoDev, MountOption::NoSuid]
-        });
+        options.extend([self.devices, self.set_id]);
         options.push(if self.read_only {
             MountOption::RO
         } else {
@@ -253,11 +267,20 @@ mod tests {
     }
 
     #[test]
-    fn devices_and_set_id_programs_work_only_on_roots_multi_user_mount() {
-        let has = |m: &MountOptions, root, o| m.config(root).unwrap().mount_options.contains(&o);
-        assert!(has(&os(), true, MountOption::Dev));
-        assert!(has(&os(), false, MountOption::NoDev));
-        assert!(has(&single(&[]), true, MountOption::NoSuid));
+    fn devices_and_set_id_programs_work_only_where_root_says_so_on_a_multi_user_mount() {
+        let with = |options: MountOptions, said: &str| MountOptions {
+            extra: vec![(said.to_owned(), None)],
+            ..options
+        };
+        let has = |m: &MountOptions, o| m.config(true).unwrap().mount_options.contains(&o);
+        assert!(has(&os(), MountOption::NoDev) && has(&os(), MountOption::NoSuid));
+        let suid = with(os(), "suid");
+        assert!(has(&suid, MountOption::Suid) && has(&suid, MountOption::NoDev));
+        assert!(has(&with(os(), "dev"), MountOption::Dev));
+        for (options, as_root) in [(suid, false), (with(single(&[]), "suid"), true)] {
+            let refused = options.config(as_root).unwrap_err();
+            assert_eq!(refused.kind(), Kind::NotPermitted);
+        }
     }
 
     #[test]

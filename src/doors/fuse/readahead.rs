@@ -3,15 +3,12 @@
 use nix::sys::stat::{major, minor};
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
 
 /// What a read-ahead may ask for at a time, in KiB.
 const WINDOW: &str = "1024";
 
-/// Raises the window, which INIT can only make smaller than the kernel's 128 KiB. Takes root and a writable /sys.
-pub(super) fn raise(mount: &Path) -> io::Result<()> {
-    let device = fs::metadata(mount)?.dev();
+/// Raises the window, which INIT can only make smaller than the kernel's 128 KiB. Takes root and a writable /sys. `device` is the mount's st_dev.
+pub(super) fn raise(device: u64) -> io::Result<()> {
     let device = format!("{}:{}", major(device), minor(device));
     fs::write(format!("/sys/class/bdi/{device}/read_ahead_kb"), WINDOW)
 }

@@ -1,10 +1,12 @@
 //! Grants and those they are for: groups, agents, administrators, and who comes after somebody of the same name.
 
-use super::{closed, give, give_until, ino, list, rights, with};
+use super::{closed, give, give_until, ino, list, mkdir, rights, with};
 use crate::access::{Right, Rights};
+use crate::fs::SetAttr;
 use crate::fs::grant::To;
 use crate::fs::tests::principals::{TENANT, boss, make, subject};
 use crate::fs::tests::*;
+use crate::meta::FileKind;
 
 #[test]
 fn nobody_gives_what_is_not_his_to_give() {
@@ -216,4 +218,33 @@ fn users_of_one_name_in_two_tenants_are_two() {
     );
     refused(w.engine().revoke(&theirs, id), Kind::NotFound);
     assert_eq!(w.engine().grants(&theirs, |_| true).unwrap(), []);
+}
+
+/// chmod(2): who rules a file by a grant on its directory is not who it would run as.
+#[test]
+fn a_program_acts_for_its_owner_only_if_he_says_so() {
+    let w = World::new();
+    let e = w.engine();
+    let (bob, ann) = (make(&w, "bob"), make(&w, "ann"));
+    let iso = agent(&w, &ann, "iso", true);
+    let modes = |who: &Caller, at: &str| {
+        let ino = e.resolve(&boss(), &path(at)).unwrap().ino;
+        let set = SetAttr {
+            mode: Some(0o6755),
+            ..SetAttr::default()
+        };
+        e.setattr(who, ino, &set, None).unwrap().mode
+    };
+    mkdir(&w, &ann, "/workspace/d");
+    w.write(&ann, "/workspace/d/tool", b"x").unwrap();
+    give(&w, &ann, "/workspace/d", "owner", "bob");
+    give(&w, &ann, "/workspace/d", "owner", "agent:iso");
+    assert_eq!(modes(&ann, "/workspace/d/tool"), 0o6755);
+    assert_eq!(modes(&bob, "/workspace/d/tool"), 0o755);
+    assert_eq!(modes(&ann, "/workspace/d/tool"), 0o6755);
+    assert_eq!(modes(&iso, "/workspace/d/tool"), 0o755);
+    // What an isolated agent makes belongs to its owner.
+    let dir = e.resolve(&boss(), &path("/workspace/d")).unwrap().ino;
+    let made = e.mknod(&iso, dir, &name("own"), FileKind::File, 0o6755, 0);
+    assert_eq!(made.unwrap().mode & 0o7000, 0);
 }
