@@ -1,5 +1,6 @@
 //! A revision at work: its rows judged and set, one after the other.
 
+use super::goal::Goal;
 use super::{Naming, Revision};
 use crate::access::Right;
 use crate::core::{Error, FsPath, Ino, Kind, Result, error::fail};
@@ -55,6 +56,7 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
         for naming in &self.what.names {
             self.end(naming)?;
         }
+        self.may_fill()?;
         for node in &self.what.back {
             self.bring_back(node)?;
         }
@@ -159,6 +161,27 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
 
     /// The path of a name as far as a listing shows it to the caller, else what he asked for.
     fn told_name(&self, place: &Place, mut meant: impl Iterator<Item = Ino>) -> FsPath {
+    /// The same where the directory comes back as well: what will be said there, and who will own it.
+    fn may_fill(&self) -> Result<()> {
+        for naming in &self.what.names {
+            let (dir, ino) = (naming.place.parent, naming.to);
+            let Some(ino) = ino.filter(|ino| !self.new.contains_key(ino)) else {
+                continue;
+            };
+            let Some(goal) = Goal::of(dir, &self.new, &self.parents) else {
+                continue;
+            };
+            let (engine, caller) = (self.engine, self.ch.caller);
+            let node = self.ch.node(ino)?;
+            for from in engine.parents(&node)? {
+                let to = (|| goal.chain(engine, self.what), || goal.owners(engine));
+                let may = engine.may_carry_to(caller, &node, from, to);
+                may.map_err(|e: Error| e.context(self.told(ino)))?;
+            }
+        }
+        Ok(())
+    }
+
         let (engine, caller) = (self.engine, self.ch.caller);
         let shown = Reader::new(engine, caller).and_then(|mut reader| {
             meant.try_fold(true, |so_far, ino| Ok(so_far && reader.lists(place, ino)?))
