@@ -2,8 +2,10 @@
 
 use super::name::{check_principal, check_remark};
 use super::user::{no_principal, vacant};
-use crate::core::{Caller, Error, Kind, Result, error::fail};
+use crate::core::{Caller, Kind, Result, error::fail};
 use crate::fs::Engine;
+use crate::fs::commit::Change;
+use crate::fs::holders::found;
 use crate::fs::namespace::admin;
 use crate::meta::{Edit, Group, Member, OpKind, Principal, Roster, Subject, SubjectKind};
 use serde_json::json;
@@ -72,7 +74,7 @@ impl Engine {
         self.change(caller, |ch| {
             let home = self.own_home(caller)?;
             self.in_charge_of(caller, &home.roster, group)?;
-            let row = pair(&home.roster, group, member)?;
+            let row = pair(caller, &home.roster, (group, member))?;
             let is_in = home.roster.members_of(row.group).any(|m| m == row.member);
             match (kind == OpKind::GroupAdd, is_in) {
                 (true, true) => {
@@ -106,13 +108,10 @@ impl Engine {
 fn pair(roster: &Roster, group: &str, member: &Subject) -> Result<Member> {
     let missing = |kind, name: &str| -> Error { no_principal(kind, name) };
     let of = roster.group(group);
-    let of = of.ok_or_else(|| missing(SubjectKind::Group, group))?;
-    let member = roster
-        .named(member)
-        .ok_or_else(|| missing(member.kind, &member.name))?;
+    let of = of.ok_or_else(|| no_principal(SubjectKind::Group, group))?;
     Ok(Member {
         tenant: of.tenant,
         group: of.id,
-        member: member.id(),
+        member: found(caller, roster, member)?.id(),
     })
 }
