@@ -104,6 +104,16 @@ struct Said {
     member_name: Option<String>,
     principals: Vec<Principal>,
     members: Vec<Member>,
+    /// Memberships that an undo brought back, and those that it ended.
+    joined: Vec<Moved>,
+    left: Vec<Moved>,
+}
+
+/// A membership as records tell it.
+#[derive(Debug, Deserialize)]
+struct Moved {
+    subject: String,
+    member_name: String,
 }
 
 struct Reader<'a> {
@@ -151,6 +161,14 @@ impl Reader<'_> {
             let names = [member.member, member.group].map(|id| self.subject(id, &said));
             let [member, group] = names;
             self.member(record, ChangeKind::Revoke, member, &group);
+        }
+        for (moved, change) in [
+            (&said.left, ChangeKind::Revoke),
+            (&said.joined, ChangeKind::Grant),
+        ] {
+            for m in moved {
+                self.member(record, change, m.member_name.clone(), &m.subject);
+            }
         }
         let went = (&said.grants, &said.grantees, ChangeKind::Revoke);
         let came = (&said.granted, &said.granted_to, ChangeKind::Grant);

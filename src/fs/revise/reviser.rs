@@ -74,6 +74,8 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
             self.xattr(*ino, name, value.as_deref())?;
         }
         self.grants()?;
+        self.ch
+            .regroup(&self.what.members_gone, &self.what.members_back)?;
         for (dir, at) in &self.what.times {
             if let Ok(old) = self.ch.node(*dir) {
                 self.engine.may(self.ch.caller, &old, Right::Write)?;
@@ -159,8 +161,6 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
         Ok(())
     }
 
-    /// The path of a name as far as a listing shows it to the caller, else what he asked for.
-    fn told_name(&self, place: &Place, mut meant: impl Iterator<Item = Ino>) -> FsPath {
     /// The same where the directory comes back as well: what will be said there, and who will own it.
     fn may_fill(&self) -> Result<()> {
         for naming in &self.what.names {
@@ -182,6 +182,8 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
         Ok(())
     }
 
+    /// The path of a name as far as a listing shows it to the caller, else what he asked for.
+    fn told_name(&self, place: &Place, mut meant: impl Iterator<Item = Ino>) -> FsPath {
         let (engine, caller) = (self.engine, self.ch.caller);
         let shown = Reader::new(engine, caller).and_then(|mut reader| {
             meant.try_fold(true, |so_far, ino| Ok(so_far && reader.lists(place, ino)?))
