@@ -161,6 +161,30 @@ fn a_name_of_no_agent_is_told_to_be_a_label() {
     assert_eq!(told("coder"), "");
 }
 
+#[test]
+fn a_name_of_no_agent_is_told_by_mounts_and_by_commands_as_well() {
+    let world = World::new();
+    world.ctl(&["agent", "create", "coder"]);
+    for (agent, is_told) in [("codr", true), ("coder", false)] {
+        let dir = world.host("host").join(agent);
+        fs::create_dir(&dir).unwrap();
+        let dir = dir.to_str().unwrap();
+        let line = format!("nexus: no agent {agent:?}: a label in the log, confines nothing\n");
+        let expected = if is_told { &*line } else { "" };
+        for command in [
+            &["mount", dir, "--agent", agent][..],
+            &["--agent", agent, "ls", "/workspace"],
+        ] {
+            let said = world.nexus(command);
+            assert_eq!(said.err, expected, "{command:?}");
+            said.must();
+        }
+        let said = world.ctl_said(&["--agent", agent, "agent", "list"]);
+        assert_eq!(said.err, expected);
+        world.nexus(&["umount", dir]).must();
+    }
+}
+
 /// Starts a command as an agent, in a process group of its own, and waits until it says something.
 fn started(world: &World, command: &[&str]) -> (Child, BufReader<ChildStdout>, String) {
     let all = [&["run", "--agent", "fixer", "--"], command].concat();

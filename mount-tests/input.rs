@@ -99,6 +99,22 @@ fn a_mount_point_that_is_a_file_is_refused_and_a_missing_one_is_made() {
 }
 
 #[test]
+fn a_mount_in_the_data_directory_or_over_it_is_refused() {
+    let world = World::new();
+    let inside = world.data().join("mount");
+    let link = world.host("host").join("link");
+    std::os::unix::fs::symlink(world.data(), &link).unwrap();
+    for dir in [world.data(), &inside, &link.join("mount")] {
+        let said = world.nexus(&["mount", dir.to_str().unwrap()]).must_fail();
+        assert!(said.contains("data directory"), "{said}");
+    }
+    let above = world.data().parent().unwrap();
+    let said = world.nexus(&["mount", above.to_str().unwrap()]).must_fail();
+    assert!(said.contains("would hide the data directory"), "{said}");
+    assert_eq!(world.mounts(), 1);
+}
+
+#[test]
 fn a_mount_that_a_dead_daemon_left_is_replaced() {
     let world = World::new();
     fs::write(world.path("f"), "kept").unwrap();

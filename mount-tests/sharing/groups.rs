@@ -2,6 +2,7 @@
 
 use super::{ALICE, BOB, CAROL, ask, exits, said, village};
 use crate::person::Person;
+use crate::world::World;
 use serde_json::json;
 
 /// permissions.md §3: "nested group removal reaching only one level"
@@ -107,4 +108,65 @@ fn who_owns_a_group_adds_and_takes_out_its_members() {
     let listed = said(&world, ALICE, "nexus rebac list").must();
     assert!(!listed.contains("developers"), "{listed}");
     world.is_sound();
+}
+
+#[test]
+fn who_came_into_a_group_is_taken_back_by_who_is_in_charge_of_it() {
+    let Some(world) = village() else { return };
+    world.ctl(&["group", "create", "developers"]);
+    ask(
+        &world,
+        "rebac grant group developers file /workspace/project --relation can_read",
+    );
+    ask(
+        &world,
+        "rebac grant user alice group developers --relation owner",
+    );
+    let reads = |expected: bool| {
+        let read = said(&world, BOB, "cat project/plan");
+        assert_eq!(read.status.success(), expected, "{read:?}");
+    };
+    said(
+        &world,
+        ALICE,
+        "nexus rebac create user bob member-of group developers",
+    )
+    .must();
+    reads(true);
+    let log = world.log(&["--kind", "group-add"]);
+    let added = log.last().unwrap()["op"].to_string();
+    // Whom it concerns sees it, and is not in charge for that.
+    said(&world, BOB, &format!("no nexus undo {added} --yes")).must();
+    let told = said(&world, ALICE, "nexus undo --last --dry-run").must();
+    assert!(
+        told.contains("remove   user:bob from group developers"),
+        "{told}"
+    );
+    reads(true);
+    let told = said(&world, ALICE, "nexus undo --last --yes").must();
+    assert!(told.contains("undone: 1 members"), "{told}");
+    reads(false);
+    let undone = world.log(&["--kind", "undo"]);
+    let undone = undone.last().unwrap()["op"].to_string();
+    let told = said(&world, ALICE, &format!("nexus undo {undone} --yes")).must();
+    assert!(
+        told.contains("add      user:bob to group developers"),
+        "{told}"
+    );
+    reads(true);
+    let changes = world.nexus(&["rebac", "changes", "--from", &undone]).must();
+    let told: Vec<_> = changes.lines().collect();
+    assert!(told.len() == 2 && told[0].contains("revoke") && told[1].contains("grant"));
+    world.is_sound();
+}
+
+#[test]
+fn changes_that_are_still_to_come_are_told_to_be() {
+    let world = World::new();
+    let end = world.log(&[]).last().unwrap()["op"].as_u64().unwrap();
+    let from = |op: u64| world.nexus(&["rebac", "changes", "--from", &op.to_string()]);
+    let none = from(end + 1);
+    assert_eq!((none.err.as_str(), none.out.as_str()), ("no changes\n", ""));
+    let ahead = from(end + 2).must_fail();
+    assert!(ahead.contains("still to come"), "{ahead}");
 }

@@ -56,6 +56,15 @@ impl Standing {
         self.graph.and(self.unix).without(self.denied)
     }
 
+    /// The same of an administrator, as if he were none. The superuser's privileges count as his own over what belongs to him, and
+    /// as an administrator's word over everything else.
+    pub fn without_his_word(mut self, caller: &Caller, node: &Node, ground: &Ground) -> Rights {
+        if caller.is_root() && node.uid != caller.uid {
+            self.unix = unix::plain(caller, node, ground.list());
+        }
+        self.by_layers()
+    }
+
     /// The first layer that has a word on this right.
     pub fn layer(self, right: Right) -> Layer {
         if self.admin {
@@ -91,16 +100,6 @@ pub fn weigh(caller: &Caller, node: &Node, ground: &Ground) -> Result<Standing> 
             unix::rights(caller, node, ground.list())
         },
     })
-}
-
-/// What an administrator would have without being one. The superuser's privileges count as his own over what belongs to him,
-/// and as an administrator's word over everything else.
-pub fn without_his_word(caller: &Caller, node: &Node, ground: &Ground) -> Result<Rights> {
-    let mut standing = weigh(caller, node, ground)?;
-    if caller.is_root() && node.uid != caller.uid {
-        standing.unix = unix::plain(caller, node, ground.list());
-    }
-    Ok(standing.by_layers())
 }
 
 /// Decides whether `caller` has `right` on `node`; fails with `Denied`, for an owner's right with `NotPermitted`, and with

@@ -125,9 +125,10 @@ impl Command for GroupCheck {
     fn run(self, cx: &mut Context<'_>) -> Result<Granted> {
         let roster = cx.roster()?;
         let group = group_named(&roster, &self.group)?;
-        let missing = || Error::new(Kind::NotFound, format!("no {}", self.member));
-        let member = roster.named(&self.member.parse()?);
-        let member = member.ok_or_else(missing)?;
+        let member = self.member.parse()?;
+        cx.engine().is_known(cx.caller, &member)?;
+        let missing = || Error::new(Kind::NotFound, format!("no {member}"));
+        let member = roster.named(&member).ok_or_else(missing)?;
         let granted = roster.groups_of(member.id()).contains(&group.id);
         Ok(Granted { granted })
     }

@@ -3,6 +3,7 @@
 use super::Command;
 use super::context::{Context, path_of};
 use super::log::Wanted;
+use super::regrouped::{Regrouped, regrouped};
 use crate::core::{Error, FsPath, Ino, Kind, Op, Result, Text, error::fail};
 use crate::fs::{Moment, Reader};
 use crate::history::{self, Answer, Choice, OpSet, Restoring, Undone};
@@ -54,6 +55,9 @@ pub struct Undoing {
     /// Names that come, go or stand for something else.
     pub names: u64,
     pub grants: u64,
+    /// Who comes into a group and who leaves one; the first thousand.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<Regrouped>,
     /// The first thousand names and nodes.
     pub steps: Vec<Step>,
     pub conflicts: Vec<Obstacle>,
@@ -362,6 +366,7 @@ pub(super) fn reply(cx: &Context<'_>, ops: &OpSet, undone: &Undone) -> Result<Un
         changed: count(revision.changed.len() + revision.xattrs.len()),
         names: count(revision.names.len()),
         grants: count(revision.grants_back.len() + revision.grants_gone.len()),
+        members: regrouped(cx, revision, STEPS_MAX)?,
         steps: steps(cx, undone)?,
         conflicts,
         skipped: undone.skipped.to_string(),
@@ -451,7 +456,7 @@ impl Undoing {
             self.names,
             self.grants,
         ];
-        counts.iter().all(|count| *count == 0)
+        counts.iter().all(|count| *count == 0) && self.members.is_empty()
     }
 
     /// Fails with what can be done about it, where it is.

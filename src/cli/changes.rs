@@ -26,7 +26,7 @@ pub(super) struct ChangesArgs {
 
 pub(super) fn run(place: &Place, args: &ChangesArgs) -> Result<()> {
     let client = place.client()?;
-    let mut after = args.from.saturating_sub(1);
+    let (mut after, mut told) = (args.from.saturating_sub(1), false);
     loop {
         let page = ask(&client, after, 0)?;
         let at_end = page.changes.is_empty();
@@ -35,6 +35,10 @@ pub(super) fn run(place: &Place, args: &ChangesArgs) -> Result<()> {
         if at_end {
             break;
         }
+        told = true;
+    }
+    if !told && !args.follow {
+        eprintln!("no changes");
     }
     if args.follow {
         return follow(place, &client, after);

@@ -122,6 +122,9 @@ fn show(place: &Place, found: &Subjects) -> Result<()> {
     if place.json {
         return output::json(found);
     }
+    if found.subjects.is_empty() && found.cut.is_none() {
+        eprintln!("nobody by grants alone");
+    }
     for (kind, name) in &found.subjects {
         output::line(format!("{kind}:{name}"))?;
     }

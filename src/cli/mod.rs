@@ -6,6 +6,7 @@ mod place;
 mod plain;
 mod output;
 mod client;
+mod label;
 mod paths;
 mod daemon;
 mod start;

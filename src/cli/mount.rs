@@ -2,7 +2,7 @@
 
 use super::client::Socket;
 use super::place::Place;
-use super::{busy, mounted, output, start, supervise};
+use super::{busy, label, mounted, output, start, supervise};
 use crate::api::{Asked, Peer};
 use crate::core::{Error, Kind, Result, Text, error::fail};
 use crate::doors::control::UmountRequest;
@@ -87,9 +87,22 @@ pub(super) fn mount(place: &Place, args: &MountArgs) -> Result<()> {
 
 /// Asks the daemon for a mount, starting one when none runs.
 pub(super) fn ask(place: &Place, request: &MountRequest, supervise: bool) -> Result<()> {
-    let daemon = start::ensure(place, supervise)?;
-    let info: MountInfo = daemon.post("/daemon/mount", request)?;
-    told(place, &info)
+    let asked = start::ensure(place, supervise);
+    let info: Result<MountInfo> = asked.and_then(|daemon| daemon.post("/daemon/mount", request));
+    told(place, &info.map_err(cured)?)
+}
+
+/// Says what somebody can have who may make no mount.
+fn cured(e: Error) -> Error {
+    if !matches!(e.kind(), Kind::Denied | Kind::NotPermitted) {
+        return e;
+    }
+    let cure = "who is neither works as an agent of his own with `nexus run --agent NAME -- CMD`";
+    Error::new(
+        e.kind(),
+        format!("{e}: the owner of the data directory and root make mounts, {cure}"),
+    )
+    .caused_by(e)
 }
 
 fn foreground(place: &Place, request: MountRequest) -> Result<()> {
@@ -107,6 +120,9 @@ fn foreground(place: &Place, request: MountRequest) -> Result<()> {
 }
 
 fn told(place: &Place, info: &MountInfo) -> Result<()> {
+    if let Some(name) = info.agent.as_ref().filter(|_| !info.binds) {
+        label::tell(name);
+    }
     if place.json {
         return output::json(info);
     }

@@ -132,6 +132,7 @@ mod tests {
             tenant: "default".into(),
             user: None,
             agent: None,
+            binds: false,
             session: None,
             identity: IdentityKind::Single,
             read_only: false,

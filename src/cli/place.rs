@@ -1,6 +1,7 @@
 //! Where the store is, and as whom it is asked: the options every command takes.
 
 use super::client::{Client, Socket};
+use super::label;
 use super::mounted;
 use crate::api::Asked;
 use crate::core::config::{self, socket_of};
@@ -138,6 +139,15 @@ impl Place {
     /// The daemon if one runs, otherwise the store itself; with `--socket`, and on a mount, only the daemon there. No store is
     /// made: a typing error would be answered from an empty one.
     pub(super) fn client(&self) -> Result<Client> {
+        let client = self.way()?;
+        // A name from the environment was told of by whoever put it there (`nexus run`).
+        if let Some(name) = &self.agent {
+            label::tell_if_none(&client, name);
+        }
+        Ok(client)
+    }
+
+    fn way(&self) -> Result<Client> {
         let (place, socket) = self.resolved()?;
         if let Some(socket) = socket {
             return Socket::connect(&std::path::absolute(socket)?, place.asked())
@@ -188,7 +198,8 @@ fn near() -> Result<Option<Near>> {
         Err(e) => Err(Error::new(
             Kind::Unavailable,
             format!(
-                "the mount at {} does not tell its daemon: mount there again, or say --data-dir",
+                "the mount at {} does not tell its daemon: to who is no user there it is not shown \
+                 (an administrator makes one with `nexusctl user create NAME --uid N`), else mount there again, or say --data-dir",
                 dir.display()
             ),
         )

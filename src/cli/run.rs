@@ -6,6 +6,7 @@
 
 use super::client::Socket;
 use super::foreground;
+use super::label;
 use super::place::Place;
 use crate::api::Asked;
 use crate::core::{Kind, Result, Text, error::fail};
@@ -45,7 +46,7 @@ pub(super) fn run(place: &Place, args: RunArgs) -> Result<()> {
     };
     let (lent, held) = daemon.hold::<Lent>("/daemon/lend", &request)?;
     if let Some(name) = request.agent.filter(|_| !lent.binds) {
-        eprintln!("nexus: no agent {name:?}: a label in the log, confines nothing");
+        label::tell(&name);
     }
     let ended = foreground::run(&mut inside(&place, &lent, args.command)?);
     let returned = give_back(&socket, &lent);

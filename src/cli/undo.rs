@@ -178,6 +178,15 @@ fn show(undoing: &Undoing, how: &str) -> Result<()> {
     if more > 0 {
         output::line(format!("… and {more} more"))?;
     }
+    for moved in undoing.members.iter().take(SHOWN) {
+        let (what, way) = if moved.is_in {
+            ("add", "to")
+        } else {
+            ("remove", "from")
+        };
+        let (member, group) = (&moved.member, &moved.group);
+        output::line(format!("{what:8} {member} {way} group {group}"))?;
+    }
     for obstacle in &undoing.conflicts {
         output::line(in_the_way(obstacle))?;
     }
@@ -196,6 +205,7 @@ fn show(undoing: &Undoing, how: &str) -> Result<()> {
         (undoing.changed, "changed"),
         (undoing.names, "names"),
         (undoing.grants, "grants"),
+        (undoing.members.len() as u64, "members"),
     ];
     let counts = counts.iter().filter(|(n, _)| *n > 0);
     let counts: Vec<_> = counts.map(|(n, what)| format!("{n} {what}")).collect();

@@ -3,7 +3,7 @@
 //! An administrator reads all of his tenant's; others what is about tuples that they may know of ([`Engine::knows`]), boundaries
 //! of what is theirs, and groups and types, which everybody knows. Nothing is named that they may not see.
 
-use crate::core::{Caller, Error, Ino, Kind, Op, PrincipalId, Result, TenantId, Text};
+use crate::core::{Caller, Error, Ino, Kind, Op, PrincipalId, Result, TenantId, Text, error::fail};
 use crate::fs::Engine;
 use crate::meta::tuple::{FILE, Tuple};
 use crate::meta::{Member, OpKind, Principal, Record, Roster, SubjectKind, log};
@@ -61,10 +61,17 @@ pub struct Changes {
     pub last: u64,
 }
 
-/// Reads the changes of the caller's tenant behind an operation: whole operations, until there are `limit` changes.
+/// Reads the changes of the caller's tenant behind an operation: whole operations, until there are `limit` changes. Fails with
+/// `Invalid` for an operation that is still to come.
 pub fn read(engine: &Engine, caller: &Caller, after: Op, limit: u32) -> Result<Changes> {
     let none = || caller.stranger(Kind::NotFound);
     let tenant = caller.tenant.ok_or_else(none)?;
+    let end = engine.head(tenant)?;
+    if after > end {
+        let next = after.0.saturating_add(1);
+        let message = format!("operation {next} is still to come: the log ends with {end}");
+        return fail(Kind::Invalid, message);
+    }
     let mut reader = Reader {
         engine,
         caller,
@@ -97,6 +104,16 @@ struct Said {
     member_name: Option<String>,
     principals: Vec<Principal>,
     members: Vec<Member>,
+    /// Memberships that an undo brought back, and those that it ended.
+    joined: Vec<Moved>,
+    left: Vec<Moved>,
+}
+
+/// A membership as records tell it.
+#[derive(Debug, Deserialize)]
+struct Moved {
+    subject: String,
+    member_name: String,
 }
 
 struct Reader<'a> {
@@ -144,6 +161,14 @@ impl Reader<'_> {
             let names = [member.member, member.group].map(|id| self.subject(id, &said));
             let [member, group] = names;
             self.member(record, ChangeKind::Revoke, member, &group);
+        }
+        for (moved, change) in [
+            (&said.left, ChangeKind::Revoke),
+            (&said.joined, ChangeKind::Grant),
+        ] {
+            for m in moved {
+                self.member(record, change, m.member_name.clone(), &m.subject);
+            }
         }
         let went = (&said.grants, &said.grantees, ChangeKind::Revoke);
         let came = (&said.granted, &said.granted_to, ChangeKind::Grant);

@@ -2,10 +2,12 @@
 //!
 //! An access is noted where it is judged, which may be in the midst of a change, and written down as an operation of its
 //! own right afterwards: at the end of a command, or by the next housekeeping. The same access of the same caller is
-//! written once a session, so that who walks a tree again does not fill the log.
+//! written once a session, so that who walks a tree again does not fill the log. Nor does who walks one of others for the
+//! first time: of what he reads in a directory the first is told by name, and with the second the directory, for all that is
+//! in it. What he changes is told one by one, as the changes are.
 
 use super::engine::Engine;
-use crate::access::decide::{weigh, without_his_word};
+use crate::access::decide::weigh;
 use crate::access::{Ground, Right};
 use crate::core::{Caller, Error, FsPath, Ino, Kind, Result, TenantId};
 use crate::meta::{Node, OpKind, Request};
@@ -17,15 +19,28 @@ use std::sync::Arc;
 /// How many accesses are remembered as written.
 const REMEMBERED: usize = 16_384;
 
-/// Who did what to what: an access that is written once.
-type Access = (u32, Option<Arc<str>>, Ino, Right);
+/// What the record of a whole directory says.
+const READ_WITHIN: &str = "read what is in it";
+
+/// What somebody did to what.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Did {
+    To(Ino, Right),
+    /// Read something in a directory.
+    ReadOneIn(Ino),
+    /// Read more than that: what else he reads there is told.
+    ReadWithin(Ino),
+}
+
+/// Who did that: an access that is written once.
+type Access = (u32, Option<Arc<str>>, Did);
 
 /// An access as it was when it was noted.
 struct Bypass {
     caller: Caller,
     ino: Ino,
     path: FsPath,
-    right: Right,
+    what: &'static str,
 }
 
 /// Whose command was refused: tenant, number, session and the command.
@@ -48,6 +63,23 @@ impl Default for Audit {
     }
 }
 
+impl Audit {
+    fn is_written(&self, caller: &Caller, did: Did) -> bool {
+        let access = (caller.uid, caller.session.clone(), did);
+        self.written.get(&access).is_some()
+    }
+
+    /// Remembers an access as written; says whether it was not.
+    fn is_new(&self, caller: &Caller, did: Did) -> bool {
+        let is_new = !self.is_written(caller, did);
+        if is_new {
+            let access = (caller.uid, caller.session.clone(), did);
+            self.written.insert(access, ());
+        }
+        is_new
+    }
+}
+
 impl Engine {
     /// Notes that an administrator is allowed what no other layer allows him. Searching a directory is not noted: what is
     /// then done in it is.
@@ -61,9 +93,14 @@ impl Engine {
         if !caller.admin || right == Right::Execute {
             return Ok(());
         }
-        if !without_his_word(caller, node, ground)?.has(right) {
-            self.note(caller, node, right);
+        let standing = weigh(caller, node, ground)?;
+        if standing.without_his_word(caller, node, ground).has(right) {
+            return Ok(());
         }
+        if right == Right::Read {
+            return self.note_read(caller, node);
+        }
+        self.note_one(caller, node, right);
         Ok(())
     }
 
@@ -80,24 +117,45 @@ impl Engine {
         }
         let standing = weigh(caller, node, on_node)?;
         let granted = standing.graph.without(standing.denied);
-        let there = without_his_word(caller, dir, in_dir)?;
+        let there = weigh(caller, dir, in_dir)?.without_his_word(caller, dir, in_dir);
         if !granted.and(there).has(Right::Write) {
-            self.note(caller, dir, Right::Write);
+            self.note_one(caller, dir, Right::Write);
         }
         let is_sticky = dir.mode & 0o1000 != 0;
-        let own = without_his_word(caller, node, on_node)?.and(there);
-        if is_sticky && !own.has(Right::Own) {
-            self.note(caller, node, Right::Own);
+        let own = || standing.without_his_word(caller, node, on_node).and(there);
+        if is_sticky && !own().has(Right::Own) {
+            self.note_one(caller, node, Right::Own);
         }
         Ok(())
     }
 
-    fn note(&self, caller: &Caller, node: &Node, right: Right) {
-        let access = (caller.uid, caller.session.clone(), node.ino, right);
-        if self.audit.written.get(&access).is_some() {
-            return;
+    fn note_one(&self, caller: &Caller, node: &Node, right: Right) {
+        if self.audit.is_new(caller, Did::To(node.ino, right)) {
+            self.note(caller, node.ino, right.word());
         }
-        self.audit.written.insert(access, ());
+    }
+
+    fn note_read(&self, caller: &Caller, node: &Node) -> Result<()> {
+        let audit = &self.audit;
+        // A root is in no directory, and what has no name any more in none by which it could be told.
+        let Some(dir) = self.parent(node)? else {
+            self.note_one(caller, node, Right::Read);
+            return Ok(());
+        };
+        let to_this = Did::To(node.ino, Right::Read);
+        if audit.is_written(caller, Did::ReadWithin(dir)) || audit.is_written(caller, to_this) {
+            return Ok(());
+        }
+        if audit.is_new(caller, Did::ReadOneIn(dir)) {
+            audit.is_new(caller, to_this);
+            self.note(caller, node.ino, Right::Read.word());
+        } else if audit.is_new(caller, Did::ReadWithin(dir)) {
+            self.note(caller, dir, READ_WITHIN);
+        }
+        Ok(())
+    }
+
+    fn note(&self, caller: &Caller, ino: Ino, what: &'static str) {
         // By the time it is written down, the process may be gone and the node without a name.
         let author = self.author(caller);
         let caller = Caller {
@@ -105,12 +163,12 @@ impl Engine {
             comm: Some(author.comm.into()),
             ..caller.clone()
         };
-        let path = self.path_of(node.ino).unwrap_or_default();
+        let path = self.path_of(ino).unwrap_or_default();
         let bypass = Bypass {
             caller,
-            ino: node.ino,
+            ino,
             path,
-            right,
+            what,
         };
         self.audit.waiting.lock().push(bypass);
     }
@@ -120,7 +178,7 @@ impl Engine {
         let mut waiting = std::mem::take(&mut *self.audit.waiting.lock());
         while let Some(bypass) = waiting.pop() {
             let written = self.change(&bypass.caller, |ch| {
-                let undo = json!({ "note": bypass.right.word() });
+                let undo = json!({ "note": bypass.what });
                 ch.record(OpKind::Bypass, bypass.ino, &bypass.path, None, &undo);
                 Ok(())
             });

@@ -5,9 +5,10 @@
 //! for an owner; for others a walk up, never one down.
 
 use super::engine::Engine;
-use crate::access::decide::{weigh, without_his_word};
+use super::namespace::{ABOVE_MAX, circle};
+use crate::access::decide::weigh;
 use crate::access::gain::gained;
-use crate::access::{Right, Rights};
+use crate::access::{Chain, Right, Rights};
 use crate::core::{Caller, Ino, Kind, Result, error::fail};
 use crate::meta::Node;
 use std::collections::HashSet;
@@ -19,10 +20,25 @@ impl Engine {
         if from == to {
             return Ok(());
         }
+        let goal = (|| self.chain(to), || self.owners(to));
+        self.may_carry_to(caller, node, from, goal)
+    }
+
+    /// The same for a directory that need not be there yet: what is said from it upwards, and who owns one from it upwards.
+    pub(super) fn may_carry_to(
+        &self,
+        caller: &Caller,
+        node: &Node,
+        from: Ino,
+        (chain, owners): (
+            impl FnOnce() -> Result<Chain>,
+            impl FnOnce() -> Result<HashSet<u32>>,
+        ),
+    ) -> Result<()> {
         let ground = self.ground(caller, node)?;
         let standing = weigh(caller, node, &ground)?;
         let plain = if caller.admin {
-            without_his_word(caller, node, &ground)?
+            standing.without_his_word(caller, node, &ground)
         } else {
             standing.by_layers()
         };
@@ -37,8 +53,9 @@ impl Engine {
             (plain, Rights::READ.and(Rights::WRITE))
         };
         let own = ground.own.as_deref();
-        let given = gained(own, &self.chain(from)?, &self.chain(to)?, self.latest());
-        if held.covers(given) && (held.covers(theirs) || !self.has_others_above(node, from, to)?) {
+        let given = gained(own, &self.chain(from)?, &chain()?, self.latest());
+        let others_above = || self.has_others_above(node, from, &owners()?);
+        if held.covers(given) && (held.covers(theirs) || !others_above()?) {
             return Ok(());
         }
         if caller.admin {
@@ -50,20 +67,24 @@ impl Engine {
         )
     }
 
-    /// Whether somebody owns a directory from `to` upwards, and neither the node nor a directory from `from` upwards.
-    fn has_others_above(&self, node: &Node, from: Ino, to: Ino) -> Result<bool> {
+    /// Whether one of these owns neither the node nor a directory from `from` upwards.
+    fn has_others_above(&self, node: &Node, from: Ino, owners: &HashSet<u32>) -> Result<bool> {
         let mut before = self.owners(from)?;
         before.extend([0, node.uid]);
-        Ok(!self.owners(to)?.is_subset(&before))
+        Ok(!owners.is_subset(&before))
     }
 
-    fn owners(&self, dir: Ino) -> Result<HashSet<u32>> {
+    /// Who owns a directory from one upwards.
+    pub(super) fn owners(&self, dir: Ino) -> Result<HashSet<u32>> {
         let (mut all, mut at) = (HashSet::new(), dir);
-        while at != Ino(0) {
+        for _ in 0..ABOVE_MAX {
+            if at == Ino(0) {
+                return Ok(all);
+            }
             let dir = self.node(at)?;
             all.insert(dir.uid);
             at = dir.parent;
         }
-        Ok(all)
+        circle(dir)
     }
 }

@@ -38,6 +38,9 @@ pub struct Change<'a> {
     pub(super) dropped: Vec<(Arc<Tuple>, String)>,
     /// Grants that came back, likewise.
     pub(super) returned: Vec<(Arc<Tuple>, String)>,
+    /// Who came into a group with something else, as the record tells it, and who left one.
+    pub(super) joined: Vec<serde_json::Value>,
+    pub(super) left: Vec<serde_json::Value>,
     /// Directories whose time changes, and what it was before, for the record: their rows keep no former state.
     touched: BTreeMap<Ino, Time>,
     /// Whether a directory, or a node that something was said about, is to be found somewhere else.
@@ -105,6 +108,8 @@ impl Engine {
             closed: Vec::new(),
             dropped: Vec::new(),
             returned: Vec::new(),
+            joined: Vec::new(),
+            left: Vec::new(),
             touched: BTreeMap::new(),
             relocated: false,
             rejudged: None,

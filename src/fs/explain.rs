@@ -66,7 +66,7 @@ impl Engine {
         right: Right,
     ) -> Result<Explanation> {
         let roster = self.roster_of(caller)?;
-        let about = found(&roster, subject)?;
+        let about = found(caller, &roster, subject)?;
         let node = self.may_ask(caller, ino, Some(about.id()))?;
         let mut why = self.judged(caller, (&roster, about), &node, right)?;
         let lapsed = why.obstacle.as_ref().and_then(Obstacle::lapsed);

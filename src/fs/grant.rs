@@ -2,6 +2,7 @@
 
 use super::commit::Change;
 use super::engine::Engine;
+use super::holders::found;
 use super::home::Home;
 use super::namespace::{ABOVE_MAX, circle};
 use super::view;
@@ -67,7 +68,7 @@ impl Engine {
         self.change(caller, |ch| {
             ch.birth(ino, None)?;
             let node = self.may_rule(caller, ino)?;
-            let (kind, id) = named(&*self.roster(node.tenant)?, to)?;
+            let (kind, id) = named(caller, &*self.roster(node.tenant)?, to)?;
             let new = Tuple {
                 id: self.next_id(),
                 tenant: node.tenant,
@@ -263,16 +264,10 @@ impl Change<'_> {
 }
 
 /// A subject as tuples name it; fails with `NotFound` for one the tenant does not have.
-fn named(roster: &Roster, to: &To) -> Result<(String, String)> {
+fn named(caller: &Caller, roster: &Roster, to: &To) -> Result<(String, String)> {
     let To::One(subject) = to else {
         return Ok((SubjectKind::User.to_string(), EVERYBODY.to_owned()));
     };
-    let missing = || {
-        Error::new(
-            Kind::NotFound,
-            format!("no {} {:?}", subject.kind, subject.name),
-        )
-    };
-    let found = roster.named(subject).ok_or_else(missing)?;
+    let found = found(caller, roster, subject)?;
     Ok((subject.kind.to_string(), found.id().0.to_string()))
 }

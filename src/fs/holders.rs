@@ -25,7 +25,7 @@ impl Engine {
             To::Everyone => (caller.user_id, vec![ANYBODY]),
             To::One(subject) => {
                 let roster = self.roster_of(caller)?;
-                let id = found(&roster, subject)?.id();
+                let id = found(caller, &roster, subject)?.id();
                 (Some(id), reach_of(&roster, id))
             }
         };
@@ -65,7 +65,7 @@ impl Engine {
             To::Everyone => vec![ANYBODY],
             To::One(subject) => {
                 let roster = self.roster_of(caller)?;
-                reach_of(&roster, found(&roster, subject)?.id())
+                reach_of(&roster, found(caller, &roster, subject)?.id())
             }
         };
         let now = self.latest();
@@ -160,25 +160,34 @@ impl Engine {
 impl Engine {
     /// Fails with `NotFound` when the caller's tenant has nobody of a name.
     pub fn is_known(&self, caller: &Caller, subject: &Subject) -> Result<()> {
-        found(&*self.roster_of(caller)?, subject).map(drop)
+        found(caller, &*self.roster_of(caller)?, subject).map(drop)
     }
 }
 
-/// A principal by its name; fails with `NotFound` for one the tenant does not have.
-pub(super) fn found<'r>(roster: &'r Roster, subject: &Subject) -> Result<&'r Principal> {
+/// A principal by its name; fails with `NotFound` for one the tenant does not have, and says so where the name is that of
+/// another kind of principal.
+pub(super) fn found<'r>(
+    caller: &Caller,
+    roster: &'r Roster,
+    subject: &Subject,
+) -> Result<&'r Principal> {
     roster.named(subject).ok_or_else(|| {
         let Subject { kind, name } = subject;
         // Users and groups are no secret; whose agents there are is.
-        let is_other = |other: &SubjectKind| {
-            other != kind && roster.named(&Subject::new(*other, name)).is_some()
+        let is_told = |found: &Principal| match found {
+            Principal::Agent(agent) => caller.admin || caller.user_id == Some(agent.owner),
+            Principal::User(_) | Principal::Group(_) => true,
         };
-        match [SubjectKind::User, SubjectKind::Group]
-            .iter()
-            .find(|k| is_other(k))
-        {
+        let others = SubjectKind::ALL.into_iter().filter(|other| other != kind);
+        let mut named = others.filter_map(|other| roster.named(&Subject::new(other, name)));
+        match named.find(|found| is_told(found)).map(Principal::subject) {
             Some(other) => {
-                let message =
-                    format!("no {kind} {name:?}: {name} is a {other}, say {other}:{name}");
+                let is = match other.kind {
+                    SubjectKind::Agent => "an agent",
+                    SubjectKind::User => "a user",
+                    SubjectKind::Group => "a group",
+                };
+                let message = format!("no {kind} {name:?}: {name} is {is}, say {other}");
                 Error::new(Kind::NotFound, message)
             }
             None => no_principal(*kind, name),

@@ -50,6 +50,8 @@ impl Ledger {
         let said = record.details();
         let tuples = |key: &str| each(&said[key], |v| Some(Item::Relationship(id(v)?)));
         let (mut went, mut came) = (tuples("grants"), tuples("granted"));
+        went.extend(each(&said["left"], membership));
+        came.extend(each(&said["joined"], membership));
         match record.kind {
             K::Grant => {
                 went.extend(tuples("replaced"));

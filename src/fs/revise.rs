@@ -1,8 +1,10 @@
 //! A revision: many rows set to what somebody worked out that they should be, in one change and one operation.
 //!
 //! What is done must be allowed (semantics.md §6): each name takes what adding or removing it takes, each node what
-//! changing it takes. What comes back inside a directory that comes back is judged by the name that brings that one.
+//! changing it takes. What comes back inside a directory that comes back is judged by the name that brings that one; what is
+//! there and comes into it, by what will be said there.
 
+mod goal;
 mod reviser;
 
 use self::reviser::Reviser;
@@ -12,7 +14,7 @@ use crate::blob::Sealed;
 use crate::core::{Caller, FsPath, Ino, Kind, Op, Result, Time, error::fail};
 use crate::meta::cache::Place;
 use crate::meta::tuple::Tuple;
-use crate::meta::{Entry, Node, OpKind};
+use crate::meta::{Entry, Member, Node, OpKind};
 use std::sync::Arc;
 
 /// What rows are to be; what it does not speak of stays. Whoever makes one knows the present: it holds for one end of the log.
@@ -28,6 +30,9 @@ pub struct Revision {
     pub grants_gone: Vec<Arc<Tuple>>,
     /// Grants that come back, where node and holder are there.
     pub grants_back: Vec<Arc<Tuple>>,
+    pub members_gone: Vec<Member>,
+    /// Memberships that come back, where group and member are there.
+    pub members_back: Vec<Member>,
     /// When directories were last changed, as it is to look.
     pub times: Vec<(Ino, Time)>,
     /// Contents that are new.
@@ -46,8 +51,9 @@ impl Revision {
     pub fn is_empty(&self) -> bool {
         let nodes = self.back.is_empty() && self.changed.is_empty() && self.gone.is_empty();
         let grants = self.grants_gone.is_empty() && self.grants_back.is_empty();
+        let members = self.members_gone.is_empty() && self.members_back.is_empty();
         let others = self.names.is_empty() && self.xattrs.is_empty() && self.times.is_empty();
-        nodes && grants && others
+        nodes && grants && members && others
     }
 
     /// Nodes of which what is being written would be lost: those that change, and those that lose a name.

@@ -1,6 +1,7 @@
 //! What operations did: the nodes they concern, the times and grants that their records hold, and the rows around them.
 
 use super::fold::{Timeline, touching};
+use super::members::{self, Membership, Pair};
 use super::ops::{OpSet, Without};
 use crate::core::{Ino, Op, Result, TenantId, Time};
 use crate::db::Tx;
@@ -32,7 +33,9 @@ pub(super) struct Effects {
     pub touches: HashMap<Ino, Vec<Touch>>,
     pub grants_made: Vec<Arc<Tuple>>,
     pub grants_lost: Vec<Arc<Tuple>>,
-    /// Operations that are no change of the tree: users, keys, namespaces…
+    /// Memberships that came or went.
+    pub members: BTreeSet<Pair>,
+    /// Operations that cannot be reversed: users, keys, namespaces…
     pub others: Vec<Record>,
     pub paths: Vec<Vec<u8>>,
 }
@@ -50,10 +53,13 @@ impl Effects {
     }
 
     fn take(&mut self, record: Record, nodes: &mut OpSet) -> Result<()> {
-        if !is_of_the_tree(record.kind) {
+        if !is_reversible(record.kind) {
             self.others.push(record);
             return Ok(());
         }
+        let (came, went) = members::moved(&record);
+        let moved = came.into_iter().chain(went);
+        self.members.extend(moved.map(|m| (m.group, m.member)));
         let said = record.details();
         for pair in said["dirs"].as_array().into_iter().flatten() {
             if let (Some(dir), Some(before)) = (pair[0].as_u64(), pair[1].as_i64()) {
@@ -114,7 +120,7 @@ fn tuples(said: &Value) -> Vec<Arc<Tuple>> {
 }
 
 /// Whether undo can reverse operations of a kind.
-pub(super) fn is_of_the_tree(kind: OpKind) -> bool {
+pub(super) fn is_reversible(kind: OpKind) -> bool {
     use OpKind as K;
     matches!(
         kind,
@@ -138,6 +144,8 @@ pub(super) fn is_of_the_tree(kind: OpKind) -> bool {
             | K::Restrict
             | K::Grant
             | K::Revoke
+            | K::GroupAdd
+            | K::GroupRemove
             | K::Undo
             | K::Restore
     )
@@ -146,12 +154,13 @@ pub(super) fn is_of_the_tree(kind: OpKind) -> bool {
 /// A name in a directory, or an attribute of a node.
 pub(super) type Key = (Ino, Vec<u8>);
 
-/// The timelines of nodes, of the names they ever had since, and of their attributes.
+/// The timelines of nodes, of the names they ever had since, of their attributes, and of memberships.
 #[derive(Default)]
 pub(super) struct Rows {
     pub nodes: BTreeMap<Ino, Timeline<Node>>,
     pub names: BTreeMap<Key, Meanings>,
     pub xattrs: BTreeMap<Key, Timeline<Vec<u8>>>,
+    pub members: BTreeMap<Pair, Membership>,
     /// Names that operations gave to nodes.
     named: HashMap<(Ino, Op), Vec<Key>>,
     /// The operation that gave each node a name last.
@@ -170,6 +179,18 @@ pub(super) struct Meanings {
 }
 
 impl Rows {
+    /// All that some operations had a part in.
+    pub(super) fn touched(
+        tx: &mut dyn Tx,
+        tenant: TenantId,
+        by: &Effects,
+        since: Op,
+    ) -> Result<Self> {
+        let mut rows = Self::read(tx, &by.nodes, since)?;
+        rows.members = members::read(tx, tenant, &by.members, since)?;
+        Ok(rows)
+    }
+
     pub(super) fn read(tx: &mut dyn Tx, of: &[Ino], since: Op) -> Result<Self> {
         let mut rows = Self::default();
         rows.read_states(tx, of, since)?;
@@ -281,7 +302,8 @@ impl Rows {
         let nodes = self.nodes.values().flat_map(Timeline::operations);
         let names = self.names.values().flat_map(|m| m.line.operations());
         let xattrs = self.xattrs.values().flat_map(Timeline::operations);
-        nodes.chain(names).chain(xattrs)
+        let members = self.members.values().flat_map(|m| m.line.operations());
+        nodes.chain(names).chain(xattrs).chain(members)
     }
 
     /// Has the names of a directory that is gone in another one instead, which may have some of its own by now.

@@ -17,6 +17,7 @@ mod compare;
 mod ops;
 mod fold;
 mod merge;
+mod members;
 mod effects;
 mod aside;
 mod succession;

@@ -3,6 +3,7 @@
 use super::aside::Aside;
 use super::effects::{Effects, Key, Rows, Touch};
 use super::fold::{Timeline, differs, touching};
+use super::members::Turn;
 use super::merge::Merger;
 use super::ops::{OpSet, Without};
 use super::pairs::Pairs;
@@ -13,7 +14,7 @@ use crate::db::Tx;
 use crate::fs::{Naming, Revision};
 use crate::meta::cache::Place;
 use crate::meta::tuple::{self, Tuple};
-use crate::meta::{Node, Record, log_query, node};
+use crate::meta::{Node, Record, log, log_query, node};
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -36,7 +37,7 @@ pub struct Conflict {
 pub struct Plan {
     pub revision: Revision,
     pub conflicts: Vec<Conflict>,
-    /// Operations among those asked for that are no change of the tree, and stay.
+    /// Operations among those asked for that cannot be reversed, and stay.
     pub others: Vec<Record>,
     /// Every path that the undone operations were recorded with.
     pub paths: Vec<Vec<u8>>,
@@ -62,10 +63,10 @@ impl Plan {
         let (tenant, mut all) = (of.1, undone.clone());
         // Times of directories and grants are those of the operations themselves: pairs left none.
         let effects = Effects::read(tx, tenant, &all)?;
-        let mut rows = Rows::read(tx, &effects.nodes, Without::These(&all).first())?;
+        let mut rows = Rows::touched(tx, tenant, &effects, Without::These(&all).first())?;
         while given.pairs.join(&mut all, &rows) {
-            let nodes = Effects::read(tx, tenant, &all)?.nodes;
-            rows = Rows::read(tx, &nodes, Without::These(&all).first())?;
+            let more = Effects::read(tx, tenant, &all)?;
+            rows = Rows::touched(tx, tenant, &more, Without::These(&all).first())?;
         }
         rows.read_successors(tx, Without::These(&all).first())?;
         for home in given.homes {
@@ -93,6 +94,7 @@ impl Plan {
         planner.names(&named);
         planner.xattrs();
         planner.grants(tx, tenant, &effects)?;
+        let stay = planner.members();
         planner.times(tx, &effects.touches)?;
         let Planner {
             revision,
@@ -100,10 +102,14 @@ impl Plan {
             ..
         } = planner;
         conflicts.extend(super::check::conflicts(tx, undone, rows, &revision)?);
+        let mut others = effects.others;
+        for op in stay.iter() {
+            others.extend(log::at(tx, tenant, op)?.map(|(record, _)| record));
+        }
         Ok(Self {
             revision,
             conflicts,
-            others: effects.others,
+            others,
             paths: effects.paths,
         })
     }
@@ -260,6 +266,24 @@ impl Planner<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Who comes into which group again and who leaves it; the operations of whom the group or the member is deleted are given.
+    fn members(&mut self) -> OpSet {
+        let mut stay = OpSet::default();
+        for membership in self.rows.members.values() {
+            match membership.turn(self.undone) {
+                Some(Turn::Join(row)) => self.revision.members_back.push(row),
+                Some(Turn::Leave(row)) => self.revision.members_gone.push(row),
+                Some(Turn::Stays) => {
+                    membership
+                        .touching(self.undone)
+                        .for_each(|op| stay.add(op.0));
+                }
+                None => {}
+            }
+        }
+        stay
     }
 
     /// A directory that only the undone operations have touched looks as untouched as before.

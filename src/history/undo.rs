@@ -257,5 +257,5 @@ fn common(paths: &[Vec<u8>]) -> FsPath {
 
 /// Whether undo can reverse an operation at all.
 pub fn is_reversible(record: &Record) -> bool {
-    super::effects::is_of_the_tree(record.kind)
+    super::effects::is_reversible(record.kind)
 }

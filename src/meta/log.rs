@@ -327,7 +327,8 @@ pub fn of_grants(tx: &mut dyn Tx, tenant: TenantId, after: Op, until: Op) -> Res
     let sql = format!(
         "SELECT {COLUMNS} FROM log WHERE tenant = $1 AND op > $2 AND op <= $3 AND (kind IN ('grant', 'revoke', \
          'restrict', 'type-set', 'type-delete', 'group-add', 'group-remove', 'user-delete', 'agent-delete', \
-         'group-delete') OR undo LIKE '%\"grants\":[{{%' OR undo LIKE '%\"granted\":[{{%') ORDER BY op"
+         'group-delete') OR undo LIKE '%\"grants\":[{{%' OR undo LIKE '%\"granted\":[{{%' \
+         OR undo LIKE '%\"joined\":[{{%' OR undo LIKE '%\"left\":[{{%') ORDER BY op"
     );
     let rows = tx.query(&sql, &[tenant.into(), after.into(), until.into()])?;
     rows.iter().map(|row| Ok(from_row(row)?.0)).collect()

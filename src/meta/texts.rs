@@ -30,11 +30,14 @@ fn each_text(edit: &Edit, see: &mut dyn FnMut(&str)) {
         Edit::Principal(principal) | Edit::PrincipalGone(principal) => {
             of_principal(principal, see);
         }
-        Edit::User(user, _) => {
-            see(&user.name);
-            user.full_name.iter().for_each(|t| see(t));
-            user.email.iter().for_each(|t| see(t));
-        }
+        Edit::User(user, _) => of_person(
+            [
+                Some(&user.name),
+                user.full_name.as_ref(),
+                user.email.as_ref(),
+            ],
+            see,
+        ),
         Edit::Key(key) | Edit::KeyGone(key) => key.description.iter().for_each(|t| see(t)),
         Edit::Tuple(t) | Edit::TupleGone(t) => {
             see(&t.object_type);
@@ -87,17 +90,25 @@ fn of_author(author: &Author, see: &mut dyn FnMut(&str)) {
 
 fn of_principal(principal: &Principal, see: &mut dyn FnMut(&str)) {
     match principal {
-        Principal::User(user) => {
-            see(&user.name);
-            user.full_name.iter().for_each(|t| see(t));
-            user.email.iter().for_each(|t| see(t));
-        }
+        Principal::User(user) => of_person(
+            [
+                Some(&user.name),
+                user.full_name.as_ref(),
+                user.email.as_ref(),
+            ],
+            see,
+        ),
         Principal::Agent(agent) => see(&agent.name),
         Principal::Group(group) => {
             see(&group.name);
             group.description.iter().for_each(|t| see(t));
         }
     }
+}
+
+/// A user, whichever version of Nexus has written it down.
+fn of_person(texts: [Option<&String>; 3], see: &mut dyn FnMut(&str)) {
+    texts.into_iter().flatten().for_each(|t| see(t));
 }
 
 #[cfg(test)]

@@ -128,8 +128,17 @@ impl Daemon {
                 format!("mount point {shown} must be an absolute path"),
             );
         }
-        if self.nexus.engine.config().data_dir.starts_with(dir) {
+        let data_dir = &self.nexus.engine.config().data_dir;
+        // The mount point comes without links.
+        let real = data_dir.canonicalize().unwrap_or_else(|_| data_dir.clone());
+        let either = |has: fn(&Path, &Path) -> bool| has(data_dir, dir) || has(&real, dir);
+        if either(|data, dir| data.starts_with(dir)) {
             let message = format!("a mount at {shown} would hide the data directory it comes from");
+            return fail(Kind::Invalid, message);
+        }
+        if either(|data, dir| dir.starts_with(data)) {
+            let message =
+                format!("{shown} is in the data directory that it would show: mount it elsewhere");
             return fail(Kind::Invalid, message);
         }
         Ok(())
@@ -276,6 +285,7 @@ impl Daemon {
             tenant: tenant.map(|t| t.name).unwrap_or_default(),
             user,
             agent: request.agent.clone(),
+            binds: live.standing.bound.is_some_and(|b| b.agent.is_some()),
             session: request.session.clone(),
             identity: request.identity,
             read_only: options.read_only,

@@ -191,6 +191,9 @@ pub struct MountInfo {
     pub tenant: String,
     pub user: Option<String>,
     pub agent: Option<String>,
+    /// Whether an agent had the name when the mount was made: a label in the log confines nothing.
+    #[serde(default)]
+    pub binds: bool,
     pub session: Option<String>,
     pub identity: IdentityKind,
     pub read_only: bool,

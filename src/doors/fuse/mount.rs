@@ -126,11 +126,12 @@ fn connect(
     };
     let session = Session::new(by_fuser, &options.dir, config).map_err(failed)?;
     door.notices.get_or_init(|| session.notifier());
+    let device = || session.as_fd().try_clone_to_owned().map_err(failed);
+    let own = device()?;
     if let Some(rings) = rings {
-        transport::take_over(rings, session.as_fd(), door, options.transport()?)?;
+        transport::take_over(rings, &Arc::new(device()?), door, options.transport()?)?;
     }
-    let device = session.as_fd().try_clone_to_owned().map_err(failed)?;
-    Ok((session.spawn().map_err(failed)?, device))
+    Ok((session.spawn().map_err(failed)?, own))
 }
 
 impl Mounted {

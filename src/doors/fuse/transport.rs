@@ -5,7 +5,7 @@ use super::options::Transport;
 use super::uring::{Rings, is_enabled};
 use crate::core::{Error, Kind, Result, error::fail};
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 /// Makes rings ready where they are wanted and allowed; what was asked for by name and cannot be is an error.
@@ -27,7 +27,7 @@ pub(super) fn rings(transport: Transport) -> Result<Option<Rings>> {
 /// Lets rings answer what the kernel asks on a connection.
 pub(super) fn take_over(
     rings: Rings,
-    device: BorrowedFd<'_>,
+    device: &Arc<OwnedFd>,
     door: &Arc<Door>,
     transport: Transport,
 ) -> Result<()> {

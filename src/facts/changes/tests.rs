@@ -277,3 +277,35 @@ fn an_undo_tells_what_went_and_what_came_back() {
     let (tuples, _) = replayed(&all);
     assert!(tuples.into_keys().eq(stored.iter().map(|t| t.id)));
 }
+
+#[test]
+fn an_undo_tells_who_came_into_a_group_and_who_left_it() {
+    let town = Town::new();
+    let e = town.engine();
+    e.create_group(&boss(), "staff", None).unwrap();
+    town.user("bob");
+    let bob = "bob".parse().unwrap();
+    e.add_member(&boss(), "staff", &bob).unwrap();
+    for told in ["Revoke", "Grant"] {
+        let newest = e.head(TenantId(1)).unwrap();
+        let choice = Choice {
+            ops: [newest].into_iter().collect(),
+            ..Choice::default()
+        };
+        undo(e, &boss(), &choice).unwrap();
+        let all = shown(&town.changes(&boss()));
+        let told = format!("{told} user:bob member group staff");
+        assert_eq!(all.last(), Some(&told));
+    }
+}
+
+#[test]
+fn what_is_still_to_come_is_not_read() {
+    let town = Town::new();
+    let end = town.engine().head(TenantId(1)).unwrap();
+    let behind = |op| read(town.engine(), &boss(), op, 10);
+    assert_eq!(behind(end).unwrap().changes, []);
+    let refused = behind(Op(end.0 + 1)).unwrap_err();
+    assert_eq!(refused.kind(), Kind::Invalid);
+    assert!(refused.message().contains("still to come"), "{refused}");
+}

@@ -51,17 +51,26 @@ impl Change<'_> {
         self.edits.push(Edit::Log(Box::new(record), hash));
     }
 
-    /// What reverses the operation, with the times of directories, the grants that went or came back, and the names of whom
-    /// they are to.
+    /// What reverses the operation, with the times of directories, the grants and memberships that went or came back, and the
+    /// names of whom they are to.
     fn all_that_reverses(&mut self, undo: &serde_json::Value) -> serde_json::Value {
         let touched = std::mem::take(&mut self.touched);
         let dropped = std::mem::take(&mut self.dropped);
         let returned = std::mem::take(&mut self.returned);
+        let members = [
+            (std::mem::take(&mut self.joined), "joined"),
+            (std::mem::take(&mut self.left), "left"),
+        ];
         let mut undo = undo.clone();
         if let Some(fields) = undo.as_object_mut() {
             if !touched.is_empty() {
                 let times: Vec<_> = touched.into_iter().map(|of| self.times_of(of)).collect();
                 fields.insert("dirs".to_owned(), serde_json::json!(times));
+            }
+            for (moved, key) in members {
+                if !moved.is_empty() {
+                    fields.insert(key.to_owned(), moved.into());
+                }
             }
             let both = [
                 (dropped, "grants", "grantees"),

@@ -2,11 +2,13 @@
 
 use super::name::{check_principal, check_remark};
 use super::user::{no_principal, vacant};
-use crate::core::{Caller, Error, Kind, Result, error::fail};
+use crate::core::{Caller, Kind, Result, error::fail};
 use crate::fs::Engine;
+use crate::fs::commit::Change;
+use crate::fs::holders::found;
 use crate::fs::namespace::admin;
 use crate::meta::{Edit, Group, Member, OpKind, Principal, Roster, Subject, SubjectKind};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 impl Engine {
@@ -72,7 +74,7 @@ impl Engine {
         self.change(caller, |ch| {
             let home = self.own_home(caller)?;
             self.in_charge_of(caller, &home.roster, group)?;
-            let row = pair(&home.roster, group, member)?;
+            let row = pair(caller, &home.roster, (group, member))?;
             let is_in = home.roster.members_of(row.group).any(|m| m == row.member);
             match (kind == OpKind::GroupAdd, is_in) {
                 (true, true) => {
@@ -90,12 +92,7 @@ impl Engine {
                 (true, false) => ch.edit(Edit::Member(row)),
                 (false, true) => ch.edit(Edit::MemberGone(row)),
             }
-            let undo = json!({
-                "subject": format!("group:{group}"),
-                "member_name": member.to_string(),
-                "group": row.group,
-                "member": row.member,
-            });
+            let undo = told(&home.roster, row);
             ch.forget_all(&home)?;
             ch.record_of(&home, kind, &undo);
             Ok(())
@@ -103,16 +100,55 @@ impl Engine {
     }
 }
 
-fn pair(roster: &Roster, group: &str, member: &Subject) -> Result<Member> {
-    let missing = |kind, name: &str| -> Error { no_principal(kind, name) };
+impl Change<'_> {
+    /// Has some out of groups and others in, as far as that is not so already and group and member are there; for administrators
+    /// and the groups' owners. The record of the operation will tell.
+    pub(in crate::fs) fn regroup(&mut self, out: &[Member], into: &[Member]) -> Result<()> {
+        if out.is_empty() && into.is_empty() {
+            return Ok(());
+        }
+        let home = self.engine.own_home(self.caller)?;
+        let out = out.iter().map(|row| (*row, false));
+        for (row, is_in) in out.chain(into.iter().map(|row| (*row, true))) {
+            let lives = |id| home.roster.by_id(id).is_some();
+            let was_in = home.roster.members_of(row.group).any(|m| m == row.member);
+            if was_in == is_in || !lives(row.group) || !lives(row.member) {
+                continue;
+            }
+            self.engine.in_charge(self.caller, row.group)?;
+            let said = told(&home.roster, row);
+            if is_in {
+                self.edit(Edit::Member(row));
+                self.joined.push(said);
+            } else {
+                self.edit(Edit::MemberGone(row));
+                self.left.push(said);
+            }
+        }
+        if self.joined.is_empty() && self.left.is_empty() {
+            return Ok(());
+        }
+        self.forget_all(&home)
+    }
+}
+
+/// A membership with the names that group and member have, as records tell it.
+fn told(roster: &Roster, row: Member) -> Value {
+    let name = |id| roster.by_id(id).map(|p| p.subject().to_string());
+    json!({
+        "subject": name(row.group),
+        "member_name": name(row.member),
+        "group": row.group,
+        "member": row.member,
+    })
+}
+
+fn pair(caller: &Caller, roster: &Roster, (group, member): (&str, &Subject)) -> Result<Member> {
     let of = roster.group(group);
-    let of = of.ok_or_else(|| missing(SubjectKind::Group, group))?;
-    let member = roster
-        .named(member)
-        .ok_or_else(|| missing(member.kind, &member.name))?;
+    let of = of.ok_or_else(|| no_principal(SubjectKind::Group, group))?;
     Ok(Member {
         tenant: of.tenant,
         group: of.id,
-        member: member.id(),
+        member: found(caller, roster, member)?.id(),
     })
 }

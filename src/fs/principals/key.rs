@@ -4,11 +4,11 @@
 
 use super::name::check_remark;
 use super::rights::{is_master, master};
-use super::user::no_principal;
 use crate::core::{
     Caller, Error, Hash, KeyId, Kind, PrincipalId, Result, TenantId, Time, error::fail,
 };
 use crate::fs::Engine;
+use crate::fs::holders::found;
 use crate::meta::{Agent, Edit, Key, OpKind, Principal, Roster, Subject, User};
 use serde_json::json;
 use std::sync::Arc;
@@ -39,8 +39,7 @@ impl Engine {
         let text = new_text()?;
         let key = self.change(caller, |ch| {
             let home = self.own_home(caller)?;
-            let holder = home.roster.named(of);
-            let holder = holder.ok_or_else(|| no_principal(of.kind, &of.name))?;
+            let holder = found(caller, &home.roster, of)?;
             master(caller, owner(holder)?)?;
             if expires.is_some_and(|end| end <= self.latest()) {
                 return fail(Kind::Invalid, "the key would have expired already");

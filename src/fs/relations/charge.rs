@@ -32,7 +32,7 @@ impl Engine {
         self.change(caller, |ch| {
             let home = self.own_home(caller)?;
             let of = self.in_charge_of(caller, &home.roster, group)?;
-            let owner = found(&home.roster, subject)?;
+            let owner = found(caller, &home.roster, subject)?;
             let new = Tuple {
                 id: self.next_id(),
                 tenant: home.tenant.id,
@@ -71,7 +71,7 @@ impl Engine {
     pub fn is_owner_of(&self, caller: &Caller, group: &str, who: &Subject) -> Result<bool> {
         let roster = self.roster_of(caller)?;
         let of = group_named(&roster, group)?;
-        let reached = reach_of(&roster, found(&roster, who)?.id());
+        let reached = reach_of(&roster, found(caller, &roster, who)?.id());
         let owners = self.owners_of(of);
         Ok(owners.iter().any(|t| t.names(&reached)))
     }

@@ -1,5 +1,6 @@
 //! A revision at work: its rows judged and set, one after the other.
 
+use super::goal::Goal;
 use super::{Naming, Revision};
 use crate::access::Right;
 use crate::core::{Error, FsPath, Ino, Kind, Result, error::fail};
@@ -55,6 +56,7 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
         for naming in &self.what.names {
             self.end(naming)?;
         }
+        self.may_fill()?;
         for node in &self.what.back {
             self.bring_back(node)?;
         }
@@ -72,6 +74,8 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
             self.xattr(*ino, name, value.as_deref())?;
         }
         self.grants()?;
+        self.ch
+            .regroup(&self.what.members_gone, &self.what.members_back)?;
         for (dir, at) in &self.what.times {
             if let Ok(old) = self.ch.node(*dir) {
                 self.engine.may(self.ch.caller, &old, Right::Write)?;
@@ -153,6 +157,27 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
         let node = self.ch.node(ino)?;
         for from in self.engine.parents(&node)? {
             self.engine.may_carry(self.ch.caller, &node, from, to.ino)?;
+        }
+        Ok(())
+    }
+
+    /// The same where the directory comes back as well: what will be said there, and who will own it.
+    fn may_fill(&self) -> Result<()> {
+        for naming in &self.what.names {
+            let (dir, ino) = (naming.place.parent, naming.to);
+            let Some(ino) = ino.filter(|ino| !self.new.contains_key(ino)) else {
+                continue;
+            };
+            let Some(goal) = Goal::of(dir, &self.new, &self.parents) else {
+                continue;
+            };
+            let (engine, caller) = (self.engine, self.ch.caller);
+            let node = self.ch.node(ino)?;
+            for from in engine.parents(&node)? {
+                let to = (|| goal.chain(engine, self.what), || goal.owners(engine));
+                let may = engine.may_carry_to(caller, &node, from, to);
+                may.map_err(|e: Error| e.context(self.told(ino)))?;
+            }
         }
         Ok(())
     }

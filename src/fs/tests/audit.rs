@@ -48,6 +48,77 @@ fn what_only_an_administrators_word_allows_is_in_the_log_once() {
 }
 
 #[test]
+fn a_walk_over_what_is_others_is_a_record_or_two_a_directory() {
+    let w = World::new();
+    let alice = make(&w, "alice");
+    let admin = Caller {
+        admin: true,
+        ..make(&w, "rita")
+    };
+    for dir in ["/workspace/a", "/workspace/a/b"] {
+        permissions::mkdir(&w, &alice, dir);
+        for n in 0..50 {
+            w.write(&alice, &format!("{dir}/f{n}"), b"dear").unwrap();
+        }
+    }
+    let walk = |who: &Caller| {
+        for dir in ["/workspace/a", "/workspace/a/b"] {
+            let ino = permissions::ino(&w, dir);
+            w.engine().list(who, ino).unwrap();
+            for n in 0..50 {
+                w.read(who, &format!("{dir}/f{n}")).unwrap();
+            }
+        }
+    };
+    walk(&admin);
+    walk(&admin);
+    let told = |of: &[Record]| -> Vec<_> {
+        let one = |r: &Record| format!("{} {}", r.note().unwrap(), r.path_text());
+        of.iter().map(one).collect()
+    };
+    let first = [
+        "read /workspace/a",
+        "read /workspace/a/f0",
+        "read what is in it /workspace/a",
+        "read /workspace/a/b/f0",
+        "read what is in it /workspace/a/b",
+    ];
+    let mut found = records(&w, OpKind::Bypass);
+    assert!(
+        found
+            .iter()
+            .all(|r| r.author.user.as_deref() == Some("rita"))
+    );
+    found.sort_by_key(|r| r.op);
+    let mut all = told(&found);
+    all.sort();
+    let mut expected = first.map(str::to_owned);
+    expected.sort();
+    assert_eq!(all, expected);
+    // Another session is told of as well, and what is changed is told one by one.
+    let later = Caller {
+        session: Some("later".into()),
+        ..admin.clone()
+    };
+    walk(&later);
+    for n in 0..3 {
+        let at = permissions::ino(&w, &format!("/workspace/a/f{n}"));
+        let open = SetAttr {
+            mode: Some(0o640),
+            ..SetAttr::default()
+        };
+        w.engine().setattr(&admin, at, &open, None).unwrap();
+    }
+    let all = told(&records(&w, OpKind::Bypass));
+    assert_eq!(all.len(), 2 * first.len() + 3);
+    let changed = all
+        .iter()
+        .filter(|told| told.starts_with("owner's /workspace/a/f"));
+    assert_eq!(changed.count(), 3);
+    w.assert_sound();
+}
+
+#[test]
 fn what_the_superuser_may_as_an_administrator_is_in_the_log_and_what_is_his_own_is_not() {
     let w = World::new();
     let alice = make(&w, "alice");

@@ -114,6 +114,34 @@ fn a_deleted_user_takes_everything_along_in_one_operation() {
     }
 }
 
+#[test]
+fn who_says_the_wrong_kind_is_told_the_right_one() {
+    let w = World::new();
+    let (alice, carol) = (populate(&w), make(&w, "carol"));
+    let to = crate::fs::To::One(subject("carol"));
+    w.engine()
+        .entrust(&boss(), "developers", &to, None)
+        .unwrap();
+    let told = |who: &Caller, member: &str| {
+        let refused = w.engine().add_member(who, "developers", &subject(member));
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.kind(), Kind::NotFound);
+        refused.message().to_owned()
+    };
+    assert_eq!(
+        told(&boss(), "coder"),
+        "no user \"coder\": coder is an agent, say agent:coder"
+    );
+    assert!(told(&boss(), "everybody").ends_with("everybody is a group, say group:everybody"));
+    assert!(told(&boss(), "group:bob").ends_with("bob is a user, say user:bob"));
+    // Whose agents there are is their users' to know.
+    assert!(told(&carol, "agent:bob").ends_with("bob is a user, say user:bob"));
+    assert!(!told(&carol, "coder").contains("agent"));
+    let key = w.engine().create_key(&alice, &subject("coder"), None, None);
+    let refused = key.unwrap_err();
+    assert!(refused.message().ends_with("say agent:coder"), "{refused}");
+}
+
 /// semantics.md §2: "who is made under its name later is another subject."
 #[test]
 fn who_comes_later_under_the_same_name_is_another_subject() {

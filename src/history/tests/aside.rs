@@ -81,7 +81,7 @@ fn names_that_are_cut_to_the_same_do_not_meet() {
     w.assert_sound();
 }
 
-/// semantics.md §6: "bytes, modes, owners, times, names, attributes and grants come back as they were"
+/// semantics.md §6: "bytes, modes, owners, times, names, attributes, grants and memberships come back as they were"
 #[test]
 fn what_is_put_beside_is_no_more_open_than_it_was() {
     let w = project();

@@ -2,6 +2,8 @@
 
 mod world;
 mod grants;
+mod carried;
+mod members;
 mod reverse;
 mod aside;
 mod saved;

@@ -69,7 +69,7 @@ fn done(w: &World, who: &Caller, ops: OpSet) -> Op {
     undone.op.unwrap()
 }
 
-/// semantics.md §6: "bytes, modes, owners, times, names, attributes and grants come back as they were"
+/// semantics.md §6: "bytes, modes, owners, times, names, attributes, grants and memberships come back as they were"
 #[test]
 fn a_tree_that_was_removed_comes_back_as_it_was() {
     let w = project();

@@ -3,7 +3,7 @@
 use super::reverse::project;
 use super::world::*;
 use crate::core::Caller;
-use crate::history::Answer;
+use crate::history::{Answer, OpSet};
 
 const FILE: &str = "/workspace/p/docs/read.me";
 
@@ -15,31 +15,39 @@ const WAYS: [(&str, Save); 3] = [
     ("emptied first", World::overwrite),
 ];
 
+/// Each way of bob's with each of alice's, in a world of its own in which both have saved, bob first; with what bob did.
+fn saved_by_both(bobs: &[u8], alices: &[u8], see: impl Fn(&World, &OpSet, &str)) {
+    for (one, bob_saves) in WAYS {
+        for (other, alice_saves) in WAYS {
+            let w = project();
+            w.write(&alice(), FILE, &lines("1", "7"));
+            let head = w.head();
+            bob_saves(&w, &bob(), FILE, bobs);
+            alice_saves(&w, &alice(), FILE, alices);
+            see(&w, &w.by(&bob(), head), &format!("{one}, {other}"));
+            w.assert_sound();
+        }
+    }
+}
+
 fn lines(first: &str, last: &str) -> Vec<u8> {
     format!("{first}\n2\n3\n4\n5\n6\n{last}\n").into_bytes()
 }
 
 #[test]
 fn texts_that_both_saved_are_merged_however_they_save() {
-    for (bobs, bob_saves) in WAYS {
-        for (alices, alice_saves) in WAYS {
-            let w = project();
-            w.write(&alice(), FILE, &lines("1", "7"));
-            let head = w.head();
-            bob_saves(&w, &bob(), FILE, &lines("ONE", "7"));
-            alice_saves(&w, &alice(), FILE, &lines("ONE", "SEVEN"));
-            let (before, ops) = (w.tree(), w.by(&bob(), head));
-            let undone = w.undo(&alice(), ops).unwrap();
-            assert_eq!(undone.conflicts, [], "{bobs}, {alices}");
-            assert_eq!(w.read(FILE), lines("1", "SEVEN"), "{bobs}, {alices}");
-            assert_eq!(w.tree().len(), before.len());
-            w.assert_sound();
-            let redone = w.undo(&alice(), [w.head()].into_iter().collect()).unwrap();
-            assert_eq!(redone.conflicts, []);
-            assert_eq!(w.tree(), before, "{bobs}, {alices}");
-            w.assert_sound();
-        }
-    }
+    let both = (lines("ONE", "7"), lines("ONE", "SEVEN"));
+    saved_by_both(&both.0, &both.1, |w, ops, how| {
+        let before = w.tree();
+        let undone = w.undo(&alice(), ops.clone()).unwrap();
+        assert_eq!(undone.conflicts, [], "{how}");
+        assert_eq!(w.read(FILE), lines("1", "SEVEN"), "{how}");
+        assert_eq!(w.tree().len(), before.len());
+        w.assert_sound();
+        let redone = w.undo(&alice(), [w.head()].into_iter().collect()).unwrap();
+        assert_eq!(redone.conflicts, []);
+        assert_eq!(w.tree(), before, "{how}");
+    });
 }
 
 #[test]
@@ -61,28 +69,21 @@ fn several_saves_of_both_are_merged() {
 /// semantics.md §6: "Undoing keeps later work of others. Where that depends on what would be undone, nothing is changed"
 #[test]
 fn what_cannot_be_merged_is_told_and_stays_under_its_name() {
-    for (bobs, bob_saves) in WAYS {
-        for (alices, alice_saves) in WAYS {
-            let w = project();
-            w.write(&alice(), FILE, &lines("1", "7"));
-            let head = w.head();
-            bob_saves(&w, &bob(), FILE, &lines("ONE", "7"));
-            alice_saves(&w, &alice(), FILE, &lines("ONE!", "7"));
-            let (before, ops) = (w.tree(), w.by(&bob(), head));
-            let told = w.undo(&alice(), ops.clone()).unwrap();
-            assert!(!told.conflicts.is_empty(), "{bobs}, {alices}");
-            assert_eq!((told.op, w.tree() == before), (None, true));
-            let skipped = w.undo_or(&alice(), &ops, Answer::Skip);
-            assert_eq!(skipped.skipped, ops, "{bobs}, {alices}");
-            assert_eq!(w.tree(), before, "{bobs}, {alices}");
-            w.undo_or(&alice(), &ops, Answer::Aside).op.unwrap();
-            let aside = format!("{FILE}.undo-{}", ops.first().unwrap());
-            assert_eq!(w.read(&aside), lines("1", "7"), "{bobs}, {alices}");
-            assert_eq!(w.read(FILE), lines("ONE!", "7"), "{bobs}, {alices}");
-            assert_eq!(w.tree().len(), before.len() + 1, "{bobs}, {alices}");
-            w.assert_sound();
-        }
-    }
+    let both = (lines("ONE", "7"), lines("ONE!", "7"));
+    saved_by_both(&both.0, &both.1, |w, ops, how| {
+        let before = w.tree();
+        let told = w.undo(&alice(), ops.clone()).unwrap();
+        assert!(!told.conflicts.is_empty(), "{how}");
+        assert_eq!((told.op, w.tree() == before), (None, true));
+        let skipped = w.undo_or(&alice(), ops, Answer::Skip);
+        assert_eq!(&skipped.skipped, ops, "{how}");
+        assert_eq!(w.tree(), before, "{how}");
+        w.undo_or(&alice(), ops, Answer::Aside).op.unwrap();
+        let aside = format!("{FILE}.undo-{}", ops.first().unwrap());
+        assert_eq!(w.read(&aside), lines("1", "7"), "{how}");
+        assert_eq!(w.read(FILE), lines("ONE!", "7"), "{how}");
+        assert_eq!(w.tree().len(), before.len() + 1, "{how}");
+    });
 }
 
 #[test]

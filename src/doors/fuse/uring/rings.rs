@@ -6,7 +6,7 @@ use crate::doors::fuse::door::Door;
 use crate::doors::fuse::session::TRANSFER_MAX;
 use std::fs;
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
@@ -27,7 +27,7 @@ pub(in crate::doors::fuse) struct Rings {
 }
 
 struct Order {
-    device: OwnedFd,
+    device: Arc<OwnedFd>,
     door: Arc<Door>,
 }
 
@@ -51,11 +51,12 @@ impl Rings {
     /// Takes over the requests of a connection that has agreed to it. Failing, the kernel goes on through `/dev/fuse`.
     pub(in crate::doors::fuse) fn start(
         self,
-        device: BorrowedFd<'_>,
+        device: &Arc<OwnedFd>,
         door: &Arc<Door>,
     ) -> io::Result<()> {
         for order in &self.orders {
-            let (device, door) = (device.try_clone_to_owned()?, door.clone());
+            // One descriptor for all: until a ring has been asked for, and refused, the kernel lets no request through.
+            let (device, door) = (device.clone(), door.clone());
             // Whoever does not hear it has said why.
             drop(order.send(Order { device, door }));
         }

@@ -10,6 +10,7 @@ use io_uring::opcode::UringCmd80;
 use io_uring::squeue::Entry128;
 use io_uring::types::Fd;
 use std::os::fd::RawFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
 /// `fuse_uring_req_header`: two areas of this length, then `fuse_uring_ent_in_out`.
@@ -83,7 +84,7 @@ impl Slot {
             .size()
             .and_then(|len| self.payload.get(..len).ok_or(Errno::EINVAL))
             .and_then(|body| Request::parse(in_out, head, body))
-            .and_then(|request| dispatch(door, request));
+            .and_then(|request| guarded(door, request));
         self.put(answer);
     }
 
@@ -105,6 +106,15 @@ impl Slot {
         let at = 2 * AREA + PAYLOAD_LEN;
         self.header[at..at + 4].copy_from_slice(&len.to_ne_bytes());
     }
+}
+
+/// Answers EIO where we panic, as the other doors do: a thread that ended would leave its queue, and the mount with it, without
+/// an answer for good. Nothing of a change is in the tables before its commit, which is one step.
+fn guarded(door: &Door, request: Request<'_>) -> Answer<Bytes> {
+    catch_unwind(AssertUnwindSafe(|| dispatch(door, request))).unwrap_or_else(|_| {
+        tracing::error!("a request of the mount panicked");
+        Err(Errno::EIO)
+    })
 }
 
 #[cfg(test)]

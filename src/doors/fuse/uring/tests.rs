@@ -1,12 +1,13 @@
 //! Requests as the kernel lays them down, and whatever else may lie there, without a kernel.
 
 use super::slot::Slot;
-use crate::core::{Caller, Clock, Config, MountId, TenantId};
+use crate::core::{Caller, Clock, Config, MountId, Result, TenantId};
 use crate::db::{Db as _, Sqlite};
 use crate::doors::fuse::caller::{Callers, Identity};
 use crate::doors::fuse::door::Door;
 use crate::doors::fuse::numbers::Numbers;
 use crate::fs::Engine;
+use crate::fs::view::{Item, View};
 use proptest::prelude::*;
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -102,6 +103,28 @@ fn words(words: &[u32]) -> Vec<u8> {
 
 fn longs(longs: &[u64]) -> Vec<u8> {
     longs.iter().flat_map(|l| l.to_ne_bytes()).collect()
+}
+
+/// A view that fails as nothing should.
+struct Broken;
+
+impl View for Broken {
+    fn name(&self) -> &'static str {
+        ".broken"
+    }
+
+    fn item(&self, _: &Caller, _: u64) -> Result<Item> {
+        panic!("as it is meant to");
+    }
+}
+
+#[test]
+fn a_request_that_panics_is_answered_and_the_next_one_as_well() {
+    let mut desk = Desk::new();
+    desk.door.engine.set_views(vec![Box::new(Broken)]);
+    let back = desk.ask(1, 1, &[], b".broken\0");
+    assert_eq!((back.error, back.unique), (-libc::EIO, 7));
+    desk.number(1, b"workspace");
 }
 
 #[test]
