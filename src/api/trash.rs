@@ -204,8 +204,8 @@ fn emptied(cx: &Context<'_>) -> Result<OpSet> {
 pub struct TrashRestore {
     pub op: Option<u64>,
     pub path: Option<Text>,
-    /// Put it beside what took its name meanwhile.
-    pub aside: bool,
+    /// What to do where something took its name meanwhile.
+    pub answer: Answer,
     /// Only say what would be done.
     pub dry_run: bool,
 }
@@ -236,11 +236,7 @@ impl Command for TrashRestore {
         let choice = Choice {
             ops,
             homes,
-            answer: if self.aside {
-                Answer::Aside
-            } else {
-                Answer::Stop
-            },
+            answer: self.answer,
             dry_run: self.dry_run,
         };
         let undone = history::undo(cx.engine(), cx.caller, &choice)?;

@@ -18,6 +18,7 @@ mod ops;
 mod fold;
 mod merge;
 mod effects;
+mod grants;
 mod aside;
 mod succession;
 mod check;

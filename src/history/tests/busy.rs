@@ -6,7 +6,7 @@ use crate::fs::Title;
 use crate::history::pairs::Pairs;
 use crate::history::plan::{Given, Plan};
 use crate::history::undo::applied;
-use crate::history::{Answer, OpSet, Undone, record};
+use crate::history::{Answer, Undone, record};
 use crate::meta::OpKind;
 use serde_json::json;
 use std::collections::HashMap;
@@ -37,14 +37,13 @@ fn an_undo_comes_to_an_end_though_others_are_always_faster() {
         });
         let tries = std::cell::Cell::new(0);
         let undone = applied(&w.engine, &alice(), Answer::Stop, false, || {
-            let mut tx = w.engine.store().read()?;
             let given = Given {
                 pairs: &Pairs::default(),
                 homes: &[],
                 beside: &HashMap::new(),
             };
-            let plan = Plan::of(&mut *tx, (w.engine.blobs(), TENANT), &ops, &given)?;
-            drop(tx);
+            let of = (w.engine.blobs(), TENANT);
+            let plan = Plan::of(w.engine.store(), of, &ops, &given)?;
             next.send(tries.replace(tries.get() + 1)).unwrap();
             let changed = done.recv_timeout(PATIENCE);
             assert_ne!(changed, Err(RecvTimeoutError::Disconnected));
@@ -54,10 +53,8 @@ fn an_undo_comes_to_an_end_though_others_are_always_faster() {
                 undo: record::of(&plan.revision, json!({ "ops": ops.to_string() })),
             };
             let undone = Undone {
-                op: None,
                 plan,
-                skipped: OpSet::default(),
-                conflicts: Vec::new(),
+                ..Undone::default()
             };
             Ok((undone, title))
         });
