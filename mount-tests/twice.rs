@@ -22,11 +22,15 @@ fn two() -> (World, PathBuf) {
 /// What one round leaves: a content, a name that moves, a mode, and how many names there are.
 fn change(dir: &Path, round: u32) {
     fs::write(dir.join("f"), format!("{round:08}")).unwrap();
-    let mode = if round % 2 == 0 { 0o640 } else { 0o600 };
+    let mode = if round.is_multiple_of(2) {
+        0o640
+    } else {
+        0o600
+    };
     fs::set_permissions(dir.join("m"), Permissions::from_mode(mode)).unwrap();
     let name = |n: u32| dir.join(format!("n{n}"));
     fs::rename(name(round), name(round + 1)).unwrap();
-    if round % 3 == 0 {
+    if round.is_multiple_of(3) {
         fs::write(dir.join("x"), "").unwrap();
     } else if round % 3 == 2 {
         fs::remove_file(dir.join("x")).unwrap();
@@ -41,7 +45,14 @@ fn look(dir: &Path, round: u32) {
         format!("{round:08}")
     );
     let mode = fs::metadata(dir.join("m")).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, if round % 2 == 0 { 0o640 } else { 0o600 });
+    assert_eq!(
+        mode & 0o777,
+        if round.is_multiple_of(2) {
+            0o640
+        } else {
+            0o600
+        }
+    );
     let is_there = |n: u32| dir.join(format!("n{n}")).exists();
     assert_eq!((is_there(round), is_there(round + 1)), (false, true));
     let has_x = round % 3 != 2;
@@ -77,12 +88,12 @@ fn what_one_mount_was_told_that_it_is_done_the_other_shows_to_every_thread() {
             s.spawn(move || {
                 for round in 0..ROUNDS {
                     change(&here, round);
-                    readers
-                        .iter()
-                        .for_each(|(tell, _)| tell.send(round).unwrap());
-                    readers
-                        .iter()
-                        .for_each(|(_, looked)| looked.recv().unwrap());
+                    for (tell, _) in &readers {
+                        tell.send(round).unwrap();
+                    }
+                    for (_, looked) in &readers {
+                        looked.recv().unwrap();
+                    }
                 }
             });
         }
@@ -99,10 +110,10 @@ fn two_mounts_that_change_one_directory_at_once_do_not_wait_for_each_other_for_e
     thread::scope(|s| {
         for (n, root) in roots.iter().enumerate() {
             s.spawn(move || {
-                for round in 0..20 {
+                for round in 0..20_u32 {
                     let name = root.join(format!("workspace/d/{n}.{round}"));
                     fs::write(&name, format!("{n} {round}")).unwrap();
-                    if round % 2 == 0 {
+                    if round.is_multiple_of(2) {
                         fs::remove_file(&name).unwrap();
                     }
                 }

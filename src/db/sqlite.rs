@@ -16,6 +16,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+#[cfg(test)]
+pub(crate) use self::readers::READERS_MAX;
 use self::readers::Readers;
 use self::tx::SqliteTx;
 use super::counters::Tally;
@@ -261,7 +263,6 @@ pub(super) fn kind_of(e: &rusqlite::Error) -> Kind {
 
 #[cfg(test)]
 mod tests {
-    use super::readers::READERS_MAX;
     use super::*;
 
     fn fresh() -> (tempfile::TempDir, Sqlite) {

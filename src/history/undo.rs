@@ -1,6 +1,7 @@
 //! Undo: choose operations, work out what the tree would be without them, make it so in one operation.
 
 use super::aside;
+use super::check::NAMELESS;
 use super::ops::OpSet;
 use super::pairs::Pairs;
 use super::plan::{Conflict, Given, Plan};
@@ -9,7 +10,7 @@ use crate::fs::{Engine, Revision, Title};
 use crate::meta::{OpKind, Record};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// How often a plan is made anew because somebody changed something meanwhile; a file that is being made where one is to come
 /// back is in the way of the last ones, too.
@@ -208,7 +209,7 @@ fn work_out(engine: &Engine, tenant: TenantId, choice: &Choice) -> Result<Undone
             parted.join(&blocked);
             continue;
         }
-        conflicts.extend(new);
+        conflicts.extend(first_causes(new));
         if choice.answer == Answer::Stop {
             break plan;
         }
@@ -233,6 +234,14 @@ fn work_out(engine: &Engine, tenant: TenantId, choice: &Choice) -> Result<Undone
         conflicts,
         stopped: false,
     })
+}
+
+/// Leaves out what only follows from another conflict about the same.
+fn first_causes(mut all: Vec<Conflict>) -> Vec<Conflict> {
+    let others = all.iter().filter(|c| c.why != NAMELESS);
+    let known: HashSet<_> = others.filter_map(|c| c.node).collect();
+    all.retain(|c| c.why != NAMELESS || c.node.is_none_or(|node| !known.contains(&node)));
+    all
 }
 
 fn title(undone: &Undone, choice: &Choice) -> Title {

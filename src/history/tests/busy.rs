@@ -2,11 +2,12 @@
 
 use super::reverse::project;
 use super::world::*;
+use crate::db::sqlite::READERS_MAX;
 use crate::fs::Title;
 use crate::history::pairs::Pairs;
 use crate::history::plan::{Given, Plan};
 use crate::history::undo::applied;
-use crate::history::{Answer, Undone, record};
+use crate::history::{Answer, Choice, Undone, record, undo};
 use crate::meta::OpKind;
 use serde_json::json;
 use std::collections::HashMap;
@@ -64,4 +65,31 @@ fn an_undo_comes_to_an_end_though_others_are_always_faster() {
     assert_eq!(w.read(at), b"p/src/b");
     assert!(w.tree().contains_key("/workspace/p/docs/0"));
     w.assert_sound();
+}
+
+/// Else those that undo at the same time would wait for each other.
+#[test]
+fn what_is_merged_is_read_while_the_undo_holds_no_reader_of_the_database() {
+    let w = project();
+    let at = "/workspace/p/src/b";
+    w.write(&alice(), at, b"1\n2\n3\n4\n5\n");
+    let head = w.head();
+    w.write(&bob(), at, b"one\n2\n3\n4\n5\n");
+    let ops = w.by(&bob(), head);
+    w.write(&alice(), at, b"one\n2\n3\n4\nfive\n");
+    let (e, store) = (&w.engine, w.engine.store());
+    w.head();
+    store.settle().unwrap();
+    e.drop_caches();
+    let readers: Vec<_> = (1..READERS_MAX).map(|_| store.read().unwrap()).collect();
+    let writer = store.begin().unwrap();
+    let choice = Choice {
+        ops,
+        dry_run: true,
+        ..Choice::default()
+    };
+    let undone = undo(e, &alice(), &choice).unwrap();
+    drop((readers, writer));
+    assert_eq!(undone.conflicts, []);
+    assert_eq!(undone.plan.revision.made.len(), 1);
 }
