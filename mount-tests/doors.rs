@@ -1,11 +1,12 @@
 //! One store behind every door: what one shows, the others show at once.
 
 use crate::shell::{run, script, sh};
-use crate::world::{NEXUS, World, all_read_only, detach, json_lines};
+use crate::world::{NEXUS, World, all_read_only, detach, json_lines, needs_root};
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
 /// Works through every file command; gives what they printed.
@@ -61,6 +62,65 @@ fn file_commands_do_the_same_embedded_and_through_the_daemon() {
     embedded.start();
     assert_eq!(fs::read(embedded.path("a/one")).unwrap(), b"first text");
     embedded.is_sound();
+}
+
+#[test]
+fn a_refused_upload_says_why_however_much_was_still_to_come() {
+    let world = World::new();
+    // What stands in no buffer: the client is in the midst of sending when it is refused.
+    let long = fs::File::create(world.host("input").join("long")).unwrap();
+    long.set_len(48 << 20).unwrap();
+    for _ in 0..5 {
+        let mut upload = world.command(&["write", "/workspace/none/f"]);
+        upload.stdin(fs::File::open(world.host("input").join("long")).unwrap());
+        let said = run(&mut upload).must_fail();
+        assert!(said.contains("/workspace/none/f"), "{said}");
+        assert!(!said.contains("broke"), "{said}");
+    }
+    // Directories come with a file that is whole, and not with one that was refused.
+    let mut refused = world.command(&["write", "--parents", "/archives/a/b"]);
+    refused.stdin(fs::File::open(world.host("input").join("long")).unwrap());
+    let said = run(&mut refused).must_fail();
+    assert!(said.contains("read-only"), "{said}");
+    world
+        .nexus(&["write", "--parents", "/workspace/p/q/r", "text"])
+        .must();
+    assert_eq!(fs::read(world.path("p/q/r")).unwrap(), b"text");
+}
+
+/// The superuser puts something right, and goes.
+#[test]
+fn what_root_makes_in_somebody_elses_store_is_that_ones() {
+    if !needs_root() {
+        return;
+    }
+    let world = World::unmounted(&[]);
+    world.nexus(&["init"]).must();
+    let (data, uid) = (world.data().to_str().unwrap().to_owned(), 64_321);
+    run(Command::new("chown").args(["-R", &format!("{uid}:{uid}"), &data])).must();
+    let input = world.host("input").join("long");
+    for n in 0..3 {
+        // Too large for the database, and in a directory of the store that may be new.
+        fs::write(&input, vec![n; 300_000]).unwrap();
+        let mut upload = world.command(&["write", &format!("/workspace/{n}")]);
+        upload.stdin(fs::File::open(&input).unwrap());
+        run(&mut upload).must();
+    }
+    let strange = [
+        "!",
+        "-uid",
+        &uid.to_string(),
+        "-o",
+        "!",
+        "-gid",
+        &uid.to_string(),
+    ];
+    let left = run(Command::new("find").arg(&data).args(strange)).must();
+    assert_eq!(left, "");
+    // So whoever it belongs to goes on.
+    let mut own = world.command(&["--json", "write", "/workspace/0", "text"]);
+    own.uid(uid).gid(uid);
+    run(&mut own).must();
 }
 
 #[test]

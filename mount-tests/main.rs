@@ -23,6 +23,7 @@ mod agents;
 mod undo;
 mod forget;
 mod doors;
+mod twice;
 mod log;
 mod people;
 mod tenants;

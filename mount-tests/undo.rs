@@ -408,7 +408,7 @@ fn a_path_is_restored_without_its_directory_or_where_that_is_now() {
     // Somebody's file has the name that something came from.
     sh(&dir, "rm -r docs; mv papers docs; echo 3 > x");
     let then = format!("op:{}", newest(&world));
-    sh(&dir, "mv x docs/x; echo theirs > x");
+    sh(&dir, "mv x docs/x; echo theirs > x; echo new > docs/y");
     let refused = world.nexus(&["restore", "/workspace/docs", "--at", &then]);
     assert!(
         refused.out.contains("conflict /workspace/docs/x: "),
@@ -416,8 +416,16 @@ fn a_path_is_restored_without_its_directory_or_where_that_is_now() {
     );
     let told = refused.must_fail();
     assert!(
-        told.contains("nexus cp --at") && !told.contains("--skip"),
+        told.contains("nexus cp --at") && told.contains("--skip"),
         "{told}"
+    );
+    assert!(dir.join("docs/y").exists());
+    // What is in the way of nothing is done, as it says.
+    let skipped = ["restore", "/workspace/docs", "--at", &then, "--skip"];
+    world.nexus(&skipped).must();
+    assert_eq!(
+        sh(&dir, "cat docs/x x; ls docs | grep y || :"),
+        "3\ntheirs\n"
     );
     world.ctl(&["verify"]);
 }

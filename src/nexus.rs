@@ -1,13 +1,13 @@
 //! Assembly: the only place that knows every part and puts them together.
 
 use crate::core::{Clock, Config, Error, Kind, Result};
-use crate::db::{Db, sqlite::Sqlite};
+use crate::db::{Db, owner, sqlite::Sqlite};
 use crate::facts::Facts;
 use crate::fs::Engine;
 use crate::history::At;
 use nix::fcntl::{Flock, FlockArg};
-use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs::{self, File};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::sync::Arc;
 
 /// An open data directory: the lock on it, and the engine over it. Dropping it lets the next one in.
@@ -52,13 +52,7 @@ impl Nexus {
 fn lock(config: &Config) -> Result<Flock<File>> {
     let path = config.lock();
     let at = |e: std::io::Error| Error::from(e).context(format!("lock file {}", path.display()));
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&path)
-        .map_err(at)?;
+    let file = owner::open_file(&path).map_err(at)?;
     Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
         nix::errno::Errno::EWOULDBLOCK => Error::new(
             Kind::Busy,

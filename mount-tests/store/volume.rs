@@ -2,7 +2,7 @@
 
 use nexus::core::{Caller, Clock, Config, FsPath, Hash, Ino, Name, Op, Result, TenantId, Time};
 use nexus::fs::{Access, Keep, OpenFlags, SetMode};
-use nexus::history::{Choice, Restoring, resolve_when, restore, snapshot, undo};
+use nexus::history::{Answer, Choice, Restoring, resolve_when, restore, snapshot, undo};
 use nexus::meta::log_query::{Cursor, Query, page};
 use nexus::meta::{FileKind, log};
 use nexus::nexus::Nexus;
@@ -169,6 +169,7 @@ impl Volume {
             path: FsPath::parse(format!("/workspace/{path}").as_bytes())?,
             node: self.ino(path)?,
             at: resolve_when(&self.nexus.engine, &self.who, name)?,
+            answer: Answer::Stop,
             dry_run: false,
         };
         restore(&self.nexus.engine, &self.who, &what).map(drop)

@@ -2,8 +2,8 @@
 
 use super::Command;
 use super::context::{Context, path_of};
-use crate::core::{FsPath, Kind, Name, Result, Text, error::fail};
-use crate::fs::{Found, RenameMode};
+use crate::core::{Caller, FsPath, Kind, Name, Result, Text, error::fail};
+use crate::fs::{Engine, Found, RenameMode};
 use crate::meta::{FileKind, Node};
 use serde::{Deserialize, Serialize};
 
@@ -195,7 +195,7 @@ impl Command for Mkdir {
     fn run(self, cx: &mut Context<'_>) -> Result<Done> {
         let path = path_of(&self.path)?;
         if self.parents {
-            make_all(cx, &path)?;
+            make_all(cx.engine(), cx.caller, &path)?;
         } else if cx.engine().resolve_link(cx.caller, &path).is_ok() {
             // Before anything is said about permission (mkdir(2)).
             return fail(Kind::Exists, format!("{path} exists"));
@@ -209,14 +209,13 @@ impl Command for Mkdir {
 }
 
 /// Makes a directory and all above it that are missing.
-pub(super) fn make_all(cx: &Context<'_>, path: &FsPath) -> Result<Found> {
-    let engine = cx.engine();
-    let mut at = engine.resolve(cx.caller, &FsPath::default())?;
+pub(super) fn make_all(engine: &Engine, caller: &Caller, path: &FsPath) -> Result<Found> {
+    let mut at = engine.resolve(caller, &FsPath::default())?;
     let mut walked = FsPath::default();
     for name in path.names() {
         walked = walked.join(name.clone());
-        at = match engine.resolve(cx.caller, &walked) {
-            Err(e) if e.kind() == Kind::NotFound => made(cx, &at, name, &walked)?,
+        at = match engine.resolve(caller, &walked) {
+            Err(e) if e.kind() == Kind::NotFound => made(engine, caller, (&at, name), &walked)?,
             found => found?,
         };
         if !at.is_dir() {
@@ -227,10 +226,15 @@ pub(super) fn make_all(cx: &Context<'_>, path: &FsPath) -> Result<Found> {
     Ok(at)
 }
 
-fn made(cx: &Context<'_>, dir: &Node, name: &Name, path: &FsPath) -> Result<Found> {
-    match cx.engine().mkdir(cx.caller, dir.ino, name, 0o777) {
+fn made(
+    engine: &Engine,
+    caller: &Caller,
+    (dir, name): (&Node, &Name),
+    path: &FsPath,
+) -> Result<Found> {
+    match engine.mkdir(caller, dir.ino, name, 0o777) {
         // Somebody was faster; that is what was wanted.
-        Err(e) if e.kind() == Kind::Exists => cx.engine().resolve(cx.caller, path),
+        Err(e) if e.kind() == Kind::Exists => engine.resolve(caller, path),
         other => other.map_err(|e| e.context(path)),
     }
 }

@@ -110,28 +110,29 @@ pub struct Written {
     pub version: u64,
 }
 
-/// An upload. The file is touched by [`Writing::finish`] alone, so one that breaks off leaves no trace.
+/// An upload. The file and the directories above it are touched by [`Writing::finish`] alone, so one that breaks off leaves no
+/// trace.
 pub struct Writing {
     engine: Arc<Engine>,
     caller: Caller,
     path: FsPath,
     onto: Onto,
+    /// Whether missing directories above it are made.
+    parents: bool,
     staged: Working,
 }
 
 impl Writing {
     /// Begins an upload, and refuses at once what would be refused at its end.
     pub fn open(cx: &Context<'_>, path: &FsPath, onto: Onto, parents: bool) -> Result<Self> {
-        if let (true, Some((dir, _))) = (parents, path.split()) {
-            make_all(cx, &dir)?;
-        }
         let (engine, caller) = (cx.engine().clone(), cx.caller.clone());
-        may_write(&engine, &caller, path).map_err(|e| e.context(path))?;
+        may_write(&engine, &caller, path, parents).map_err(|e| e.context(path))?;
         Ok(Self {
             engine,
             caller,
             path: path.clone(),
             onto,
+            parents,
             staged: Working::default(),
         })
     }
@@ -144,6 +145,9 @@ impl Writing {
     /// Puts the bytes in place, as one version, and waits until it would survive a power cut.
     pub fn finish(self) -> Result<Written> {
         let (engine, caller) = (&self.engine, &self.caller);
+        if let (true, Some((dir, _))) = (self.parents, self.path.split()) {
+            make_all(engine, caller, &dir)?;
+        }
         let flags = OpenFlags {
             append: self.onto == Onto::Append,
             ..OpenFlags::new(Access::Write)
@@ -168,18 +172,33 @@ impl Writing {
     }
 }
 
-fn may_write(engine: &Engine, caller: &Caller, path: &FsPath) -> Result<()> {
+fn may_write(engine: &Engine, caller: &Caller, path: &FsPath, parents: bool) -> Result<()> {
     match engine.resolve(caller, path) {
         Ok(node) => {
             let id = engine.open(caller, node.ino, OpenFlags::new(Access::Write))?;
             engine.release(caller, id)
         }
         Err(e) if e.kind() == Kind::NotFound => {
-            let (dir, _) = engine.resolve_parent(caller, path)?;
+            let dir = match engine.resolve_parent(caller, path) {
+                Err(e) if e.kind() == Kind::NotFound && parents => nearest(engine, caller, path)?,
+                found => found?.0,
+            };
             engine.access_new(caller, dir)
         }
         Err(e) => Err(e),
     }
+}
+
+/// The directory that is there in which the first of those that are missing above a path would be made.
+fn nearest(engine: &Engine, caller: &Caller, path: &FsPath) -> Result<Ino> {
+    let mut above = path.split().map(|(dir, _)| dir);
+    while let Some(dir) = above {
+        match engine.resolve(caller, &dir) {
+            Err(e) if e.kind() == Kind::NotFound => above = dir.split().map(|(dir, _)| dir),
+            found => return Ok(found?.ino),
+        }
+    }
+    engine.root(caller)
 }
 
 fn open_or_create(
@@ -216,16 +235,20 @@ mod tests {
     use crate::nexus::Nexus;
 
     fn upload(nexus: &Nexus, onto: Onto, bytes: &[u8]) -> Writing {
+        let writing = begin(nexus, ("/workspace/f", onto), false);
+        let mut writing = writing.unwrap();
+        writing.write(bytes).unwrap();
+        writing
+    }
+
+    fn begin(nexus: &Nexus, (path, onto): (&str, Onto), parents: bool) -> Result<Writing> {
         let caller = Caller::engine(TenantId(1));
         let cx = Context {
             nexus,
             caller: &caller,
             tell: &mut |_| (),
         };
-        let path = FsPath::parse(b"/workspace/f").unwrap();
-        let mut writing = Writing::open(&cx, &path, onto, false).unwrap();
-        writing.write(bytes).unwrap();
-        writing
+        Writing::open(&cx, &FsPath::parse(path.as_bytes()).unwrap(), onto, parents)
     }
 
     fn held(nexus: &Nexus) -> Option<Vec<u8>> {
@@ -267,5 +290,29 @@ mod tests {
         assert_eq!(held(&nexus).unwrap(), long);
         upload(&nexus, Onto::Replace, b"").finish().unwrap();
         assert_eq!(held(&nexus).unwrap(), b"");
+    }
+
+    #[test]
+    fn directories_above_an_upload_are_made_with_it_or_not_at_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let nexus = Nexus::open(Config::new(dir.path())).unwrap();
+        let (engine, who) = (&nexus.engine, Caller::engine(TenantId(1)));
+        let is_there = |at: &[u8]| engine.resolve(&who, &FsPath::parse(at).unwrap()).is_ok();
+        let long = ("/workspace/a/b/f", Onto::Replace);
+        let kind = |refused: Result<Writing>| refused.err().unwrap().kind();
+        assert_eq!(kind(begin(&nexus, long, false)), Kind::NotFound);
+        let mut broken = begin(&nexus, long, true).unwrap();
+        broken.write(b"half").unwrap();
+        drop(broken);
+        assert!(!is_there(b"/workspace/a"));
+        let mut whole = begin(&nexus, long, true).unwrap();
+        whole.write(b"whole").unwrap();
+        whole.finish().unwrap();
+        assert!(is_there(b"/workspace/a/b/f"));
+        // What would be refused at its end is refused at once.
+        let below = ("/workspace/a/b/f/g/h", Onto::Replace);
+        assert_eq!(kind(begin(&nexus, below, true)), Kind::NotDirectory);
+        let closed = ("/archives/a/f", Onto::Replace);
+        assert_eq!(kind(begin(&nexus, closed, true)), Kind::ReadOnly);
     }
 }

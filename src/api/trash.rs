@@ -59,7 +59,10 @@ impl Command for TrashList {
         let limit = if self.limit == 0 { 100 } else { self.limit } as usize;
         let (mut deleted, emptied) = (Vec::new(), emptied(cx)?);
         backwards(cx, &query, PAGE, |page| {
-            for record in page.into_iter().filter(|r| !emptied.has(r.op)) {
+            for record in gone(cx, page)? {
+                if emptied.has(record.op) {
+                    continue;
+                }
                 let item = lost(cx, &record)?;
                 let shown = item.filter(|item| self.all || item.parent_is_there);
                 deleted.extend(shown.map(|item| item.deleted));
@@ -85,6 +88,14 @@ fn deletions(cx: &Context<'_>, query: Query) -> Result<Query> {
     })
 }
 
+/// Those deletions of a page whose node is not there again: all are looked up at once, for after an undo most are.
+fn gone(cx: &Context<'_>, mut page: Vec<Record>) -> Result<Vec<Record>> {
+    let all: Vec<_> = page.iter().map(|record| record.ino).collect();
+    let there = cx.engine().store().nodes(&all)?;
+    page.retain(|record| !there.contains_key(&record.ino));
+    Ok(page)
+}
+
 /// Something that is gone, and whether the directory is there that it was in.
 struct Lost {
     deleted: Deleted,
@@ -93,9 +104,6 @@ struct Lost {
 
 /// What a record deleted, if that is gone still and this was its end.
 fn lost(cx: &Context<'_>, record: &Record) -> Result<Option<Lost>> {
-    if is_there(cx, record.ino)? {
-        return Ok(None);
-    }
     let last = cx.engine().store().last_of(record.ino)?;
     // What came back and went again is in the trash once; what had another name then, with that.
     let Some(last) = last.filter(|last| last.ended == record.op) else {
@@ -159,7 +167,10 @@ impl Command for TrashEmpty {
         let query = deletions(cx, self.wanted.query(cx)?)?;
         let (emptied, mut own, mut done) = (emptied(cx)?, Vec::new(), Emptied::default());
         backwards(cx, &query, PAGE, |page| {
-            for record in page.into_iter().filter(|r| !emptied.has(r.op)) {
+            for record in gone(cx, page)? {
+                if emptied.has(record.op) {
+                    continue;
+                }
                 let Some(item) = lost(cx, &record)? else {
                     continue;
                 };
@@ -204,8 +215,8 @@ fn emptied(cx: &Context<'_>) -> Result<OpSet> {
 pub struct TrashRestore {
     pub op: Option<u64>,
     pub path: Option<Text>,
-    /// Put it beside what took its name meanwhile.
-    pub aside: bool,
+    /// What to do where something took its name meanwhile.
+    pub answer: Answer,
     /// Only say what would be done.
     pub dry_run: bool,
 }
@@ -226,21 +237,18 @@ impl Command for TrashRestore {
         }
         let query = deletions(cx, wanted.query(cx)?)?;
         let Some(record) = self.newest(cx, &query)? else {
-            return fail(
-                Kind::NotFound,
-                "nothing of that name was deleted and is gone: see `nexus trash list`",
-            );
+            let what = match self.op {
+                Some(op) => format!("operation {op} deleted nothing that is gone"),
+                None => "nothing of that name was deleted and is gone".to_owned(),
+            };
+            return fail(Kind::NotFound, format!("{what}: see `nexus trash list`"));
         };
         let mut ops = with_it(cx, &record)?;
         let homes = above(cx, record, &mut ops)?;
         let choice = Choice {
             ops,
             homes,
-            answer: if self.aside {
-                Answer::Aside
-            } else {
-                Answer::Stop
-            },
+            answer: self.answer,
             dry_run: self.dry_run,
         };
         let undone = history::undo(cx.engine(), cx.caller, &choice)?;
@@ -258,7 +266,7 @@ impl TrashRestore {
         let is_named = |r: &Record| self.path.as_ref().is_none_or(|p| p.0 == r.path);
         let is_it = |r: &Record| is_named(r) && !emptied.has(r.op);
         backwards(cx, query, PAGE, |page| {
-            for record in page.into_iter().filter(is_it) {
+            for record in gone(cx, page)?.into_iter().filter(is_it) {
                 if lost(cx, &record)?.is_some() {
                     return Ok(Break(record));
                 }

@@ -63,6 +63,9 @@ pub struct Undoing {
     pub conflicts: Vec<Obstacle>,
     /// Operations that stay because something depends on them.
     pub skipped: String,
+    /// Whether nothing was done for what stands in the way; else that was left out.
+    #[serde(default)]
+    pub stopped: bool,
     /// Operations that undo cannot reverse, by kind: users, keys, namespaces.
     pub left: Vec<LeftOut>,
 }
@@ -284,6 +287,9 @@ pub struct Restore {
     pub at: Option<String>,
     #[serde(default)]
     pub version: Option<u64>,
+    /// What to do where something is in the way: nothing, or all but that (`skip`).
+    #[serde(default)]
+    pub answer: Answer,
     /// Only say what would be done.
     #[serde(default)]
     pub dry_run: bool,
@@ -295,6 +301,11 @@ impl Command for Restore {
 
     fn run(self, cx: &mut Context<'_>) -> Result<Undoing> {
         let path = path_of(&self.path)?;
+        if self.answer == Answer::Aside {
+            let message =
+                "nothing is put beside what is restored: leave out what is in the way (skip)";
+            return fail(Kind::Invalid, message);
+        }
         let (engine, caller) = (cx.engine().clone(), cx.caller);
         let (undone, node) = match (&self.at, self.version) {
             (Some(word), None) => {
@@ -340,6 +351,7 @@ impl Restore {
             path,
             node,
             at,
+            answer: self.answer,
             dry_run: self.dry_run,
         }
     }
@@ -370,6 +382,7 @@ pub(super) fn reply(cx: &Context<'_>, ops: &OpSet, undone: &Undone) -> Result<Un
         steps: steps(cx, undone)?,
         conflicts,
         skipped: undone.skipped.to_string(),
+        stopped: undone.stopped,
         left: left.collect(),
     })
 }
@@ -444,7 +457,7 @@ pub enum Asked {
 impl Undoing {
     /// Whether nothing was done for what stands in the way.
     pub fn is_stopped(&self) -> bool {
-        !self.conflicts.is_empty() && self.skipped.is_empty()
+        self.stopped
     }
 
     /// Whether there is nothing to be done.
@@ -469,10 +482,10 @@ impl Undoing {
                 "later work depends on it and nothing was changed: --skip leaves that out, --force-copy puts old contents beside"
             }
             Asked::Trash => {
-                "something has its name or place by now and nothing was changed: --force-copy puts it beside"
+                "something has its name or place by now and nothing was changed: --skip leaves that out, --force-copy puts it beside"
             }
             Asked::Restore => {
-                "something beside it is in the way and nothing was changed: move that, or take a copy with `nexus cp --at`"
+                "something beside it is in the way and nothing was changed: --skip leaves that out; or move it, or take a copy with `nexus cp --at`"
             }
         };
         fail(Kind::Conflict, message)

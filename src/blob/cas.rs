@@ -5,10 +5,10 @@
 
 use super::unsynced::Unsynced;
 use crate::core::{Error, Hash, Kind, Result};
+use crate::db::owner;
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::File;
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -144,11 +144,7 @@ fn find(path: &Path, bytes: &[u8]) -> Result<Option<File>> {
 
 /// Writes a new file, and lets the kernel begin to bring it to the disk.
 pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<File> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
+    let mut file = owner::make_file(path)?;
     file.write_all(bytes)?;
     // Of pages that are dirty, this advice makes the kernel write them; that it does not is no error.
     if let Err(e) = posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED) {
@@ -167,7 +163,7 @@ pub(super) fn clean_dir(dir: &Path) -> Result<()> {
 }
 
 fn make_dir(dir: &Path) -> Result<()> {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    let made = owner::make_dir(dir);
     made.map_err(|e| Error::from(e).context(format!("cannot create {}", dir.display())))
 }
 

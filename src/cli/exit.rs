@@ -5,7 +5,7 @@ use crate::core::{Error, Kind, Result, config};
 use clap::Parser;
 use std::error::Error as _;
 use std::ffi::OsString;
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 /// Parses, runs and ends: 0 done, 1 an error, 2 not found, 3 not allowed.
@@ -28,7 +28,9 @@ pub(super) fn main<P: Parser>(
         Ok(()) => ExitCode::SUCCESS,
         Err(e) if is_closed_pipe(&e) => ExitCode::SUCCESS,
         Err(e) => {
-            eprintln!("{program}: {}{}", plain_lines(&told(&e)), hint(&e));
+            let said = format!("{program}: {}{}", plain_lines(&told(&e)), hint(&e));
+            // Nobody may be there to hear it; that changes nothing of how it ended.
+            writeln!(std::io::stderr(), "{said}").ok();
             ExitCode::from(code(e.kind()))
         }
     }

@@ -2,6 +2,7 @@
 
 use super::client::Client;
 use super::place::Place;
+use super::undo::SkipArgs;
 use super::versions::differences;
 use super::{log, output, paths, undo};
 use crate::api::snapshots::{Snapshot, SnapshotCreate, SnapshotDelete, SnapshotList, SnapshotShow};
@@ -40,6 +41,8 @@ pub(super) enum SnapshotCommand {
         name: String,
         /// Only this
         path: Option<OsString>,
+        #[command(flatten)]
+        skip: SkipArgs,
         /// Only say what would be done
         #[arg(long)]
         dry_run: bool,
@@ -90,6 +93,7 @@ pub(super) fn run(place: &Place, command: SnapshotCommand) -> Result<()> {
         SnapshotCommand::Restore {
             name,
             path,
+            skip,
             dry_run,
             yes,
         } => {
@@ -101,6 +105,7 @@ pub(super) fn run(place: &Place, command: SnapshotCommand) -> Result<()> {
                 path,
                 at: Some(name),
                 version: None,
+                answer: skip.answer(),
                 dry_run,
             };
             undo::restored(place, &client, &what, yes)

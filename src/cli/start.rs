@@ -5,9 +5,10 @@ use super::daemon::Report;
 use super::place::Place;
 use crate::api::{Asked, Failure};
 use crate::core::{Error, Kind, Result, config};
+use crate::db::owner;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{BufRead as _, BufReader};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -84,10 +85,9 @@ fn open_log(data_dir: &Path, log: &Path) -> Result<File> {
         .mode(0o700)
         .create(data_dir)
         .map_err(at)?;
-    let opened = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(log);
-    opened.map_err(|e| Error::from(e).context(format!("log {}", log.display())))
+    let made = match owner::open_file(log) {
+        Ok(_) => OpenOptions::new().append(true).open(log),
+        refused => refused,
+    };
+    made.map_err(|e| Error::from(e).context(format!("log {}", log.display())))
 }

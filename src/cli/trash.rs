@@ -1,12 +1,13 @@
 //! `nexus trash`.
 
 use super::place::Place;
-use super::undo;
+use super::undo::{self, Ways};
 use super::wanted::WantedArgs;
 use super::{output, paths};
 use crate::api::trash::{Deleted, Emptied, TrashEmpty, TrashList, TrashRestore};
 use crate::api::undo::Asked;
 use crate::core::{Kind, Result, error::fail};
+use crate::history::Answer;
 use clap::Subcommand;
 use std::ffi::OsString;
 
@@ -32,9 +33,8 @@ pub(super) enum TrashCommand {
     Restore {
         #[arg(required = true)]
         what: Vec<OsString>,
-        /// Put it beside what took its name meanwhile, as NAME.undo-OP
-        #[arg(long)]
-        force_copy: bool,
+        #[command(flatten)]
+        ways: Ways,
         /// Only say what would be done
         #[arg(long)]
         dry_run: bool,
@@ -60,12 +60,12 @@ pub(super) fn run(place: &Place, command: TrashCommand) -> Result<()> {
         TrashCommand::List { wanted, all, limit } => list(place, &wanted, all, limit),
         TrashCommand::Restore {
             what,
-            force_copy,
+            ways,
             dry_run,
             yes,
         } => {
             for one in what {
-                restore(place, &one, force_copy, (dry_run, yes))?;
+                restore(place, &one, ways.answer(), (dry_run, yes))?;
             }
             Ok(())
         }
@@ -98,7 +98,7 @@ fn list(place: &Place, wanted: &WantedArgs, all: bool, limit: u32) -> Result<()>
 fn restore(
     place: &Place,
     what: &OsString,
-    aside: bool,
+    answer: Answer,
     (dry_run, yes): (bool, bool),
 ) -> Result<()> {
     let client = place.client()?;
@@ -114,7 +114,7 @@ fn restore(
         client.call(TrashRestore {
             op,
             path: path.clone(),
-            aside,
+            answer,
             dry_run,
         })
     })

@@ -17,10 +17,6 @@ const SHOWN: usize = 20;
 
 /// Numbers of operations stand where a path may: a file of such a name is `./8123`.
 #[derive(Debug, Args)]
-#[allow(
-    clippy::struct_excessive_bools,
-    reason = "they are flags of a command line"
-)]
 pub(super) struct UndoArgs {
     #[command(flatten)]
     wanted: WantedArgs,
@@ -36,12 +32,47 @@ pub(super) struct UndoArgs {
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
+    #[command(flatten)]
+    ways: Ways,
+}
+
+/// Ways out where something is in the way.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct Ways {
     /// Leave out what later work depends on
     #[arg(long)]
     skip: bool,
     /// The same, and put old contents beside what is there now, as NAME.undo-OP
     #[arg(long)]
     force_copy: bool,
+}
+
+impl Ways {
+    pub(super) fn answer(self) -> Answer {
+        match (self.force_copy, self.skip) {
+            (true, _) => Answer::Aside,
+            (false, true) => Answer::Skip,
+            (false, false) => Answer::Stop,
+        }
+    }
+}
+
+/// The only way out of a restore.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct SkipArgs {
+    /// Leave out what something is in the way of
+    #[arg(long)]
+    skip: bool,
+}
+
+impl SkipArgs {
+    pub(super) fn answer(self) -> Answer {
+        if self.skip {
+            Answer::Skip
+        } else {
+            Answer::Stop
+        }
+    }
 }
 
 pub(super) fn run(place: &Place, mut args: UndoArgs) -> Result<()> {
@@ -51,11 +82,7 @@ pub(super) fn run(place: &Place, mut args: UndoArgs) -> Result<()> {
         ops,
         newest: args.last,
         wanted,
-        answer: match (args.force_copy, args.skip) {
-            (true, _) => Answer::Aside,
-            (false, true) => Answer::Skip,
-            (false, false) => Answer::Stop,
-        },
+        answer: args.ways.answer(),
         dry_run: true,
     };
     if args.dry_run || asks(place, args.yes) {
@@ -85,6 +112,8 @@ pub(super) struct RestoreArgs {
     /// One of the versions of a file, by its number: its content comes back
     #[arg(long, value_name = "N", conflicts_with = "at")]
     version: Option<u64>,
+    #[command(flatten)]
+    skip: SkipArgs,
     /// Only say what would be done
     #[arg(long)]
     dry_run: bool,
@@ -99,6 +128,7 @@ pub(super) fn restore(place: &Place, args: RestoreArgs) -> Result<()> {
         path: paths::in_nexus(&client, &args.path)?,
         at: args.at,
         version: args.version,
+        answer: args.skip.answer(),
         dry_run: args.dry_run,
     };
     restored(place, &client, &what, args.yes)

@@ -12,6 +12,7 @@
 //! - order and ranges over numbers and bytes: text sorts by the server's collation.
 
 pub mod row;
+pub mod owner;
 mod counters;
 pub mod group_sync;
 pub mod sqlite;

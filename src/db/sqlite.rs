@@ -9,16 +9,20 @@ mod wal;
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+#[cfg(test)]
+pub(crate) use self::readers::READERS_MAX;
 use self::readers::Readers;
 use self::tx::SqliteTx;
 use super::counters::Tally;
 use super::group_sync::{GroupSync, Past};
+use super::owner;
 use super::{Counters, Db, Tx, migrate};
 use crate::core::error::fail;
 use crate::core::{Error, Kind, Result};
@@ -64,6 +68,10 @@ impl Sqlite {
     }
 
     fn open_file(path: &Path) -> Result<Self> {
+        match owner::make_file(path) {
+            Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(e.into()),
+            _ => {}
+        }
         let writer = connect(path, WRITER)?;
         let mode: String = writer
             .query_row("PRAGMA journal_mode = WAL", (), |row| row.get(0))
@@ -255,7 +263,6 @@ pub(super) fn kind_of(e: &rusqlite::Error) -> Kind {
 
 #[cfg(test)]
 mod tests {
-    use super::readers::READERS_MAX;
     use super::*;
 
     fn fresh() -> (tempfile::TempDir, Sqlite) {

@@ -50,20 +50,29 @@ pub struct Change<'a> {
 }
 
 impl Engine {
-    /// Runs `f` as one change of the caller's tenant. An error of `f` or of the commit leaves nothing.
+    /// Runs `f` as one change of the caller's tenant. An error of `f` or of the commit leaves nothing. Not to be called with a
+    /// lock that requests of mounts wait for.
     pub(super) fn change<T>(
         &self,
         caller: &Caller,
         f: impl FnOnce(&mut Change<'_>) -> Result<T>,
     ) -> Result<T> {
-        let turn = self.turn.lock();
+        let (out, events) = self.change_untold(caller, f)?;
+        self.tell(caller, &events);
+        Ok(out)
+    }
+
+    /// The same, of which nobody is told yet.
+    pub(super) fn change_untold<T>(
+        &self,
+        caller: &Caller,
+        f: impl FnOnce(&mut Change<'_>) -> Result<T>,
+    ) -> Result<(T, Vec<Event>)> {
+        let _turn = self.turn.lock();
         let tenant = tenant_of(caller)?;
         self.home(tenant)?;
         let head = self.store.head(tenant)?;
-        let (out, events) = self.change_from(caller, tenant, head, f)?;
-        drop(turn);
-        self.tell(caller, &events);
-        Ok(out)
+        self.change_from(caller, tenant, head, f)
     }
 
     /// The first change of a tenant, which makes it.

@@ -1,18 +1,13 @@
 //! What changed, told to those who keep copies: the kernels behind mounts, and readers that follow the log.
 
 use super::looks::Looks;
+use super::waits::{Errand, Waits};
 use crate::core::{HandleId, Ino, MountId, Name, Op, TenantId};
 use parking_lot::{Condvar, Mutex};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
-
-/// How long a change waits for a kernel to confirm that it forgot; a mount that is going away does not answer.
-const CONFIRM_MAX: Duration = Duration::from_secs(5);
-/// The same for a change that came through a mount. Two mounts that change one directory at the same time wait for each
-/// other's directory lock in the kernel; this is how long until they stop waiting, and are told a moment later.
-const CONFIRM_MAX_MOUNT: Duration = Duration::from_millis(100);
 
 /// Something a copy may be wrong about now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +48,7 @@ pub enum Stream {
 #[derive(Debug)]
 pub struct Notice {
     pub events: Vec<Event>,
-    _confirm: SyncSender<()>,
+    _errand: Errand,
 }
 
 impl Event {
@@ -85,6 +80,7 @@ pub struct Events {
     /// Who polls an open file, and behind which operation there may be something for him.
     polls: Mutex<HashMap<HandleId, (TenantId, Op, Wake)>>,
     subscribers: Mutex<Vec<Subscriber>>,
+    waits: Arc<Waits>,
     heads: Mutex<HashMap<(TenantId, Stream), Op>>,
     grew: Condvar,
 }
@@ -108,12 +104,13 @@ impl Events {
         receiver
     }
 
-    /// Tells every mount of the tenant, `origin` only what its kernel does not know, and returns when all have confirmed.
+    /// Tells every mount of the tenant, `origin` only what its kernel does not know, and returns when all have confirmed, as far as
+    /// [`Waits`] can wait for that. Not to be called with a lock that requests of mounts wait for.
     pub(super) fn publish(&self, tenant: TenantId, origin: Option<MountId>, events: &[Event]) {
         if events.is_empty() {
             return;
         }
-        let mut waits = Vec::new();
+        let mut wanted = Vec::new();
         self.subscribers.lock().retain(|s| {
             let news: Vec<_> = events
                 .iter()
@@ -124,30 +121,21 @@ impl Events {
                 return true;
             }
             let waited_for = !news.iter().all(|e| matches!(e, Event::Moved { .. }));
-            let (confirm, confirmed) = sync_channel(1);
+            let errand = self.waits.errand(s.mount);
+            let confirmed = errand.wanted();
             let notice = Notice {
                 events: news,
-                _confirm: confirm,
+                _errand: errand,
             };
             let told = s.queue.send(notice).is_ok();
-            if told && waited_for {
-                waits.push(confirmed);
+            if !told {
+                self.waits.forget(s.mount);
+            } else if waited_for {
+                wanted.push(confirmed);
             }
             told
         });
-        let patience = if origin.is_some() {
-            CONFIRM_MAX_MOUNT
-        } else {
-            CONFIRM_MAX
-        };
-        for wait in waits {
-            // Nothing is ever sent: the sender's drop is the confirmation.
-            if wait.recv_timeout(patience) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
-                tracing::warn!(
-                    "a mount did not confirm within {patience:?} that it forgot stale entries"
-                );
-            }
-        }
+        self.waits.wait(origin, &wanted);
     }
 
     /// Notes that the log has a new end, which belongs to these streams.

@@ -117,6 +117,16 @@ impl OpenFile {
         writing.working = Working::new(node.content.clone());
     }
 
+    /// Whoever makes something else of the file now has to wait for what is written to it.
+    pub(super) fn begins(&self) {
+        self.dirty.store(true, Ordering::Release);
+    }
+
+    /// Nothing came of it.
+    pub(super) fn is_as_it_was(&self) {
+        self.dirty.store(false, Ordering::Release);
+    }
+
     pub(super) fn is_dirty(&self) -> bool {
         self.dirty.load(Ordering::Acquire)
     }

@@ -7,6 +7,7 @@
 
 pub mod engine;
 pub mod commit;
+mod waits;
 pub mod events;
 mod looks;
 pub mod view;

@@ -78,8 +78,9 @@ impl Engine {
         f: impl FnOnce(&mut Writing) -> Result<T>,
     ) -> Result<T> {
         let mut writing = file.state.lock();
-        if !file.is_dirty() {
-            self.follow(file, &mut writing)?;
+        let begins = !file.is_dirty();
+        if begins {
+            self.begin(file, &mut writing)?;
         }
         // A kernel does not say for whom it writes a page of a memory map back.
         let is_unknown = caller.pid == 0 && caller.mount.is_some();
@@ -87,7 +88,11 @@ impl Engine {
         if known.is_none_or(|w| !is_unknown && who(w) != who(caller)) {
             writing.writer = Some(caller.clone());
         }
-        let out = f(&mut writing)?;
+        let out = f(&mut writing).inspect_err(|_| {
+            if begins {
+                file.is_as_it_was();
+            }
+        })?;
         file.wrote(&writing.working, self.clock.now());
         drop(writing);
         self.strip_privileges(caller, file.ino)?;
@@ -98,32 +103,51 @@ impl Engine {
         Ok(out)
     }
 
-    /// A revision tells open files what it made of them when it is done: who writes before he is told writes to that, too.
-    fn follow(&self, file: &OpenFile, writing: &mut Writing) -> Result<()> {
+    /// Begins to write to what the file is now. A revision tells open files what it made of them when it is done, and leaves alone
+    /// what somebody is writing: in between, one that has looked already would make something else of the file, and what is written to what
+    /// it was would bring that back. So no change comes between these two.
+    fn begin(&self, file: &OpenFile, writing: &mut Writing) -> Result<()> {
+        let _turn = self.turn.lock();
         let now = self.node(file.ino)?;
         if now.is_file() && now.content != *writing.working.base() {
             file.go_on_from(&now, writing);
         }
+        file.begins();
         Ok(())
     }
 
     /// Makes a version of what was written since the last one: bytes first, then one transaction. Nothing is lost when it
     /// fails: the working copy stays as it is, and the next close or fsync tries again.
     pub(super) fn seal(&self, caller: &Caller, file: &OpenFile, kind: OpKind) -> Result<()> {
+        // Kernels are told once the file is free: what they wait for may be a request that waits for it.
+        if let Some((author, events)) = self.seal_untold(caller, file, kind)? {
+            self.tell(&author, &events);
+        }
+        Ok(())
+    }
+
+    /// The same; gives who made the version, and what kernels are to be told of it.
+    fn seal_untold(
+        &self,
+        caller: &Caller,
+        file: &OpenFile,
+        kind: OpKind,
+    ) -> Result<Option<(Caller, Vec<Event>)>> {
         let mut writing = file.state.lock();
         let ino = file.ino;
         if self.transient.is_unlinked(ino) {
-            return self.forget_drafts(file);
+            return self.forget_drafts(file).map(|()| None);
         }
         if !file.is_dirty() {
-            return match self.transient.birth(ino) {
-                Some(birth) => self.change(&birth.caller, |ch| ch.birth(ino, None)),
-                None => Ok(()),
+            let Some(birth) = self.transient.birth(ino) else {
+                return Ok(None);
             };
+            let ((), events) = self.change_untold(&birth.caller, |ch| ch.birth(ino, None))?;
+            return Ok(Some((birth.caller.clone(), events)));
         }
         let author = writing.writer.clone().unwrap_or_else(|| caller.clone());
         let sealed = writing.working.seal(&self.blobs)?;
-        let done = self.change(&author, |ch| {
+        let done = self.change_untold(&author, |ch| {
             if ch.engine.transient.birth(ino).is_some() {
                 return ch.birth(ino, Some((&sealed, file.mtime())));
             }
@@ -133,18 +157,18 @@ impl Engine {
             }
             Ok(())
         });
-        match done {
+        let events = match done {
             // Its last name went while we were hashing: what is open stays readable, nothing is recorded.
             Err(e) if e.kind() == Kind::NotFound && self.transient.is_unlinked(ino) => {
-                return self.forget_drafts(file);
+                return self.forget_drafts(file).map(|()| None);
             }
-            other => other?,
-        }
+            other => other?.1,
+        };
         writing.working.settle(sealed.content);
         writing.writer = None;
         file.undraft();
         file.dirty.store(false, Ordering::Release);
-        Ok(())
+        Ok(Some((author, events)))
     }
 }
 

@@ -13,6 +13,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 /// How deep a tree may be; deeper ones are refused elsewhere.
 const DEPTH_MAX: usize = 1 << 20;
 
+/// Why something stays away of which only that is known: where its name was taken, that is told.
+pub(super) const NAMELESS: &str = "has no name to come back under";
+
 /// What would not fit together.
 pub(super) fn conflicts(
     tx: &mut dyn Tx,
@@ -200,7 +203,7 @@ impl Check<'_> {
             self.found.push(Conflict {
                 undone: undone.map(|l| touching(l, self.undone)).unwrap_or_default(),
                 by: None,
-                why: "has no name to come back under",
+                why: NAMELESS,
                 node: Some(node.ino),
                 aside: None,
             });

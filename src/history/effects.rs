@@ -71,19 +71,16 @@ impl Effects {
         }
         let tuples = |key: &str| tuples(&said[key]);
         match record.kind {
-            OpKind::Grant => {
-                self.grants_made.extend(tuples("tuple"));
-                self.grants_lost.extend(tuples("replaced"));
-            }
+            OpKind::Grant => self.grants_lost.extend(tuples("replaced")),
             OpKind::Revoke => self.grants_lost.extend(tuples("tuple")),
             OpKind::Undo | OpKind::Restore => {
                 let own: OpSet = said["nodes"].as_str().unwrap_or_default().parse()?;
                 nodes.join(&own);
-                self.grants_made.extend(tuples("granted"));
             }
             _ => nodes.add(record.ino.0),
         }
         self.grants_lost.extend(tuples("grants"));
+        self.grants_made.extend(granted(&record));
         for other in ["replaced", "with"] {
             nodes.join(&said[other].as_u64().map(Ino).into_iter().collect());
         }
@@ -109,6 +106,16 @@ fn records(tx: &mut dyn Tx, tenant: TenantId, ops: &OpSet) -> Result<Vec<Record>
         all.extend(page.into_iter().map(|(r, _)| r).filter(|r| ops.has(r.op)));
     }
     Ok(all)
+}
+
+/// The grants that an operation gave, or gave back.
+pub(super) fn granted(record: &Record) -> Vec<Arc<Tuple>> {
+    let key = match record.kind {
+        OpKind::Grant => "tuple",
+        OpKind::Undo | OpKind::Restore => "granted",
+        _ => return Vec::new(),
+    };
+    tuples(&record.details()[key])
 }
 
 fn tuples(said: &Value) -> Vec<Arc<Tuple>> {

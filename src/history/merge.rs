@@ -3,16 +3,16 @@
 use super::fold::Counsel;
 use crate::blob::{Blobs, Content, Sealed};
 use crate::core::{Op, Result, TenantId};
-use crate::db::Tx;
-use crate::meta::{OpKind, log};
+use crate::meta::{OpKind, Store, log};
 
 /// Larger texts are not merged, in bytes: both sides, their base and the line tables are in memory.
 const TEXT_MAX: u64 = 4 << 20;
 
-/// Answers for one plan, and keeps the contents that it makes until they are stored.
+/// Answers for one plan, and keeps the contents that it makes until they are stored. Reads on its own: not to be asked while
+/// a transaction is held (see [`Blobs`]).
 pub(super) struct Merger<'a> {
     blobs: &'a Blobs,
-    tx: &'a mut dyn Tx,
+    store: &'a Store,
     tenant: TenantId,
     pub made: Vec<Sealed>,
 }
@@ -38,16 +38,16 @@ impl Counsel for Merger<'_> {
     }
 
     fn kind(&mut self, op: Op) -> Result<Option<OpKind>> {
-        let found = log::at(self.tx, self.tenant, op)?;
+        let found = log::at(&mut *self.store.read()?, self.tenant, op)?;
         Ok(found.map(|(record, _)| record.kind))
     }
 }
 
 impl<'a> Merger<'a> {
-    pub(super) fn new(tx: &'a mut dyn Tx, blobs: &'a Blobs, tenant: TenantId) -> Self {
+    pub(super) fn new(store: &'a Store, blobs: &'a Blobs, tenant: TenantId) -> Self {
         Self {
             blobs,
-            tx,
+            store,
             tenant,
             made: Vec::new(),
         }

@@ -19,6 +19,7 @@ mod fold;
 mod merge;
 mod members;
 mod effects;
+mod grants;
 mod aside;
 mod succession;
 mod check;

@@ -3,18 +3,19 @@
 use super::aside::Aside;
 use super::effects::{Effects, Key, Rows, Touch};
 use super::fold::{Timeline, differs, touching};
+use super::grants::granted_by;
 use super::members::Turn;
 use super::merge::Merger;
 use super::ops::{OpSet, Without};
 use super::pairs::Pairs;
 use super::succession::Successions;
 use crate::blob::Blobs;
-use crate::core::{Ino, Op, Result, TenantId, Time};
+use crate::core::{Ino, Kind, Op, Result, TenantId, Time, error::fail};
 use crate::db::Tx;
 use crate::fs::{Naming, Revision};
 use crate::meta::cache::Place;
 use crate::meta::tuple::{self, Tuple};
-use crate::meta::{Node, Record, log, log_query, node};
+use crate::meta::{Node, Record, Store, log, node, tenant};
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -54,35 +55,39 @@ pub(super) struct Given<'a> {
 
 impl Plan {
     /// Works out what the tree would be without `undone`, which are operations of a tenant, and the pairs that have to do with them.
+    /// Fails with `Conflict` when somebody changes something meanwhile.
     pub(super) fn of(
-        tx: &mut dyn Tx,
+        store: &Store,
         of: (&Blobs, TenantId),
         undone: &OpSet,
         given: &Given<'_>,
     ) -> Result<Self> {
         let (tenant, mut all) = (of.1, undone.clone());
+        let mut tx = store.read()?;
+        let head = tenant::head(&mut *tx, tenant)?.op;
         // Times of directories and grants are those of the operations themselves: pairs left none.
-        let effects = Effects::read(tx, tenant, &all)?;
-        let mut rows = Rows::touched(tx, tenant, &effects, Without::These(&all).first())?;
+        let effects = Effects::read(&mut *tx, tenant, &all)?;
+        let mut rows = Rows::touched(&mut *tx, tenant, &effects, Without::These(&all).first())?;
         while given.pairs.join(&mut all, &rows) {
-            let more = Effects::read(tx, tenant, &all)?;
-            rows = Rows::touched(tx, tenant, &more, Without::These(&all).first())?;
+            let more = Effects::read(&mut *tx, tenant, &all)?;
+            rows = Rows::touched(&mut *tx, tenant, &more, Without::These(&all).first())?;
         }
-        rows.read_successors(tx, Without::These(&all).first())?;
+        rows.read_successors(&mut *tx, Without::These(&all).first())?;
         for home in given.homes {
-            rows.rehome(tx, *home)?;
+            rows.rehome(&mut *tx, *home)?;
         }
+        drop(tx);
         rows.beside.clone_from(given.beside);
-        Self::over(tx, of, Without::These(&all), effects, &rows)
+        Self::over(store, of, Without::These(&all), effects, (head, &rows))
     }
 
-    /// The same of rows that were read already.
+    /// The same of rows that were read already, when the log ended with an operation.
     pub(super) fn over(
-        tx: &mut dyn Tx,
+        store: &Store,
         (blobs, tenant): (&Blobs, TenantId),
         undone: Without<'_>,
         effects: Effects,
-        rows: &Rows,
+        (head, rows): (Op, &Rows),
     ) -> Result<Self> {
         let mut planner = Planner {
             undone,
@@ -90,21 +95,25 @@ impl Plan {
             revision: Revision::default(),
             conflicts: Vec::new(),
         };
-        let named = planner.nodes(Merger::new(tx, blobs, tenant))?;
+        let named = planner.nodes(Merger::new(store, blobs, tenant))?;
         planner.names(&named);
         planner.xattrs();
-        planner.grants(tx, tenant, &effects)?;
+        let mut tx = store.read()?;
+        if tenant::head(&mut *tx, tenant)?.op != head {
+            return fail(Kind::Conflict, "somebody changed something meanwhile");
+        }
+        planner.grants(&mut *tx, tenant, &effects)?;
         let stay = planner.members();
-        planner.times(tx, &effects.touches)?;
+        planner.times(&mut *tx, &effects.touches)?;
         let Planner {
             revision,
             mut conflicts,
             ..
         } = planner;
-        conflicts.extend(super::check::conflicts(tx, undone, rows, &revision)?);
+        conflicts.extend(super::check::conflicts(&mut *tx, undone, rows, &revision)?);
         let mut others = effects.others;
         for op in stay.iter() {
-            others.extend(log::at(tx, tenant, op)?.map(|(record, _)| record));
+            others.extend(log::at(&mut *tx, tenant, op)?.map(|(record, _)| record));
         }
         Ok(Self {
             revision,
@@ -251,13 +260,13 @@ impl Planner<'_> {
                 self.revision.grants_back.push(tuple.clone());
             }
         }
+        let mut others = tuple::on(tx, tenant, &self.revision.gone)?;
+        others.retain(|t| !made.contains(&t.id));
+        let granted = granted_by(tx, tenant, self.undone.first(), &others)?;
         let mut told = HashSet::new();
-        for tuple in tuple::on(tx, tenant, &self.revision.gone)? {
-            let Some(ino) = tuple.ino().filter(|ino| !told.contains(ino)) else {
-                continue;
-            };
-            let by = log_query::op_at(tx, tenant, tuple.created)?;
-            if !made.contains(&tuple.id)
+        for tuple in others {
+            let by = granted.get(&tuple.id).copied().unwrap_or_default();
+            if let Some(ino) = tuple.ino().filter(|ino| !told.contains(ino))
                 && !self.undone.has(by)
                 && let Some(line) = self.rows.nodes.get(&ino)
             {

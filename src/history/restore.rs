@@ -5,7 +5,7 @@
 
 use super::effects::{Effects, Rows};
 use super::home::{Home, nodes_at};
-use super::ops::{OpSet, Without};
+use super::ops::Without;
 use super::plan::Plan;
 use super::tree::Tree;
 use super::undo::{Answer, Undone, applied};
@@ -14,6 +14,7 @@ use crate::core::{Caller, FsPath, Ino, Kind, Result, error::fail};
 use crate::fs::{Engine, Moment, Revision, Title};
 use crate::meta::{Node, OpKind};
 use serde_json::json;
+use std::collections::HashSet;
 
 /// What is to be restored.
 #[derive(Debug, Clone)]
@@ -23,6 +24,8 @@ pub struct Restoring {
     /// The node that was there.
     pub node: Ino,
     pub at: Moment,
+    /// What to do about what is in the way: nothing at all, or all but that.
+    pub answer: Answer,
     /// Only say what would be done.
     pub dry_run: bool,
 }
@@ -32,23 +35,48 @@ pub struct Restoring {
 pub fn restore(engine: &Engine, caller: &Caller, what: &Restoring) -> Result<Undone> {
     engine.may_at(caller, what.at, what.node, Right::Read)?;
     let then = nodes_at(engine, caller, what.at, &what.path)?;
-    applied(engine, caller, Answer::Stop, what.dry_run, || {
+    applied(engine, caller, what.answer, what.dry_run, || {
         // Each time: what is forgotten from here on moves the log on, and what was worked out is not done.
         engine.remembers(what.at)?;
-        let home = Home::of(engine, caller, &what.path, &then)?;
-        let tree = Tree::look(engine.store(), what.at.op, what.node, home)?;
-        let mut tx = engine.store().read()?;
-        let undone = Without::After(what.at.op);
-        let mut rows = Rows::read(&mut *tx, &tree.concerned(), undone.first())?;
-        let conflicts = tree.fit(&mut *tx, &mut rows)?;
-        let (effects, of) = (Effects::default(), (engine.blobs(), what.at.tenant));
-        let mut plan = Plan::over(&mut *tx, of, undone, effects, &rows)?;
-        plan.conflicts.extend(conflicts);
-        drop(tx);
-        let title = titled(what, &plan.revision);
-        let undone = Undone::of(plan);
+        let undone = work_out(engine, caller, what, &then)?;
+        let title = titled(what, &undone.plan.revision);
         Ok((undone, title))
     })
+}
+
+/// Leaves out nodes, where that is wanted, until the rest fits together.
+fn work_out(engine: &Engine, caller: &Caller, what: &Restoring, then: &[Ino]) -> Result<Undone> {
+    let store = engine.store();
+    let (of, all) = ((engine.blobs(), what.at.tenant), Without::After(what.at.op));
+    let (mut left, mut conflicts) = (HashSet::new(), Vec::new());
+    loop {
+        let head = engine.head(what.at.tenant)?;
+        let home = Home::of(engine, caller, &what.path, then)?;
+        let tree = Tree::look(store, what.at.op, what.node, home)?;
+        let mut tx = store.read()?;
+        let mut rows = Rows::read(&mut *tx, &tree.concerned(), all.first())?;
+        let misfits = tree.fit(&mut *tx, &mut rows, &left)?;
+        drop(tx);
+        let effects = Effects::default();
+        let mut plan = Plan::over(store, of, all, effects, (head, &rows))?;
+        let mut new = std::mem::take(&mut plan.conflicts);
+        new.extend(misfits);
+        let more: Vec<_> = new.iter().filter_map(|conflict| conflict.node).collect();
+        let (stops, fits) = (what.answer == Answer::Stop, new.is_empty());
+        conflicts.extend(new);
+        if fits || stops {
+            return Ok(Undone {
+                plan,
+                conflicts,
+                ..Undone::default()
+            });
+        }
+        let known = left.len();
+        left.extend(more);
+        if left.len() == known {
+            return fail(Kind::Conflict, "what is left does not fit together");
+        }
+    }
 }
 
 /// Makes the content of a file what it was; mode, owner and attributes stay.
@@ -80,7 +108,11 @@ pub fn restore_content(
             revision,
             ..Plan::default()
         };
-        Ok((Undone::of(plan), title))
+        let undone = Undone {
+            plan,
+            ..Undone::default()
+        };
+        Ok((undone, title))
     })
 }
 
@@ -89,17 +121,5 @@ fn titled(what: &Restoring, revision: &Revision) -> Title {
         kind: OpKind::Restore,
         path: what.path.clone(),
         undo: super::record::of(revision, json!({ "at": what.at.op.0 })),
-    }
-}
-
-impl Undone {
-    fn of(mut plan: Plan) -> Self {
-        let conflicts = std::mem::take(&mut plan.conflicts);
-        Self {
-            op: None,
-            plan,
-            skipped: OpSet::default(),
-            conflicts,
-        }
     }
 }

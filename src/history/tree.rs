@@ -103,16 +103,24 @@ impl Tree {
     }
 
     /// Leaves of rows that were read what restoring the tree is about: nodes that were in it, and those that go; and as names those
-    /// that change. Says what cannot go back where it was.
-    pub(super) fn fit(&self, tx: &mut dyn Tx, rows: &mut Rows) -> Result<Vec<Conflict>> {
+    /// that change; `but` some nodes, which stay as they are. Says what cannot go back where it was.
+    pub(super) fn fit(
+        &self,
+        tx: &mut dyn Tx,
+        rows: &mut Rows,
+        but: &HashSet<Ino>,
+    ) -> Result<Vec<Conflict>> {
         let mut names = Names::read(tx, self)?;
         names.inside();
         names.left(rows);
-        let conflicts = names.returned(tx)?;
+        let mut conflicts = names.returned(tx)?;
+        conflicts.retain(|c| c.node.is_none_or(|ino| !but.contains(&ino)));
+        names.leave(but);
         let above: HashSet<_> = self.home.back.iter().map(|(_, ino)| *ino).collect();
         let stays = |ino: &Ino| {
             let goes = self.made.contains(ino) && !names.keeps_one(*ino);
-            self.then.contains(ino) || above.contains(ino) || goes
+            let is_meant = self.then.contains(ino) || above.contains(ino) || goes;
+            is_meant && !but.contains(ino)
         };
         rows.nodes.retain(|ino, _| stays(ino));
         rows.xattrs.retain(|(ino, _), _| stays(ino));
@@ -295,6 +303,14 @@ impl<'t> Names<'t> {
         found.sort_by_key(key_of);
         found.dedup();
         found
+    }
+
+    /// Leaves alone what is or would be a name of some nodes.
+    fn leave(&mut self, nodes: &HashSet<Ino>) {
+        let has = |ino: Ino| nodes.contains(&ino);
+        self.to.retain(|_, Naming { was, to, .. }| {
+            !to.is_some_and(has) && !was.as_ref().is_some_and(|entry| has(entry.ino))
+        });
     }
 
     /// Whether a node has a present name that it does not lose.

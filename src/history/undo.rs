@@ -1,6 +1,7 @@
 //! Undo: choose operations, work out what the tree would be without them, make it so in one operation.
 
 use super::aside;
+use super::check::NAMELESS;
 use super::ops::OpSet;
 use super::pairs::Pairs;
 use super::plan::{Conflict, Given, Plan};
@@ -9,7 +10,7 @@ use crate::fs::{Engine, Revision, Title};
 use crate::meta::{OpKind, Record};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// How often a plan is made anew because somebody changed something meanwhile; a file that is being made where one is to come
 /// back is in the way of the last ones, too.
@@ -42,14 +43,17 @@ pub struct Choice {
 }
 
 /// What was done, or would be.
+#[derive(Default)]
 pub struct Undone {
     /// The operation that did it; `None` for a rehearsal, and where there was nothing to do.
     pub op: Option<Op>,
     pub plan: Plan,
     /// Operations that stay because something depends on them.
     pub skipped: OpSet,
-    /// What stands in the way: nothing was done. Otherwise what was skipped for it.
+    /// What stands in the way: it was left out, or nothing was done for it.
     pub conflicts: Vec<Conflict>,
+    /// Whether nothing was done for that.
+    pub stopped: bool,
 }
 
 /// Reverses operations of the caller's tenant. Later work of others stays; where it depends on what would be undone, nothing is
@@ -89,8 +93,14 @@ pub(super) fn applied(
             })
         } else {
             let head = engine.last_moment(caller)?.op;
-            let (mut undone, title) = work_out()?;
-            if stops(&undone) {
+            let (mut undone, title) = match work_out() {
+                Err(e) if e.kind() == Kind::Conflict && engine.last_moment(caller)?.op != head => {
+                    continue;
+                }
+                worked_out => worked_out?,
+            };
+            undone.stopped = stops(&undone);
+            if undone.stopped {
                 may_know(engine, caller, &undone, &title)?;
                 return Ok(undone);
             }
@@ -105,7 +115,8 @@ pub(super) fn applied(
         };
         match done {
             Ok(mut undone) => {
-                if undone.op.is_none() && !dry_run && !stops(&undone) {
+                undone.stopped = stops(&undone);
+                if undone.op.is_none() && !dry_run && !undone.stopped {
                     // All of it was so already, or is not to be had any more.
                     undone.plan.revision = Revision::default();
                 }
@@ -171,16 +182,14 @@ fn work_out(engine: &Engine, tenant: TenantId, choice: &Choice) -> Result<Undone
     let (of, oldest) = ((engine.blobs(), tenant), engine.horizon(tenant)?.oldest());
     let mut beside = HashMap::new();
     let mut plan = loop {
-        let mut tx = engine.store().read()?;
-        let mut pairs = Pairs::beside(&mut *tx, tenant, &ops, oldest)?;
+        let mut pairs = Pairs::beside(&mut *engine.store().read()?, tenant, &ops, oldest)?;
         pairs.part(&parted);
         let given = Given {
             pairs: &pairs,
             homes: &choice.homes,
             beside: &beside,
         };
-        let mut plan = Plan::of(&mut *tx, of, &ops, &given)?;
-        drop(tx);
+        let mut plan = Plan::of(engine.store(), of, &ops, &given)?;
         let mut new = std::mem::take(&mut plan.conflicts);
         if choice.answer == Answer::Aside
             && aside::of_directories(engine, &plan, &new, (first, &mut beside))?
@@ -200,7 +209,7 @@ fn work_out(engine: &Engine, tenant: TenantId, choice: &Choice) -> Result<Undone
             parted.join(&blocked);
             continue;
         }
-        conflicts.extend(new);
+        conflicts.extend(first_causes(new));
         if choice.answer == Answer::Stop {
             break plan;
         }
@@ -223,7 +232,16 @@ fn work_out(engine: &Engine, tenant: TenantId, choice: &Choice) -> Result<Undone
         plan,
         skipped,
         conflicts,
+        stopped: false,
     })
+}
+
+/// Leaves out what only follows from another conflict about the same.
+fn first_causes(mut all: Vec<Conflict>) -> Vec<Conflict> {
+    let others = all.iter().filter(|c| c.why != NAMELESS);
+    let known: HashSet<_> = others.filter_map(|c| c.node).collect();
+    all.retain(|c| c.why != NAMELESS || c.node.is_none_or(|node| !known.contains(&node)));
+    all
 }
 
 fn title(undone: &Undone, choice: &Choice) -> Title {

@@ -6,10 +6,10 @@ use super::seal::{self, Seal};
 use super::segment::{Segment, Tail};
 use crate::core::{Kind, Result, error::fail};
 use crate::db::group_sync::{GroupSync, Past};
+use crate::db::owner;
 use parking_lot::Mutex;
-use std::fs::{DirBuilder, File};
+use std::fs::File;
 use std::ops::ControlFlow;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -37,7 +37,7 @@ pub struct Journal {
 impl Journal {
     /// Opens the files, making them when there are none. Call [`Journal::recover`] before anything else.
     pub fn open(dir: &Path) -> Result<Self> {
-        DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+        owner::make_dir(dir)?;
         let [a, b] = super::NAMES.map(|name| Segment::open(&dir.join(name)));
         File::open(dir)?.sync_all()?;
         if let Some(parent) = dir.parent() {

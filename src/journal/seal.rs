@@ -5,9 +5,9 @@
 //! segments: the bytes, and their CRC-32.
 
 use crate::core::{Error, Kind, Result, error::fail};
-use std::fs::{File, OpenOptions, rename};
+use crate::db::owner;
+use std::fs::{File, remove_file, rename};
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// Eight bytes that only the store's owner can read.
@@ -47,9 +47,12 @@ impl Seal {
     /// Makes the file, for good when this returns.
     pub(super) fn write(self, dir: &Path) -> Result<()> {
         let new = dir.join("seal.new");
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600);
-        let mut out = options.open(&new)?;
+        // What a crash has left.
+        match remove_file(&new) {
+            Err(e) if e.kind() != ErrorKind::NotFound => return Err(e.into()),
+            _ => {}
+        }
+        let mut out = owner::make_file(&new)?;
         out.write_all(&self.0)?;
         out.write_all(&crc32fast::hash(&self.0).to_le_bytes())?;
         out.sync_all()?;

@@ -3,8 +3,9 @@
 use super::record::{HEADER, Lsn, header, parse, size};
 use super::seal::Seal;
 use crate::core::Result;
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use crate::db::owner;
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -23,14 +24,7 @@ const GROWTH: u64 = 1 << 20;
 
 impl Segment {
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let mut options = OpenOptions::new();
-        options
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600);
-        let file = options.open(path)?;
+        let file = owner::open_file(path)?;
         let len = AtomicU64::new(file.metadata()?.len());
         Ok(Self {
             file,

@@ -85,11 +85,10 @@ fn undo_and_restore_name_what_is_listed_or_was_and_nothing_else() {
             };
             let tops = town.all.iter().map(String::as_str).chain(["/workspace"]);
             for (top, at) in tops.flat_map(|top| works.before.iter().map(move |at| (top, at))) {
-                check(
-                    "restore",
-                    &json!({"path": top, "at": at, "dry_run": true}),
-                    top,
-                );
+                for answer in ["stop", "skip"] {
+                    let body = json!({"path": top, "at": at, "answer": answer, "dry_run": true});
+                    check("restore", &body, top);
+                }
             }
             let log = town.village.must(&boss(), "log", &json!({"limit": 10_000}));
             for op in works.ops.clone() {
@@ -151,7 +150,7 @@ fn a_restore_and_an_undo_name_nothing_in_a_directory_that_may_not_be_listed() {
             ] {
                 let mut body = body;
                 body["dry_run"] = json!(dry_run);
-                if command == "undo" {
+                if command == "undo" || answer != "aside" {
                     body["answer"] = json!(answer);
                 }
                 let said = match village.ask(&ben, command, &body) {

@@ -11,7 +11,7 @@ use super::connect;
 use crate::core::error::fail;
 use crate::core::{Kind, Result};
 
-pub(super) const READERS_MAX: usize = 8;
+pub(crate) const READERS_MAX: usize = 8;
 const READER_WAIT: Duration = Duration::from_secs(30);
 const SETTINGS: &str = "PRAGMA query_only = ON; PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0;
     PRAGMA cache_size = -8192;";

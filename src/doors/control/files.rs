@@ -4,7 +4,7 @@ use super::percent;
 use super::reply::{Refusal, blocking, reply};
 use super::who::Connection;
 use crate::api::Context;
-use crate::api::stream::{Onto, PIECE, Reading, Writing};
+use crate::api::stream::{Onto, PIECE, Reading, Writing, Written};
 use crate::core::{Error, FsPath, Kind, Result};
 use crate::doors::daemon::Daemon;
 use axum::body::{Body, Bytes};
@@ -17,6 +17,9 @@ use serde::Deserialize;
 use std::sync::Arc;
 
 type Answer = std::result::Result<Response, Refusal>;
+
+/// How many bytes of a refused upload are taken in after the refusal.
+const DRAIN_MAX: usize = 64 << 20;
 
 /// What of a file is wanted; which part, where no `Range` header says it.
 #[derive(Debug, Default, Deserialize)]
@@ -135,9 +138,23 @@ pub(super) async fn put(
     uri: Uri,
     mut body: Body,
 ) -> Answer {
+    let done = upload(daemon, (from, headers), (uri, how), &mut body).await;
+    if done.is_err() {
+        // Whoever sends on would find the connection closed before he has read why.
+        tokio::spawn(drain(body));
+    }
+    reply(&done?)
+}
+
+async fn upload(
+    daemon: Arc<Daemon>,
+    (from, headers): (Connection, HeaderMap),
+    (uri, how): (Uri, How),
+    body: &mut Body,
+) -> Result<Written> {
     let path = path_of(&uri)?;
     // The first piece arrives before the file is touched: a small upload that breaks off changes nothing.
-    let mut piece = next_piece(&mut body).await?;
+    let mut piece = next_piece(body).await?;
     let mut writing = blocking(move || {
         let caller = from.caller(&daemon, &headers)?;
         let cx = Context {
@@ -155,9 +172,21 @@ pub(super) async fn put(
     .await?;
     while !piece.is_empty() {
         writing = blocking(move || writing.write(&piece).map(|()| writing)).await?;
-        piece = next_piece(&mut body).await?;
+        piece = next_piece(body).await?;
     }
-    reply(&blocking(move || writing.finish()).await?)
+    blocking(move || writing.finish()).await
+}
+
+/// Takes in and forgets what is on its way of an upload that was refused, for a while.
+async fn drain(mut body: Body) {
+    let mut left = DRAIN_MAX;
+    while left > 0 {
+        let Some(Ok(frame)) = body.frame().await else {
+            return;
+        };
+        let len = frame.data_ref().map_or(0, Bytes::len);
+        left = left.saturating_sub(len.max(1));
+    }
 }
 
 /// The next bytes of a body, as many as fit into one piece; none at its end.

@@ -6,6 +6,7 @@ mod history;
 mod model;
 mod threads;
 mod session;
+mod window;
 mod walk;
 pub(crate) mod principals;
 mod keys;

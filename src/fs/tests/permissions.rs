@@ -12,7 +12,7 @@ mod names;
 mod people;
 mod speed;
 mod budget;
-pub(super) mod time;
+pub(crate) mod time;
 
 use super::principals::{boss, make, subject};
 use super::*;

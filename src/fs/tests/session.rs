@@ -7,6 +7,8 @@ use crate::fs::{Access, Allocate, Event, OpenFlags, SetAttr, SetTime};
 use crate::meta::cache::Place;
 use crate::meta::{Node, OpKind, log};
 use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
 /// open(2): O_TRUNC truncates whatever the access mode is.
 #[test]
@@ -132,15 +134,26 @@ fn other_mounts_are_told_of_a_write_before_the_file_is_closed() {
     let ino = w.write(&alice(), "/workspace/f", b"1234").unwrap();
     let tenant = alice().tenant.unwrap();
     let (own, other) = (MountId(1), MountId(2));
-    let told = [own, other].map(|m| e.events().subscribe(tenant, m, Arc::default()));
+    let [own_told, told] = [own, other].map(|m| e.events().subscribe(tenant, m, Arc::default()));
     let here = Caller {
         mount: Some(own),
         ..alice()
     };
     let handle = e.open(&here, ino, OpenFlags::new(Access::Write)).unwrap();
-    e.write(&here, handle, 0, b"5").unwrap();
-    assert_eq!(told[1].try_recv().unwrap().events, [Event::Data(ino)]);
-    assert!(told[0].try_recv().is_err());
+    let (tell, written) = channel();
+    std::thread::scope(|s| {
+        let here = &here;
+        s.spawn(move || tell.send(e.write(here, handle, 0, b"5")).unwrap());
+        let notice = told.recv().unwrap();
+        assert_eq!(notice.events, [Event::Data(ino)]);
+        // Whoever wrote waits until the other one knows, however long that takes.
+        let patience = Duration::from_millis(500);
+        assert!(written.recv_timeout(patience).is_err());
+        drop(notice);
+        written.recv().unwrap().unwrap();
+    });
+    assert!(own_told.try_recv().is_err());
+    drop(told);
     close(&w, &here, handle);
 }
 

@@ -9,8 +9,8 @@ use crate::fs::tests::principals::{TENANT, boss};
 use crate::fs::tests::{World, alice, bob, path, refused};
 use crate::fs::{Forgetting, Keep, SetAttr};
 use crate::history::{
-    Choice, OpSet, Restoring, beginning, blame, compare, restore, restore_content, snapshot, undo,
-    version, versions,
+    Answer, Choice, OpSet, Restoring, beginning, blame, compare, restore, restore_content,
+    snapshot, undo, version, versions,
 };
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -176,6 +176,7 @@ fn a_version_older_than_the_horizon_that_held_at_it_is_restored() {
         path: f.clone(),
         node: old.node.ino,
         at: old.at,
+        answer: Answer::Stop,
         dry_run: false,
     };
     restore_content(e, &who, &what, &old.node).unwrap();
@@ -209,6 +210,7 @@ fn a_snapshot_behind_the_horizon_is_read_and_restored_or_gone() {
         path: path("/workspace/d"),
         node: ino(&w, "/workspace/d"),
         at: e.moment_of(&who, kept).unwrap(),
+        answer: Answer::Stop,
         dry_run: false,
     };
     assert!(restore(e, &who, &what).unwrap().op.is_some());

@@ -12,7 +12,10 @@ const DOCS: &str =
 
 /// A world in which alice owns a directory and an object; gives her, and bob's name.
 fn world() -> (World, Caller, To) {
-    let w = World::new();
+    peopled(World::new())
+}
+
+fn peopled(w: World) -> (World, Caller, To) {
     let e = &w.engine;
     let made =
         ["alice", "bob"].map(|name| e.create_user(&root(), name, None, (None, None)).unwrap());
@@ -123,6 +126,27 @@ fn what_somebody_granted_on_it_since_keeps_a_directory() {
     let both = made.iter().chain(granted.iter()).collect();
     assert_eq!(w.undo(&root(), both).unwrap().conflicts, []);
     assert!(numbers(&w).is_empty() && !w.tree().contains_key("/workspace/a"));
+    w.assert_sound();
+}
+
+#[test]
+fn what_was_granted_since_is_found_though_the_clock_was_set_back() {
+    let start = 4_000_000_000_000_000_000;
+    let (w, alice, bob) = peopled(World::at(Time(start)));
+    for n in 0..64_u8 {
+        w.engine.clock().set(Time(start + 1_000_000 + i64::from(n)));
+        w.write(&alice, "/workspace/a/f", &[n]);
+    }
+    let made = w.by(&alice, Op(0));
+    w.engine.clock().set(Time(start + 1));
+    let dir = w.ino("/workspace/a");
+    w.engine
+        .grant(&root(), dir, "can_read", &bob, None)
+        .unwrap();
+    let granted = last(&w);
+    let stopped = w.undo(&alice, made).unwrap();
+    let found: Vec<_> = stopped.conflicts.iter().map(|c| (c.node, c.by)).collect();
+    assert!(found.contains(&(Some(dir), granted.first())), "{found:?}");
     w.assert_sound();
 }
 

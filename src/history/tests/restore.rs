@@ -7,15 +7,21 @@ use crate::fs::{Naming, Revision};
 use crate::history::check::conflicts;
 use crate::history::effects::Rows;
 use crate::history::ops::Without;
-use crate::history::{Restoring, Undone, named_at, restore};
+use crate::history::{Answer, Restoring, Undone, named_at, restore};
+use crate::meta::FileKind;
 use crate::meta::cache::Place;
 
 fn tried(w: &World, at: &str, op: Op) -> Result<Undone> {
+    tried_or(w, at, op, Answer::Stop)
+}
+
+fn tried_or(w: &World, at: &str, op: Op, answer: Answer) -> Result<Undone> {
     let moment = w.engine.moment_of(&alice(), op).unwrap();
     let what = Restoring {
         path: path(at),
         node: named_at(&w.engine, &alice(), moment, &path(at)).unwrap(),
         at: moment,
+        answer,
         dry_run: false,
     };
     let undone = restore(&w.engine, &alice(), &what);
@@ -49,10 +55,7 @@ fn makes(w: &World, at: &str, op: Op, after: &Tree) {
 
 /// What a tree holds, whatever the times of its directories.
 fn timeless(mut tree: Tree) -> Tree {
-    for seen in tree
-        .values_mut()
-        .filter(|s| s.kind == crate::meta::FileKind::Directory)
-    {
+    for seen in tree.values_mut().filter(|s| s.kind == FileKind::Directory) {
         seen.mtime = 0;
     }
     tree
@@ -148,6 +151,72 @@ fn what_was_moved_in_goes_back_only_where_nothing_else_has_its_name() {
     w.rename(&bob(), &format!("{DOCS}/his"), &format!("{SRC}/his"));
     restored(&w, SRC, then);
     assert_eq!(w.read(&format!("{DOCS}/his")), b"better");
+}
+
+/// Restores `src` but for what something is in the way of, and takes it back; gives what was in the way, and the tree it made.
+#[track_caller]
+fn all_but(w: &World, then: Op) -> (usize, Tree) {
+    let now = timeless(w.tree());
+    assert!(tried(w, SRC, then).unwrap().stopped);
+    assert_eq!(timeless(w.tree()), now);
+    let done = tried_or(w, SRC, then, Answer::Skip).unwrap();
+    assert!(!done.stopped);
+    let tree = timeless(w.tree());
+    let op = done.op.into_iter().collect();
+    assert_eq!(w.undo(&alice(), op).unwrap().conflicts, []);
+    assert_eq!(timeless(w.tree()), now);
+    (done.conflicts.len(), tree)
+}
+
+#[test]
+fn what_something_is_in_the_way_of_is_left_out_where_that_is_wanted() {
+    let read_me = format!("{DOCS}/read.me");
+    // Moved in, its name used since, and other changes beside it.
+    let moved = |to: &str| {
+        let w = project();
+        let (before, then) = (timeless(w.tree()), w.head());
+        if let Some((dir, _)) = to.rsplit_once('/').filter(|(dir, _)| *dir != SRC) {
+            w.mkdir(&bob(), dir);
+        }
+        w.rename(&bob(), &read_me, to);
+        w.write(&bob(), &read_me, b"bob's");
+        w.write(&bob(), &format!("{SRC}/a"), b"other");
+        w.remove_all(&bob(), &format!("{SRC}/deep"));
+        (w, before, then)
+    };
+    let others = |tree: &Tree, but: &[&str]| {
+        let mut tree = tree.clone();
+        tree.retain(|path, _| !but.contains(&path.as_str()));
+        // A directory that stays counts.
+        let dirs = tree.values_mut().filter(|s| s.kind == FileKind::Directory);
+        dirs.for_each(|seen| seen.links = 0);
+        tree
+    };
+    let there = format!("{SRC}/read.me");
+    let (w, before, then) = moved(&there);
+    let (conflicts, after) = all_but(&w, then);
+    assert_eq!(conflicts, 1);
+    assert_eq!(after[&there].bytes, b"p/docs/read.me");
+    assert_eq!(after[&read_me].bytes, b"bob's");
+    let but = [there.as_str(), read_me.as_str()];
+    assert_eq!(others(&after, &but), others(&before, &but));
+    // In a directory that would go: it stays with what is in it.
+    let there = format!("{SRC}/new/read.me");
+    let (w, before, then) = moved(&there);
+    let (conflicts, after) = all_but(&w, then);
+    assert_eq!(conflicts, 2);
+    assert_eq!(after[&there].bytes, b"p/docs/read.me");
+    let new = format!("{SRC}/new");
+    let but = [there.as_str(), new.as_str(), read_me.as_str()];
+    assert_eq!(others(&after, &but), others(&before, &but));
+    // In the place of something that would come back: that stays away.
+    let there = format!("{SRC}/b");
+    let (w, before, then) = moved(&there);
+    let (conflicts, after) = all_but(&w, then);
+    assert_eq!(conflicts, 2);
+    assert_eq!(after[&there].bytes, b"p/docs/read.me");
+    let but = [there.as_str(), read_me.as_str()];
+    assert_eq!(others(&after, &but), others(&before, &but));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! An engine with a tree on it, for tests of what is undone.
 
-use crate::core::{Caller, Ino, Op, Result, TenantId};
+use crate::core::{Caller, Ino, Op, Result, TenantId, Time};
 use crate::fs::Engine;
 use crate::fs::tests::{self, permissions};
 use crate::history::{Answer, Choice, OpSet, Undone, undo};
@@ -35,7 +35,15 @@ pub(in crate::history::tests) type Tree = BTreeMap<String, Seen>;
 
 impl World {
     pub(in crate::history::tests) fn new() -> Self {
-        let own = tests::World::new();
+        Self::of(tests::World::new())
+    }
+
+    /// One with a clock that stands at a time until it is set.
+    pub(in crate::history::tests) fn at(time: Time) -> Self {
+        Self::of(permissions::time::world_at(time))
+    }
+
+    fn of(own: tests::World) -> Self {
         let engine = own.engine().clone();
         Self { engine, own }
     }

@@ -1,0 +1,77 @@
+//! What comes between two steps of something: nothing that it has to know of.
+
+use super::*;
+use crate::fs::{Revision, Title};
+use crate::meta::{Node, OpKind};
+use std::sync::mpsc::channel;
+
+/// What makes a content of a file, and how the log has it.
+fn making(e: &Engine, ino: Ino, bytes: &[u8]) -> (Revision, Title) {
+    let node = e.node(ino).unwrap();
+    let sealed = e.blobs().seal_bytes(bytes).unwrap();
+    let changed = Node {
+        content: sealed.content.clone(),
+        size: sealed.content.size(),
+        ..(*node).clone()
+    };
+    let what = Revision {
+        changed: vec![changed],
+        made: vec![sealed],
+        ..Revision::default()
+    };
+    let title = Title {
+        kind: OpKind::Undo,
+        path: path("/workspace/f"),
+        undo: serde_json::json!({ "nodes": ino.0.to_string() }),
+    };
+    (what, title)
+}
+
+#[test]
+fn no_revision_comes_between_the_beginning_of_a_write_and_its_bytes() {
+    let w = World::new();
+    let (e, who) = (w.engine(), alice());
+    let ino = w.write(&who, "/workspace/f", b"what was written").unwrap();
+    let flags = OpenFlags::new(Access::ReadWrite);
+    let handle = e.open(&who, ino, flags).unwrap();
+    let file = e.files.find(ino).unwrap();
+    std::thread::scope(|s| {
+        let (has_turn, told) = channel();
+        let mut revising = None;
+        e.modify(&who, &file, |writing| {
+            revising = Some(s.spawn(move || {
+                let work_out = || {
+                    has_turn.send(()).unwrap();
+                    Ok(making(e, ino, b"what is undone"))
+                };
+                e.revise_alone(&alice(), work_out, false).map(|(op, _)| op)
+            }));
+            told.recv().unwrap();
+            // The revision has been made by then, or refused.
+            drop(e.turn.lock());
+            writing.working.write(&e.blobs, 0, b"WHAT")
+        })
+        .unwrap();
+        let revised = revising.unwrap().join().unwrap();
+        refused(revised, Kind::Conflict);
+    });
+    // It was waited for, and has become a version.
+    let done = e.revise_alone(&who, || Ok(making(e, ino, b"what is undone")), false);
+    assert!(done.unwrap().0.is_some());
+    assert_eq!(e.read(handle, 0, 100).unwrap()[..], b"what is undone"[..]);
+    close(&w, &who, handle);
+    assert_eq!(w.read(&who, "/workspace/f").unwrap(), b"what is undone");
+    w.assert_sound();
+}
+
+#[test]
+fn a_write_that_fails_leaves_nothing_to_be_sealed() {
+    let w = World::new();
+    let (e, who) = (w.engine(), alice());
+    let ino = w.write(&who, "/workspace/f", b"text").unwrap();
+    let handle = e.open(&who, ino, OpenFlags::new(Access::Write)).unwrap();
+    refused(e.write(&who, handle, u64::MAX, b"x"), Kind::TooLarge);
+    assert_eq!(e.pending_files(), 0);
+    close(&w, &who, handle);
+    assert_eq!(w.read(&who, "/workspace/f").unwrap(), b"text");
+}
