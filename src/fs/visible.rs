@@ -4,7 +4,7 @@
 //! something was said, a name is visible to whom it gives any right, and so is the way to it.
 
 use super::engine::Engine;
-use super::ground::{allowed_to, is_refusal};
+use super::ground::{allowed_to, has_names, is_refusal};
 use super::namespace::{ABOVE_MAX, circle};
 use crate::access::decide::{refuse, weigh};
 use crate::access::{Ground, Right, namespace};
@@ -62,10 +62,15 @@ struct Like(FileKind, u32, u32, u32);
 impl Look<'_> {
     /// Whether the caller sees a node that lies in the directory.
     pub(super) fn sees(&mut self, node: &Node) -> Result<bool> {
+        self.sees_of(node, None)
+    }
+
+    /// The same of one that has names in all of these directories, where that is known.
+    pub(super) fn sees_of(&mut self, node: &Node, dirs: Option<&[Ino]>) -> Result<bool> {
         if matches!(self.sight, Sight::Whole { said: false }) || self.caller.admin {
             return Ok(true);
         }
-        match self.judge(node)? {
+        match self.judge(node, dirs)? {
             Seen::Yes => Ok(true),
             Seen::No => Ok(false),
             Seen::AsWay => match &self.sight {
@@ -75,9 +80,12 @@ impl Look<'_> {
         }
     }
 
-    fn judge(&mut self, node: &Node) -> Result<Seen> {
+    fn judge(&mut self, node: &Node, dirs: Option<&[Ino]>) -> Result<Seen> {
         let own = self.engine.policy.domain(node.ino);
-        let beside = self.engine.beside(node)?;
+        let beside = match dirs.filter(|_| has_names(node)) {
+            Some(dirs) => self.engine.chains_of(dirs)?,
+            None => self.engine.beside(node)?,
+        };
         if own.is_some() || !beside.is_empty() {
             let ground = Ground {
                 own,
