@@ -11,7 +11,7 @@ mod carried;
 mod names;
 mod people;
 mod speed;
-pub(super) mod time;
+pub(crate) mod time;
 
 use super::principals::{boss, make, subject};
 use super::*;

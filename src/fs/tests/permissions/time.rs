@@ -20,7 +20,7 @@ pub(in crate::fs::tests) fn reopen(w: &mut World, at: Time) {
     ));
 }
 
-pub(in crate::fs::tests) fn world_at(at: Time) -> World {
+pub(crate) fn world_at(at: Time) -> World {
     let mut w = World {
         dir: tempfile::tempdir().unwrap(),
         engine: None,
