@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 /// Calls that are made; `NEXUS_MODEL_OPS` says otherwise.
 const CALLS: u64 = 500;
 /// After how many of them, in the middle, the plain directory is looked at.
-const EVERY: u64 = 10;
+const EVERY: u64 = 2;
 /// Larger contents are for other tests.
 const SIZE: u64 = 300_000;
 
