@@ -4,6 +4,7 @@
 
 mod call;
 mod place;
+mod past;
 
 use self::call::{Call, call};
 use self::place::Place;

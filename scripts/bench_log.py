@@ -20,6 +20,8 @@ from bench_work import Nexus, drop_caches, run, seconds
 LINES = 2_000
 # Of those who follow at once.
 FOLLOWERS = 64
+# Names for moments beside the log.
+SNAPSHOTS = 1_000
 
 # Writes a file each hundredth of a second and says when each was closed.
 WRITER = """
@@ -85,6 +87,17 @@ def one_log(nexus, count):
         assert said["records"] or wanted.get("kinds"), wanted
         return statistics.median(times)
 
+    def whole(**wanted):
+        """As many answers as it takes to know that there is nothing; the longest and all of them."""
+        times, before = [], None
+        while before is None or before > 1:
+            began = time.perf_counter()
+            said = api.ask("log", limit=100, **wanted, **({"before": before} if before else {}))
+            times.append((time.perf_counter() - began) * 1e3)
+            assert not said["records"], wanted
+            before = said["first"]
+        return max(times), sum(times)
+
     # The tree comes first, and is a part of the log.
     newest = api.ask("log", limit=0)["last"]
     middle, session = newest - count // 2, f"s{count // 2 // 500 // 3 * 3 + 1}"
@@ -99,7 +112,14 @@ def one_log(nexus, count):
     yield "of the large directory", page(path="/workspace/large"), "ms"
     yield "of a session, one kind", page(session=session, kinds=["write"]), "ms"
     yield "of the last of a month", page(since="30d-ago"), "ms"
-    yield "of a kind that is rare", page(kinds=["mkdir"], limit=10), "ms"
+    yield "of a kind that is at the beginning", page(kinds=["mkdir"], limit=10), "ms"
+    yield "of a kind that is everywhere", page(kinds=["chmod"]), "ms"
+    yield "of a command", page(command="rsync"), "ms"
+    yield "of a command that is rare", page(command="once"), "ms"
+    yield "of a command, one kind, one user", page(command="rsync", kinds=["chmod"], user="user3"), "ms"
+    longest, together = whole(agent="agent7", command="sh")
+    yield "of an agent and a command that it never ran, longest answer", longest, "ms"
+    yield "of an agent and a command that it never ran, all answers", together, "ms"
     yield "a session, added up", seconds(lambda: api.ask("log-summary", session=session)) * 1e3, "ms"
     yield "first answer of a follower", seconds(lambda: api.ask("log", after=newest - 1000, limit=1000, wait_ms=1)) * 1e3, "ms"
     yield from the_present(nexus)
@@ -107,10 +127,14 @@ def one_log(nexus, count):
         times = sorted(way(nexus))
         yield f"close to line {way.__doc__}, median", statistics.median(times), "ms"
         yield f"close to line {way.__doc__}, p99", times[int(len(times) * 0.99)], "ms"
+    for n in range(SNAPSHOTS):
+        api.ask("snapshot_create", name=f"s{n:04}", path="/")
+    for name, value, unit in the_present(nexus):
+        yield f"{name}, {SNAPSHOTS:,} snapshots", value, unit
 
 
 def the_present(nexus):
-    """What must not grow with the log; in microseconds, in the middle of many."""
+    """What must not grow with the log, nor with snapshots; in microseconds, in the middle of many."""
     top, dice = nexus.mount / "workspace", random.Random(1)
     middle = lambda times: statistics.median(times) * 1e6
     files = [top / f"d{dice.randrange(1, 1001)}/f{dice.randrange(10)}.txt" for _ in range(LINES)]

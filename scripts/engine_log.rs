@@ -13,6 +13,8 @@ const FILES: u64 = 10;
 const LARGE: u64 = 10_000;
 /// Operations of one session: agents have some sessions each, users many.
 const SESSION: u64 = 500;
+/// One operation of so many is of a command that nothing else is of.
+const ONCE: u64 = 10_000;
 /// Records of one change: no engine makes so many at once, and none has to make as many in all.
 const CHANGE: u64 = 500;
 
@@ -88,13 +90,13 @@ pub(crate) fn fill(
 
 fn author(n: u64) -> Author {
     let session = n / SESSION;
+    let usual = ["sh", "vim", "rsync", "python3"][usize::try_from(session % 4).unwrap_or(0)];
     Author {
         user: Some(format!("user{}", session % 7)),
         agent: (!session.is_multiple_of(3)).then(|| format!("agent{}", session % 40)),
         session: (!session.is_multiple_of(3)).then(|| format!("s{session}")),
         uid: u32::try_from(2000 + session % 7).unwrap_or(2000),
         pid: u32::try_from(1000 + session % 30_000).unwrap_or(1000),
-        comm: ["sh", "vim", "rsync", "python3"][usize::try_from(session % 4).unwrap_or(0)]
-            .to_owned(),
+        comm: if n % ONCE == ONCE / 2 { "once" } else { usual }.to_owned(),
     }
 }

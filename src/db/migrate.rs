@@ -29,6 +29,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "V10__log_by_kind",
         include_str!("schema/0010_log_by_kind.sql"),
     ),
+    (
+        "V11__log_by_command",
+        include_str!("schema/0011_log_by_command.sql"),
+    ),
 ];
 
 /// The marks in the texts, and what SQLite reads in their place. The heads of `schema/0001_init.sql` and

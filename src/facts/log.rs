@@ -4,7 +4,7 @@
 use super::stats::tenant_name;
 use crate::core::{Caller, Op, Result, Text};
 use crate::fs::{Engine, Reader};
-use crate::meta::log_query::{Cursor, Query, page};
+use crate::meta::log_query::{Cursor, Query, look, page};
 use crate::meta::{Particulars, Record};
 use serde::{Deserialize, Serialize};
 
@@ -86,15 +86,36 @@ pub(super) fn page_of(
     from: Cursor,
     limit: u32,
 ) -> Result<Vec<Record>> {
-    if let Cursor::After(op) = from
-        && let Some(found) = engine.store().recent(reader.tenant(), op, query, limit)
-    {
+    if let Some(found) = recent(engine, reader, query, from, limit) {
         return Ok(found);
     }
     // Judging needs the database, too, so the connection is given back first: there are few.
     let mut tx = engine.store().read()?;
     let found = page(&mut *tx, reader.tenant(), query, from, limit)?;
     Ok(found.into_iter().map(|(record, _)| record).collect())
+}
+
+/// The same of what the database does not have yet; `None` where it has to be asked.
+fn recent(
+    engine: &Engine,
+    reader: &Reader<'_>,
+    query: &Query,
+    from: Cursor,
+    limit: u32,
+) -> Option<Vec<Record>> {
+    match from {
+        Cursor::After(op) => engine.store().recent(reader.tenant(), op, query, limit),
+        Cursor::Before(_) => None,
+    }
+}
+
+/// What comes after some records.
+enum Next {
+    /// More of them.
+    Page,
+    /// Perhaps more, behind an operation up to which there are none.
+    Behind(Op),
+    Nothing,
 }
 
 /// One answer being made.
@@ -143,11 +164,11 @@ impl<'a> Reading<'a> {
         Ok(self.answer(if is_end { Op(1) } else { at }, last))
     }
 
-    /// Takes records until the answer is full, or there are no more. Gives the last operation looked at, and whether it is
-    /// the end.
+    /// Takes records until the answer is full, there are no more, or a look at the log ended without enough of them: who asks for
+    /// what is rare gets an answer in time, and asks again. Gives the last operation looked at, and whether it is the end.
     fn fill(&mut self, mut at: Cursor) -> Result<(Op, bool)> {
         while !self.is_full() {
-            let (records, is_last) = self.page(at)?;
+            let (records, next) = self.page(at)?;
             for record in &records {
                 if self.is_full() {
                     return Ok((at.op(), false));
@@ -155,8 +176,10 @@ impl<'a> Reading<'a> {
                 self.take(record)?;
                 at = at.moved(record.op);
             }
-            if is_last {
-                return Ok((at.op(), true));
+            match next {
+                Next::Page => {}
+                Next::Behind(op) => return Ok((op, false)),
+                Next::Nothing => return Ok((at.op(), true)),
             }
         }
         Ok((at.op(), false))
@@ -166,13 +189,32 @@ impl<'a> Reading<'a> {
         self.found.len() >= self.limit || self.looked_at >= LOOKED_MAX
     }
 
-    /// The next records that fit, and whether they are the last.
-    fn page(&self, from: Cursor) -> Result<(Vec<Record>, bool)> {
+    /// The next records that fit, and what comes after them.
+    fn page(&self, from: Cursor) -> Result<(Vec<Record>, Next)> {
         let missing = u32::try_from(self.limit - self.found.len()).unwrap_or(PAGE_MAX);
         let limit = missing.clamp(PAGE_MIN, PAGE_MAX);
-        let records = page_of(self.engine, &self.reader, &self.query, from, limit)?;
-        let is_last = records.len() < limit as usize;
-        Ok((records, is_last))
+        let ended = |records: &Vec<Record>| records.len() < limit as usize;
+        if let Some(records) = recent(self.engine, &self.reader, &self.query, from, limit) {
+            let next = if ended(&records) {
+                Next::Nothing
+            } else {
+                Next::Page
+            };
+            return Ok((records, next));
+        }
+        let mut tx = self.engine.store().read()?;
+        let found = look(&mut *tx, self.reader.tenant(), &self.query, from, limit)?;
+        let records: Vec<_> = found
+            .records
+            .into_iter()
+            .map(|(record, _)| record)
+            .collect();
+        let next = match found.upto {
+            Some(op) => Next::Behind(op),
+            None if ended(&records) => Next::Nothing,
+            None => Next::Page,
+        };
+        Ok((records, next))
     }
 
     fn take(&mut self, record: &Record) -> Result<()> {

@@ -83,7 +83,7 @@ impl Engine {
     }
 
     /// Several nodes, without those that are gone; what is known of each is in the cache then.
-    fn stored_nodes(&self, of: &[Ino]) -> Result<HashMap<Ino, Arc<Node>>> {
+    pub(super) fn stored_nodes(&self, of: &[Ino]) -> Result<HashMap<Ino, Arc<Node>>> {
         let (mut all, mut missing) = (HashMap::new(), Vec::new());
         for ino in of {
             match self.cache.node(*ino) {

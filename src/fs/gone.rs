@@ -5,18 +5,18 @@
 //! taken: neither removing nor moving something opens its past.
 
 use super::engine::{Engine, no_node};
-use super::ground::allowed;
+use super::ground::{allowed, only_parent};
 use super::namespace::{ABOVE_MAX, circle, is_for};
 use super::visible::{Look, Sight};
 use crate::access::acl::Acls;
 use crate::access::decide::weigh;
 use crate::access::domain::Domain;
-use crate::access::{Chain, Ground, Right, decide};
+use crate::access::{Chain, Ground, Right, decide, namespace};
 use crate::core::{Caller, Ino, Result};
 use crate::meta::cache::Place;
 use crate::meta::{Entry, Last, Node, xattr};
 use quick_cache::sync::Cache;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -69,12 +69,30 @@ pub(super) struct Glance<'a> {
     chain: Chain,
     /// The directory as it is today, if it is.
     today: Option<Look<'a>>,
+    /// Names that nodes have today, as far as several were asked about at once.
+    names: Names,
 }
+
+/// The names of nodes that have several, or had.
+type Names = HashMap<Ino, Vec<Arc<Entry>>>;
 
 impl Glance<'_> {
     /// Whether the caller sees whatever comes into the directory of which nothing was said.
     pub(super) fn is_whole(&self) -> bool {
         matches!(self.sight, Sight::Whole { .. })
+    }
+
+    /// Looks at once for what it takes to judge what had names in the directory, before each is asked for.
+    pub(super) fn expect(&mut self, nodes: impl Iterator<Item = Ino>) -> Result<()> {
+        let mut elsewhere = Vec::new();
+        for ino in nodes {
+            let now = self.engine.stored_node(ino)?;
+            if now.is_none_or(|now| only_parent(&now) != Some(self.dir)) {
+                elsewhere.push(ino);
+            }
+        }
+        self.names = self.engine.survey(elsewhere)?;
+        Ok(())
     }
 
     /// Whether the caller sees today what had a name in the directory.
@@ -94,14 +112,21 @@ impl Glance<'_> {
                 refused => allowed(refused.map(drop)),
             };
         };
-        let place = Place {
-            parent: entry.parent,
-            name: entry.name.clone(),
+        let names = self.names.get(&entry.ino);
+        let is_it = |e: &Entry| e.parent == entry.parent && e.name == entry.name;
+        let stands = match (only_parent(&now), names) {
+            // By whichever name, it is there for who sees it in the directory.
+            (Some(dir), _) => dir == entry.parent,
+            (None, Some(names)) => names.iter().any(|e| is_it(e)),
+            (None, None) => engine.means(entry)?,
         };
-        let stands = engine.stored_entry(place)?;
+        let dirs = names.map(|all| all.iter().map(|e| e.parent).collect::<Vec<_>>());
         match &mut self.today {
-            Some(look) if stands.is_some_and(|e| e.ino == entry.ino) => look.sees(&now),
-            _ => engine.sees_elsewhere(caller, &now),
+            Some(look) if stands => look.sees_of(&now, dirs.as_deref()),
+            _ => match dirs {
+                Some(dirs) => engine.sees_elsewhere(caller, &now, &dirs),
+                None => engine.sees_elsewhere(caller, &now, &engine.parents(&now)?),
+            },
         }
     }
 }
@@ -130,6 +155,7 @@ impl Engine {
             sight,
             chain,
             today: today.transpose()?,
+            names: Names::new(),
         })
     }
 
@@ -230,22 +256,45 @@ impl Engine {
         })
     }
 
-    /// Whether a caller sees a node where it is today, by one of its names.
-    fn sees_elsewhere(&self, caller: &Caller, now: &Node) -> Result<bool> {
-        let place = self.locate(now.ino)?;
-        if place.policy.is_some_and(|p| !p.visible_to(caller)) {
-            return Ok(false);
-        }
-        for dir in self.parents(now)? {
-            if allowed(self.may_walk(caller, dir))? {
-                let dir = self.node(dir)?;
-                if self.look(caller, &dir, Right::Execute)?.sees(now)? {
+    /// Whether a name stands today for what it stood for.
+    fn means(&self, entry: &Entry) -> Result<bool> {
+        let place = Place {
+            parent: entry.parent,
+            name: entry.name.clone(),
+        };
+        let now = self.stored_entry(place)?;
+        Ok(now.is_some_and(|now| now.ino == entry.ino))
+    }
+
+    /// Whether a caller sees a node where it is today, by one of the names that it has in some directories.
+    fn sees_elsewhere(&self, caller: &Caller, now: &Node, dirs: &[Ino]) -> Result<bool> {
+        for dir in dirs {
+            if self.is_shown_in(caller, now.ino, *dir)? && allowed(self.may_walk(caller, *dir))? {
+                let dir = self.node(*dir)?;
+                let mut look = self.look(caller, &dir, Right::Execute)?;
+                if look.sees_of(now, Some(dirs))? {
                     return Ok(true);
                 }
             }
         }
         // A root is in no directory.
         Ok(now.is_dir() && now.parent == Ino(0))
+    }
+
+    /// Whether what lies in a directory is in a namespace that is there for a caller.
+    fn is_shown_in(&self, caller: &Caller, node: Ino, dir: Ino) -> Result<bool> {
+        let (mut below, mut at) = (node, dir);
+        for _ in 0..ABOVE_MAX {
+            match self.node(at)?.parent {
+                Ino(0) => {
+                    let top = self.place(below)?;
+                    let policy = top.and_then(|top| namespace::named(top.name.as_bytes()));
+                    return Ok(policy.is_none_or(|policy| policy.visible_to(caller)));
+                }
+                up => (below, at) = (at, up),
+            }
+        }
+        circle(dir)
     }
 
     fn ground_of(&self, caller: &Caller, gone: &Gone, above: &Chain) -> Result<Ground> {
@@ -272,18 +321,38 @@ impl Engine {
         Ok(self.stored_node(ino)?.is_some() || allowed(self.gone(ino).map(drop))?)
     }
 
-    /// Looks at once for the last that is known of those of some nodes that are gone, before each is asked for.
-    pub(super) fn exhume(&self, nodes: impl Iterator<Item = Ino>) -> Result<()> {
-        let mut missing = Vec::new();
-        for ino in nodes {
-            if self.graveyard.known.get(&ino).is_none() && self.stored_node(ino)?.is_none() {
-                missing.push(ino);
+    /// Brings to the caches what it takes to judge some nodes: the last that is known of those that are gone, and all that lies
+    /// above them; some statements for each level, however many there are. Gives the names of those that do not say themselves
+    /// where they are.
+    pub(super) fn survey(&self, nodes: Vec<Ino>) -> Result<Names> {
+        let (mut names, mut seen, mut level) = (Names::new(), HashSet::new(), nodes);
+        loop {
+            level.retain(|ino| seen.insert(*ino));
+            if level.is_empty() {
+                return Ok(names);
             }
+            let living = self.stored_nodes(&level)?;
+            level.retain(|ino| !living.contains_key(ino));
+            let known = |ino: &Ino| self.graveyard.known.get(ino);
+            let unknown: Vec<_> = level
+                .iter()
+                .copied()
+                .filter(|ino| known(ino).is_none())
+                .collect();
+            if !unknown.is_empty() {
+                self.look_up_gone(&unknown)?;
+            }
+            let several = living
+                .values()
+                .filter(|node| only_parent(node).is_none() && !node.is_dir());
+            let several: Vec<_> = several.map(|node| node.ino).collect();
+            let found = self.store.names_of_each(&several)?;
+            let above = living.values().filter_map(|node| only_parent(node));
+            let beside = found.values().flatten().map(|e| e.parent);
+            let fallen = level.iter().filter_map(known).map(|gone| gone.parent);
+            level = above.chain(beside).chain(fallen).collect();
+            names.extend(found);
         }
-        if !missing.is_empty() {
-            self.look_up_gone(&missing)?;
-        }
-        Ok(())
     }
 
     /// Reads the last that is known of nodes that are gone, and remembers it unless one went meanwhile.

@@ -114,8 +114,12 @@ impl Engine {
     }
 
     fn chains(&self, node: &Node) -> Result<Vec<Chain>> {
-        let dirs = self.parents(node)?;
-        dirs.into_iter().map(|dir| self.chain(dir)).collect()
+        self.chains_of(&self.parents(node)?)
+    }
+
+    /// What lies above a node with names in some directories, by each of them.
+    pub(super) fn chains_of(&self, dirs: &[Ino]) -> Result<Vec<Chain>> {
+        dirs.iter().map(|dir| self.chain(*dir)).collect()
     }
 
     /// Whether who may use a node depends on all of its names.
@@ -189,6 +193,11 @@ impl Engine {
 #[inline]
 pub(super) fn has_names(node: &Node) -> bool {
     !node.is_dir() && node.nlink > 1
+}
+
+/// The directory that a node is in, where the node itself says so: it has one name.
+pub(super) fn only_parent(node: &Node) -> Option<Ino> {
+    Some(node.parent).filter(|dir| *dir != Ino(0) && !has_names(node))
 }
 
 /// Turns "not allowed" into yes or no and leaves what went wrong an error.

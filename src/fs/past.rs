@@ -102,7 +102,7 @@ impl Engine {
             // Whoever lists names asks for what they are next.
             self.memory
                 .note_page(at.op, rows.iter().map(|(entry, _)| entry.ino));
-            self.exhume(rows.iter().map(|(entry, _)| entry.ino))?;
+            glance.expect(rows.iter().map(|(entry, _)| entry.ino))?;
             let mut seen = Vec::with_capacity(rows.len());
             for (entry, node) in rows {
                 if glance.sees(&entry)? {

@@ -78,7 +78,7 @@ impl Look<'_> {
         {
             return self.shows(node, *known);
         }
-        self.finds(node)
+        self.sees_of(node, None)
     }
 
     #[inline]
@@ -90,12 +90,16 @@ impl Look<'_> {
         }
     }
 
-    fn finds(&mut self, node: &Node) -> Result<bool> {
+    /// The same of one that has names in all of these directories, where that is known.
+    pub(super) fn sees_of(&mut self, node: &Node, dirs: Option<&[Ino]>) -> Result<bool> {
         if matches!(self.sight, Sight::Whole { said: false }) || self.caller.admin {
             return Ok(true);
         }
         let own = self.engine.policy.domain(node.ino);
-        let beside = self.engine.beside(node)?;
+        let beside = match dirs.filter(|_| has_names(node)) {
+            Some(dirs) => self.engine.chains_of(dirs)?,
+            None => self.engine.beside(node)?,
+        };
         if own.is_some() || !beside.is_empty() {
             let ground = Ground {
                 own,

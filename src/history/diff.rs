@@ -2,7 +2,7 @@
 
 use super::at::stored;
 use super::touched::Touched;
-use crate::core::{Caller, Kind, Result, error::fail};
+use crate::core::{Caller, Ino, Kind, Result, error::fail};
 use crate::fs::{DirEntry, Engine, Found, Moment};
 use crate::meta::Node;
 use std::cmp::Ordering;
@@ -41,8 +41,8 @@ pub struct Differences {
 }
 
 /// Compares two directories as of two moments, as the caller sees both today; where there was none, nothing is in it. Takes read
-/// permission on both; below them what the caller may not list is passed over. Directories below which nothing was done between
-/// the moments are not looked into.
+/// permission on both; below them what the caller may not list is passed over. It costs what the two trees have, or less: where
+/// they are large, directories below which nothing was done between the moments are not looked into.
 pub fn differences(
     engine: &Engine,
     caller: &Caller,
@@ -59,7 +59,9 @@ pub fn differences(
     let mut comparing = Comparing {
         engine,
         caller,
-        touched: Touched::between(engine, old.1, new.1)?,
+        moments: (old.1, new.1),
+        looked: 0,
+        touched: None,
         found: Differences::default(),
     };
     comparing.trees(old.0, new.0)?;
@@ -69,6 +71,10 @@ pub fn differences(
 struct Comparing<'a> {
     engine: &'a Engine,
     caller: &'a Caller,
+    moments: (Moment, Moment),
+    /// How many directories and names were looked at.
+    looked: u64,
+    /// What was done between the moments, once that is worth asking.
     touched: Option<Touched>,
     found: Differences,
 }
@@ -83,6 +89,7 @@ struct Pair {
 impl Comparing<'_> {
     fn trees(&mut self, old: Option<&Found>, new: Option<&Found>) -> Result<()> {
         let (old, new) = (old.cloned(), new.cloned());
+        let top = old.as_ref().or(new.as_ref()).map(|top| top.ino);
         let mut todo = match (&old, &new) {
             (Some(_), Some(_)) => vec![Pair {
                 path: Vec::new(),
@@ -95,12 +102,26 @@ impl Comparing<'_> {
             if self.found.more {
                 return Ok(());
             }
+            self.spare(top)?;
             // The one that was asked for is looked into in any case: that he may not list it is an answer.
             if pair.path.is_empty() || self.may_differ(&pair)? {
                 // Backwards: the last one put there is taken next.
                 let below = self.directory(&pair)?;
                 todo.extend(below.into_iter().rev());
             }
+        }
+        Ok(())
+    }
+
+    /// Finds out below what nothing was done, when more was looked at than that costs.
+    fn spare(&mut self, top: Option<Ino>) -> Result<()> {
+        let (old, new) = self.moments;
+        if let Some(top) = top
+            && self.touched.is_none()
+            && self.looked > Touched::pays_after(old, new)
+        {
+            let top = stored(self.engine, top)?;
+            self.touched = Some(Touched::between(self.engine, old, new, top)?);
         }
         Ok(())
     }
@@ -117,6 +138,7 @@ impl Comparing<'_> {
     fn directory(&mut self, pair: &Pair) -> Result<Vec<Pair>> {
         let old = self.list(&pair.path, pair.old.as_ref())?;
         let new = self.list(&pair.path, pair.new.as_ref())?;
+        self.looked += 1 + (old.len() + new.len()) as u64;
         let (mut old, mut new) = (old.into_iter().peekable(), new.into_iter().peekable());
         let mut below = Vec::new();
         loop {

@@ -1,5 +1,6 @@
 //! Entries: names in directories.
 
+use super::batch;
 use super::node::{self, Node};
 use super::sum::Summer;
 use crate::core::{Error, Ino, Kind, Name, Op, Result};
@@ -106,6 +107,20 @@ pub fn names_of(tx: &mut dyn Tx, ino: Ino, limit: u32) -> Result<Vec<Entry>> {
         .iter()
         .map(from_row)
         .collect()
+}
+
+/// Gives every name of several nodes.
+pub fn names_of_each(tx: &mut dyn Tx, of: &[Ino], mut take: impl FnMut(Entry)) -> Result<()> {
+    let sql = |places: &[String]| {
+        format!(
+            "SELECT parent, name, ino, cookie, began, sum FROM entries WHERE ino IN ({})",
+            places.join(",")
+        )
+    };
+    batch::ask(tx, &[], of, sql, |row| {
+        take(from_row(row)?);
+        Ok(())
+    })
 }
 
 /// Up to `limit` names in a directory, in no order.

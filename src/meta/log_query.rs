@@ -1,24 +1,17 @@
 //! Which records of a log are wanted, and reading them a page at a time, in either direction.
 //!
-//! Promise: a page costs what it has to look at, not what the log holds. It is read along the narrowest way that the query
-//! leaves: few operations that an index on paths names, the records of one session, agent or user in their order, or
-//! all of them. Whether somebody may see a record is asked elsewhere.
+//! Promise: a page costs what it shows, and a look at the log has an end, whatever it finds. A page is read along the narrowest
+//! way that the query leaves: few operations that an index on paths names, the records of one session, agent, user, command or
+//! kind in their order, or all of them. Whether somebody may see a record is asked elsewhere.
 
+mod reading;
 mod statement;
 
-use self::statement::{Below, Statement};
+use self::reading::{BOUNDS, Reading};
+use self::statement::Below;
 use super::log::{Author, OpKind, Record};
 use crate::core::{FsPath, Hash, Op, Result, TenantId, Time};
-use crate::db::{Row, Tx};
-
-/// How many records of a session, an agent or a user are counted to find the smallest; with fewer, nothing is narrower.
-const FEW: u32 = 1000;
-/// How many records one statement fetches by number: always as many, so that it is one statement to the database.
-const BATCH: u32 = 128;
-
-/// Which kinds of operations are few, in the very words of the index `log_by_kind` (`db/schema/0010_log_by_kind.sql`).
-const IS_RARE: &str = "kind NOT IN ('create', 'write', 'truncate', 'mkdir', 'mknod', 'symlink', 'link', 'unlink', 'rmdir', \
-                       'rename', 'exchange', 'chmod', 'chown', 'times', 'setxattr', 'removexattr')";
+use crate::db::Tx;
 
 /// Conditions on records, which all have to hold. One that is not set holds always.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -72,26 +65,6 @@ impl Query {
                 && (lies(&record.path) || record.path2.as_deref().is_some_and(lies)),
         )
     }
-
-    /// The values that an index of their own column has.
-    fn equal(&self) -> impl Iterator<Item = (Column, &str)> {
-        let asked = [
-            (Column::Session, &self.session),
-            (Column::Agent, &self.agent),
-            (Column::User, &self.user),
-        ];
-        asked
-            .into_iter()
-            .filter_map(|(column, value)| Some((column, value.as_deref()?)))
-    }
-
-    /// The indexes that have its records, each with others.
-    fn indexes(&self) -> impl Iterator<Item = Index<'_>> {
-        let rare = |kind: &OpKind| !IS_RARE.contains(&format!("'{}'", kind.name()));
-        let by_kind = !self.kinds.is_empty() && self.kinds.iter().all(rare);
-        let values = self.equal().map(|(column, value)| Index::Of(column, value));
-        values.chain(by_kind.then_some(Index::Kinds(&self.kinds)))
-    }
 }
 
 /// Where a page begins and in which direction it is read.
@@ -133,6 +106,15 @@ impl Cursor {
     }
 }
 
+/// What a look at the log found.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Records that fit, with their hashes, in the order of the cursor.
+    pub records: Vec<(Record, Hash)>,
+    /// The last operation that was looked at, where the look ended before it had found enough: there may be more behind it.
+    pub upto: Option<Op>,
+}
+
 /// Reads up to `limit` records that fit, with their hashes, in the order of the cursor. Fewer than `limit` are the last.
 pub fn page(
     tx: &mut dyn Tx,
@@ -141,8 +123,28 @@ pub fn page(
     from: Cursor,
     limit: u32,
 ) -> Result<Vec<(Record, Hash)>> {
+    let (mut all, mut at) = (Vec::new(), from);
+    loop {
+        let left = limit.saturating_sub(u32::try_from(all.len()).unwrap_or(u32::MAX));
+        let found = look(tx, tenant, query, at, left)?;
+        all.extend(found.records);
+        match found.upto {
+            Some(op) => at = at.moved(op),
+            None => return Ok(all),
+        }
+    }
+}
+
+/// The same with an end: where few records fit, those that a part of the log has.
+pub fn look(
+    tx: &mut dyn Tx,
+    tenant: TenantId,
+    query: &Query,
+    from: Cursor,
+    limit: u32,
+) -> Result<Found> {
     let Some(span) = span(tx, tenant, query, from)? else {
-        return Ok(Vec::new());
+        return Ok(Found::default());
     };
     let reading = Reading {
         tenant,
@@ -150,12 +152,9 @@ pub fn page(
         from,
         span,
         limit,
+        bounds: BOUNDS,
     };
-    match reading.way(tx)? {
-        Way::Listed(ops) => reading.listed(tx, ops),
-        Way::Along(index) => reading.along(tx, index),
-        Way::All => reading.all(tx),
-    }
+    reading.read(tx)
 }
 
 /// The operation at which a tenant's log passed a time: it was done then or before, and the next one after; 0 when none
@@ -201,203 +200,6 @@ fn span(tx: &mut dyn Tx, tenant: TenantId, query: &Query, from: Cursor) -> Resul
         upto = upto.min(op_at(tx, tenant, until)?);
     }
     Ok((after < upto).then_some((after, upto)))
-}
-
-/// Columns with an index that has their records in order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Column {
-    Session,
-    Agent,
-    User,
-}
-
-impl Column {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Session => "session",
-            Self::Agent => "agent",
-            Self::User => "user_name",
-        }
-    }
-}
-
-/// Operations that an index has in order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Index<'a> {
-    /// Those with one value.
-    Of(Column, &'a str),
-    /// Those of kinds that are rare, which it has in order for each.
-    Kinds(&'a [OpKind]),
-}
-
-/// The way a page is read.
-enum Way<'a> {
-    /// These numbers, ascending: all that are on the path.
-    Listed(Vec<Op>),
-    /// The numbers that an index has.
-    Along(Index<'a>),
-    All,
-}
-
-/// One page being read.
-struct Reading<'a> {
-    tenant: TenantId,
-    query: &'a Query,
-    from: Cursor,
-    span: Span,
-    limit: u32,
-}
-
-impl<'a> Reading<'a> {
-    /// The narrowest way: a session, agent, user or kind with few records; else a path with so few that to sort them is cheaper
-    /// than to meet them on the way through the log; else the smallest of the former.
-    fn way(&self, tx: &mut dyn Tx) -> Result<Way<'a>> {
-        let mut counted = Vec::new();
-        for index in self.query.indexes() {
-            counted.push((self.numbers(tx, index, self.span, FEW)?.len(), index));
-        }
-        let least = counted.into_iter().min_by_key(|(count, _)| *count);
-        if least.is_none_or(|(count, _)| count == FEW as usize)
-            && let Some(path) = self.path()
-            && let Some(ops) = self.below(tx, path)?
-        {
-            return Ok(Way::Listed(ops));
-        }
-        Ok(least.map_or(Way::All, |(_, index)| Way::Along(index)))
-    }
-
-    /// The path that is a condition: below the root lies everything.
-    fn path(&self) -> Option<&'a FsPath> {
-        self.query.path.as_ref().filter(|path| !path.is_root())
-    }
-
-    /// The first operations of a span in the order of the cursor, from an index alone.
-    fn numbers(
-        &self,
-        tx: &mut dyn Tx,
-        index: Index<'_>,
-        (after, upto): Span,
-        limit: u32,
-    ) -> Result<Vec<Op>> {
-        let order = self.from.order();
-        let mut numbers = |condition: &str, value: &str| -> Result<Vec<Op>> {
-            let sql = format!(
-                "SELECT op FROM log WHERE tenant = $1 AND {condition} AND op > $3 AND op <= $4 ORDER BY {order} LIMIT $5"
-            );
-            let tenant = self.tenant.into();
-            let params = [
-                tenant,
-                value.into(),
-                after.into(),
-                upto.into(),
-                limit.into(),
-            ];
-            tx.query(&sql, &params)?.iter().map(op_of).collect()
-        };
-        let kinds = match index {
-            Index::Of(column, value) => return numbers(&format!("{} = $2", column.name()), value),
-            Index::Kinds(kinds) => kinds,
-        };
-        let mut all = Vec::new();
-        for kind in kinds {
-            all.extend(numbers(&format!("kind = $2 AND {IS_RARE}"), kind.name())?);
-        }
-        all.sort_unstable();
-        all.dedup();
-        if matches!(self.from, Cursor::Before(_)) {
-            all.reverse();
-        }
-        all.truncate(limit as usize);
-        Ok(all)
-    }
-
-    /// The operations on a path and below it, ascending; `None` when they are so many that the way through the log
-    /// is shorter: of `n` that lie evenly in it, a page meets `limit` among `limit / n` of its records.
-    fn below(&self, tx: &mut dyn Tx, path: &FsPath) -> Result<Option<Vec<Op>>> {
-        let (after, upto) = self.span;
-        let most = (upto.0 - after.0).saturating_mul(self.limit.into()).isqrt();
-        let below = Below::of(path);
-        let [own, first, end] = below.bounds();
-        // The span is not in it: an index on paths has operations last, and the database would rather read the span.
-        let rows = tx.query(
-            "SELECT op FROM log WHERE tenant = $1 AND path = $2 \
-             UNION ALL SELECT op FROM log WHERE tenant = $1 AND path >= $3 AND path < $4 \
-             UNION ALL SELECT op FROM log WHERE tenant = $1 AND path2 = $2 \
-             UNION ALL SELECT op FROM log WHERE tenant = $1 AND path2 >= $3 AND path2 < $4 \
-             LIMIT $5",
-            &[self.tenant.into(), own, first, end, (most + 1).into()],
-        )?;
-        if rows.len() as u64 > most {
-            return Ok(None);
-        }
-        let ops: Result<Vec<Op>> = rows.iter().map(op_of).collect();
-        let mut ops = ops?;
-        ops.retain(|op| *op > after && *op <= upto);
-        ops.sort_unstable();
-        ops.dedup();
-        Ok(Some(ops))
-    }
-
-    /// Reads in the order of the log.
-    fn all(&self, tx: &mut dyn Tx) -> Result<Vec<(Record, Hash)>> {
-        let below = self.path().map(Below::of);
-        let mut statement = Statement::of(self.tenant, self.query);
-        statement.and("op >", self.span.0.into());
-        statement.and("op <=", self.span.1.into());
-        statement.and_below(below.as_ref());
-        statement.read(tx, self.from, self.limit)
-    }
-
-    /// Reads in the order of an index.
-    fn along(&self, tx: &mut dyn Tx, index: Index<'_>) -> Result<Vec<(Record, Hash)>> {
-        let below = self.path().map(Below::of);
-        let (mut span, mut found) = (self.span, Vec::new());
-        while found.len() < self.limit as usize {
-            let ops = self.numbers(tx, index, span, BATCH)?;
-            let Some(last) = ops.last() else { break };
-            match self.from {
-                Cursor::After(_) => span.0 = *last,
-                Cursor::Before(_) => span.1 = Op(last.0 - 1),
-            }
-            found.extend(self.fetch(tx, &ops, below.as_ref())?);
-        }
-        found.truncate(self.limit as usize);
-        Ok(found)
-    }
-
-    /// Reads those of the operations on a path that fit.
-    fn listed(&self, tx: &mut dyn Tx, mut ops: Vec<Op>) -> Result<Vec<(Record, Hash)>> {
-        if matches!(self.from, Cursor::Before(_)) {
-            ops.reverse();
-        }
-        let mut found = Vec::new();
-        for batch in ops.chunks(BATCH as usize) {
-            if found.len() >= self.limit as usize {
-                break;
-            }
-            found.extend(self.fetch(tx, batch, None)?);
-        }
-        found.truncate(self.limit as usize);
-        Ok(found)
-    }
-
-    /// Reads those of up to a batch of operations that fit.
-    fn fetch(
-        &self,
-        tx: &mut dyn Tx,
-        ops: &[Op],
-        below: Option<&Below>,
-    ) -> Result<Vec<(Record, Hash)>> {
-        let mut statement = Statement::of(self.tenant, self.query);
-        let filled = ops.iter().chain(ops.last().into_iter().cycle());
-        statement.and_op_in(filled.take(BATCH as usize));
-        statement.and_below(below);
-        statement.read(tx, self.from, BATCH)
-    }
-}
-
-fn op_of(row: &Row) -> Result<Op> {
-    row.uint(0).map(Op)
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub enum FileKind {
 }
 
 impl FileKind {
-    fn code(self) -> u64 {
+    pub(super) fn code(self) -> u64 {
         match self {
             Self::File => 1,
             Self::Directory => 2,

@@ -79,6 +79,36 @@ impl Store {
         Ok(all)
     }
 
+    /// All names of several nodes, of each that has any.
+    pub fn names_of_each(&self, of: &[Ino]) -> Result<HashMap<Ino, Vec<Arc<Entry>>>> {
+        let mut all: HashMap<Ino, Vec<Arc<Entry>>> = HashMap::new();
+        if of.is_empty() {
+            return Ok(all);
+        }
+        let changed: HashMap<Ino, HashMap<Place, _>> = {
+            let pending = self.shared().pending.read();
+            of.iter().map(|ino| (*ino, pending.names(*ino))).collect()
+        };
+        let stands = |e: &Entry| {
+            let place = Place {
+                parent: e.parent,
+                name: e.name.clone(),
+            };
+            changed
+                .get(&e.ino)
+                .is_none_or(|of| !of.contains_key(&place))
+        };
+        entry::names_of_each(&mut *self.shared().db.glance()?, of, |entry| {
+            if stands(&entry) {
+                all.entry(entry.ino).or_default().push(Arc::new(entry));
+            }
+        })?;
+        for entry in changed.values().flat_map(HashMap::values).flatten() {
+            all.entry(entry.ino).or_default().push(entry.clone());
+        }
+        Ok(all)
+    }
+
     /// How many names a directory has, as far as `most`.
     pub fn names_in(&self, dir: Ino, most: usize) -> Result<usize> {
         let changed = self.shared().pending.read().dir(dir);

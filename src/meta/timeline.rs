@@ -4,7 +4,7 @@
 
 use super::node;
 use super::xattr::Xattr;
-use super::{Entry, Node, batch, entry, xattr};
+use super::{Entry, FileKind, Node, batch, entry, xattr};
 use crate::core::{Ino, Op, Result};
 use crate::db::{Row, Tx};
 use crate::meta::cache::Place;
@@ -71,6 +71,43 @@ fn first_meanings(
     let present = entry::get(tx, place.parent, &place.name)?;
     all.extend(present.map(|state| Spell { state, ended: None }));
     Ok(all)
+}
+
+/// Those of some directories in which a name or what it stands for is not what it was when `since` had ended.
+pub fn stirred(tx: &mut dyn Tx, dirs: &[Ino], since: Op) -> Result<Vec<Ino>> {
+    let mut found = Vec::new();
+    let sql = |places: &[String]| {
+        format!(
+            "{} SELECT asked.ino FROM asked WHERE \
+             EXISTS (SELECT 1 FROM entries_past p WHERE p.parent = asked.ino AND p.ended > $1) \
+             OR EXISTS (SELECT 1 FROM entries e LEFT JOIN nodes n ON n.ino = e.ino WHERE e.parent = asked.ino \
+             AND (e.began > $1 OR n.began > $1 OR n.ino IS NULL))",
+            batch::table(places)
+        )
+    };
+    batch::ask(tx, &[since.into()], dirs, sql, |row| {
+        found.push(Ino(row.uint(0)?));
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// The directories in some directories today, each behind the one it is in.
+pub fn directories(tx: &mut dyn Tx, dirs: &[Ino]) -> Result<Vec<(Ino, Ino)>> {
+    let mut found = Vec::new();
+    let sql = |places: &[String]| {
+        format!(
+            "{} SELECT e.parent, e.ino FROM asked CROSS JOIN entries e JOIN nodes n ON n.ino = e.ino \
+             WHERE e.parent = asked.ino AND n.kind = $1",
+            batch::table(places)
+        )
+    };
+    let kind = FileKind::Directory.code();
+    batch::ask(tx, &[kind.into()], dirs, sql, |row| {
+        found.push((Ino(row.uint(0)?), Ino(row.uint(1)?)));
+        Ok(())
+    })?;
+    Ok(found)
 }
 
 impl<T> Spell<T> {

@@ -78,7 +78,7 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
             .regroup(&self.what.members_gone, &self.what.members_back)?;
         for (dir, at) in &self.what.times {
             if let Ok(old) = self.ch.node(*dir) {
-                self.engine.may(self.ch.caller, &old, Right::Write)?;
+                self.may_now(*dir, Right::Write)?;
                 self.ch.note_time(&old);
                 let old = (*old).clone();
                 self.ch.touch(Node { mtime: *at, ..old })?;
@@ -362,7 +362,9 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
                 Err(e) if e.kind() == Kind::NotFound => return Ok(()),
                 Err(e) => return Err(e),
             };
-            engine.may_revise_xattr(self.ch.caller, &node, (name, value))?;
+            // Where it is now: the directory that it comes to may not be there yet.
+            let now = engine.node(ino)?;
+            engine.may_revise_xattr(self.ch.caller, &now, (name, value))?;
             let all = engine.xattrs(ino)?;
             if let Some(old) = all.iter().find(|x| x.name == name) {
                 self.ch.end_xattr(old);
@@ -425,8 +427,16 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
         let Ok(node) = self.ch.node(ino) else {
             return Ok(false);
         };
-        self.engine.may(self.ch.caller, &node, Right::Own)?;
+        self.may_now(ino, Right::Own)?;
         self.ch.forget_below(&node)?;
         Ok(true)
+    }
+
+    /// Judges a node that is there where it is now: the directory that it comes to may be one that comes back.
+    fn may_now(&self, ino: Ino, right: Right) -> Result<()> {
+        match self.engine.stored_node(ino)? {
+            Some(now) => self.engine.may(self.ch.caller, &now, right),
+            None => Ok(()),
+        }
     }
 }

@@ -4,7 +4,7 @@ mod calls;
 mod bytes;
 mod history;
 mod model;
-mod threads;
+pub(crate) mod threads;
 mod session;
 mod window;
 mod walk;

@@ -8,10 +8,10 @@ const THREADS: u64 = 6;
 const CALLS: u64 = 1500;
 
 /// A small generator, so that a run is named by its seed (Knuth, MMIX).
-pub(super) struct Numbers(pub(super) u64);
+pub(crate) struct Numbers(pub(crate) u64);
 
 impl Numbers {
-    pub(super) fn below(&mut self, n: u32) -> u32 {
+    pub(crate) fn below(&mut self, n: u32) -> u32 {
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -19,7 +19,7 @@ impl Numbers {
         u32::try_from(self.0 >> 33).unwrap() % n
     }
 
-    pub(super) fn index(&mut self, n: u32) -> usize {
+    pub(crate) fn index(&mut self, n: u32) -> usize {
         self.below(n) as usize
     }
 

@@ -5,7 +5,7 @@ use crate::core::{Caller, Kind};
 use crate::fs::tests::permissions::{ino, mkdir, rename, unlink};
 use crate::fs::tests::{World, alice, bob, path, refused};
 use crate::fs::{RenameMode, SetAttr};
-use crate::history::{Change, Compared, compare};
+use crate::history::{Change, Choice, Compared, compare, undo};
 
 const F: &str = "/workspace/f";
 
@@ -240,4 +240,74 @@ fn a_file_that_was_written_often_costs_a_comparison_no_more() {
     };
     let (once, often) = (cost(1), cost(200));
     assert!(often < once + 20, "{once} and {often} statements");
+}
+
+/// Statements that a comparison of a directory with what it is now makes, with nothing in the caches; and what it tells.
+fn compared(w: &World, at: &str, op: &str) -> (u64, Vec<(String, Change)>) {
+    w.engine().settle().unwrap();
+    w.engine().drop_caches();
+    let asked = || w.engine().store().counters().statements;
+    let before = asked();
+    let told = trees(w, &alice(), at, (op, "now"));
+    (asked() - before, told)
+}
+
+#[test]
+fn a_comparison_does_not_pay_for_what_was_done_elsewhere() {
+    let w = world();
+    let who = alice();
+    for dir in ["d", "d/e", "other"] {
+        mkdir(&w, &who, &format!("/workspace/{dir}"));
+    }
+    w.write(&who, "/workspace/d/e/f", b"f").unwrap();
+    let cost = |elsewhere: u32| {
+        let op = format!("op:{}", head(&w));
+        w.write(&who, "/workspace/d/e/f", &elsewhere.to_be_bytes())
+            .unwrap();
+        for n in 0..elsewhere {
+            w.write(&who, &format!("/workspace/other/{elsewhere}-{n}"), b"x")
+                .unwrap();
+        }
+        let (asked, told) = compared(&w, "/workspace/d", &op);
+        assert_eq!(told, [("e/f".to_owned(), Change::Content)]);
+        asked
+    };
+    let (little, much) = (cost(1), cost(300));
+    println!("{little} and {much} statements");
+    assert!(much < little + 20);
+}
+
+/// The log does not say what an undo has changed: the rows do.
+#[test]
+fn of_a_large_tree_only_what_may_differ_is_listed() {
+    let w = world();
+    let (e, who) = (w.engine(), alice());
+    let dir = |n: u32| format!("/workspace/big/d{n}");
+    mkdir(&w, &who, "/workspace/big");
+    for n in 0..60 {
+        mkdir(&w, &who, &dir(n));
+        mkdir(&w, &who, &format!("{}/sub", dir(n)));
+        w.write(&who, &format!("{}/sub/f", dir(n)), b"f").unwrap();
+    }
+    w.write(&who, "/workspace/x", b"x").unwrap();
+    let op = format!("op:{}", head(&w));
+    let gone = ["/workspace/x", "/workspace/big/d3/sub/f"].map(|at| {
+        unlink(&w, &who, at).unwrap();
+        head(&w)
+    });
+    let choice = Choice {
+        ops: gone.into_iter().collect(),
+        ..Choice::default()
+    };
+    undo(e, &who, &choice).unwrap().op.unwrap();
+    w.write(&who, "/workspace/big/d7/sub/f", b"other").unwrap();
+    // Changed where it was not to be found by the path that it has at both times.
+    rename(&w, &who, &dir(9), "/workspace/away").unwrap();
+    w.write(&who, "/workspace/away/sub/f", b"other").unwrap();
+    rename(&w, &who, "/workspace/away", &dir(9)).unwrap();
+    let (asked, told) = compared(&w, "/workspace/big", &op);
+    let wanted = ["d7/sub/f", "d9/sub/f"].map(|at| (at.to_owned(), Change::Content));
+    assert_eq!(told, wanted);
+    println!("{asked} statements");
+    assert!(asked < 150, "{asked}");
 }

@@ -1,6 +1,7 @@
 //! The past on an engine: right, read-only, and nobody's who may not see it today.
 
 mod replay;
+mod long_log;
 mod calls;
 mod today;
 mod moved;

@@ -5,7 +5,7 @@ use crate::core::Time;
 use crate::core::{Ino, Op, Result};
 use crate::fs::tests::{World, alice, path, writing};
 use crate::fs::{Access, OpenFlags, RenameMode, SetAttr, SetMode, SetTime};
-use crate::history::{Change, Compared, Difference, compare};
+use crate::history::{Change, Compared, Difference, Differences, compare};
 use crate::meta::FileKind;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,13 +29,13 @@ pub(super) enum Step {
 /// What `stat`, `cat`, `readlink` and `getfattr` tell of something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Seen {
-    kind: FileKind,
-    owner: (u32, u32, u32),
-    size: u64,
+    pub(super) kind: FileKind,
+    pub(super) owner: (u32, u32, u32),
+    pub(super) size: u64,
     /// Of what is no directory: those of directories are changed in place.
-    mtime: Option<Time>,
-    bytes: Vec<u8>,
-    xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+    pub(super) mtime: Option<Time>,
+    pub(super) bytes: Vec<u8>,
+    pub(super) xattrs: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 pub(super) type Tree = BTreeMap<String, Seen>;
@@ -223,7 +223,7 @@ fn assert_recorded(w: &World, recorded: &BTreeMap<Op, Tree>) {
 }
 
 /// What differs between two trees, path by path.
-fn expected(old: &Tree, new: &Tree) -> BTreeSet<(String, String)> {
+pub(super) fn expected(old: &Tree, new: &Tree) -> BTreeSet<(String, String)> {
     let mut all = BTreeSet::new();
     let mut tell = |at: &str, what: Change| {
         all.insert((at[1..].to_owned(), format!("{what:?}")));
@@ -246,6 +246,17 @@ fn expected(old: &Tree, new: &Tree) -> BTreeSet<(String, String)> {
     all
 }
 
+/// The same of what was found.
+pub(super) fn told_of(found: Differences) -> BTreeSet<(String, String)> {
+    let told = |d: Difference| {
+        (
+            String::from_utf8(d.path).unwrap(),
+            format!("{:?}", d.change),
+        )
+    };
+    found.all.into_iter().map(told).collect()
+}
+
 #[track_caller]
 fn assert_compared(w: &World, recorded: &BTreeMap<Op, Tree>) {
     let all: Vec<_> = recorded.iter().collect();
@@ -257,14 +268,7 @@ fn assert_compared(w: &World, recorded: &BTreeMap<Op, Tree>) {
         let Compared::Trees(found) = found.2 else {
             panic!("no trees")
         };
-        let told = |d: Difference| {
-            (
-                String::from_utf8(d.path).unwrap(),
-                format!("{:?}", d.change),
-            )
-        };
-        let found: BTreeSet<_> = found.all.into_iter().map(told).collect();
-        assert_eq!(found, expected(was, is), "{old} to {new}");
+        assert_eq!(told_of(found), expected(was, is), "{old} to {new}");
     }
 }
 

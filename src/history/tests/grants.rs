@@ -4,7 +4,7 @@ use super::world::*;
 use crate::access::rebac::{self, Format};
 use crate::core::Time;
 use crate::core::{Caller, Op};
-use crate::fs::To;
+use crate::fs::{SetMode, To};
 use crate::history::OpSet;
 
 const DOCS: &str =
@@ -210,4 +210,37 @@ fn a_grant_that_cannot_come_back_makes_no_operation() {
     let undone = w.undo(&root(), revoked).unwrap();
     assert!(undone.op.is_none() && undone.plan.revision.is_empty());
     assert_eq!(w.head(), head);
+}
+
+#[test]
+fn what_returns_into_a_directory_that_returns_is_judged_where_it_is_now() {
+    let (w, alice, bob) = world();
+    let e = &w.engine;
+    // Where nothing was said, nobody asks what lies above.
+    e.grant(&alice, w.ino("/workspace/a"), "can_read", &bob, None)
+        .unwrap();
+    w.mkdir(&alice, "/workspace/d");
+    w.write(&alice, "/workspace/d/f", b"f");
+    let f = w.ino("/workspace/d/f");
+    let set = |value: &[u8]| {
+        e.setxattr(&alice, f, b"user.note", value, SetMode::Any)
+            .unwrap();
+    };
+    set(b"then");
+    let given = e.grant(&alice, f, "can_read", &bob, None).unwrap().id;
+    let (then, op) = (numbers(&w), w.head());
+    set(b"now");
+    e.revoke(&alice, given).unwrap();
+    w.rename(&alice, "/workspace/d/f", "/workspace/f");
+    w.remove_all(&alice, "/workspace/d");
+    // Nor is it known from before.
+    let a = w.ino("/workspace/a");
+    let other = e.grant(&root(), a, "can_write", &bob, None).unwrap().id;
+    e.revoke(&root(), other).unwrap();
+    let undone = w.undo(&alice, w.by(&alice, op)).unwrap();
+    assert_eq!(undone.conflicts, []);
+    assert_eq!(w.ino("/workspace/d/f"), f);
+    assert_eq!(e.getxattr(&alice, f, b"user.note").unwrap(), b"then");
+    assert_eq!(numbers(&w), then);
+    w.assert_sound();
 }

@@ -23,12 +23,9 @@ impl<'a> Statement<'a> {
         for (column, value) in query.equal() {
             statement.and(&format!("{} || '' =", column.name()), value.into());
         }
-        if let Some(command) = &query.command {
-            statement.and("comm =", command.as_str().into());
-        }
         if !query.kinds.is_empty() {
             let names = query.kinds.iter().map(|kind| kind.name().into());
-            statement.and_in("kind", names);
+            statement.and_in("kind || ''", names);
         }
         statement
     }

@@ -1,9 +1,10 @@
 //! Pages compared with a plain filter over the same records, on both databases; and that each way uses its index.
 
+use super::reading::{Bounds, Index, Way};
 use super::*;
 use crate::core::{FsPath, Ino};
-use crate::db::Param;
 use crate::db::{Db, Postgres, Sqlite, server::Server};
+use crate::db::{Param, Row};
 use crate::meta::log::{self, Author};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -168,6 +169,36 @@ fn pages(db: &dyn Db, tenant: TenantId, query: &Query, from: Cursor, limit: u32)
     }
 }
 
+/// The same by looks that end soon, whatever they find.
+fn looks(db: &dyn Db, tenant: TenantId, query: &Query, from: Cursor, limit: u32) -> Vec<Record> {
+    let mut tx = db.read().unwrap();
+    let (mut all, mut at) = (Vec::new(), from);
+    let bounds = Bounds {
+        fetched: 3,
+        read: 4,
+    };
+    while let Some(span) = span(&mut *tx, tenant, query, at).unwrap() {
+        let reading = Reading {
+            tenant,
+            query,
+            from: at,
+            span,
+            limit,
+            bounds,
+        };
+        let found = reading.read(&mut *tx).unwrap();
+        let is_full = found.records.len() == limit as usize;
+        assert!(found.upto.is_none() || !is_full);
+        all.extend(found.records.into_iter().map(|(record, _)| record));
+        let last = all.last().map(|record: &Record| record.op);
+        match found.upto.or(last.filter(|_| is_full)) {
+            Some(op) => at = at.moved(op),
+            None => break,
+        }
+    }
+    all
+}
+
 fn pages_have_what_fits(db: &dyn Db, cases: u32) {
     let mut runner = TestRunner::new(Config::with_cases(cases));
     let records = proptest::collection::vec(record(), 0..50);
@@ -191,9 +222,13 @@ fn pages_have_what_fits(db: &dyn Db, cases: u32) {
             let mut wanted: Vec<_> = fitting.cloned().collect();
             let found = pages(db, tenant, query, Cursor::OLDEST, limit);
             prop_assert_eq!(&found, &wanted, "oldest first: {:?}", query);
+            let found = looks(db, tenant, query, Cursor::OLDEST, limit);
+            prop_assert_eq!(&found, &wanted, "look by look: {:?}", query);
             wanted.reverse();
             let found = pages(db, tenant, query, Cursor::NEWEST, limit);
             prop_assert_eq!(&found, &wanted, "newest first: {:?}", query);
+            let found = looks(db, tenant, query, Cursor::NEWEST, limit);
+            prop_assert_eq!(&found, &wanted, "backwards, look by look: {:?}", query);
         }
         Ok(())
     });
@@ -268,7 +303,17 @@ fn no_way_sorts_or_reads_what_it_does_not_need() {
             ..Query::default()
         },
         Query {
-            kinds: vec![OpKind::Undo, OpKind::Grant],
+            kinds: vec![OpKind::Undo, OpKind::Write],
+            ..Query::default()
+        },
+        Query {
+            command: some("sh"),
+            ..Query::default()
+        },
+        Query {
+            command: some("none"),
+            kinds: vec![OpKind::Mkdir],
+            path: FsPath::parse(b"/a").ok(),
             ..Query::default()
         },
     ];
@@ -311,6 +356,9 @@ fn the_narrowest_way_is_taken() {
             path: FsPath::parse(path.as_bytes()).ok(),
             session: some(session).filter(|name| !name.is_empty()),
             user: some("ann"),
+            // As many as of the user, and met as soon: the first of these is taken.
+            command: some("sh"),
+            kinds: vec![OpKind::Write, OpKind::Mkdir],
             ..Query::default()
         };
         let reading = Reading {
@@ -319,6 +367,7 @@ fn the_narrowest_way_is_taken() {
             from: Cursor::NEWEST,
             span: (Op(0), Op(2000)),
             limit: 10,
+            bounds: BOUNDS,
         };
         match reading.way(&mut *db.read().unwrap()).unwrap() {
             Way::Listed(ops) => format!("{} listed", ops.len()),
@@ -332,14 +381,62 @@ fn the_narrowest_way_is_taken() {
     assert_eq!(way("/rare", "rare"), "session rare");
     assert_eq!(way("/a", ""), "user_name ann");
     assert_eq!(way("/none", ""), "0 listed");
-    let kinds = |kinds: &[OpKind]| {
-        let query = Query {
-            kinds: kinds.to_vec(),
-            ..Query::default()
+}
+
+/// Of records that are many the way is taken whose records lie furthest apart, and it is left after some of them.
+#[test]
+fn a_look_for_what_never_fits_ends() {
+    let (_dir, db) = sqlite();
+    let mut records = vec![plain(); 6000];
+    for (n, record) in records.iter_mut().enumerate() {
+        // Those of one command or kind are in every page, and never the same.
+        match n % 4 {
+            0 => record.author.comm = "rsync".to_owned(),
+            2 => record.kind = OpKind::Mkdir,
+            _ => {}
+        }
+        // A directory in which nothing was done for long.
+        if n < 2000 {
+            record.path = b"/old".to_vec();
+        }
+    }
+    let records = write(&db, records);
+    let look = |query: &Query, from: Cursor| {
+        let mut tx = db.read().unwrap();
+        let mut explain = Explain(&mut *tx, Vec::new());
+        let reading = Reading {
+            tenant: records[0].tenant,
+            query,
+            from,
+            span: span(&mut *explain.0, records[0].tenant, query, from)
+                .unwrap()
+                .unwrap(),
+            limit: 10,
+            bounds: Bounds {
+                fetched: 256,
+                read: 1000,
+            },
         };
-        query.indexes().count()
+        let found = reading.read(&mut explain).unwrap();
+        (found.records.len(), found.upto.map(|op| op.0), explain.1)
     };
-    assert_eq!(kinds(&[OpKind::Undo, OpKind::Grant]), 1);
-    assert_eq!(kinds(&[OpKind::Undo, OpKind::Write]), 0);
-    assert_eq!(kinds(&[]), 0);
+    let both = Query {
+        command: Some("rsync".to_owned()),
+        kinds: vec![OpKind::Mkdir],
+        user: Some("ann".to_owned()),
+        ..Query::default()
+    };
+    let (found, upto, steps) = look(&both, Cursor::NEWEST);
+    assert_eq!((found, upto), (0, Some(4977)));
+    assert!(steps.last().unwrap().contains("PRIMARY KEY"), "{steps:?}");
+    let (found, upto, _) = look(&both, Cursor::OLDEST);
+    assert_eq!((found, upto), (0, Some(1023)));
+    let old = Query {
+        path: FsPath::parse(b"/old").ok(),
+        ..Query::default()
+    };
+    let (found, upto, _) = look(&old, Cursor::NEWEST);
+    assert_eq!((found, upto), (0, Some(5001)));
+    let (found, upto, _) = look(&old, Cursor::OLDEST);
+    assert_eq!((found, upto), (10, None));
 }
