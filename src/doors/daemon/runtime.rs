@@ -41,7 +41,9 @@ impl Runtime {
             opened: Notify::new(),
         };
         runtime.clear();
-        bases().iter().for_each(|base| claim::sweep(base));
+        for base in bases() {
+            claim::sweep(&base);
+        }
         runtime
     }
 
