@@ -206,11 +206,11 @@ fn no_access_that_begins_after_the_end_of_a_grant_succeeds() {
 /// The hammer hits: where kernels are told nothing, what they keep lets somebody in who may not any more.
 #[test]
 fn the_hammer_finds_what_kernels_are_not_told() {
+    const ROUNDS: usize = 5;
     if !cfg!(debug_assertions) {
         println!("skipped: only a daemon of a debug build can be told to tell kernels nothing");
         return;
     }
-    const ROUNDS: usize = 5;
     for (gate, own) in [(Gate::Grant, true), (Gate::Mode, false)] {
         let Some(world) = village_in(World::mute()) else {
             return;

@@ -190,15 +190,12 @@ impl Game {
         }
         println!("{:?} at {}", self.model.members, self.model.now);
         println!("asked again: {:?}", ask(self));
-        for n in 0..PEOPLE.len() {
+        for (n, (name, _)) in PEOPLE.into_iter().enumerate() {
             for at in self.model.things.keys().cloned().collect::<Vec<_>>() {
                 let found = self.does(n, "stat", &at, &[]).is_ok();
                 let told = self.asks(Some(n), "info", &json!({ "path": at })).is_ok();
-                let model = self.model.finds(PEOPLE[n].0, &at);
-                println!(
-                    "{} finds {at}: {found}, at the socket {told}, by the model {model}",
-                    PEOPLE[n].0
-                );
+                let model = self.model.finds(name, &at);
+                println!("{name} finds {at}: {found}, at the socket {told}, by the model {model}");
             }
         }
         std::fs::write("/proc/sys/vm/drop_caches", "2").unwrap();

@@ -24,9 +24,10 @@ fn words((who, deny, bits): &Entry, default: &str) -> String {
 impl Game {
     /// One time in three the administrator, whom nothing is refused.
     fn ruler(&mut self, n: usize) -> (Option<usize>, String) {
-        match self.dice.one_in(3) {
-            true => (None, "admin".to_owned()),
-            false => (Some(n), self.people[n].name.to_owned()),
+        if self.dice.one_in(3) {
+            (None, "admin".to_owned())
+        } else {
+            (Some(n), self.people[n].name.to_owned())
         }
     }
 
@@ -177,7 +178,8 @@ impl Game {
             bytes.extend(u16::try_from(bits).unwrap().to_le_bytes());
             bytes.extend(id.to_le_bytes());
         }
-        bytes.iter().map(|b| format!("{b:02x}")).collect()
+        let digits: Vec<_> = bytes.iter().map(|b| format!("{b:02x}")).collect();
+        digits.concat()
     }
 
     /// For good, or for a while that may be over soon.
