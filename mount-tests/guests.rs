@@ -4,7 +4,7 @@ use crate::shell::{Said, run};
 use crate::world::{NEXUS, NEXUSCTL, World, detach, needs_root};
 use serde_json::Value;
 use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -153,6 +153,31 @@ fn the_socket_for_others_is_there_while_a_mount_for_others_is() {
     UnixStream::connect(second.join("control.sock")).unwrap();
     world.shutdown();
     assert!(!second.exists() && fs::read_link(world.data().join("runtime")).is_err());
+}
+
+#[test]
+fn what_a_killed_daemon_left_is_swept_by_the_next_of_the_same_user() {
+    let Some(world) = town() else { return };
+    let (left, link) = (runtime(&world), world.data().join("runtime"));
+    let lives = town().unwrap();
+    world.kill();
+    // Nothing tells of it any more.
+    fs::remove_file(link).unwrap();
+    let next = town().unwrap();
+    assert!(!left.exists());
+    for world in [lives, next] {
+        UnixStream::connect(runtime(&world).join("control.sock")).unwrap();
+    }
+}
+
+#[test]
+fn a_copy_of_a_data_directory_is_no_danger_to_the_daemon_of_the_first() {
+    let Some(world) = town() else { return };
+    let copy = world.host("copy");
+    symlink(runtime(&world), copy.join("runtime")).unwrap();
+    let other = World::at(copy);
+    other.start();
+    UnixStream::connect(runtime(&world).join("control.sock")).unwrap();
 }
 
 #[test]

@@ -11,6 +11,7 @@
 mod dice;
 mod disk;
 mod drive;
+mod hammer;
 mod historian;
 mod person;
 mod served;

@@ -1,24 +1,17 @@
 //! What was taken back is gone at the next system call, whatever the kernel remembers of it.
-//!
-//! `NEXUS_HAMMER=n` makes n accesses instead of a few thousand.
 
-use crate::dice::setting;
-use crate::person::ASKS;
+mod hammered;
+
 use crate::shell::{Said, python, run, sh};
 use crate::world::{World, needs_root};
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader, PipeWriter, Write as _, pipe};
-use std::os::unix::fs::{FileExt as _, chown};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 const ANNA: u32 = 21_001;
 const BERT: u32 = 21_002;
-const ACCESSES: u64 = 20_000;
-/// How many processes of his try.
-const WORKERS: u64 = 4;
-/// How often each says that it still tries.
-const EVERY: u64 = 25;
 
 /// What opens `t/vault` to bert and closes it again.
 #[derive(Clone, Copy, Debug)]
@@ -84,10 +77,14 @@ impl Gate {
 
 /// Anna is in the team that may read the vault; bert is not.
 pub(crate) fn village() -> Option<World> {
+    village_in(World::unmounted(&[]))
+}
+
+fn village_in(world: World) -> Option<World> {
     if !needs_root() {
         return None;
     }
-    let world = World::many_users();
+    let world = world.for_many_users();
     for (name, uid) in [("anna", ANNA), ("bert", BERT)] {
         world.ctl(&["user", "create", name, "--uid", &uid.to_string()]);
     }
@@ -121,141 +118,12 @@ fn as_user(uid: u32, dir: &Path, text: &str) -> Said {
     run(setpriv(uid, &["bash", "-ec", text]).current_dir(dir))
 }
 
-/// The loop of those who try: `calls` one after the other, and `after` each.
-pub(crate) const HAMMER: &str = r#"
-allowed = 0
-for i in range(n):
-    before = state[0:8]
-    which = i % len(calls)
-    try:
-        calls[which]()
-        went = True
-    except OSError:
-        went = False
-    allowed += went
-    if state[0:8] == before and before[0] and went != (always or before[0] == 1):
-        say("wrong", which, went, before[0])
-    after()
-    if i % every == 0:
-        say("went", before[1])
-say("allowed", allowed)
-"#;
-
-/// Tries one access after the other. The first byte of the state says what has to come of it: 1 all, 2 none, 0 whatever.
-const TRIES: &str = r#"
-import mmap
-state, vault, n, every, mine, uid, sock = *sys.argv[1:3], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5], int(sys.argv[6]), sys.argv[7]
-state = mmap.mmap(os.open(state, os.O_RDONLY), 8, prot=mmap.PROT_READ)
-become(uid)
-def say(*words):
-    # One write, so that it stays one line among others'.
-    os.write(1, (" ".join(map(str, words)) + "\n").encode())
-def access(name, how):
-    if not os.access(name, how): raise OSError
-def reads(name):
-    fd = os.open(name, os.O_RDONLY)
-    try:
-        assert os.read(fd, 9) == b"secret"
-    finally:
-        os.close(fd)
-calls = [
-    lambda: reads(vault + "/f"), lambda: os.stat(vault + "/f"), lambda: os.listdir(vault),
-    lambda: access(vault + "/f", os.R_OK), lambda: reads(vault + "/sub/g"), lambda: os.stat(vault + "/sub/g"),
-    lambda: os.listdir(vault + "/sub"), lambda: os.chdir(vault + "/sub"), lambda: os.getxattr(vault + "/f", "user.nexus.hash"),
-    lambda: ask("info", {"path": "/workspace/t/vault/sub/g"}), lambda: get("/workspace/t/vault/f"),
-]
-def check():
-    asked = {"subject": "user:bert", "relation": "can_read", "path": "/workspace/t/vault/f"}
-    if not ask("rebac-check", asked)["granted"]: raise OSError
-# Of the grant alone: by the mode's group he has none.
-if mine == "granted": calls.append(check)
-always, after = mine == "always", lambda: None
-"#;
-
-fn worker(world: &World, uid: u32, state: &Path, says: &PipeWriter, mine: &str) -> Child {
-    let n = setting("NEXUS_HAMMER").unwrap_or(ACCESSES) / WORKERS;
-    let (n, every) = (n.to_string(), EVERY.to_string());
-    let vault = world.path("t/vault");
-    let (state, vault) = (state.to_str().unwrap(), vault.to_str().unwrap());
-    let mut command = Command::new("python3");
-    command.args([
-        "-c",
-        &format!("{ASKS}{TRIES}{HAMMER}"),
-        state,
-        vault,
-        &n,
-        &every,
-        mine,
-        &uid.to_string(),
-    ]);
-    command.arg(world.socket());
-    let command = command.stdin(Stdio::null());
-    command.stdout(says.try_clone().unwrap()).spawn().unwrap()
-}
-
-/// What must come of an access, and the number of the round, for all workers to see at once.
-pub(crate) fn state(file: &File, must: u8, round: u8) {
-    file.write_all_at(&[must, round, 0, 0, 0, 0, 0, 0], 0)
-        .unwrap();
-}
-
-fn hammer(world: &World, gate: Gate) {
-    let path = world.host("state").join("now");
-    let mut file = File::create(&path).unwrap();
-    file.write_all(&[0; 8]).unwrap();
-    let (hears, says) = pipe().unwrap();
-    let his = match gate {
-        Gate::Grant | Gate::Restrict => "granted",
-        Gate::Group | Gate::Mode | Gate::Deny => "once",
-    };
-    let workers = (0..WORKERS).map(|_| worker(world, BERT, &path, &says, his));
-    let mut workers: Vec<_> = workers.collect();
-    workers.push(worker(world, ANNA, &path, &says, "always"));
-    drop(says);
-    let mut lines = BufReader::new(hears).lines().map(Result::unwrap);
-    let (mut round, mut open, mut allowed, mut wrong) = (0_u8, false, Vec::new(), Vec::new());
-    let mut left = 0;
-    let mut changes = 0;
-    loop {
-        if left == 0 {
-            open = !open;
-            round = round.wrapping_add(1);
-            state(&file, 0, round);
-            gate.set(world, open);
-            state(&file, if open { 1 } else { 2 }, round);
-            (left, changes) = (WORKERS, changes + 1);
-        }
-        let Some(line) = lines.next() else { break };
-        let words: Vec<_> = line.split(' ').collect();
-        match words[0] {
-            "went" if words[1] == round.to_string() => left -= 1,
-            "went" => {}
-            "allowed" => allowed.push(words[1].parse::<u64>().unwrap()),
-            _ => wrong.push(line),
-        }
-    }
-    for mut worker in workers {
-        assert!(worker.wait().unwrap().success());
-    }
-    println!(
-        "{gate:?}: {changes} changes, allowed {allowed:?} of {} each",
-        setting("NEXUS_HAMMER").unwrap_or(ACCESSES) / WORKERS
-    );
-    assert_eq!(wrong, Vec::<String>::new());
-    assert!(allowed.iter().all(|n| *n > 0), "{allowed:?}");
-    if open {
-        gate.set(world, false);
-    }
-}
-
-/// semantics.md §4: "A revoke holds for the next system call on every door and mount."
-#[test]
-fn no_access_succeeds_after_a_revoke_has_returned() {
-    let Some(world) = village() else { return };
-    for gate in Gate::ALL {
-        hammer(&world, gate);
-    }
-    world.is_sound();
+/// A mount of bert's own.
+fn berts(world: &World) -> PathBuf {
+    let mount = world.host("berts");
+    let at = mount.to_str().unwrap();
+    world.nexus(&["mount", at, "--user", "bert"]).must();
+    mount
 }
 
 #[test]
@@ -320,11 +188,7 @@ fn what_is_open_stays_open_and_nothing_else_does() {
 #[test]
 fn a_mount_of_one_user_forgets_what_he_may_no_more() {
     let Some(world) = village() else { return };
-    let mount = world.host("berts");
-    world
-        .nexus(&["mount", mount.to_str().unwrap(), "--user", "bert"])
-        .must();
-    let t = mount.join("workspace/t");
+    let t = berts(&world).join("workspace/t");
     let looks = "import os; os.stat('vault/f'); os.listdir('vault'); open('vault/sub/g').read(); os.listdir('vault/sub')";
     let refused = "import os\nfor call in [lambda: os.stat('vault/f'), lambda: os.listdir('vault'), lambda: open('vault/sub/g'), lambda: os.stat('vault/sub')]:\n  \
                    try: call()\n  except OSError: continue\n  raise SystemExit('went')";

@@ -22,6 +22,7 @@ pub(crate) struct World {
     data: PathBuf,
     mount: PathBuf,
     options: Vec<String>,
+    is_mute: bool,
 }
 
 impl World {
@@ -52,11 +53,26 @@ impl World {
 
     /// A multi-user mount whose workspace follows POSIX to the letter (semantics.md §3).
     pub(crate) fn many_users() -> Self {
-        let world = Self::with(&["--identity", "os", "--allow-other"]);
-        world.follow_posix();
+        Self::unmounted(&[]).for_many_users()
+    }
+
+    /// The same of a store that nobody has opened yet.
+    pub(crate) fn for_many_users(mut self) -> Self {
+        let options = ["--identity", "os", "--allow-other"].map(str::to_owned);
+        self.options.extend(options);
+        self.start();
+        self.follow_posix();
         let open = fs::Permissions::from_mode(0o777);
-        fs::create_dir(world.path("t")).unwrap();
-        fs::set_permissions(world.path("t"), open).unwrap();
+        fs::create_dir(self.path("t")).unwrap();
+        fs::set_permissions(self.path("t"), open).unwrap();
+        self
+    }
+
+    /// A directory for a store whose daemon, of a debug build, tells kernels nothing of what changes: tests show with it that
+    /// they would notice.
+    pub(crate) fn mute() -> Self {
+        let mut world = Self::unmounted(&[]);
+        world.is_mute = true;
         world
     }
 
@@ -87,6 +103,7 @@ impl World {
             data,
             mount,
             options,
+            is_mute: false,
         }
     }
 
@@ -151,9 +168,20 @@ impl World {
         command
             .env("NEXUS_DATA_DIR", &self.data)
             .env("HOME", self.dir.path())
-            .env_remove("XDG_DATA_HOME")
             .env("NO_COLOR", "1")
             .stdin(Stdio::null());
+        // Who runs the tests may be a session of an agent's himself.
+        for of_his in [
+            "XDG_DATA_HOME",
+            "NEXUS_TENANT",
+            "NEXUS_AGENT",
+            "NEXUS_SESSION",
+        ] {
+            command.env_remove(of_his);
+        }
+        if self.is_mute {
+            command.env("NEXUS_TEST_MUTE", "1");
+        }
     }
 
     /// The records of the log, oldest first.

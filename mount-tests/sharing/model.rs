@@ -1,32 +1,38 @@
-//! Who may do and see what on a mount where everything is its owner's alone, but for what was granted: by paths and sets.
+//! Who may do and see what, as docs/permissions.md says it: by paths and sets, slow and plainly right.
 
+mod lists;
+mod moves;
+
+pub(super) use lists::{Entry, Handed, has};
+use nexus::core::Time;
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(super) const READ: u8 = 1;
-pub(super) const WRITE: u8 = 2;
-pub(super) const SEARCH: u8 = 4;
-pub(super) const OWN: u8 = 8;
+/// Rights as modes and lists write them, and ownership.
+pub(super) const READ: u32 = 4;
+pub(super) const WRITE: u32 = 2;
+pub(super) const SEARCH: u32 = 1;
+pub(super) const OWN: u32 = 8;
+pub(super) const ALL: u32 = READ | WRITE | SEARCH | OWN;
 
 /// What the top's owner is called, who is none of the players.
 pub(super) const NOBODY: &str = "";
 
+#[derive(Debug, Clone)]
 pub(super) struct Thing {
     pub(super) is_dir: bool,
     pub(super) owner: &'static str,
+    /// A group, or the owner's own as in `user:bob`.
+    pub(super) group: String,
+    pub(super) mode: u32,
     pub(super) restricted: bool,
-    /// To whom, and which role.
-    pub(super) grants: BTreeSet<(String, &'static str)>,
-}
-
-impl Thing {
-    pub(super) fn new(is_dir: bool, owner: &'static str) -> Self {
-        Self {
-            is_dir,
-            owner,
-            restricted: false,
-            grants: BTreeSet::new(),
-        }
-    }
+    /// To whom, and which role; until when.
+    pub(super) grants: BTreeMap<(String, &'static str), Option<Time>>,
+    /// Its access list.
+    pub(super) list: Vec<Entry>,
+    /// What the group has where the mode's group bits are the mask of the list.
+    pub(super) class: u32,
+    /// What a directory hands on.
+    pub(super) handed: Option<Handed>,
 }
 
 /// What there is. The first path is the top, in which everybody may do everything.
@@ -35,26 +41,56 @@ pub(super) struct Model {
     pub(super) things: BTreeMap<String, Thing>,
     /// A group and who is in it, as in `user:bob`.
     pub(super) members: BTreeSet<(String, String)>,
+    pub(super) now: Time,
 }
 
 pub(super) fn above(at: &str) -> &str {
     at.rsplit_once('/').unwrap().0
 }
 
-fn rights_of(role: &str) -> u8 {
+fn rights_of(role: &str) -> u32 {
     match role {
-        "owner" => READ | WRITE | SEARCH | OWN,
+        "owner" => ALL,
         "can_write" => READ | WRITE,
+        "can_execute" => READ | SEARCH,
         _ => READ,
     }
 }
 
+impl Thing {
+    pub(super) fn new(is_dir: bool, owner: &'static str, mode: u32) -> Self {
+        Self {
+            is_dir,
+            owner,
+            group: format!("user:{owner}"),
+            mode,
+            restricted: false,
+            grants: BTreeMap::new(),
+            list: Vec::new(),
+            class: 0,
+            handed: None,
+        }
+    }
+
+    fn is_spoken_of(&self) -> bool {
+        self.restricted || !self.grants.is_empty() || !self.list.is_empty() || self.handed.is_some()
+    }
+}
+
 impl Model {
+    /// When grants end.
+    pub(super) fn ends(&self) -> BTreeSet<Time> {
+        let grants = self.things.values().flat_map(|thing| thing.grants.values());
+        grants.copied().flatten().collect()
+    }
+
+    /// The directories above a path, the nearest first.
     fn dirs<'a>(&'a self, at: &'a str) -> impl Iterator<Item = &'a str> {
         let up = |at: &&'a str| Some(above(at)).filter(|dir| self.things.contains_key(*dir));
         std::iter::successors(Some(at), up).skip(1)
     }
 
+    /// Whom a grant may name to reach a user.
     fn reached(&self, user: &str) -> BTreeSet<String> {
         let mut all = BTreeSet::from([format!("user:{user}"), "user:*".to_owned()]);
         loop {
@@ -67,20 +103,19 @@ impl Model {
         }
     }
 
-    fn own(&self, user: &str, at: &str) -> u8 {
-        let reached = self.reached(user);
-        let grants = self.things[at]
-            .grants
-            .iter()
-            .filter(|(to, _)| reached.contains(to));
-        grants.fold(0, |sum, (_, role)| sum | rights_of(role))
+    fn own(&self, reached: &BTreeSet<String>, at: &str) -> u32 {
+        let holds = |end: Option<Time>| end.is_none_or(|end| self.now < end);
+        let grants = self.things[at].grants.iter();
+        let counting = grants.filter(|((to, _), end)| holds(**end) && reached.contains(to));
+        counting.fold(0, |sum, ((_, role), _)| sum | rights_of(role))
     }
 
     /// What grants give on a path.
-    pub(super) fn granted(&self, user: &str, at: &str) -> u8 {
+    pub(super) fn granted(&self, user: &str, at: &str) -> u32 {
+        let reached = self.reached(user);
         let (mut sum, mut behind) = (0, false);
         for up in [at].into_iter().chain(self.dirs(at)) {
-            let here = self.own(user, up);
+            let here = self.own(&reached, up);
             if !behind || here & OWN != 0 {
                 sum |= here;
             }
@@ -90,46 +125,42 @@ impl Model {
         if lists { sum | SEARCH } else { sum }
     }
 
-    pub(super) fn allowed(&self, user: &str, at: &str) -> u8 {
-        let thing = &self.things[at];
-        let everything = READ | WRITE | if thing.is_dir { SEARCH } else { 0 };
-        let by_mode = match thing.owner {
-            NOBODY => everything,
-            owner if owner == user => everything | OWN,
-            _ => 0,
-        };
-        by_mode | self.granted(user, at)
+    /// The same, but for what lists deny.
+    fn left(&self, user: &str, at: &str) -> u32 {
+        self.granted(user, at) & !self.denied(user, at)
     }
 
-    pub(super) fn may(&self, user: &str, at: &str, rights: u8) -> bool {
+    pub(super) fn allowed(&self, user: &str, at: &str) -> u32 {
+        (self.granted(user, at) | self.by_mode(user, at)) & !self.denied(user, at)
+    }
+
+    pub(super) fn may(&self, user: &str, at: &str, rights: u32) -> bool {
         self.allowed(user, at) & rights == rights
     }
 
-    fn is_way(&self, user: &str, at: &str) -> bool {
-        let below = format!("{at}/");
+    /// Whether something below was granted to somebody, and no deny keeps him from going there with a right.
+    fn is_way(&self, user: &str, at: &str, right: u32) -> bool {
+        let (below, reached) = (format!("{at}/"), self.reached(user));
         let mut inside = self.things.keys().filter(|p| p.starts_with(&below));
-        inside.any(|p| self.own(user, p) != 0)
+        inside.any(|p| self.own(&reached, p) != 0) && self.denied(user, at) & right == 0
     }
 
     fn is_spoken_of(&self, at: &str) -> bool {
-        let said = |p| {
-            let thing: &Thing = &self.things[p];
-            thing.restricted || !thing.grants.is_empty()
-        };
-        said(at) || self.dirs(at).any(said)
+        let mut line = [at].into_iter().chain(self.dirs(at));
+        line.any(|p| self.things[p].is_spoken_of())
     }
 
-    pub(super) fn looks(&self, user: &str, dir: &str, right: u8) -> bool {
-        self.may(user, dir, right) || self.is_way(user, dir)
+    pub(super) fn looks(&self, user: &str, dir: &str, right: u32) -> bool {
+        self.may(user, dir, right) || self.is_way(user, dir, right)
     }
 
-    fn sees(&self, user: &str, at: &str, right: u8) -> bool {
+    fn sees(&self, user: &str, at: &str, right: u32) -> bool {
         let any = if self.may(user, above(at), right) {
             !self.is_spoken_of(at) || self.allowed(user, at) != 0
         } else {
-            self.is_way(user, above(at)) && self.granted(user, at) != 0
+            self.is_way(user, above(at), right) && self.left(user, at) != 0
         };
-        any || self.is_way(user, at) && self.looks(user, above(at), right)
+        any || self.is_way(user, at, SEARCH) && self.looks(user, above(at), right)
     }
 
     /// Whether somebody who walks there finds what stands at a path.
@@ -139,7 +170,12 @@ impl Model {
             !self.things.contains_key(dir)
                 || self.looks(user, dir, SEARCH) && self.sees(user, p, SEARCH)
         };
-        comes(at) && self.dirs(at).all(comes)
+        self.things.contains_key(at) && comes(at) && self.dirs(at).all(comes)
+    }
+
+    /// Whether somebody finds what stands at a path and has rights on it.
+    pub(super) fn uses(&self, user: &str, at: &str, rights: u32) -> bool {
+        self.finds(user, at) && self.may(user, at, rights)
     }
 
     /// The names that a listing gives; `None` when it is refused.
@@ -156,63 +192,5 @@ impl Model {
     pub(super) fn is_empty(&self, at: &str) -> bool {
         let below = format!("{at}/");
         !self.things.keys().any(|p| p.starts_with(&below))
-    }
-
-    pub(super) fn may_take(&self, user: &str, at: &str) -> bool {
-        let takes = self.granted(user, at) & WRITE != 0 || self.may(user, above(at), WRITE);
-        self.finds(user, at) && takes
-    }
-
-    /// Whether somebody may bring what stands at a path to a directory: he owns it, or nobody has more on it there.
-    pub(super) fn carries(&self, user: &str, at: &str, to: &str) -> bool {
-        let (from, thing) = (above(at), &self.things[at]);
-        if from == to || self.may(user, at, OWN) {
-            return true;
-        }
-        let (held, theirs) = if thing.is_dir {
-            (self.granted(user, at), READ | WRITE | OWN)
-        } else {
-            (self.allowed(user, at), READ | WRITE)
-        };
-        let owners = |dir| {
-            let line = [dir].into_iter().chain(self.dirs(dir));
-            line.map(|dir| self.things[dir].owner).collect()
-        };
-        let (before, after): (BTreeSet<_>, BTreeSet<_>) = (owners(from), owners(to));
-        let is_other = |owner: &&str| ![NOBODY, thing.owner].contains(owner);
-        let mut more = 0;
-        if after.difference(&before).any(is_other) {
-            more |= theirs;
-        }
-        let before = self.counting(at, from);
-        for (whose, rights) in self.counting(at, to) {
-            let same = before.iter().filter(|(other, _)| *other == whose);
-            more |= same.fold(rights, |rest, (_, had)| rest & !had);
-        }
-        more & !held == 0
-    }
-
-    /// Whether what stands at a path, if anything does, may be replaced by another.
-    pub(super) fn gives_way(&self, user: &str, at: &str, by: &str) -> bool {
-        self.things.get(at).is_none_or(|there| {
-            let fits = there.is_dir == self.things[by].is_dir && self.is_empty(at);
-            fits && self.finds(user, at)
-        })
-    }
-
-    /// To whom, and what, by grants on a node and from a directory upwards.
-    fn counting<'a>(&'a self, at: &'a str, dir: &'a str) -> Vec<(&'a str, u8)> {
-        let (mut all, mut behind) = (Vec::new(), false);
-        for up in [at, dir].into_iter().chain(self.dirs(dir)) {
-            let grants = self.things[up].grants.iter();
-            let counting = grants.filter(|(_, role)| !behind || *role == "owner");
-            all.extend(counting.map(|(to, role)| (to.as_str(), rights_of(role))));
-            behind |= self.things[up].restricted;
-        }
-        all
-    }
-
-    pub(super) fn may_add(&self, user: &str, dir: &str) -> bool {
-        self.finds(user, dir) && self.may(user, dir, WRITE | SEARCH)
     }
 }

@@ -1,6 +1,5 @@
 //! Access control lists of nodes: read, set, handed on to what is made in a directory (acl(5)).
 
-use super::attr::closes;
 use super::commit::Change;
 use super::engine::Engine;
 use super::privileges::mode_by;
@@ -227,9 +226,8 @@ impl Change<'_> {
             ctime: self.now,
             ..(*was).clone()
         };
-        if !same || closes(&was, &new) {
-            self.forget_below(node)?;
-        }
+        // The kernel that it came through knows of no other mode by that.
+        self.forget_below(node)?;
         self.update(new)?;
         let path = self.engine.path_of(ino)?;
         self.record(OpKind::SetAcl, ino, &path, None, &undo);

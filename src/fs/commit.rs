@@ -221,8 +221,13 @@ impl Change<'_> {
         }
         let rights = |n: &Node| (n.mode, n.uid, n.gid);
         if rights(&old) != rights(&new) && !self.engine.policy.is_empty() {
-            // Where something was said, who has no right to a node does not find it listed.
+            // Where something was said, who has no right to a node does not find it, listed or not; and what he finds in a directory
+            // depends on whether he may search it or is shown ways through it.
+            let finds_others = old.is_dir() || self.engine.is_spoken_of(&old)?;
             for place in self.engine.places(&old)? {
+                if finds_others {
+                    self.closed(&place);
+                }
                 self.relisted(place.parent);
             }
         }

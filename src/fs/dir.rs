@@ -135,8 +135,10 @@ impl Engine {
 
     /// What it stands on whether a caller sees names, beside modes: while this is the same, he sees those that he saw.
     fn page_stands_on(&self, dir: Ino) -> (u64, u64) {
+        // What has ended is not listed any more, whoever has noticed.
+        self.retire_grants();
         if view::is_view(dir) {
-            return (self.rejudged.get(), 0);
+            return (self.rejudged.get(), self.policy.revision());
         }
         (self.policy.revision(), self.principals_revision())
     }

@@ -268,7 +268,7 @@ impl Engine {
     /// daemon every second or so.
     pub fn housekeep(&self) -> Result<()> {
         let old = Time(self.clock.now().0 - 1_000_000_000);
-        self.policy.retire(self.latest());
+        self.retire_grants();
         self.retry_unsealed();
         // Each of them, whatever comes of the others.
         let done = [

@@ -122,6 +122,16 @@ impl Engine {
         dirs.iter().map(|dir| self.chain(*dir)).collect()
     }
 
+    /// Whether anything was said about a node, or above it.
+    pub(super) fn is_spoken_of(&self, node: &Node) -> Result<bool> {
+        for dir in self.parents(node)? {
+            if !self.chain(dir)?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(self.policy.domain(node.ino).is_some())
+    }
+
     /// Whether who may use a node depends on all of its names.
     pub(super) fn is_torn(&self, node: &Node) -> Result<bool> {
         let all = self.beside(node)?;

@@ -22,7 +22,6 @@ use quick_cache::sync::Cache;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
 
 /// How many callers are remembered.
 const REMEMBERED: usize = 16_384;
@@ -119,7 +118,7 @@ impl Policy {
 
     /// Takes grants that have ended by `now` out of what decisions look at. That never goes back, so none of them counts again.
     pub(super) fn retire(&self, now: Time) {
-        if self.next_end(Time(i64::MIN)).is_none_or(|end| now < end) {
+        if self.next_end().is_none_or(|end| now < end) {
             return;
         }
         let mut stated = self.stated.write();
@@ -176,11 +175,12 @@ impl Policy {
         own.cloned().collect()
     }
 
-    /// When the next grant ends.
-    fn next_end(&self, now: Time) -> Option<Time> {
-        let stated = self.stated.read();
-        let to_come = stated.ends.range((now, u64::MAX)..).next();
-        to_come.map(|(end, _)| *end)
+    /// When the next grant ends that was not retired.
+    fn next_end(&self) -> Option<Time> {
+        if !self.any_ends() {
+            return None;
+        }
+        self.stated.read().ends.first().map(|(end, _)| *end)
     }
 
     pub(super) fn revision(&self) -> u64 {
@@ -329,11 +329,17 @@ impl Engine {
         Ok(())
     }
 
-    /// How long what somebody sees by a grant stays as it is, unless something is changed: until the next grant ends.
-    pub fn next_end(&self) -> Option<Duration> {
-        let now = self.latest();
-        let end = self.policy.next_end(now)?;
-        u64::try_from(end.0 - now.0).ok().map(Duration::from_nanos)
+    /// Until when what somebody sees by a grant stays as it is, unless something is changed: until the next grant ends. An end that
+    /// has just come is told of until decisions do not look at its grant any more, for what was judged shortly before it.
+    pub fn next_end(&self) -> Option<Time> {
+        self.policy.next_end()
+    }
+
+    /// Takes grants that have ended by now out of what decisions look at.
+    pub(super) fn retire_grants(&self) {
+        if self.policy.any_ends() {
+            self.policy.retire(self.latest());
+        }
     }
 
     /// The domains of a directory and of what lies above it.

@@ -4,7 +4,7 @@
 //! something was said, a name is visible to whom it gives any right, and so is the way to it.
 
 use super::engine::Engine;
-use super::ground::{allowed_to, has_names, is_refusal};
+use super::ground::{allowed, allowed_to, has_names, is_refusal};
 use super::namespace::{ABOVE_MAX, circle};
 use crate::access::decide::{refuse, weigh};
 use crate::access::{Ground, Right, namespace};
@@ -156,6 +156,15 @@ impl Engine {
             }
         }
         refuse(right)
+    }
+
+    /// Whether a caller may search a directory, and not only go where ways through it lead.
+    pub fn may_search(&self, caller: &Caller, dir: Ino) -> Result<bool> {
+        if super::view::is_view(dir) {
+            return allowed(self.views.allows(caller, dir, Right::Execute));
+        }
+        let standing = self.standing(caller, &*self.node(dir)?)?;
+        Ok(standing.allowed().has(Right::Execute))
     }
 
     /// Looks at a directory with `right` (search or read), to see which of its names are there for the caller.

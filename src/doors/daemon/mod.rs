@@ -1,5 +1,6 @@
 //! The daemon: one process a data directory, which holds the store open, its mounts, and the control socket.
 
+mod claim;
 mod keep;
 mod lending;
 mod mounting;

@@ -1,12 +1,14 @@
 //! The daemon's runtime directory: what processes need of the daemon that may not enter the data directory.
 //!
 //! It stands where the system keeps such things, and nobody but the daemon writes in it. The data directory has a link to it,
-//! by which clients find the socket in it, and the next daemon what one that was killed left there.
+//! by which clients find the socket in it, and the next daemon what one that was killed left there. What was left by daemons of which
+//! no data directory tells any more, the next one of the same user sweeps.
 
+use super::claim::{self, Claim, POINT};
 use crate::core::config::socket_of;
 use crate::core::{Config, Error, Result};
 use crate::doors::fuse;
-use nix::unistd::{geteuid, mkdtemp};
+use nix::unistd::geteuid;
 use parking_lot::Mutex;
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
@@ -18,14 +20,11 @@ use tokio::sync::Notify;
 
 /// Where root's daemons have theirs (hier(7)); others, and where there is none, where temporary files are.
 const BASE: &str = "/run";
-const TEMPLATE: &str = "nexus-XXXXXX";
-/// The mount point in each directory of the runtime directory.
-const POINT: &str = "mount";
 
 /// Made when it is first needed.
 pub(super) struct Runtime {
     link: PathBuf,
-    made: Mutex<Option<PathBuf>>,
+    made: Mutex<Option<Claim>>,
     rooms: AtomicU32,
     /// The socket for others, until somebody listens there.
     bound: Mutex<Option<UnixListener>>,
@@ -42,18 +41,22 @@ impl Runtime {
             opened: Notify::new(),
         };
         runtime.clear();
+        for base in bases() {
+            claim::sweep(&base);
+        }
         runtime
     }
 
     /// The directory, made when it does not exist.
     pub(super) fn dir(&self) -> Result<PathBuf> {
         let mut made = self.made.lock();
-        if let Some(dir) = &*made {
-            return Ok(dir.clone());
+        if let Some(claim) = &*made {
+            return Ok(claim.path().to_owned());
         }
-        let dir = make().map_err(|e| failed(e, Path::new(BASE)))?;
+        let claim = make().map_err(|e| failed(e, Path::new(BASE)))?;
+        let dir = claim.path().to_owned();
         symlink(&dir, &self.link).map_err(|e| failed(e, &self.link))?;
-        *made = Some(dir.clone());
+        *made = Some(claim);
         Ok(dir)
     }
 
@@ -84,7 +87,8 @@ impl Runtime {
     /// Keeps others out again.
     pub(super) fn shut(&self) -> Result<()> {
         match &*self.made.lock() {
-            Some(dir) => {
+            Some(claim) => {
+                let dir = claim.path();
                 fs::set_permissions(dir, Permissions::from_mode(0o700)).map_err(|e| failed(e, dir))
             }
             None => Ok(()),
@@ -103,11 +107,16 @@ impl Runtime {
 
     /// Takes the directory away, with the dead mounts of a daemon that was killed.
     pub(super) fn clear(&self) {
-        self.made.lock().take();
+        let own = self.made.lock().take();
         let Ok(dir) = fs::read_link(&self.link) else {
             return;
         };
-        match remove(&dir) {
+        // A data directory that was copied has the link of a daemon that lives.
+        let removed = match own {
+            Some(_) => claim::remove(&dir, fuse::discard),
+            None => claim::take(&dir, fuse::discard).map(drop),
+        };
+        match removed {
             Err(e) if e.kind() != io::ErrorKind::NotFound => {
                 tracing::warn!("runtime directory {}: {e}", dir.display());
             }
@@ -137,35 +146,20 @@ pub(super) fn give_back(point: &Path) {
     }
 }
 
-fn make() -> io::Result<PathBuf> {
-    let bases = geteuid().is_root().then(|| PathBuf::from(BASE));
+fn bases() -> Vec<PathBuf> {
+    let of_root = geteuid().is_root().then(|| PathBuf::from(BASE));
+    of_root.into_iter().chain([std::env::temp_dir()]).collect()
+}
+
+fn make() -> io::Result<Claim> {
     let mut refused = io::Error::from(io::ErrorKind::NotFound);
-    for base in bases.into_iter().chain([std::env::temp_dir()]) {
-        match mkdtemp(&base.join(TEMPLATE)) {
-            Ok(dir) => return Ok(dir),
-            Err(errno) => refused = errno.into(),
+    for base in bases() {
+        match Claim::make(&base) {
+            Ok(claim) => return Ok(claim),
+            Err(e) => refused = e,
         }
     }
     Err(refused)
-}
-
-/// Removes what a daemon makes there, and nothing else.
-fn remove(dir: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?.path();
-        if entry == socket_of(dir) {
-            fs::remove_file(&entry)?;
-            continue;
-        }
-        let point = entry.join(POINT);
-        if let Err(e) = fuse::discard(&point) {
-            tracing::debug!("{}", e.chain());
-        }
-        // Somebody may have left something in what was lent to him; the directory itself tells then.
-        fs::remove_dir(&point).ok();
-        fs::remove_dir(&entry).ok();
-    }
-    fs::remove_dir(dir)
 }
 
 fn failed(e: io::Error, at: &Path) -> Error {

@@ -9,6 +9,7 @@ use fuser::{FileType, FopenFlags, INodeNo};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Offsets of the names that every directory has; the engine's cookies lie above.
 const DOT: u64 = 1;
@@ -70,8 +71,15 @@ impl Door {
         mut add: impl FnMut(&OsStr, u64, &Entry) -> bool,
     ) -> Answer<()> {
         let (caller, dir) = self.node(who, ino);
+        let end = self.engine.next_end();
+        // Who may read a directory and not search it is told its names, and finds nothing by them.
+        let finds = self.engine.may_search(&caller, dir);
+        let finds = answer("readdirplus", finds)?;
         let filled = self.fill(&caller, dir, at, |name, offset, node| {
-            let entry = self.entry(dir, name, node);
+            let mut entry = self.entry(dir, name, node, end);
+            if !finds {
+                entry.name_ttl = Duration::ZERO;
+            }
             add(OsStr::from_bytes(name), offset, &entry)
         });
         answer("readdirplus", filled)

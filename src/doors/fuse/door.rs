@@ -6,7 +6,7 @@ use super::mount::End;
 use super::numbers::{Numbers, absent};
 use super::past::Past;
 use crate::access::namespace;
-use crate::core::{Caller, Ino, Name, Result};
+use crate::core::{Caller, Ino, Name, Result, Time};
 use crate::fs::Engine;
 use crate::meta::Node;
 use fuser::{Generation, INodeNo, Notifier};
@@ -70,19 +70,20 @@ impl Door {
         }
     }
 
-    /// A name in a directory, with all that a LOOKUP tells of what it stands for.
-    pub(super) fn entry(&self, parent: Ino, name: &[u8], node: &Node) -> Entry {
+    /// A name in a directory, with all that a LOOKUP tells of what it stands for. `end` is the engine's next end from before it was
+    /// judged: what ends meanwhile is not among those to come any more.
+    pub(super) fn entry(&self, parent: Ino, name: &[u8], node: &Node, end: Option<Time>) -> Entry {
         Entry {
             attr: self.numbers.attr(node),
             generation: Generation(self.engine.generation(node.ino)),
             attr_ttl: self.attr_ttl(node),
-            name_ttl: self.entry_ttl(parent, name, node),
+            name_ttl: self.entry_ttl(parent, name, node, end),
         }
     }
 
     /// How long the kernel may keep a name. It keeps it for all users of a mount alike, so a name that some may not see
     /// or reach is not kept where several users are.
-    pub(super) fn entry_ttl(&self, parent: Ino, name: &[u8], node: &Node) -> Duration {
+    fn entry_ttl(&self, parent: Ino, name: &[u8], node: &Node, end: Option<Time>) -> Duration {
         let for_some = namespace::named(name).is_some_and(|p| p.admin_only);
         if for_some && parent == self.numbers.root() && !self.callers.is_single() {
             return Duration::ZERO;
@@ -90,7 +91,7 @@ impl Door {
         if self.engine.is_in_view(parent) || self.engine.is_in_view(node.ino) {
             let kept = self.keeps_view_name(parent, name, node.ino);
             return if kept {
-                self.until_an_end(EXACT)
+                self.until_an_end(end, EXACT)
             } else {
                 Duration::ZERO
             };
@@ -103,7 +104,7 @@ impl Door {
             return Duration::ZERO;
         }
         // What is seen by a grant is not seen any more when that ends, of which nobody is told.
-        self.until_an_end(self.ttl(node.ino))
+        self.until_an_end(end, self.ttl(node.ino))
     }
 
     /// Whether the kernel may remember that a name does not exist.

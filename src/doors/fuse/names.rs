@@ -32,8 +32,9 @@ impl Door {
         let caller = self.callers.of(who);
         let parent = self.numbers.ino(parent);
         self.looks_up(parent, child.as_bytes());
+        let end = self.engine.next_end();
         match name(child).and_then(|n| self.engine.lookup(&caller, parent, &n)) {
-            Ok(node) => Ok(self.entry(parent, child.as_bytes(), &node)),
+            Ok(node) => Ok(self.entry(parent, child.as_bytes(), &node, end)),
             Err(e)
                 if e.kind() == Kind::NotFound
                     && caller.tenant.is_some()
@@ -53,12 +54,12 @@ impl Door {
         mode: Mode,
         rdev: u32,
     ) -> Answer<Entry> {
-        let new = self.place(who, parent, child).and_then(|(c, dir, n)| {
+        self.made("mknod", (parent, child), || {
+            let (c, dir, n) = self.place(who, parent, child)?;
             let kind = open::node_kind(mode.mode)?;
             let (c, mode) = mode.of(c);
             self.engine.mknod(&c, dir, &n, kind, mode, rdev)
-        });
-        self.made("mknod", (parent, child), new)
+        })
     }
 
     pub(super) fn mkdir(
@@ -68,12 +69,11 @@ impl Door {
         child: &OsStr,
         mode: Mode,
     ) -> Answer<Entry> {
-        let place = self.place(who, parent, child);
-        let new = place.and_then(|(c, dir, n)| {
+        self.made("mkdir", (parent, child), || {
+            let (c, dir, n) = self.place(who, parent, child)?;
             let (c, mode) = mode.of(c);
             self.engine.mkdir(&c, dir, &n, mode)
-        });
-        self.made("mkdir", (parent, child), new)
+        })
     }
 
     pub(super) fn symlink(
@@ -83,10 +83,10 @@ impl Door {
         child: &OsStr,
         target: &OsStr,
     ) -> Answer<Entry> {
-        let target = target.as_bytes();
-        let place = self.place(who, parent, child);
-        let new = place.and_then(|(c, dir, n)| self.engine.symlink(&c, dir, &n, target));
-        self.made("symlink", (parent, child), new)
+        self.made("symlink", (parent, child), || {
+            let (c, dir, n) = self.place(who, parent, child)?;
+            self.engine.symlink(&c, dir, &n, target.as_bytes())
+        })
     }
 
     pub(super) fn link(
@@ -96,9 +96,10 @@ impl Door {
         new_parent: INodeNo,
         child: &OsStr,
     ) -> Answer<Entry> {
-        let (place, ino) = (self.place(who, new_parent, child), self.numbers.ino(ino));
-        let new = place.and_then(|(c, dir, n)| self.engine.link(&c, ino, dir, &n));
-        self.made("link", (new_parent, child), new)
+        self.made("link", (new_parent, child), || {
+            let (c, dir, n) = self.place(who, new_parent, child)?;
+            self.engine.link(&c, self.numbers.ino(ino), dir, &n)
+        })
     }
 
     pub(super) fn create(
@@ -109,7 +110,7 @@ impl Door {
         mode: Mode,
         bits: i32,
     ) -> Answer<(Entry, Opened)> {
-        let place = self.place(who, parent, child);
+        let (place, end) = (self.place(who, parent, child), self.engine.next_end());
         let new = place.and_then(|(c, dir, n)| {
             let (c, mode) = mode.of(c);
             self.engine.create(&c, dir, &n, mode, open::flags(bits))
@@ -118,7 +119,7 @@ impl Door {
         // Even a handle that only reads is flushed: the new file enters the tables at its close(2).
         let flags = FopenFlags::FOPEN_KEEP_CACHE;
         let dir = self.numbers.ino(parent);
-        let entry = self.entry(dir, child.as_bytes(), &node);
+        let entry = self.entry(dir, child.as_bytes(), &node, end);
         Ok((entry, Opened { handle, flags }))
     }
 
@@ -156,10 +157,11 @@ impl Door {
         &self,
         call: &'static str,
         place: (INodeNo, &OsStr),
-        made: Result<Arc<Node>>,
+        make: impl FnOnce() -> Result<Arc<Node>>,
     ) -> Answer<Entry> {
         let (parent, child) = place;
-        let node = answer(call, made)?;
-        Ok(self.entry(self.numbers.ino(parent), child.as_bytes(), &node))
+        let end = self.engine.next_end();
+        let node = answer(call, make())?;
+        Ok(self.entry(self.numbers.ino(parent), child.as_bytes(), &node, end))
     }
 }

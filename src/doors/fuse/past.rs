@@ -5,13 +5,17 @@
 //! where several users are, they are asked for each time.
 
 use super::door::Door;
-use crate::core::{HandleId, Ino};
+use crate::core::{HandleId, Ino, Time};
 use crate::fs::Looks;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+/// How long before an end kernels ask again. They count in ticks of their own, from when the answer reaches them, and would
+/// keep a name for that much longer than it holds.
+const ASKED_BEFORE: Duration = Duration::from_secs(1);
 
 /// One mount's looks at the past.
 #[derive(Debug, Default)]
@@ -84,11 +88,13 @@ impl Door {
         self.past.open.lock().remove(&handle);
     }
 
-    /// How long a name stays that is seen today: until something ends of which nobody is told.
-    pub(super) fn until_an_end(&self, longest: Duration) -> Duration {
-        self.engine
-            .next_end()
-            .map_or(longest, |end| end.min(longest))
+    /// How long a name stays that is seen today: until something ends of which nobody is told, if anything does.
+    pub(super) fn until_an_end(&self, end: Option<Time>, longest: Duration) -> Duration {
+        let left = |end: Time| u64::try_from(end.0.saturating_sub(self.engine.latest().0));
+        let left = |end| left(end).map_or(Duration::ZERO, Duration::from_nanos);
+        end.map_or(longest, |end| {
+            left(end).saturating_sub(ASKED_BEFORE).min(longest)
+        })
     }
 
     fn keeps_past(&self) -> bool {

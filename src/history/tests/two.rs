@@ -321,12 +321,64 @@ fn round((one, other): (&World, &World), seed: u64) -> bool {
     true
 }
 
+/// Undoes bob's part of a round; tells what is there then, or nothing where something stood in the way. With a `detour` one of
+/// all the operations was undone and done again first.
+fn without_bob(w: &World, seed: u64, detour: bool) -> (bool, Option<BTreeMap<String, Shape>>) {
+    let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+    let field = Field::new(w, seed);
+    let mut done = Vec::new();
+    for n in 0..2 + dice.below(8) {
+        let (is_bob, act) = (dice.below(2) == 0, act(&mut dice, n));
+        let who = if is_bob { bob() } else { alice() };
+        let went = field.perform(&who, &act).is_ok();
+        done.push((is_bob, act, went));
+    }
+    let ops = w.by(&bob(), field.start);
+    let hers = w.by(&alice(), field.start);
+    let all: Vec<_> = ops.iter().chain(hers.iter()).collect();
+    if ops.is_empty() {
+        return (false, Some(field.shape()));
+    }
+    let op = all[usize::try_from(dice.below(all.len() as u64)).unwrap()];
+    let one = |op| [op].into_iter().collect::<OpSet>();
+    let undone = detour
+        .then(|| w.undo(&alice(), one(op)).unwrap().op)
+        .flatten();
+    if let Some(undo) = undone {
+        let redone = w.undo(&alice(), one(undo)).unwrap();
+        assert!(redone.op.is_some(), "seed {seed}: {op}: {done:#?}");
+    }
+    let rest = w.undo(&alice(), ops).unwrap();
+    let shape = rest.conflicts.is_empty().then(|| field.shape());
+    (undone.is_some(), shape)
+}
+
 /// Rounds of up to ten acts: `NEXUS_UNDO_ROUNDS`.
-#[test]
 #[allow(clippy::disallowed_methods, reason = "how long a test runs")]
-fn undoing_one_of_two_leaves_what_the_other_would_have_made_alone() {
+fn rounds() -> u64 {
     let asked = std::env::var("NEXUS_UNDO_ROUNDS").ok();
-    let rounds: u64 = asked.map_or(300, |n| n.parse().unwrap());
+    asked.map_or(300, |n| n.parse().unwrap())
+}
+
+#[test]
+fn what_was_undone_and_done_again_stands_in_nobodys_way() {
+    let (mut worlds, mut detours) = ((World::new(), World::new()), 0);
+    for seed in 1..=rounds() {
+        let straight = without_bob(&worlds.0, seed, false);
+        let (went, there) = without_bob(&worlds.1, seed, true);
+        assert_eq!(there, straight.1, "seed {seed}");
+        detours += usize::from(went && there.is_some());
+        if seed % ROUNDS == 0 {
+            worlds.1.assert_sound();
+            worlds = (World::new(), World::new());
+        }
+    }
+    assert!(detours > 0);
+}
+
+#[test]
+fn undoing_one_of_two_leaves_what_the_other_would_have_made_alone() {
+    let rounds = rounds();
     let (mut worlds, mut smooth) = ((World::new(), World::new()), 0);
     for seed in 1..=rounds {
         smooth += usize::from(round((&worlds.0, &worlds.1), seed));
