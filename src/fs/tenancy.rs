@@ -46,14 +46,14 @@ fn wrong_with(
     names: &BTreeMap<u64, String>,
 ) -> Result<Vec<&'static str>> {
     let mut wrong = Vec::new();
-    let named = match names.get(&u64::from(of.id.0)) {
+    let given = match names.get(&u64::from(of.id.0)) {
         Some(name) if of.is_gone() => Some(tenant::buried_name(name, of.id)),
         Some(name) => Some(name.clone()),
         None if of.id == FIRST => Some(DEFAULT.to_owned()),
         // The record is of a version that told nobody.
         None => None,
     };
-    if named.is_some_and(|name| name != of.name) {
+    if given.is_some_and(|name| name != of.name) {
         wrong.push("its name is another one than it was made with");
     }
     if of.gid != gid_of(of.id) {

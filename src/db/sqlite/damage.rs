@@ -68,11 +68,8 @@ fn end_of(conn: &Connection, table: &str, has_no_rowid: bool) -> Option<String> 
     } else {
         "rowid".to_owned()
     };
-    let columns = keys
-        .iter()
-        .map(|key| format!("{key}, "))
-        .collect::<String>();
-    let sql = format!("SELECT {columns}* FROM {table} NOT INDEXED ORDER BY {order}");
+    let columns = [&keys[..], &["*".to_owned()]].concat().join(", ");
+    let sql = format!("SELECT {columns} FROM {table} NOT INDEXED ORDER BY {order}");
     let mut last = None;
     let read = rows(conn, &sql, |row| {
         let key = (0..keys.len()).map(|i| value(row, i));
@@ -93,12 +90,11 @@ fn end_of(conn: &Connection, table: &str, has_no_rowid: bool) -> Option<String> 
 /// What of the schema is not what the migrations make of an empty database.
 fn of_schema(conn: &Connection) -> Result<Vec<String>> {
     static WANTED: OnceLock<Schema> = OnceLock::new();
-    let wanted = match WANTED.get() {
-        Some(wanted) => wanted,
-        None => {
-            let made = made()?;
-            WANTED.get_or_init(|| made)
-        }
+    let wanted = if let Some(wanted) = WANTED.get() {
+        wanted
+    } else {
+        let made = made()?;
+        WANTED.get_or_init(|| made)
     };
     let found = schema(conn)?;
     let differs = wanted

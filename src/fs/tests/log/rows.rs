@@ -1,5 +1,6 @@
 //! The rows that `verify` answers for, and by which words somebody is told of one.
 
+use crate::core::Hash;
 use crate::db::{Param, Row, Value};
 use crate::fs::tests::*;
 use std::path::Path;
@@ -75,7 +76,7 @@ pub(super) const TABLES: [Table; 18] = [
     ),
     table(("blobs", 1), "hash, size, data", |r| match &r.0[0] {
         Value::Bytes(hash) => {
-            let hash = hash.iter().map(|b| format!("{b:02x}")).collect();
+            let hash = Hash::from_slice(hash).map_or_else(|e| e.to_string(), |h| h.to_string());
             vec![hash, "index sqlite_autoindex_blobs_1".to_owned()]
         }
         _ => Vec::new(),
