@@ -179,6 +179,8 @@ impl Table {
         words.push(row.name_in(self.name, self.keys));
         words.push(row.name(self.keys));
         words.push(self.name_by_key(row));
+        // Of a row that has a guard more is said.
+        words.push(row.name(3));
         words
     }
 
