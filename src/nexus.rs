@@ -34,8 +34,10 @@ impl Nexus {
             .map_err(at)?;
         let lock = lock(&config)?;
         let db = Arc::new(Sqlite::open(&config.database())?);
-        db.migrate()?;
-        let engine = Arc::new(Engine::new(config, db.clone(), clock)?);
+        let opened = db
+            .migrate()
+            .and_then(|()| Engine::new(config, db.clone(), clock));
+        let engine = Arc::new(opened.map_err(|e| db.locate(e))?);
         engine.set_views(vec![
             Box::new(Facts::of(&engine)),
             Box::new(At::of(&engine)),

@@ -2,7 +2,7 @@
 
 use super::Command;
 use super::context::Context;
-use crate::core::{Error, Kind, Op, Result, Time};
+use crate::core::{Error, Kind, Op, Result, TenantId, Time};
 use crate::fs;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
     pub tenant: String,
+    /// The tenant's number; receipts of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant_id: Option<u32>,
     pub op: u64,
     /// RFC 3339, UTC, nanoseconds.
     pub time: String,
@@ -24,6 +27,7 @@ impl Receipt {
     fn of(receipt: fs::Receipt) -> Self {
         Self {
             tenant: receipt.tenant,
+            tenant_id: receipt.id.map(|id| id.0),
             op: receipt.op.0,
             time: receipt.time.to_string(),
             hash: receipt.hash.to_string(),
@@ -42,6 +46,7 @@ impl Receipt {
             .map_err(|e| Error::new(Kind::Invalid, wrong("its state is no number")).caused_by(e))?;
         Ok(fs::Receipt {
             tenant: self.tenant.clone(),
+            id: self.tenant_id.map(TenantId),
             op: Op(self.op),
             time: Time::from_system(time.into()),
             hash: self.hash.parse()?,
@@ -73,6 +78,7 @@ mod tests {
     fn a_receipt_is_read_as_it_was_written() {
         let receipt = fs::Receipt {
             tenant: "default".to_owned(),
+            id: Some(TenantId(1)),
             op: Op(7),
             time: Time(1_700_000_000_123_456_789),
             hash: Hash::of(b"x"),
@@ -80,6 +86,16 @@ mod tests {
         };
         let told = Receipt::of(receipt.clone());
         assert_eq!(told.read().unwrap(), receipt);
+        let mut old = serde_json::to_value(&told).unwrap();
+        old.as_object_mut().unwrap().remove("tenant_id");
+        let old: Receipt = serde_json::from_value(old).unwrap();
+        assert_eq!(
+            old.read().unwrap(),
+            fs::Receipt {
+                id: None,
+                ..receipt
+            }
+        );
         for broken in [
             Receipt {
                 hash: "ab".to_owned(),

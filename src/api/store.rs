@@ -70,6 +70,26 @@ pub struct Checked {
     pub problems: Vec<String>,
 }
 
+impl Checked {
+    /// Adds what is wrong with the database's file to what a check of its rows found, or could not get past.
+    fn with_file(cx: &Context<'_>, report: Result<Report>) -> Result<Self> {
+        let mut checked = match report {
+            Err(e) if matches!(e.kind(), Kind::Corrupt | Kind::Io) => Self {
+                clean: false,
+                checked: 0,
+                problems: vec![e.chain()],
+            },
+            report => report?.into(),
+        };
+        match cx.nexus.db.integrity_check() {
+            Ok(found) => checked.problems.extend(found),
+            Err(e) => checked.problems.push(e.chain()),
+        }
+        checked.clean = checked.problems.is_empty();
+        Ok(checked)
+    }
+}
+
 impl From<Report> for Checked {
     fn from(r: Report) -> Self {
         Self {
@@ -90,10 +110,8 @@ impl Command for Fsck {
     type Reply = Checked;
 
     fn run(self, cx: &mut Context<'_>) -> Result<Checked> {
-        let mut report: Checked = cx.engine().fsck(cx.caller)?.into();
-        report.problems.extend(cx.nexus.db.integrity_check()?);
-        report.clean = report.problems.is_empty();
-        Ok(report)
+        let report = cx.engine().fsck(cx.caller);
+        Checked::with_file(cx, report)
     }
 }
 
@@ -116,11 +134,9 @@ impl Command for Verify {
             return Ok(cx.engine().verify_receipts(cx.caller, &receipts?)?.into());
         }
         let tell = &mut *cx.tell;
-        let report = cx
-            .nexus
-            .engine
-            .verify(cx.caller, &mut |done| tell(Progress { done }))?;
-        Ok(report.into())
+        let engine = &cx.nexus.engine;
+        let report = engine.verify(cx.caller, &mut |done| tell(Progress { done }));
+        Checked::with_file(cx, report)
     }
 }
 

@@ -121,6 +121,12 @@ impl Cas {
         self.dir.join(format!("tmp/{next}"))
     }
 
+    /// Where people find a blob's file, below the data directory.
+    pub(super) fn name(hash: &Hash) -> String {
+        let name = hash.to_string();
+        format!("cas/{}/{name}", &name[..2])
+    }
+
     pub(super) fn path(&self, hash: &Hash) -> PathBuf {
         let name = hash.to_string();
         self.dir.join(&name[..2]).join(name)

@@ -78,9 +78,8 @@ impl Blobs {
             Content::Empty => return Ok(Hash::of(b"")),
             Content::Blob { hash, .. } => return Ok(*hash),
         };
-        let known = "SELECT hash FROM whole_hashes WHERE root = $1";
-        if let Some(row) = self.db.read()?.query(known, &[root.into()])?.first() {
-            return Hash::from_slice(row.bytes(0)?);
+        if let Some(known) = self.remembered(root)? {
+            return Ok(known);
         }
         let hash = self.hash_tree(content, size)?;
         // The answer is right without being remembered.
@@ -162,10 +161,33 @@ impl Blobs {
             Some(len) if len > INLINE_MAX as u64 => None,
             _ => self.load_row(hash)?,
         };
-        match inline {
-            Some(bytes) => verified(hash, Some(bytes)),
-            None => verified(hash, self.cas.read(hash)?),
+        let (found, place) = match inline {
+            Some(bytes) => (Some(bytes), "table blobs".to_owned()),
+            None => (self.cas.read(hash)?.map(Bytes::from), Cas::name(hash)),
+        };
+        let found = found.ok_or_else(|| missing(hash))?;
+        verified(hash, Some(found)).map_err(|e| e.context(place))
+    }
+
+    /// Fails with `Corrupt` where what is remembered as the SHA-256 of a tree's bytes is not. Reads them only then, and trusts
+    /// them: [`Blobs::check`] tells of these.
+    pub(super) fn check_whole(&self, root: &Hash, content: &Content) -> Result<()> {
+        let Some(known) = self.remembered(root)? else {
+            return Ok(());
+        };
+        if self.hash_tree(content, content.size())? == known {
+            return Ok(());
         }
+        let message = format!("the row of {root} in table whole_hashes is damaged: delete it");
+        fail(Kind::Corrupt, message)
+    }
+
+    fn remembered(&self, root: &Hash) -> Result<Option<Hash>> {
+        let known = "SELECT hash FROM whole_hashes WHERE root = $1";
+        let rows = self.db.read()?.query(known, &[root.into()])?;
+        let read = rows.first().map(|row| Hash::from_slice(row.bytes(0)?));
+        let named = |e: Error| e.context(format_args!("the row of {root} in table whole_hashes"));
+        read.transpose().map_err(named)
     }
 
     fn remember(&self, root: &Hash, hash: &Hash) -> Result<()> {

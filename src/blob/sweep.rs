@@ -187,6 +187,7 @@ impl Blobs {
                 depth,
             ),
         };
+        let is_known = matches!(content, Content::Tree { root, .. } if seen.contains(root));
         let mut waiting = vec![(part, depth)];
         while let Some((part, depth)) = waiting.pop() {
             let (Part::Slice(Slice { hash, .. }) | Part::Node { hash, .. }) = part else {
@@ -199,6 +200,13 @@ impl Blobs {
                 Ok(below) => waiting.extend(below.into_iter().map(|part| (part, depth - 1))),
                 Err(error) => damage.push(Damage { hash, error }),
             }
+        }
+        if let Content::Tree { root: hash, .. } = *content
+            && !is_known
+            && damage.is_empty()
+            && let Err(error) = self.check_whole(&hash, content)
+        {
+            damage.push(Damage { hash, error });
         }
         damage
     }

@@ -1,6 +1,7 @@
 //! Values on their way into and out of a statement.
 
 use crate::core::{Error, Kind, Result};
+use std::fmt;
 
 /// A value bound to a placeholder.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -20,11 +21,33 @@ pub enum Value {
     Bytes(Vec<u8>),
 }
 
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("null"),
+            Self::Int(n) => n.fmt(f),
+            Self::Text(text) => write!(f, "{text:?}"),
+            Self::Bytes(bytes) => write!(f, "\"{}\"", bytes.escape_ascii()),
+        }
+    }
+}
+
 /// One row of an answer, read by position.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row(pub Vec<Value>);
 
 impl Row {
+    /// What people find the row by: the first `keys` of its columns.
+    pub fn name(&self, keys: usize) -> String {
+        let keys: Vec<_> = self.0.iter().take(keys).map(Value::to_string).collect();
+        format!("row ({})", keys.join(", "))
+    }
+
+    /// The same, and its table.
+    pub fn name_in(&self, table: &str, keys: usize) -> String {
+        format!("{} of table {table}", self.name(keys))
+    }
+
     fn at(&self, i: usize) -> Result<&Value> {
         self.0
             .get(i)

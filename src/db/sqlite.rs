@@ -3,6 +3,7 @@
 //! A commit writes to the log beside the file (`-wal`) without waiting for the disk: it survives the death of the
 //! process. [`Db::sync`] makes it survive a power cut, once for all who wait.
 
+mod damage;
 mod readers;
 mod tx;
 mod wal;
@@ -41,6 +42,8 @@ const KEEPER: &str =
     "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -1024;";
 /// Transactions after which a checkpoint is worth its two syncs; one has many changes in it.
 const CHECKPOINT_AFTER: u64 = 50;
+/// How much of what is wrong with a file one error says.
+const DAMAGE_TOLD: usize = 8;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The connection that moves the log into the file, and how many changes there were when it last did.
@@ -64,7 +67,12 @@ pub struct Sqlite {
 impl Sqlite {
     /// Opens the file, making it when there is none.
     pub fn open(path: &Path) -> Result<Self> {
-        Self::open_file(path).map_err(|e| e.context(format_args!("database {}", path.display())))
+        let named = |e: Error| e.context(format_args!("database {}", path.display()));
+        Self::open_file(path).map_err(|e| match e.kind() {
+            // It reads nothing else to open it.
+            Kind::Corrupt => named(e.context("the head of the file or its schema is damaged")),
+            _ => named(e),
+        })
     }
 
     fn open_file(path: &Path) -> Result<Self> {
@@ -106,19 +114,24 @@ impl Sqlite {
         })
     }
 
-    /// Reads the whole file and names what is wrong with it; empty when nothing is.
+    /// Reads the whole file and names what is wrong with it, and where; empty when nothing is.
     pub fn integrity_check(&self) -> Result<Vec<String>> {
         let reader = self.readers.take()?;
-        let mut statement = reader
-            .prepare("PRAGMA integrity_check")
-            .map_err(|e| failure("check", e))?;
-        let lines = statement
-            .query_map((), |row| row.get(0))
-            .map_err(|e| failure("check", e))?;
-        let lines: rusqlite::Result<Vec<String>> = lines.collect();
-        let mut lines = lines.map_err(|e| failure("check", e))?;
-        lines.retain(|line| line != "ok");
-        Ok(lines)
+        damage::find(&reader)
+    }
+
+    /// Says of an error that damage to the file may have caused where that is.
+    pub fn locate(&self, e: Error) -> Error {
+        if !matches!(e.kind(), Kind::Corrupt | Kind::Io) {
+            return e;
+        }
+        let found = self.integrity_check();
+        let mut found = found.unwrap_or_else(|e| vec![e.chain()]);
+        found.truncate(DAMAGE_TOLD);
+        if found.is_empty() {
+            return e;
+        }
+        e.context(found.join("; "))
     }
 
     /// Moves what it can from the log into the file, without making the writer or readers wait, once enough has gathered.

@@ -11,6 +11,7 @@ use crate::meta::snapshot::{self, Snapshot};
 use crate::meta::tenant::Sum;
 use crate::meta::{Edit, Horizon, Horizons, OpKind, Tenant, horizon, tenant};
 use serde_json::json;
+use std::sync::Arc;
 
 /// A deleted tenant whose files are to be forgotten.
 pub(super) struct Overdue {
@@ -18,7 +19,7 @@ pub(super) struct Overdue {
     /// The operation that deleted it.
     end: Op,
     sum: Sum,
-    snapshots: Vec<Snapshot>,
+    snapshots: Vec<Arc<Snapshot>>,
 }
 
 impl Overdue {
@@ -51,7 +52,7 @@ impl Engine {
                 let sum = tenant::sum(&mut *tx, tenant.id)?;
                 let mut snapshots = Vec::new();
                 for snapshot in snapshot::all(&mut *tx)? {
-                    snapshots.push(snapshot?);
+                    snapshots.push(Arc::new(snapshot?));
                 }
                 snapshots.retain(|s| s.tenant == tenant.id);
                 found.push(Overdue {
@@ -65,14 +66,17 @@ impl Engine {
         Ok(found)
     }
 
-    /// Forgets the nodes of a deleted tenant, present and past, and its snapshots: one operation, the last of its log.
+    /// Forgets the nodes of a deleted tenant, present and past, and its snapshots: one operation, the last of its log. The rows
+    /// go after it, a little at a time (see `forget`).
     pub(super) fn forget_tenant(&self, caller: &Caller, of: &Overdue) -> Result<Op> {
         let _turn = self.turn.lock();
         let (id, upto) = (of.tenant.id, of.end);
         let head = self.store.head(id)?;
         let (by, _) = self.change_from(caller, id, head, |ch| {
             let by = ch.op();
-            ch.edit(Edit::TenantForgotten(id));
+            for snapshot in &of.snapshots {
+                ch.edit(Edit::SnapshotGone(snapshot.clone()));
+            }
             ch.edit(Edit::Horizon {
                 tenant: id,
                 upto,

@@ -1,5 +1,6 @@
 //! fsck: whether the rows of the present make a tree, and are what the log says they are.
 
+use super::dangling;
 use super::engine::Engine;
 use crate::core::{Ino, Result, TenantId};
 use crate::db::Tx;
@@ -49,6 +50,8 @@ struct Seen {
 pub(super) struct Present {
     nodes: HashMap<Ino, Seen>,
     states: HashMap<TenantId, i64>,
+    /// Deleted tenants that are forgotten: what is left of them goes, a little at a time, and is no tree.
+    forgotten: Vec<TenantId>,
 }
 
 impl Present {
@@ -60,6 +63,9 @@ impl Present {
     }
 
     fn add_state(&mut self, tenant: TenantId, sum: i64) {
+        if self.forgotten.contains(&tenant) {
+            return;
+        }
         let state = self.states.entry(tenant).or_default();
         *state = state.wrapping_add(sum);
     }
@@ -73,13 +79,25 @@ impl Engine {
         let mut tx = self.store.read()?;
         // One read, one state: what commits meanwhile is not seen.
         let tenants = tenant::tenants(&mut *tx)?;
-        let mut present = Present::default();
-        scan_nodes(&mut *tx, &mut present, &mut report)?;
-        scan_entries(&mut *tx, &mut present, &mut report)?;
-        scan_xattrs(&mut *tx, &mut present, &mut report)?;
-        super::dangling::scan_relations(&mut *tx, &present, &tenants, &mut report)?;
+        let mut present = Present {
+            forgotten: tenant::forgotten(&mut *tx)?,
+            ..Present::default()
+        };
+        // What of one table cannot be read keeps nobody from the next one, but ends a read.
+        for scan in [scan_nodes, scan_entries, scan_xattrs] {
+            let scanned = scan(&mut *tx, &mut present, &mut report);
+            if report.note(scanned).is_none() {
+                tx = self.store.read()?;
+            }
+        }
+        let scanned = dangling::scan_relations(&mut *tx, &present, &tenants, &mut report);
+        if report.note(scanned).is_none() {
+            tx = self.store.read()?;
+        }
         for t in &tenants {
-            let head = tenant::head(&mut *tx, t.id)?;
+            let Some(head) = report.note(tenant::head(&mut *tx, t.id)) else {
+                continue;
+            };
             let state = present.states.get(&t.id).copied().unwrap_or(0);
             super::principals::scan_principals(&mut *tx, t, &mut report);
             if state != head.state {
@@ -87,6 +105,15 @@ impl Engine {
                     "tenant {}: the rows are not what operation {} left behind",
                     t.name, head.op
                 ));
+            }
+        }
+        for id in present.states.keys() {
+            if !tenants.iter().any(|t| t.id == *id) {
+                let message = format!(
+                    "tenant {}, in table tenants, is missing, and nodes of it are there",
+                    id.0
+                );
+                report.problem(message);
             }
         }
         judge(&present, &tenants, &mut report);
@@ -159,6 +186,9 @@ fn judge_entry(entry: &entry::Entry, present: &mut Present, report: &mut Report)
             entry.ino
         ));
     };
+    if present.forgotten.contains(&child.tenant) {
+        return;
+    }
     child.names += 1;
     let (tenant, is_dir) = (child.tenant, child.kind == FileKind::Directory);
     let one_name = is_dir || child.nlink == 1;
@@ -197,7 +227,8 @@ fn scan_xattrs(tx: &mut dyn Tx, present: &mut Present, report: &mut Report) -> R
 }
 
 fn judge(present: &Present, tenants: &[crate::meta::Tenant], report: &mut Report) {
-    for (ino, node) in &present.nodes {
+    let is_there = |node: &Seen| !present.forgotten.contains(&node.tenant);
+    for (ino, node) in present.nodes.iter().filter(|(_, node)| is_there(node)) {
         let is_dir = node.kind == FileKind::Directory;
         let is_root = tenants.iter().any(|t| t.root == *ino);
         let (names, links) = match (is_dir, is_root) {

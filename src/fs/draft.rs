@@ -7,7 +7,7 @@ use super::handle::{Handle, OpenFile, Source};
 use crate::blob::Working;
 use crate::core::{Caller, Ino, Kind, Name, Result};
 use crate::meta::cache::Place;
-use crate::meta::draft::{self, Draft};
+use crate::meta::draft::{self, Draft, Found};
 use crate::meta::log::Author;
 use crate::meta::{Edit, Edits, OpKind};
 use std::collections::{BTreeMap, BTreeSet};
@@ -137,18 +137,26 @@ impl Engine {
     /// Makes versions of what was synced before a crash and not closed.
     pub(super) fn recover_drafts(&self) -> Result<()> {
         let mut files: BTreeMap<Ino, Vec<Draft>> = BTreeMap::new();
-        let mut damaged = BTreeSet::new();
-        for (ino, found) in draft::all(&mut *self.store.read()?)? {
+        let (mut damaged, mut aside) = (BTreeSet::new(), Vec::new());
+        for Found { id, ino, draft } in draft::all(&mut *self.store.read()?)? {
             let drafts = files.entry(ino).or_default();
-            match found {
+            match draft {
                 // What lies behind damage was written to a file that is not there any more.
                 Ok(draft) if !damaged.contains(&ino) => drafts.push(draft),
-                Ok(_) => {}
+                Ok(_) => aside.push(id),
                 Err(e) => {
                     tracing::error!(%ino, "a file loses what was synced last: {}", e.chain());
                     damaged.insert(ino);
+                    aside.push(id);
                 }
             }
+        }
+        if !aside.is_empty() {
+            let mut tx = self.store.begin()?;
+            aside
+                .into_iter()
+                .try_for_each(|id| draft::set_aside(&mut *tx, id))?;
+            tx.commit()?;
         }
         for (ino, drafts) in files {
             if let Err(e) = self.finish(ino, &drafts) {

@@ -17,7 +17,7 @@ use crate::blob::Blobs;
 use crate::core::{Clock, Config, Error, Ino, Kind, Latest, Name, Result, Time};
 use crate::db::Db;
 use crate::meta::cache::{Cache, Place};
-use crate::meta::{Edit, Entry, Node, Store, Xattr, guards, tenant};
+use crate::meta::{Edit, Entry, Node, Store, Xattr, guards, numbers};
 use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -67,7 +67,7 @@ impl Engine {
     pub fn new(config: Config, db: Arc<dyn Db>, clock: Clock) -> Result<Self> {
         let blobs = Arc::new(Blobs::open(&config, db.clone())?);
         let store = Store::open(db, blobs.clone(), &config.journal())?;
-        let first = tenant::counter(&mut *store.read()?, "id")?.max(FIRST_ID);
+        let first = numbers::next(&mut *store.read()?)?.max(FIRST_ID);
         let transient = Arc::<Transient>::default();
         let engine = Self {
             store,

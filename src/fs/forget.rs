@@ -9,13 +9,17 @@ use super::engine::Engine;
 use super::namespace::admin;
 use super::sweep::Unreferenced;
 use crate::core::{Caller, FsPath, Ino, Kind, Op, Result, TenantId, Time};
-use crate::meta::{Edit, Horizon, Horizons, OpKind, Snapshot, Tenant, horizon, life, log_query};
+use crate::meta::{
+    Edit, Horizon, Horizons, OpKind, Snapshot, Tenant, horizon, life, log_query, tenant,
+};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// How many rows one transaction deletes.
 const BATCH: usize = 1000;
+/// How many nodes of a deleted tenant go in one transaction, with their names and attributes.
+const BURIED: u32 = 250;
 /// How often some nodes are looked at in one housekeeping.
 const LITTLE: usize = 16;
 
@@ -58,6 +62,8 @@ pub(super) struct Thinning {
     is_due: bool,
     /// Of nodes up to this one none is.
     after: Ino,
+    /// Of forgotten tenants none of the nodes up to this one is, once no row of the past is left.
+    buried: Ino,
 }
 
 /// A horizon that is to move.
@@ -208,6 +214,9 @@ impl Engine {
         let found = life::forgotten(&mut *tx, &horizons, thinning.after)?;
         drop(tx);
         let Some(some) = found else {
+            if self.bury_some(thinning)? {
+                return Ok(());
+            }
             let mut tx = self.store.begin()?;
             horizon::set_thinned(&mut *tx)?;
             tx.commit()?;
@@ -222,6 +231,26 @@ impl Engine {
         }
         thinning.after = some.last;
         Ok(())
+    }
+
+    /// Deletes some nodes of deleted tenants that are forgotten; whether there were any. No row of their past is left.
+    fn bury_some(&self, thinning: &mut Thinning) -> Result<bool> {
+        let mut tx = self.store.read()?;
+        for tenant in tenant::forgotten(&mut *tx)? {
+            let nodes = tenant::nodes_of(&mut *tx, tenant, thinning.buried, BURIED)?;
+            let Some(last) = nodes.last().copied() else {
+                continue;
+            };
+            drop(tx);
+            let mut tx = self.store.begin()?;
+            tenant::forget_nodes(&mut *tx, &nodes)?;
+            tx.commit()?;
+            thinning.buried = last;
+            return Ok(true);
+        }
+        let is_left = thinning.buried > Ino(0);
+        thinning.buried = Ino(0);
+        Ok(is_left)
     }
 
     /// Finds out whether a crash came between a horizon and the rows behind it.
@@ -249,7 +278,7 @@ impl Thinning {
     fn begin(&mut self) {
         *self = Self {
             is_due: true,
-            after: Ino(0),
+            ..Self::default()
         };
     }
 }
@@ -259,7 +288,7 @@ mod tests {
     use super::*;
     use crate::core::Error;
     use crate::fs::tests::principals::{TENANT, boss};
-    use crate::fs::tests::{World, alice};
+    use crate::fs::tests::{World, alice, path};
 
     fn left(w: &World) -> u64 {
         let e = w.engine();
@@ -329,6 +358,65 @@ mod tests {
         w.engine().housekeep().unwrap();
         assert_eq!(left(&w), 0);
         w.assert_sound();
+    }
+
+    /// A tenant with many files that was deleted and is to be forgotten; its number.
+    fn buried(w: &World) -> TenantId {
+        let e = w.engine();
+        let id = e.create_tenant(&boss(), "acme").unwrap().id;
+        for n in 0..600 {
+            let at = format!("/workspace/f{}", n % 300);
+            w.write(&Caller::engine(id), &at, format!("{n}").as_bytes())
+                .unwrap();
+        }
+        let at = e.resolve(&Caller::engine(id), &path("/workspace"));
+        e.create_snapshot(&Caller::engine(id), at.unwrap().ino, "kept", None)
+            .unwrap();
+        e.delete_tenant(&boss(), "acme").unwrap();
+        let now = Time(e.clock().now().0 + 1);
+        let [overdue] = &*e.overdue(now).unwrap() else {
+            panic!("one was deleted")
+        };
+        e.forget_tenant(&boss(), overdue).unwrap();
+        id
+    }
+
+    fn nodes_left(w: &World, of: TenantId) -> u64 {
+        let sql = "SELECT COUNT(*) FROM nodes WHERE tenant = $1";
+        let mut tx = w.engine().store.read().unwrap();
+        tx.query(sql, &[of.into()]).unwrap()[0].uint(0).unwrap()
+    }
+
+    /// semantics.md §6: "The files of a deleted tenant are history that nobody is shown, and forgotten as a whole once its deletion is older"
+    #[test]
+    fn a_deleted_tenant_goes_a_little_at_a_time_whatever_crashes_in_between() {
+        let mut w = World::new();
+        let id = buried(&w);
+        let mut before = nodes_left(&w, id);
+        assert!(before > 300);
+        for _ in 0..5 {
+            w.crash();
+            w.assert_sound();
+            let e = w.engine();
+            // What each process begins with is the past, of which nothing is left after the first.
+            for _ in 0..2 {
+                let mut thinning = e.thinning.lock();
+                if thinning.is_due {
+                    e.thin(&mut thinning).unwrap();
+                }
+                drop(thinning);
+                let now = nodes_left(&w, id);
+                assert!(before - now <= u64::from(BURIED), "{before} to {now}");
+                before = now;
+                w.assert_sound();
+            }
+        }
+        assert_eq!(before, 0);
+        let mut tx = w.engine().store.read().unwrap();
+        assert!(!horizon::is_behind(&mut *tx).unwrap());
+        let sql = "SELECT 1 FROM entries WHERE parent NOT IN (SELECT ino FROM nodes) \
+                   UNION ALL SELECT 1 FROM xattrs WHERE ino NOT IN (SELECT ino FROM nodes)";
+        assert!(tx.query(sql, &[]).unwrap().is_empty());
     }
 
     #[test]

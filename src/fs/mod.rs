@@ -64,6 +64,7 @@ mod receipt;
 mod lineage;
 mod traces;
 mod ledger;
+mod tenancy;
 pub mod verify;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -5,6 +5,7 @@ use crate::access::namespace::{self, Policy};
 use crate::core::{Caller, Error, FsPath, Ino, Kind, Name, Op, Result, TenantId, error::fail};
 use crate::meta::tenant::GroupRule;
 use crate::meta::{Edit, Namespace, OpKind, Tenant};
+use serde_json::json;
 
 /// How deep a name may be added.
 const DEPTH_MAX: usize = 4096;
@@ -13,6 +14,11 @@ const DEPTH_MAX: usize = 4096;
 pub(super) const ABOVE_MAX: usize = 1 << 20;
 /// Group numbers of tenants start here.
 const TENANT_GIDS: u32 = 2_000_000;
+
+/// The number of the group that stands for everybody in a tenant.
+pub(super) fn gid_of(tenant: TenantId) -> u32 {
+    TENANT_GIDS.saturating_add(tenant.0)
+}
 
 /// A directory's path and the namespace it lies in; `None` in the tenant's root itself.
 pub(super) struct Location {
@@ -65,7 +71,7 @@ impl Engine {
         Tenant {
             id: TenantId(id),
             name: name.to_owned(),
-            gid: TENANT_GIDS + id,
+            gid: gid_of(TenantId(id)),
             root,
         }
     }
@@ -93,7 +99,9 @@ impl Engine {
                 group: group.unwrap_or(old.group),
             };
             ch.edit(Edit::Namespace(home.tenant.id, new.clone()));
-            let undo = serde_json::json!({ "mask": old.mask, "group": old.group.name() });
+            let words = |ns: &Namespace| json!({ "mask": ns.mask, "group": ns.group.name() });
+            let mut undo = words(old);
+            undo["to"] = words(&new);
             let path = FsPath::from_names(vec![Name::new(name.as_bytes())?]);
             ch.record(OpKind::Namespace, home.tenant.root, &path, None, &undo);
             Ok(new)

@@ -7,9 +7,9 @@ use super::check::{PAGE, Report};
 use super::engine::Engine;
 use super::horizon::verify_horizon;
 use super::namespace::admin;
-use crate::core::{Caller, Hash, Kind, Op, Result, Time};
+use crate::core::{Caller, Hash, Kind, Op, Result, TenantId, Time, error::fail};
 use crate::db::Tx;
-use crate::meta::tenant::Head;
+use crate::meta::tenant::{Head, buried_name};
 use crate::meta::{Record, Tenant, horizon, log, tenant};
 
 /// The newest operation of a tenant, as it was once. Its hash is over it and all before it, and over the sum of the
@@ -18,6 +18,8 @@ use crate::meta::{Record, Tenant, horizon, log, tenant};
 pub struct Receipt {
     /// The tenant's name.
     pub tenant: String,
+    /// The tenant's number, which no other has after it; receipts of earlier versions have none.
+    pub id: Option<TenantId>,
     pub op: Op,
     pub time: Time,
     pub hash: Hash,
@@ -38,6 +40,7 @@ impl Engine {
         self.sync()?;
         Ok(Receipt {
             tenant,
+            id: Some(id),
             op: head.op,
             time: record.time,
             hash: head.hash,
@@ -54,16 +57,73 @@ impl Engine {
         let tenants = tenant::tenants(&mut *tx)?;
         let horizons = report.note(horizon::all(&mut *tx)).unwrap_or_default();
         for receipt in receipts {
-            match tenants.iter().find(|t| t.name == receipt.tenant) {
-                Some(of) => {
+            match whose(&mut *tx, &tenants, receipt) {
+                Ok(of) => {
                     verify_receipt(&mut *tx, of, receipt, &mut report)?;
                     verify_horizon(&mut *tx, of, horizons.get(&of.id), &mut report);
                 }
-                None => report.problem(format!("there is no tenant {}", receipt.tenant)),
+                Err(e) => report.problem(e.chain()),
             }
         }
         Ok(report)
     }
+}
+
+/// The tenant that a receipt is of. Fails with `NotFound` where there is none, or it was deleted, whoever has its name now.
+fn whose<'a>(tx: &mut dyn Tx, tenants: &'a [Tenant], receipt: &Receipt) -> Result<&'a Tenant> {
+    let (name, op) = (&receipt.tenant, receipt.op);
+    let named = tenants.iter().find(|t| t.name == *name);
+    let found = match receipt.id {
+        Some(id) => tenants.iter().find(|t| t.id == id),
+        // Of an earlier version, of those that had the name.
+        None => match buried(tx, tenants, receipt)? {
+            Some(gone) => Some(gone),
+            None => named,
+        },
+    };
+    let Some(of) = found else {
+        let number = receipt
+            .id
+            .map_or_else(String::new, |id| format!(" (number {})", id.0));
+        return fail(
+            Kind::NotFound,
+            format!("receipt of operation {op}: there is no tenant {name}{number}"),
+        );
+    };
+    if !of.is_gone() {
+        return Ok(of);
+    }
+    let now = named.map_or_else(String::new, |now| {
+        format!(
+            "; who has the name now is another tenant (number {})",
+            now.id.0
+        )
+    });
+    fail(
+        Kind::NotFound,
+        format!(
+            "receipt of operation {op}: tenant {name} (number {}) was deleted, and its log ends with that{now}",
+            of.id.0
+        ),
+    )
+}
+
+/// The deleted tenant of a receipt's name whose log has its operation.
+fn buried<'a>(
+    tx: &mut dyn Tx,
+    tenants: &'a [Tenant],
+    receipt: &Receipt,
+) -> Result<Option<&'a Tenant>> {
+    for gone in tenants
+        .iter()
+        .filter(|t| t.name == buried_name(&receipt.tenant, t.id))
+    {
+        let found = log::at(tx, gone.id, receipt.op)?;
+        if found.is_some_and(|(_, hash)| hash == receipt.hash) {
+            return Ok(Some(gone));
+        }
+    }
+    Ok(None)
 }
 
 fn verify_receipt(

@@ -7,20 +7,38 @@ use super::principals::DEFAULT;
 use crate::access::namespace::{NAMESPACES, Policy};
 use crate::blob::Content;
 use crate::core::{Caller, FsPath, Ino, Kind, Name, Op, Result, TenantId, Time, error::fail};
-use crate::meta::{Edit, FileKind, Namespace, Node, OpKind, Tenant, log};
+use crate::meta::{Edit, FileKind, Namespace, Node, OpKind, Tenant, log, tenant};
 
 impl Engine {
     /// Makes sure that the tenant `default` exists.
     pub(super) fn seed(&self) -> Result<()> {
         self.load_tenants()?;
+        let is_new = self.tenant(DEFAULT).is_err();
+        if is_new {
+            self.has_no_log()?;
+        }
         self.load_policy()?;
         self.load_tuples()?;
         self.load_latest()?;
-        if self.tenant(DEFAULT).is_err() {
+        if is_new {
             self.plant(DEFAULT, None)?;
             self.sync()?;
         }
         self.number_users()
+    }
+
+    /// Fails where there was a tenant `default`: another one of that name would hide that.
+    fn has_no_log(&self) -> Result<()> {
+        match tenant::logged(&mut *self.store.read()?)?.first() {
+            None => Ok(()),
+            Some(first) => {
+                let message = format!(
+                    "no tenant is called {DEFAULT:?}: row ({}) of table tenants is damaged or gone: bring it back from a backup",
+                    first.0
+                );
+                fail(Kind::Corrupt, message)
+            }
+        }
     }
 
     /// A clock that was set back while nobody looked revives nothing.
@@ -81,7 +99,7 @@ impl Engine {
 }
 
 /// The settings that a namespace begins with.
-fn standard(policy: &Policy) -> Namespace {
+pub(super) fn standard(policy: &Policy) -> Namespace {
     Namespace {
         name: policy.name.to_owned(),
         mask: policy.mask,

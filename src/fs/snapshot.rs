@@ -62,7 +62,7 @@ impl Engine {
             });
             ch.edit(Edit::Snapshot(new.clone()));
             let path = self.path_of(dir)?;
-            let undo = json!({ "note": name });
+            let undo = json!({ "note": name, "snapshot": &*new });
             ch.record(OpKind::SnapshotCreate, dir, &path, None, &undo);
             Ok(new)
         })

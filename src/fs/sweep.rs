@@ -56,8 +56,8 @@ impl Engine {
             &mut *self.store.read()?,
             horizons,
             &mut report,
-            &mut |content, _| {
-                all.insert(content.clone());
+            &mut |node, _| {
+                all.insert(node.content.clone());
             },
         )?;
         if let Some(problem) = report.problems.first() {

@@ -1,7 +1,7 @@
 //! Whether what the log tells of is there: each operation has left the rows that began or ended with it.
 //!
 //! `lineage` goes from rows to the log, and misses nothing of a row that is gone with all that followed it. Behind the horizon
-//! rows are missing rightly, but those that a snapshot shows: there it takes both ends of a state to know, and what an undo
+//! rows are missing rightly, but those that a snapshot shows: there it takes both ends of a state to know, and what a large undo
 //! began or ended there is not known one by one. Costs two or three look-ups by key an operation.
 
 use super::check::Report;
@@ -151,10 +151,12 @@ impl<'a> Traces<'a> {
             self.held.clear();
         }
         let said = record.details();
-        if matches!(record.kind, OpKind::Undo | OpKind::Restore) {
-            return self.verify_many(tx, record, &said, report);
-        }
-        let traces = left_by(tx, record, &said)?;
+        let is_of_many = matches!(record.kind, OpKind::Undo | OpKind::Restore);
+        let traces = match told(&said["rows"]["each"]) {
+            Some(each) if is_of_many => each,
+            _ if is_of_many => return self.verify_many(tx, record, &said, report),
+            _ => left_by(tx, record, &said)?,
+        };
         for trace in traces {
             if is_behind {
                 self.verify_behind(tx, record, &trace, report)?;
@@ -327,6 +329,38 @@ fn count(tx: &mut dyn Tx, table: &str, nodes: &OpSet, op: Op) -> Result<[u64; 2]
         }
     }
     Ok(sum)
+}
+
+/// What an operation on a few of many nodes says that it leaves; `None` where it says how much alone.
+fn told(each: &Value) -> Option<Vec<Trace>> {
+    let trace = |row: &Value| {
+        let (ino, name) = (Ino(row[1].as_u64()?), row[2].as_str().unwrap_or_default());
+        let did = match row[3].as_str()? {
+            "began" => Did::Began,
+            _ => Did::Ended,
+        };
+        Some(match row[0].as_str()? {
+            "nodes" => Trace::state(ino, did),
+            "entries" => Trace::name(ino, name.as_bytes(), did),
+            _ => Trace::attribute(ino, name, did),
+        })
+    };
+    let mut all: Vec<Trace> = each.as_array()?.iter().map(trace).collect::<Option<_>>()?;
+    let states = |of: Did| {
+        let is_of = move |t: &&Trace| t.what == What::State && t.did == of;
+        all.iter()
+            .filter(is_of)
+            .map(|t| t.ino)
+            .collect::<HashSet<_>>()
+    };
+    // A node that ended and began did not go.
+    let (ended, began) = (states(Did::Ended), states(Did::Began));
+    for trace in all.iter_mut().filter(|t| t.what == What::State) {
+        if ended.contains(&trace.ino) && began.contains(&trace.ino) {
+            trace.did = Did::Replaced;
+        }
+    }
+    Some(all)
 }
 
 /// What an operation leaves for certain.

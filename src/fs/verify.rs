@@ -7,19 +7,19 @@ use super::ledger::Ledger;
 use super::lineage::Lineage;
 use super::namespace::admin;
 use super::receipt::verify_chain;
+use super::tenancy::verify_tenants;
 use super::traces::Traces;
-use crate::blob::Content;
 use crate::core::{Caller, Op, Result};
 use crate::db::Tx;
 use crate::meta::node::Tense;
 use crate::meta::tenant::Head;
-use crate::meta::{Horizon, Horizons, Tenant, horizon, node, tenant};
+use crate::meta::{Horizon, Horizons, Node, Tenant, draft, horizon, node, numbers, tenant};
 use std::collections::HashSet;
 
 /// What the files would take, and what the store takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Usage {
-    /// Sum of the sizes of all present files, in bytes.
+    /// Sum of the sizes of all present files of tenants that there are, in bytes.
     pub logical_bytes: u64,
     /// Bytes of all blobs, the past's included.
     pub stored_bytes: u64,
@@ -37,8 +37,22 @@ impl Engine {
         let horizons = report.note(horizon::all(&mut *tx)).unwrap_or_default();
         for t in &tenants {
             let horizon = horizons.get(&t.id);
-            verify_log(&mut *tx, t, horizon, &mut report)?;
+            let walked = verify_log(&mut *tx, t, horizon, &mut report);
+            if report.note(walked) != Some(true) {
+                tx = self.store.read()?;
+            }
             verify_horizon(&mut *tx, t, horizon, &mut report);
+        }
+        let walked = verify_tenants(&mut *tx, &tenants, &mut report);
+        if report.note(walked).is_none() {
+            tx = self.store.read()?;
+        }
+        for wrong in report.note(numbers::verify(&mut *tx)).unwrap_or_default() {
+            report.problem(wrong);
+        }
+        verify_drafts(&mut *tx, &mut report);
+        if let Some(lost) = self.store.lost() {
+            report.problem(lost);
         }
         let fits = Lineage {
             tx: &mut *tx,
@@ -47,18 +61,22 @@ impl Engine {
             report: &mut report,
         }
         .verify();
-        report.note(fits);
-        for blob in self.blobs.missized()? {
+        if report.note(fits).is_none() {
+            tx = self.store.read()?;
+        }
+        let missized = report.note(self.blobs.missized());
+        for blob in missized.unwrap_or_default() {
             report.problem(format!(
                 "blob {blob}: its row says another size than it has"
             ));
         }
         let mut seen = HashSet::new();
-        let read = each_content(&mut *tx, &horizons, &mut report, &mut |content, report| {
+        let read = each_content(&mut *tx, &horizons, &mut report, &mut |node, report| {
             report.checked += 1;
             progress(report.checked);
-            for damage in self.blobs.check(content, &mut seen) {
-                report.problem(damage.error.chain());
+            for damage in self.blobs.check(&node.content, &mut seen) {
+                let what = damage.error.chain();
+                report.problem(format!("node {}: {what}", node.ino));
             }
         });
         report.note(read);
@@ -68,14 +86,7 @@ impl Engine {
     /// Tells logical and stored bytes; administrators only.
     pub fn df(&self, caller: &Caller) -> Result<Usage> {
         admin(caller)?;
-        let rows = self.store.read()?.query(
-            "SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT), CAST(COUNT(*) AS BIGINT) FROM nodes WHERE kind = 1",
-            &[],
-        )?;
-        let (logical_bytes, files) = match rows.first() {
-            Some(row) => (row.uint(0)?, row.uint(1)?),
-            None => (0, 0),
-        };
+        let (files, logical_bytes) = tenant::files(&mut *self.store.read()?)?;
         let stored = self.blobs.usage()?;
         Ok(Usage {
             logical_bytes,
@@ -86,13 +97,24 @@ impl Engine {
     }
 }
 
-/// Walks the whole log of a tenant, and holds against it what each operation left.
+/// Tells what a recovery had to set aside.
+fn verify_drafts(tx: &mut dyn Tx, report: &mut Report) {
+    for (id, ino) in report.note(draft::aside(tx)).unwrap_or_default() {
+        report.problem(format!(
+            "node {ino}: what was synced of it before a crash is lost, for row ({id}) of table drafts is damaged, or one \
+             before it: write the file again, then delete the row"
+        ));
+    }
+}
+
+/// Walks the whole log of a tenant, and holds against it what each operation left. Whether the log is whole and everything could
+/// be read.
 fn verify_log(
     tx: &mut dyn Tx,
     of: &Tenant,
     horizon: Option<&Horizon>,
     report: &mut Report,
-) -> Result<()> {
+) -> Result<bool> {
     let (mut traces, mut ledger) = (Traces::new(of, horizon), Ledger::default());
     let (start, mut readable) = (Head::default(), true);
     let whole = verify_chain(tx, of, start, report, &mut |tx, record, report| {
@@ -106,17 +128,17 @@ fn verify_log(
     // A log with holes says nothing of all there is.
     if whole {
         let held = ledger.verify(tx, of, report);
-        report.note(held);
+        readable &= report.note(held).is_some();
     }
-    Ok(())
+    Ok(whole && readable)
 }
 
-/// Visits the content of every node, present and past, but what is forgotten.
+/// Visits every node with its content, present and past, but what is forgotten.
 pub(super) fn each_content(
     tx: &mut dyn Tx,
     horizons: &Horizons,
     report: &mut Report,
-    visit: &mut dyn FnMut(&Content, &mut Report),
+    visit: &mut dyn FnMut(&Node, &mut Report),
 ) -> Result<()> {
     for tense in [Tense::Present, Tense::Past] {
         let page = |after: &(u64, u64)| node::page(tx, tense, *after, PAGE);
@@ -125,7 +147,7 @@ pub(super) fn each_content(
                 let ended = (tense == Tense::Past).then_some(Op(*ended));
                 let horizon = horizons.get(&node.tenant);
                 if !horizon.is_some_and(|h| h.hides(node.began, ended)) {
-                    visit(&node.content, report);
+                    visit(&node, report);
                 }
             }
             // fsck has told of present rows already.

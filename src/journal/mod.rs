@@ -8,6 +8,7 @@
 mod seal;
 mod record;
 mod segment;
+mod notes;
 mod redo;
 mod recover;
 

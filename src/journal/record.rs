@@ -17,6 +17,11 @@ impl Lsn {
         Self(self.0 + 1)
     }
 
+    /// Whether it is the number before the first record of a run.
+    pub(super) fn is_of_none(self) -> bool {
+        self.0 & u64::from(u32::MAX) == 0
+    }
+
     /// The number before the first record of the next run.
     pub fn next_run(self) -> Self {
         Self(((self.0 >> 32) + 1) << 32)

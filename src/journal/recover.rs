@@ -17,20 +17,25 @@ struct Found<'a> {
     after: usize,
 }
 
-/// Visits the records after `applied`, in order; see [`super::Journal::recover`].
+/// Visits the records after `applied`, in order; see [`super::Journal::recover`]. `noted` is the newest that was on disk by what
+/// was noted beside the segments.
 pub(super) fn scan(
     segments: [&[u8]; 2],
     seal: Seal,
-    applied: Lsn,
+    (applied, noted): (Lsn, Lsn),
     visit: &mut Visit<'_>,
 ) -> Result<Lsn> {
     let mut found = Vec::new();
     for (segment, bytes) in segments.into_iter().enumerate() {
         look(segment, bytes, seal, &mut found);
     }
-    found.retain(|f| f.lsn > applied && f.lsn < applied.next_run());
+    let is_of_run = |lsn: Lsn| lsn > applied && lsn < applied.next_run();
+    follow_from(applied, found.iter().map(|f| f.lsn).chain([noted]).max())?;
+    found.retain(|f| is_of_run(f.lsn));
     found.sort_by_key(|f| f.lsn);
-    let on_disk = found.iter().map(|f| f.synced).max().unwrap_or(applied);
+    let on_disk = found.iter().map(|f| f.synced);
+    let on_disk = on_disk.chain([noted].into_iter().filter(|lsn| is_of_run(*lsn)));
+    let on_disk = on_disk.max().unwrap_or(applied);
     let mut last = applied;
     // A mark has the number of the record that takes its place.
     for record in found.iter().filter(|f| !f.payload.is_empty()) {
@@ -56,6 +61,24 @@ pub(super) fn scan(
             super::NAMES[segment],
             last.next().0,
             newer.filter(|f| !f.payload.is_empty()).count(),
+            super::CURE
+        ),
+    )
+}
+
+/// Fails where the journal has something of a later run than the database knows of: it has that on disk before the first
+/// record of a run is written, so it is an older one, or has lost it.
+fn follow_from(applied: Lsn, newest: Option<Lsn>) -> Result<()> {
+    let Some(newest) = newest.filter(|newest| *newest >= applied.next_run()) else {
+        return Ok(());
+    };
+    fail(
+        Kind::Corrupt,
+        format!(
+            "counter \"applied\", in table counters, is at {}, and the journal has change {:#x}: the database is older than its \
+             journal, or damaged. {}",
+            applied.0,
+            newest.0,
             super::CURE
         ),
     )
@@ -120,7 +143,8 @@ mod tests {
     /// The numbers of the run that are found, and the last one's.
     fn recover(a: &[u8], b: &[u8], applied: u64) -> Result<(Vec<u64>, u64)> {
         let mut seen = vec![];
-        let last = scan([a, b], SEAL, nth(applied), &mut |lsn, _, _| {
+        let of = (nth(applied), Lsn(0));
+        let last = scan([a, b], SEAL, of, &mut |lsn, _, _| {
             seen.push(lsn.0 - START.0);
             Ok(ControlFlow::Continue(()))
         })?;
@@ -207,7 +231,8 @@ mod tests {
         put(&mut bytes, 2, 0, b"two");
         put(&mut bytes, 3, 1, b"three");
         let mut on_disk = vec![];
-        let last = scan([&bytes, &[]], SEAL, START, &mut |lsn, _, known| {
+        let of = (START, Lsn(0));
+        let last = scan([&bytes, &[]], SEAL, of, &mut |lsn, _, known| {
             on_disk.push(known);
             Ok(if lsn == nth(2) {
                 ControlFlow::Break(())

@@ -1,5 +1,6 @@
 //! Appending, syncing, and writing over what is no longer needed.
 
+use super::notes::Notes;
 use super::record::{Lsn, PAYLOAD_MAX, frame, size};
 use super::recover;
 use super::seal::{self, Seal};
@@ -11,7 +12,7 @@ use parking_lot::Mutex;
 use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Bytes after which the other segment is written. What a restart has to apply again is two of them at most.
 const SEGMENT: u64 = 32 << 20;
@@ -27,6 +28,9 @@ pub struct Journal {
     found: Option<Seal>,
     seal: Seal,
     segments: [Segment; 2],
+    notes: Notes,
+    /// Whether a segment's file had to be made though there was a store.
+    was_cut: AtomicBool,
     tail: Mutex<Tail>,
     group: GroupSync,
     synced: AtomicU64,
@@ -38,6 +42,7 @@ impl Journal {
     /// Opens the files, making them when there are none. Call [`Journal::recover`] before anything else.
     pub fn open(dir: &Path) -> Result<Self> {
         owner::make_dir(dir)?;
+        let is_new = super::NAMES.iter().any(|name| !dir.join(name).exists());
         let [a, b] = super::NAMES.map(|name| Segment::open(&dir.join(name)));
         File::open(dir)?.sync_all()?;
         if let Some(parent) = dir.parent() {
@@ -50,6 +55,8 @@ impl Journal {
             found,
             seal,
             segments: [a?, b?],
+            notes: Notes::open(dir)?,
+            was_cut: AtomicBool::new(is_new),
             tail: Mutex::new(Tail::starting_after(Lsn(0))),
             group: GroupSync::default(),
             synced: AtomicU64::new(0),
@@ -69,7 +76,17 @@ impl Journal {
                 has_no_seal(name, bytes)?;
             }
         }
-        recover::scan([&a, &b], seal, applied, visit)
+        let noted = self.notes.read(seal);
+        // Of a run of which something is noted the notes tell; one that the database has nothing of had hardly begun.
+        let was_cut = noted.next_run() != applied.next_run() && !applied.is_of_none();
+        self.was_cut.fetch_and(was_cut, Ordering::AcqRel);
+        recover::scan([&a, &b], seal, (applied, noted), visit)
+    }
+
+    /// Whether segments were gone when the journal was opened, and nobody knows whether they had anything that the database has
+    /// not.
+    pub fn was_cut(&self) -> bool {
+        self.was_cut.load(Ordering::Acquire)
     }
 
     /// Begins anew after `last`, a number that no run has had before. The database must have everything up to it on disk.
@@ -151,13 +168,15 @@ impl Journal {
     }
 
     /// Says behind the newest record what is on disk: without it damage to that record would look like a crash before its
-    /// sync. One pwrite(2) of 32 bytes that the next record takes the place of; it reaches the disk when the kernel likes.
+    /// sync. One pwrite(2) of 32 bytes that the next record takes the place of, and one beside the segments for whoever cuts
+    /// those; they reach the disk when the kernel likes.
     fn mark(&self) {
         let tail = self.tail.lock();
         let synced = Lsn(self.synced.load(Ordering::Acquire));
         let mut mark = Vec::with_capacity(size(0));
         frame(self.seal, tail.last.next(), synced, &[], &mut mark);
         self.segments[tail.active].note(tail.offset, &mark);
+        self.notes.write(&mark);
     }
 
     /// Whether no record lies where a sync failed, but those that the database has on disk. One that was on its way while

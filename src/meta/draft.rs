@@ -4,6 +4,7 @@
 //! themselves; after a crash they are written again over the last version, in the name of who wrote them.
 
 use super::log::Author;
+use super::page::naming;
 use super::sum::Summer;
 use crate::core::{Error, Ino, Kind, Result, TenantId, Time};
 use crate::db::{Row, Tx};
@@ -64,19 +65,51 @@ pub fn delete(tx: &mut dyn Tx, ino: Ino) -> Result<()> {
     Ok(())
 }
 
-/// The drafts of every file, oldest first, each with its own verdict.
-pub fn all(tx: &mut dyn Tx) -> Result<Vec<(Ino, Result<Draft>)>> {
-    let rows = tx.query("SELECT ino, body, sum FROM drafts ORDER BY id", &[])?;
-    rows.iter()
-        .map(|row| Ok((Ino(row.uint(0)?), from_row(row))))
-        .collect()
+/// A draft as it is found after a crash.
+#[derive(Debug)]
+pub struct Found {
+    pub id: u64,
+    /// The file, as the row's column says.
+    pub ino: Ino,
+    pub draft: Result<Draft>,
 }
 
-fn from_row(row: &Row) -> Result<Draft> {
-    let body = row.bytes(1)?;
+/// The drafts of every file, oldest first, each with its own verdict, but what was set aside.
+pub fn all(tx: &mut dyn Tx) -> Result<Vec<Found>> {
+    let sql = "SELECT id, ino, body, sum FROM drafts WHERE ino >= 0 ORDER BY id";
+    let found = |row: &Row| {
+        let key = || Ok((row.uint(0)?, Ino(row.uint(1)?)));
+        let (id, ino) = naming(("drafts", 2), row, key())?;
+        let draft = naming(("drafts", 2), row, from_row(row, id, ino));
+        Ok(Found { id, ino, draft })
+    };
+    tx.query(sql, &[])?.iter().map(found).collect()
+}
+
+fn from_row(row: &Row, id: u64, ino: Ino) -> Result<Draft> {
+    let body = row.bytes(2)?;
     let damaged = || Error::new(Kind::Corrupt, "bytes that were synced are damaged");
-    if guard(body) != row.int(2)? {
+    if guard(body) != row.int(3)? {
         return Err(damaged());
     }
-    postcard::from_bytes(body).map_err(|e| damaged().caused_by(e))
+    let draft: Draft = postcard::from_bytes(body).map_err(|e| damaged().caused_by(e))?;
+    // The guard is over the bytes alone: columns that say something else are damaged, too.
+    if (draft.id, draft.ino) == (id, ino) {
+        return Ok(draft);
+    }
+    Err(damaged())
+}
+
+/// Keeps a draft that no recovery can use, or may use any more, out of the way of what comes, for `verify` to tell.
+pub fn set_aside(tx: &mut dyn Tx, id: u64) -> Result<()> {
+    let sql = "UPDATE drafts SET ino = -ino WHERE id = $1 AND ino > 0";
+    tx.execute(sql, &[id.into()]).map(drop)
+}
+
+/// Drafts that were set aside, and the files that they are of.
+pub fn aside(tx: &mut dyn Tx) -> Result<Vec<(u64, Ino)>> {
+    let rows = tx.query("SELECT id, -ino FROM drafts WHERE ino < 0 ORDER BY id", &[])?;
+    rows.iter()
+        .map(|row| Ok((row.uint(0)?, Ino(row.uint(1)?))))
+        .collect()
 }

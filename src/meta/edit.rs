@@ -69,9 +69,13 @@ pub enum Edit {
     },
     /// A tenant was deleted, with its principals, its relations and its settings; nodes and log stay as history.
     TenantGone(Tenant),
-    /// Nodes and snapshots of a deleted tenant are forgotten; the log stays.
+    /// Nodes and snapshots of a deleted tenant are forgotten; the log stays. Written by earlier versions: now rows go a little at
+    /// a time, behind the horizon.
     TenantForgotten(TenantId),
 }
+
+/// How many rows of an operation on many nodes its record names one by one.
+const EACH_MAX: usize = 64;
 
 /// The edits of one change, all or nothing.
 #[derive(Debug, Clone, Default)]
@@ -103,8 +107,54 @@ impl Edits {
         })
     }
 
-    /// How many rows of each table an operation begins and ends, as its record has it for `verify`.
+    /// Which rows an operation begins and ends, as its record has it for `verify`: how many of each table, and each by node and
+    /// name where they are few.
     pub fn rows_of(&self, op: Op) -> serde_json::Value {
+        let mut rows = self.count_of(op);
+        if let (Some(each), Some(fields)) = (self.each_of(op), rows.as_object_mut()) {
+            fields.insert("each".to_owned(), each);
+        }
+        rows
+    }
+
+    /// Table, node, name and what was done to each row; `None` where they are many, or a name is no text.
+    fn each_of(&self, op: Op) -> Option<serde_json::Value> {
+        let (mut gone, mut each) = (BTreeSet::new(), Vec::new());
+        for edit in &self.list {
+            let (table, ino, name, did) = match edit {
+                Edit::Node(node) if node.began == op => ("nodes", node.ino, None, "began"),
+                Edit::NodeGone(ino) => {
+                    gone.insert(*ino);
+                    continue;
+                }
+                Edit::NodePast(old, at) if *at == op => ("nodes", old.ino, None, "ended"),
+                Edit::Entry(e) if e.began == op => {
+                    ("entries", e.ino, Some(e.name.as_bytes()), "began")
+                }
+                Edit::EntryEnded(e, at) if *at == op => {
+                    ("entries", e.ino, Some(e.name.as_bytes()), "ended")
+                }
+                Edit::Xattr(x) if x.began == op => ("xattrs", x.ino, Some(&*x.name), "began"),
+                Edit::XattrEnded(x, at) if *at == op => ("xattrs", x.ino, Some(&*x.name), "ended"),
+                _ => continue,
+            };
+            let name = name.map(str::from_utf8).transpose().ok()?;
+            let row = (table, ino, name, did);
+            // What was changed twice was begun once.
+            if !each.contains(&row) {
+                each.push(row);
+            }
+            if each.len() > EACH_MAX {
+                return None;
+            }
+        }
+        each.retain(|(table, ino, _, did)| {
+            *table != "nodes" || *did != "began" || !gone.contains(ino)
+        });
+        Some(serde_json::json!(each))
+    }
+
+    fn count_of(&self, op: Op) -> serde_json::Value {
         let mut new = BTreeSet::new();
         let (mut nodes, mut entries, mut xattrs) = ([0; 2], [0; 2], [0; 2]);
         for edit in &self.list {

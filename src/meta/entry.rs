@@ -2,6 +2,7 @@
 
 use super::batch;
 use super::node::{self, Node};
+use super::page::naming;
 use super::sum::Summer;
 use crate::core::{Error, Ino, Kind, Name, Op, Result};
 use crate::db::{Row, Tx};
@@ -156,9 +157,12 @@ pub fn page(
          ORDER BY parent, name LIMIT $3",
         &[after.0.into(), after.1.into(), limit.into()],
     )?;
-    rows.iter()
-        .map(|row| Ok(((row.uint(0)?, row.bytes(1)?.to_vec()), from_row(row))))
-        .collect()
+    let of = ("entries", 2);
+    let read = |row: &Row| {
+        let key = || Ok((row.uint(0)?, row.bytes(1)?.to_vec()));
+        Ok((naming(of, row, key())?, naming(of, row, from_row(row))))
+    };
+    rows.iter().map(read).collect()
 }
 
 /// The same of the past: rows after `(parent, name, ended)`.
@@ -169,5 +173,5 @@ pub fn past_page(
 ) -> Result<super::Page<super::PastKey, Entry>> {
     let sql = "SELECT parent, name, ino, cookie, began, sum, ended FROM entries_past WHERE (parent, name, ended) > ($1, $2, $3) \
                ORDER BY parent, name, ended LIMIT $4";
-    super::page::of_past(tx, (sql, 6), after, limit, from_row)
+    super::page::of_past(tx, ("entries_past", sql, 6), after, limit, from_row)
 }

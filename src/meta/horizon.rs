@@ -3,6 +3,7 @@
 //! Rows that ended up to the horizon are forgotten, but those that are seen from a moment that a snapshot names. What can be
 //! shown, what undone and which rows may go follows from here, so that the three always agree.
 
+use super::page::naming;
 use super::snapshot;
 use crate::core::{Op, Result, TenantId};
 use crate::db::{Row, Tx};
@@ -61,7 +62,8 @@ pub fn all(tx: &mut dyn Tx) -> Result<Horizons> {
         Ok((TenantId(row.u32(0)?), horizon))
     };
     let rows = tx.query("SELECT id, horizon, forgot FROM tenants", &[])?;
-    let mut all = rows.iter().map(read).collect::<Result<Horizons>>()?;
+    let named = |row: &Row| naming(("tenants", 1), row, read(row));
+    let mut all = rows.iter().map(named).collect::<Result<Horizons>>()?;
     for snapshot in snapshot::all(tx)? {
         let snapshot = snapshot?;
         if let Some(of) = all.get_mut(&snapshot.tenant) {

@@ -271,6 +271,14 @@ pub(super) const COLUMNS: &str = "tenant, op, time, kind, ino, path, path2, user
                                   state, hash";
 
 pub(super) fn from_row(row: &Row) -> Result<(Record, Hash)> {
+    let named = |e: Error| match row.uint(1) {
+        Ok(op) => e.context(format_args!("operation {op}, in table log")),
+        Err(_) => e.context(row.name_in("log", 2)),
+    };
+    read(row).map_err(named)
+}
+
+fn read(row: &Row) -> Result<(Record, Hash)> {
     let owned = |s: Option<&str>| s.map(str::to_owned);
     let record = Record {
         tenant: TenantId(row.u32(0)?),

@@ -10,6 +10,7 @@ pub mod node;
 pub mod entry;
 pub mod xattr;
 pub mod tenant;
+pub mod numbers;
 pub mod principal;
 pub mod tuple;
 pub mod object_type;

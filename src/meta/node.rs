@@ -1,6 +1,7 @@
 //! Nodes: what a file, directory or link is, apart from its names.
 
 use super::batch;
+use super::page::naming;
 use super::sum::Summer;
 use crate::blob::Content;
 use crate::core::{Error, Ino, Kind, Op, Result, TenantId, Time, error::fail};
@@ -321,18 +322,23 @@ pub fn page(
     after: (u64, u64),
     limit: u32,
 ) -> Result<super::Page<(u64, u64), Node>> {
-    let sql = match of {
-        Tense::Present => {
+    let (table, sql) = match of {
+        Tense::Present => (
+            "nodes",
             "SELECT ino, tenant, kind, mode, uid, gid, nlink, size, rdev, atime, mtime, ctime, btime, content, version, \
-             parent, began, sum, 0 FROM nodes WHERE ino > $1 AND $2 >= 0 ORDER BY ino LIMIT $3"
-        }
-        Tense::Past => {
+             parent, began, sum, 0 FROM nodes WHERE ino > $1 AND $2 >= 0 ORDER BY ino LIMIT $3",
+        ),
+        Tense::Past => (
+            "nodes_past",
             "SELECT ino, tenant, kind, mode, uid, gid, nlink, size, rdev, atime, mtime, ctime, btime, content, version, \
-             parent, began, sum, ended FROM nodes_past WHERE (ino, ended) > ($1, $2) ORDER BY ino, ended LIMIT $3"
-        }
+             parent, began, sum, ended FROM nodes_past WHERE (ino, ended) > ($1, $2) ORDER BY ino, ended LIMIT $3",
+        ),
     };
     let rows = tx.query(sql, &[after.0.into(), after.1.into(), limit.into()])?;
-    rows.iter()
-        .map(|row| Ok(((row.uint(0)?, row.uint(18)?), from_row(row, 0))))
-        .collect()
+    let read = |row: &Row| {
+        let key = || Ok((row.uint(0)?, row.uint(18)?));
+        let of = |read| naming((table, 1), row, read);
+        Ok((naming((table, 1), row, key())?, of(from_row(row, 0))))
+    };
+    rows.iter().map(read).collect()
 }

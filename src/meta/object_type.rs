@@ -1,5 +1,6 @@
 //! Types of objects that a tenant has defined, beside files, users, agents and groups.
 
+use super::page::naming;
 use super::sum::{Guarded, Summer};
 use crate::core::{Result, TenantId, Time};
 use crate::db::{Row, Tx};
@@ -35,6 +36,11 @@ impl Guarded for ObjectType {
 }
 
 fn from_row(row: &Row) -> Result<ObjectType> {
+    let (found, guard) = naming(("object_types", 3), row, read(row))?;
+    found.guarded_by(guard)
+}
+
+fn read(row: &Row) -> Result<(ObjectType, i64)> {
     let found = ObjectType {
         id: row.uint(0)?,
         tenant: TenantId(row.u32(1)?),
@@ -43,7 +49,7 @@ fn from_row(row: &Row) -> Result<ObjectType> {
         created: Time(row.int(4)?),
         updated: Time(row.int(5)?),
     };
-    found.guarded_by(row.int(6)?)
+    Ok((found, row.int(6)?))
 }
 
 /// Every type of every tenant, each with its own verdict.

@@ -1,5 +1,6 @@
 //! Snapshots: names for moments of directories. All that a snapshot holds is in the rows of the past.
 
+use super::page::naming;
 use super::sum::{Guarded, Summer};
 use crate::core::{Ino, Op, Result, TenantId, Time};
 use crate::db::{Row, Tx};
@@ -43,6 +44,11 @@ impl Guarded for Snapshot {
 }
 
 fn from_row(row: &Row) -> Result<Snapshot> {
+    let (found, guard) = naming(("snapshots", 2), row, read(row))?;
+    found.guarded_by(guard)
+}
+
+fn read(row: &Row) -> Result<(Snapshot, i64)> {
     let owned = |s: Option<&str>| s.map(str::to_owned);
     let found = Snapshot {
         tenant: TenantId(row.u32(0)?),
@@ -55,7 +61,7 @@ fn from_row(row: &Row) -> Result<Snapshot> {
         created: Time(row.int(7)?),
         description: owned(row.opt_text(8)?),
     };
-    found.guarded_by(row.int(9)?)
+    Ok((found, row.int(9)?))
 }
 
 /// Every snapshot of every tenant, each with its own verdict.

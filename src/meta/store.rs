@@ -9,7 +9,7 @@ use super::edit::{Edit, Edits};
 use super::pending::Pending;
 use super::tenant::{self, Head};
 use crate::blob::Blobs;
-use crate::core::{Result, TenantId, thread};
+use crate::core::{Error, Kind, Result, TenantId, thread};
 use crate::db::{Counters, Db, Tx};
 use crate::journal::{Journal, Lsn};
 use parking_lot::{Condvar, Mutex, RwLock};
@@ -20,6 +20,9 @@ use std::time::Duration;
 
 /// The counter that says which record of the journal the database has.
 const APPLIED: &str = "applied";
+/// What is said of a journal that is gone.
+const CUT: &str = "the journal was gone when the store was opened, and the daemon had not been stopped before: changes that only \
+                   the journal had are lost, if there were any; a receipt of the log shows it";
 /// Bytes of changes in one transaction: large enough to share its cost, small enough not to hold the writer for long.
 const BATCH: usize = 2 << 20;
 /// Changes that wait before the thread is woken early.
@@ -77,6 +80,9 @@ impl Store {
         let journal =
             Journal::open(dir).map_err(|e| e.context(format_args!("journal {}", dir.display())))?;
         let start = recover(&*db, &blobs, &journal)?;
+        if journal.was_cut() {
+            tracing::error!("{CUT}");
+        }
         Ok(Self {
             shared: Arc::new(Shared {
                 db,
@@ -164,6 +170,11 @@ impl Store {
     pub fn begin(&self) -> Result<Box<dyn Tx + '_>> {
         self.settle()?;
         self.shared.db.begin()
+    }
+
+    /// What may be lost with the journal, which somebody has removed after a crash.
+    pub fn lost(&self) -> Option<&'static str> {
+        self.shared.journal.was_cut().then_some(CUT)
     }
 
     /// What was asked of the database.
@@ -321,7 +332,7 @@ fn recover(db: &dyn Db, blobs: &Blobs, journal: &Journal) -> Result<Lsn> {
         count += 1;
         if batch.len() >= RECOVERED {
             blobs.sync()?;
-            write(db, &std::mem::take(&mut batch), lsn)?;
+            write_anew(db, &std::mem::take(&mut batch), lsn)?;
         }
         Ok(ControlFlow::Continue(()))
     })?;
@@ -331,10 +342,21 @@ fn recover(db: &dyn Db, blobs: &Blobs, journal: &Journal) -> Result<Lsn> {
     // Also when nothing was found: a power cut may have left later records of the last run without its first.
     let next = last.next_run();
     blobs.sync()?;
-    write(db, &batch, next)?;
+    write_anew(db, &batch, next)?;
     db.sync()?;
     journal.restart(next)?;
     Ok(next)
+}
+
+/// Writes what the journal has; fails with `Corrupt` where the database has some of it already.
+fn write_anew(db: &dyn Db, edits: &[Edit], applied: Lsn) -> Result<()> {
+    write(db, edits, applied).map_err(|e| match e.kind() {
+        Kind::Conflict => {
+            let message = format!("counter {APPLIED:?}, in table counters, is behind what the database has of the journal");
+            Error::new(Kind::Corrupt, message).caused_by(e)
+        }
+        _ => e,
+    })
 }
 
 fn write(db: &dyn Db, edits: &[Edit], applied: Lsn) -> Result<()> {

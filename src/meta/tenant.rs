@@ -1,5 +1,6 @@
 //! Tenants and the policies of their namespaces.
 
+use super::page::naming;
 use crate::core::{Error, Hash, Ino, Kind, Op, Result, TenantId, Time};
 use crate::db::{Row, Tx};
 use serde::{Deserialize, Serialize};
@@ -71,12 +72,15 @@ pub struct Namespace {
 }
 
 fn tenant_from(row: &Row) -> Result<Tenant> {
-    Ok(Tenant {
-        id: TenantId(row.u32(0)?),
-        name: row.text(1)?.to_owned(),
-        gid: row.u32(2)?,
-        root: Ino(row.uint(3)?),
-    })
+    let read = || {
+        Ok(Tenant {
+            id: TenantId(row.u32(0)?),
+            name: row.text(1)?.to_owned(),
+            gid: row.u32(2)?,
+            root: Ino(row.uint(3)?),
+        })
+    };
+    naming(("tenants", 2), row, read())
 }
 
 /// All tenants by number, those that were deleted included.
@@ -102,6 +106,30 @@ pub fn insert_tenant(tx: &mut dyn Tx, t: &Tenant, now: Time) -> Result<()> {
     Ok(())
 }
 
+/// What a tenant is called once it was deleted.
+pub fn buried_name(name: &str, id: TenantId) -> String {
+    format!("{name}{GONE}{}", id.0)
+}
+
+/// When a tenant was made; `None` where it has no row.
+pub fn born(tx: &mut dyn Tx, id: TenantId) -> Result<Option<Time>> {
+    let rows = tx.query("SELECT created FROM tenants WHERE id = $1", &[id.into()])?;
+    let read = |row: &Row| row.int(0).map(Time);
+    let found = rows.first().map(read).transpose();
+    found.map_err(|e| e.context(format_args!("row ({}) of table tenants", id.0)))
+}
+
+/// The tenants that records of the log are of, whether they have rows or not.
+pub fn logged(tx: &mut dyn Tx) -> Result<Vec<TenantId>> {
+    let (mut all, mut last) = (Vec::new(), -1);
+    let sql = "SELECT tenant FROM log WHERE tenant > $1 ORDER BY tenant LIMIT 1";
+    while let Some(row) = tx.query(sql, &[last.into()])?.first() {
+        last = row.int(0)?;
+        all.push(TenantId(row.u32(0)?));
+    }
+    Ok(all)
+}
+
 /// Deletes a tenant: everything in tables of its own goes, and its name is free. Nodes and log stay.
 pub(super) fn bury(tx: &mut dyn Tx, old: &Tenant) -> Result<()> {
     for sql in [
@@ -116,7 +144,7 @@ pub(super) fn bury(tx: &mut dyn Tx, old: &Tenant) -> Result<()> {
     ] {
         tx.execute(sql, &[old.id.into()])?;
     }
-    let name = format!("{}{GONE}{}", old.name, old.id.0);
+    let name = buried_name(&old.name, old.id);
     let sql = "UPDATE tenants SET name = $1 WHERE id = $2";
     tx.execute(sql, &[name.as_str().into(), old.id.into()])?;
     Ok(())
@@ -144,7 +172,45 @@ pub fn sum(tx: &mut dyn Tx, tenant: TenantId) -> Result<Sum> {
     })
 }
 
-/// Deletes the nodes of a tenant, present and past, and its snapshots.
+/// How many files the tenants have that there are, and the sum of their sizes: what deleted ones had is history.
+pub fn files(tx: &mut dyn Tx) -> Result<(u64, u64)> {
+    let sql = format!(
+        "SELECT CAST(COUNT(*) AS BIGINT), CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM nodes \
+         WHERE kind = 1 AND tenant NOT IN (SELECT id FROM tenants WHERE name LIKE '%{GONE}%')"
+    );
+    let rows = tx.query(&sql, &[])?;
+    rows.first()
+        .map_or(Ok((0, 0)), |row| Ok((row.uint(0)?, row.uint(1)?)))
+}
+
+/// The deleted tenants whose files were forgotten: their logs have no word after that. Rows of them may be left.
+pub fn forgotten(tx: &mut dyn Tx) -> Result<Vec<TenantId>> {
+    let sql = format!(
+        "SELECT id FROM tenants WHERE name LIKE '%{GONE}%' AND forgot > 0 AND forgot = op ORDER BY id"
+    );
+    let rows = tx.query(&sql, &[])?;
+    rows.iter().map(|row| Ok(TenantId(row.u32(0)?))).collect()
+}
+
+/// Up to `limit` nodes of a tenant behind `after`, in their order.
+pub fn nodes_of(tx: &mut dyn Tx, tenant: TenantId, after: Ino, limit: u32) -> Result<Vec<Ino>> {
+    let sql = "SELECT ino FROM nodes WHERE tenant = $1 AND ino > $2 ORDER BY ino LIMIT $3";
+    let rows = tx.query(sql, &[tenant.into(), after.into(), limit.into()])?;
+    rows.iter().map(|row| Ok(Ino(row.uint(0)?))).collect()
+}
+
+/// Deletes nodes with their names and attributes; what they were is gone already.
+pub fn forget_nodes(tx: &mut dyn Tx, nodes: &[Ino]) -> Result<()> {
+    for table in ["entries", "xattrs", "drafts", "nodes"] {
+        let sql = format!("DELETE FROM {table} WHERE ino = $1");
+        for ino in nodes {
+            tx.execute(&sql, &[(*ino).into()])?;
+        }
+    }
+    Ok(())
+}
+
+/// Deletes the nodes of a tenant, present and past, and its snapshots, as journals of an earlier version say it.
 pub(super) fn forget(tx: &mut dyn Tx, tenant: TenantId) -> Result<()> {
     const NODES: &str = "(SELECT ino FROM nodes WHERE tenant = $1 UNION SELECT ino FROM nodes_past WHERE tenant = $1)";
     for table in ["entries", "entries_past", "xattrs", "xattrs_past", "drafts"] {
@@ -170,11 +236,14 @@ fn head_from(rows: &[Row], tenant: TenantId) -> Result<Head> {
     let row = rows
         .first()
         .ok_or_else(|| Error::new(Kind::NotFound, format!("no tenant {}", tenant.0)))?;
-    Ok(Head {
-        op: Op(row.uint(0)?),
-        hash: Hash::from_slice(row.bytes(1)?)?,
-        state: row.int(2)?,
-    })
+    let read = || {
+        Ok(Head {
+            op: Op(row.uint(0)?),
+            hash: Hash::from_slice(row.bytes(1)?)?,
+            state: row.int(2)?,
+        })
+    };
+    read().map_err(|e: Error| e.context(format_args!("row ({}) of table tenants", tenant.0)))
 }
 
 pub fn set_head(tx: &mut dyn Tx, tenant: TenantId, head: &Head) -> Result<()> {
@@ -200,7 +269,11 @@ pub fn namespaces(tx: &mut dyn Tx, tenant: TenantId) -> Result<Vec<Namespace>> {
             group,
         })
     };
-    tx.query(sql, &[tenant.into()])?.iter().map(read).collect()
+    let named = |row: &Row| {
+        let named = naming(("namespaces", 1), row, read(row));
+        named.map_err(|e| e.context(format_args!("tenant {}", tenant.0)))
+    };
+    tx.query(sql, &[tenant.into()])?.iter().map(named).collect()
 }
 
 pub fn put_namespace(tx: &mut dyn Tx, tenant: TenantId, ns: &Namespace) -> Result<()> {
@@ -220,7 +293,9 @@ pub fn put_namespace(tx: &mut dyn Tx, tenant: TenantId, ns: &Namespace) -> Resul
 /// Reads a counter; 0 when it was never set.
 pub fn counter(tx: &mut dyn Tx, name: &str) -> Result<u64> {
     let rows = tx.query("SELECT value FROM counters WHERE name = $1", &[name.into()])?;
-    rows.first().map_or(Ok(0), |row| row.uint(0))
+    let damaged = |e: Error| e.context(format_args!("counter {name:?}, in table counters"));
+    rows.first()
+        .map_or(Ok(0), |row| row.uint(0).map_err(damaged))
 }
 
 /// Raises a counter; one that is higher already stays.

@@ -1,5 +1,6 @@
 //! Relationship tuples: subject, relation, object (Zanzibar's words).
 
+use super::page::naming;
 use super::sum::{Guarded, Summer};
 use crate::core::{Ino, PrincipalId, Result, TenantId, Time};
 use crate::db::{Row, Tx};
@@ -140,9 +141,14 @@ fn from_row(row: &Row) -> Result<Tuple> {
 pub fn page(tx: &mut dyn Tx, after: u64, limit: u32) -> Result<super::Page<u64, Tuple>> {
     let sql = format!("{SELECT} WHERE id > $1 ORDER BY id LIMIT $2");
     let rows = tx.query(&sql, &[after.into(), limit.into()])?;
-    let verdict = |row: &Row| from_row(row)?.guarded_by(row.int(10)?);
+    let of = ("tuples", 1);
+    let verdict = |row: &Row| {
+        let read = || Ok((from_row(row)?, row.int(10)?));
+        let (tuple, guard) = naming(of, row, read())?;
+        tuple.guarded_by(guard)
+    };
     rows.iter()
-        .map(|row| Ok((row.uint(0)?, verdict(row))))
+        .map(|row| Ok((naming(of, row, row.uint(0))?, verdict(row))))
         .collect()
 }
 

@@ -1,5 +1,6 @@
 //! Extended attributes of nodes.
 
+use super::page::naming;
 use super::sum::Summer;
 use crate::core::{Error, Ino, Kind, Op, Result, TenantId};
 use crate::db::{Row, Tx};
@@ -62,7 +63,12 @@ pub fn named(tx: &mut dyn Tx, name: &[u8]) -> Result<Vec<(TenantId, Xattr)>> {
     let sql = "SELECT x.ino, x.name, x.value, x.began, x.sum, n.tenant FROM xattrs x \
                JOIN nodes n ON n.ino = x.ino WHERE x.name = $1 ORDER BY x.ino";
     let found = tx.query(sql, &[name.into()])?;
-    let of = |row: &Row| Ok((TenantId(row.u32(5)?), from_row(row)?));
+    let of = |row: &Row| {
+        Ok((
+            TenantId(row.u32(5)?),
+            naming(("xattrs", 2), row, from_row(row))?,
+        ))
+    };
     found.iter().map(of).collect()
 }
 
@@ -116,9 +122,12 @@ pub fn page(
         "SELECT ino, name, value, began, sum FROM xattrs WHERE (ino, name) > ($1, $2) ORDER BY ino, name LIMIT $3",
         &[after.0.into(), after.1.into(), limit.into()],
     )?;
-    rows.iter()
-        .map(|row| Ok(((row.uint(0)?, row.bytes(1)?.to_vec()), from_row(row))))
-        .collect()
+    let of = ("xattrs", 2);
+    let read = |row: &Row| {
+        let key = || Ok((row.uint(0)?, row.bytes(1)?.to_vec()));
+        Ok((naming(of, row, key())?, naming(of, row, from_row(row))))
+    };
+    rows.iter().map(read).collect()
 }
 
 /// The same of the past: rows after `(ino, name, ended)`.
@@ -129,5 +138,5 @@ pub fn past_page(
 ) -> Result<super::Page<super::PastKey, Xattr>> {
     let sql = "SELECT ino, name, value, began, sum, ended FROM xattrs_past WHERE (ino, name, ended) > ($1, $2, $3) \
                ORDER BY ino, name, ended LIMIT $4";
-    super::page::of_past(tx, (sql, 5), after, limit, from_row)
+    super::page::of_past(tx, ("xattrs_past", sql, 5), after, limit, from_row)
 }

@@ -7,7 +7,7 @@ use rusqlite::{CachedStatement, Connection, ToSql};
 
 use super::failure;
 use crate::core::error::fail;
-use crate::core::{Error, Kind, Result};
+use crate::core::{Kind, Result};
 use crate::db::counters::Tally;
 use crate::db::{Param, Row, Tx, Value};
 
@@ -78,8 +78,12 @@ impl<C: Deref<Target = Connection>> Tx for SqliteTx<'_, C> {
             let mut rows = statement.raw_query();
             let mut answer = Vec::new();
             while let Some(row) = rows.next().map_err(|e| failure("query", e))? {
-                let values: Result<Vec<Value>> = (0..columns).map(|i| value(row, i)).collect();
-                answer.push(Row(values?));
+                let mut found = Row(Vec::with_capacity(columns));
+                for i in 0..columns {
+                    let read = value(row, i).map_err(|e| e.context(found.name(2)));
+                    found.0.push(read?);
+                }
+                answer.push(found);
             }
             Ok(answer)
         })
@@ -162,14 +166,11 @@ fn value(row: &rusqlite::Row, i: usize) -> Result<Value> {
         ValueRef::Null => Value::Null,
         ValueRef::Integer(n) => Value::Int(n),
         ValueRef::Real(_) => return fail(Kind::Invalid, format!("column {i} is a fraction")),
-        ValueRef::Text(s) => Value::Text(match str::from_utf8(s) {
-            Ok(s) => s.to_owned(),
-            Err(e) => {
-                return Err(
-                    Error::new(Kind::Corrupt, format!("column {i} is no text")).caused_by(e)
-                );
-            }
-        }),
+        // What is no text is damaged: whoever wants text of that column finds that it is none.
+        ValueRef::Text(s) => match str::from_utf8(s) {
+            Ok(s) => Value::Text(s.to_owned()),
+            Err(_) => Value::Bytes(s.to_vec()),
+        },
         ValueRef::Blob(b) => Value::Bytes(b.to_vec()),
     })
 }

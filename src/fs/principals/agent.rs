@@ -2,11 +2,10 @@
 
 use super::name::check_principal;
 use super::rights::{is_master, master};
-use super::user::{no_principal, vacant};
+use super::user::{made_of, no_principal, vacant};
 use crate::core::{Caller, Error, Kind, PrincipalId, Result, TenantId, error::fail};
 use crate::fs::Engine;
 use crate::meta::{Agent, Edit, OpKind, Principal, SubjectKind};
-use serde_json::json;
 use std::sync::Arc;
 
 impl Engine {
@@ -44,7 +43,7 @@ impl Engine {
             });
             let made = Principal::Agent(agent.clone());
             ch.edit(Edit::Principal(made.clone()));
-            let undo = json!({ "subject": made.subject().to_string(), "id": agent.id });
+            let undo = made_of(&made);
             // Its name may have been a label on a mount, with rights that it has no more.
             ch.forget_all(&home)?;
             ch.record_of(&home, OpKind::AgentCreate, &undo);

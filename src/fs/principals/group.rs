@@ -1,7 +1,7 @@
 //! Groups: users, agents and other groups under one name. A ring of groups is allowed: its members are in all of them.
 
 use super::name::{check_principal, check_remark};
-use super::user::{no_principal, vacant};
+use super::user::{made_of, no_principal, vacant};
 use crate::core::{Caller, Kind, Result, error::fail};
 use crate::fs::Engine;
 use crate::fs::commit::Change;
@@ -34,7 +34,7 @@ impl Engine {
             });
             let made = Principal::Group(group.clone());
             ch.edit(Edit::Principal(made.clone()));
-            let undo = json!({ "subject": made.subject().to_string(), "id": group.id });
+            let undo = made_of(&made);
             ch.record_of(&home, OpKind::GroupCreate, &undo);
             Ok(group)
         })

@@ -9,6 +9,7 @@ use crate::core::{
 };
 use crate::fs::Engine;
 use crate::fs::holders::found;
+use crate::meta::sum::Guarded as _;
 use crate::meta::{Agent, Edit, Key, OpKind, Principal, Roster, Subject, User};
 use serde_json::json;
 use std::sync::Arc;
@@ -54,7 +55,7 @@ impl Engine {
                 expires,
             });
             ch.edit(Edit::Key(key.clone()));
-            let undo = json!({ "subject": of.to_string(), "key": key.id });
+            let undo = json!({ "subject": of.to_string(), "key": key.id, "sum": key.guard() });
             ch.record_of(&home, OpKind::KeyCreate, &undo);
             Ok(key)
         })?;

@@ -53,7 +53,7 @@ impl Engine {
             };
             let made = Principal::User(Arc::new(user.clone()));
             ch.edit(Edit::Principal(made.clone()));
-            let undo = json!({ "subject": made.subject().to_string(), "id": user.id });
+            let undo = made_of(&made);
             ch.record_of(&home, OpKind::UserCreate, &undo);
             Ok(user)
         })
@@ -91,12 +91,18 @@ impl Engine {
                 id: self.next_principal(),
                 ..user
             };
-            let undo = json!({ "subject": format!("user:{}", user.name), "id": user.id });
-            ch.edit(Edit::Principal(Principal::User(Arc::new(user))));
+            let numbered = Principal::User(Arc::new(user));
+            let undo = made_of(&numbered);
+            ch.edit(Edit::Principal(numbered));
             ch.record_of(&home, OpKind::User, &undo);
             Ok(())
         })
     }
+}
+
+/// What the record says of a principal that was made: its name, its number, and the guard that stands for the rest.
+pub(super) fn made_of(new: &Principal) -> serde_json::Value {
+    json!({ "subject": new.subject().to_string(), "id": new.id(), "sum": new.guard() })
 }
 
 /// Fails when a name is taken.

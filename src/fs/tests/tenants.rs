@@ -173,7 +173,14 @@ fn gc_forgets_a_deleted_tenant_once_the_horizon_has_passed_its_deletion() {
     let mut w = World::new();
     let (ann, _) = acme(&w);
     let start = w.engine().clock().now();
+    let files = |w: &World| {
+        w.engine()
+            .df(&boss())
+            .map(|df| (df.files, df.logical_bytes))
+    };
+    assert_eq!(files(&w).unwrap(), (1, 13));
     w.engine().delete_tenant(&boss(), "acme").unwrap();
+    assert_eq!(files(&w).unwrap(), (0, 0));
     let keep = |since| Keep {
         since,
         snapshots: true,

@@ -3,7 +3,7 @@
 use super::rows::{
     AGENTS, GROUPS, KEYS, MEMBERS, USERS, agent_from, group_from, key_from, member_from, user_from,
 };
-use super::{Agent, Group, Key, Member, User};
+use super::{Agent, Group, Key, Member, Principal, User};
 use crate::core::Result;
 use crate::db::{Param, Row, Tx};
 use crate::meta::sum::{Guarded, Summer};
@@ -90,6 +90,17 @@ impl Guarded for Key {
 
     fn what(&self) -> String {
         format!("key {}, in table api_keys,", self.id.0)
+    }
+}
+
+impl Principal {
+    /// The guard on its row.
+    pub fn guard(&self) -> i64 {
+        match self {
+            Self::User(u) => u.guard(),
+            Self::Agent(a) => a.guard(),
+            Self::Group(g) => g.guard(),
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! Principals, memberships and keys as rows.
 
 use super::{Agent, Group, Key, Member, Principal, Unnumbered, User};
-use crate::core::{Error, Hash, KeyId, Kind, PrincipalId, Result, TenantId, Time};
+use crate::core::{Error, Hash, KeyId, Kind, PrincipalId, Result, TenantId, Time, error::fail};
 use crate::db::{Row, Tx};
+use crate::meta::page::naming;
 use crate::meta::sum::Guarded;
 use crate::meta::tenant::{counter, raise_counter};
 use std::sync::Arc;
@@ -35,9 +36,21 @@ pub(super) fn agent_from(row: &Row) -> Result<Agent> {
         tenant: TenantId(row.u32(1)?),
         name: row.text(2)?.to_owned(),
         owner: PrincipalId(row.uint(3)?),
-        isolated: row.int(4)? != 0,
+        isolated: yes_or_no(row, 4)?,
         created: Time(row.int(5)?),
     })
+}
+
+/// A truth value; another number is damage that no guard over the truth would show.
+fn yes_or_no(row: &Row, column: usize) -> Result<bool> {
+    match row.int(column)? {
+        0 => Ok(false),
+        1 => Ok(true),
+        n => fail(
+            Kind::Corrupt,
+            format!("column {column} should be 0 or 1, found {n}"),
+        ),
+    }
 }
 
 pub(super) fn group_from(row: &Row) -> Result<Group> {
@@ -70,13 +83,17 @@ pub(super) fn key_from(row: &Row) -> Result<Key> {
     })
 }
 
-/// Reads rows whose guard stands in column `guard`, each with its own verdict.
+/// Reads rows of a table whose guard stands in column `guard`, each with its own verdict.
 fn judged<T: Guarded>(
     rows: &[Row],
-    guard: usize,
+    (table, guard): (&str, usize),
     from: impl Fn(&Row) -> Result<T>,
 ) -> Vec<Result<T>> {
-    let verdict = |row: &Row| from(row)?.guarded_by(row.int(guard)?);
+    let verdict = |row: &Row| {
+        let read = || Ok((from(row)?, row.int(guard)?));
+        let (found, guard) = naming((table, 3), row, read())?;
+        found.guarded_by(guard)
+    };
     rows.iter().map(verdict).collect()
 }
 
@@ -84,7 +101,7 @@ fn judged<T: Guarded>(
 pub fn unnumbered(tx: &mut dyn Tx, tenant: TenantId) -> Result<Vec<User>> {
     let sql = format!("{USERS} WHERE tenant = $1 AND id = 0 ORDER BY uid");
     let rows = tx.query(&sql, &[tenant.into()])?;
-    judged(&rows, 8, user_from).into_iter().collect()
+    judged(&rows, ("users", 8), user_from).into_iter().collect()
 }
 
 /// Every principal of a tenant that has a number, each row with its own verdict.
@@ -93,9 +110,9 @@ pub fn principals(tx: &mut dyn Tx, tenant: TenantId) -> Result<Vec<Result<Princi
         let sql = format!("{select} WHERE tenant = $1 AND id > 0 ORDER BY id");
         tx.query(&sql, &[tenant.into()])
     };
-    let users = judged(&of(USERS)?, 8, user_from).into_iter();
-    let agents = judged(&of(AGENTS)?, 6, agent_from).into_iter();
-    let groups = judged(&of(GROUPS)?, 5, group_from).into_iter();
+    let users = judged(&of(USERS)?, ("users", 8), user_from).into_iter();
+    let agents = judged(&of(AGENTS)?, ("agents", 6), agent_from).into_iter();
+    let groups = judged(&of(GROUPS)?, ("groups", 5), group_from).into_iter();
     let users = users.map(|u| u.map(|u| Principal::User(Arc::new(u))));
     let agents = agents.map(|a| a.map(|a| Principal::Agent(Arc::new(a))));
     let groups = groups.map(|g| g.map(|g| Principal::Group(Arc::new(g))));
@@ -189,7 +206,7 @@ pub fn delete(tx: &mut dyn Tx, old: &Principal) -> Result<()> {
 pub fn members(tx: &mut dyn Tx, tenant: TenantId) -> Result<Vec<Result<Member>>> {
     let sql = format!("{MEMBERS} WHERE tenant = $1 ORDER BY group_id, member");
     let rows = tx.query(&sql, &[tenant.into()])?;
-    Ok(judged(&rows, 3, member_from))
+    Ok(judged(&rows, ("members", 3), member_from))
 }
 
 pub fn put_member(tx: &mut dyn Tx, m: &Member) -> Result<()> {
@@ -216,7 +233,7 @@ pub fn delete_member(tx: &mut dyn Tx, m: &Member) -> Result<()> {
 pub fn keys(tx: &mut dyn Tx, tenant: TenantId) -> Result<Vec<Result<Key>>> {
     let sql = format!("{KEYS} WHERE tenant = $1 ORDER BY id");
     let rows = tx.query(&sql, &[tenant.into()])?;
-    Ok(judged(&rows, 7, key_from))
+    Ok(judged(&rows, ("api_keys", 7), key_from))
 }
 
 pub fn put_key(tx: &mut dyn Tx, k: &Key) -> Result<()> {

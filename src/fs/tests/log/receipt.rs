@@ -96,11 +96,14 @@ fn what_breaks_behind_a_receipt_is_named() {
     let found = problems(&w, &receipt);
     let wanted = format!("operation {later} was altered");
     assert!(found[0].contains(&wanted), "{found:?}");
-    let other = Receipt {
-        tenant: "other".to_owned(),
-        ..receipt
-    };
-    assert!(problems(&w, &other)[0].contains("no tenant other"));
+    for id in [None, Some(TenantId(7))] {
+        let other = Receipt {
+            tenant: "other".to_owned(),
+            id,
+            ..receipt.clone()
+        };
+        assert!(problems(&w, &other)[0].contains("no tenant other"));
+    }
 }
 
 #[test]
@@ -176,4 +179,44 @@ fn a_receipt_outlives_what_is_forgotten_and_a_horizon_that_somebody_moved_is_fou
         );
     }
     w.assert_sound();
+}
+
+#[test]
+fn a_receipt_of_a_deleted_tenant_is_not_one_of_the_next_of_its_name() {
+    let w = World::new();
+    let e = w.engine();
+    let old = e.create_tenant(&boss(), "acme").unwrap().id;
+    let receipt = e.receipt(&Caller::engine(old)).unwrap();
+    assert_eq!((&*receipt.tenant, receipt.id), ("acme", Some(old)));
+    // Receipts of before had names alone.
+    let unnumbered = Receipt {
+        id: None,
+        ..receipt.clone()
+    };
+    assert_eq!(problems(&w, &receipt), Vec::<String>::new());
+    assert_eq!(problems(&w, &unnumbered), Vec::<String>::new());
+    e.delete_tenant(&boss(), "acme").unwrap();
+    let deleted = format!("tenant acme (number {}) was deleted", old.0);
+    for receipt in [&receipt, &unnumbered] {
+        let found = problems(&w, receipt);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].contains(&deleted), "{found:?}");
+    }
+    let new = e.create_tenant(&boss(), "acme").unwrap().id;
+    let another = format!("another tenant (number {})", new.0);
+    for receipt in [&receipt, &unnumbered] {
+        let found = problems(&w, receipt);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(
+            found[0].contains(&deleted) && found[0].contains(&another),
+            "{found:?}"
+        );
+    }
+    let now = e.receipt(&Caller::engine(new)).unwrap();
+    for id in [None, Some(new)] {
+        assert_eq!(
+            problems(&w, &Receipt { id, ..now.clone() }),
+            Vec::<String>::new()
+        );
+    }
 }

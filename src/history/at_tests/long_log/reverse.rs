@@ -99,7 +99,7 @@ impl Work {
             node: e.resolve_link(&boss(), &path).unwrap().ino,
             at: e.moment_of(&boss(), op).unwrap(),
             path,
-            answer: crate::history::Answer::Stop,
+            answer: Answer::Stop,
             dry_run: false,
         }
     }

@@ -1,0 +1,156 @@
+//! What is wrong with a database file, and where: pages by number and table, rows that cannot be read or that indexes miss, a
+//! schema that is not ours.
+
+use super::super::migrate;
+use super::failure;
+use crate::core::Result;
+use crate::db::{Row, Value};
+use rusqlite::Connection;
+use rusqlite::types::ValueRef;
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+/// What SQLite says before the pages of the one database that there is.
+const TITLE: &str = "*** in database main ***";
+/// What it says when it cannot go on, of a place that it does not name.
+const MALFORMED: &str = "malformed";
+
+/// The text of each table, index and view, by its kind and name.
+type Schema = BTreeMap<String, String>;
+
+/// Reads the whole file and tells what is wrong; empty when nothing is.
+pub(super) fn find(conn: &Connection) -> Result<Vec<String>> {
+    let mut found = of_schema(conn).unwrap_or_else(|e| vec![e.chain()]);
+    let trees = trees(conn).unwrap_or_default();
+    let answers = rows(conn, "PRAGMA integrity_check", |row| text(row, 0));
+    let answers = answers.unwrap_or_else(|e| vec![e.chain()]);
+    let lines = answers.iter().flat_map(|answer| answer.lines());
+    let lines = lines.filter(|line| *line != "ok" && *line != TITLE);
+    found.extend(lines.map(|line| named(line, &trees)));
+    if found.iter().any(|line| line.contains(MALFORMED)) {
+        found.extend(unreadable(conn)?);
+    }
+    Ok(found)
+}
+
+/// Says which table or index a b-tree is of, which SQLite names by its first page.
+fn named(line: &str, trees: &BTreeMap<u32, String>) -> String {
+    let known = || {
+        let (root, rest) = line.strip_prefix("Tree ")?.split_once(' ')?;
+        let name = trees.get(&root.parse().ok()?)?;
+        Some(format!("{name}, tree {root} {rest}"))
+    };
+    let said = known().unwrap_or_else(|| line.to_owned());
+    format!("database: {said}")
+}
+
+fn trees(conn: &Connection) -> Result<BTreeMap<u32, String>> {
+    let sql = "SELECT rootpage, name FROM sqlite_schema WHERE rootpage > 0 UNION ALL SELECT 1, 'sqlite_schema'";
+    let found = rows(conn, sql, |row| Ok((row.get(0)?, text(row, 1)?)))?;
+    Ok(found.into_iter().collect())
+}
+
+/// Where reading each table from its first row on ends before its last one.
+fn unreadable(conn: &Connection) -> Result<Vec<String>> {
+    let sql = "SELECT name, wr FROM pragma_table_list WHERE schema = 'main' AND type = 'table' ORDER BY name";
+    let tables = rows(conn, sql, |row| Ok((text(row, 0)?, row.get(1)?)))?;
+    let ends = tables
+        .iter()
+        .map(|(table, has_no_rowid)| end_of(conn, table, *has_no_rowid));
+    Ok(ends.flatten().collect())
+}
+
+fn end_of(conn: &Connection, table: &str, has_no_rowid: bool) -> Option<String> {
+    let sql = format!("SELECT name FROM pragma_table_info('{table}') WHERE pk > 0 ORDER BY pk");
+    let keys = rows(conn, &sql, |row| text(row, 0)).unwrap_or_default();
+    let order = if has_no_rowid {
+        keys.join(", ")
+    } else {
+        "rowid".to_owned()
+    };
+    let columns = [&keys[..], &["*".to_owned()]].concat().join(", ");
+    let sql = format!("SELECT {columns} FROM {table} NOT INDEXED ORDER BY {order}");
+    let mut last = None;
+    let read = rows(conn, &sql, |row| {
+        let key = (0..keys.len()).map(|i| value(row, i));
+        last = Some(Row(key.collect::<rusqlite::Result<_>>()?));
+        Ok(())
+    });
+    let e = read.err()?;
+    let place = match last {
+        Some(row) => format!("behind {}", row.name(keys.len())),
+        None => "before its first row".to_owned(),
+    };
+    Some(format!(
+        "database: table {table} cannot be read {place}: {}",
+        e.chain()
+    ))
+}
+
+/// What of the schema is not what the migrations make of an empty database.
+fn of_schema(conn: &Connection) -> Result<Vec<String>> {
+    static WANTED: OnceLock<Schema> = OnceLock::new();
+    let wanted = if let Some(wanted) = WANTED.get() {
+        wanted
+    } else {
+        let made = made()?;
+        WANTED.get_or_init(|| made)
+    };
+    let found = schema(conn)?;
+    let differs = wanted
+        .iter()
+        .filter(|(name, said)| found.get(*name) != Some(*said));
+    let told = differs.map(|(name, _)| {
+        let what = if found.contains_key(name) {
+            "is not what it was made as"
+        } else {
+            "is missing"
+        };
+        format!("database: {name} {what}, in sqlite_schema")
+    });
+    Ok(told.collect())
+}
+
+fn made() -> Result<Schema> {
+    let mut fresh = Connection::open_in_memory().map_err(|e| failure("check", e))?;
+    migrate::migrate_sqlite(&mut fresh)?;
+    schema(&fresh)
+}
+
+fn schema(conn: &Connection) -> Result<Schema> {
+    let sql =
+        "SELECT type || ' ' || name, tbl_name || ': ' || COALESCE(sql, '') FROM sqlite_schema";
+    let found = rows(conn, sql, |row| Ok((text(row, 0)?, text(row, 1)?)))?;
+    Ok(found.into_iter().collect())
+}
+
+fn rows<T>(
+    conn: &Connection,
+    sql: &str,
+    mut read: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Vec<T>> {
+    let mut all = || -> rusqlite::Result<Vec<T>> {
+        let mut statement = conn.prepare(sql)?;
+        let found = statement.query_map((), &mut read)?;
+        found.collect()
+    };
+    all().map_err(|e| failure("check", e))
+}
+
+/// A text, though it may be none.
+fn text(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<String> {
+    Ok(match row.get_ref(column)? {
+        ValueRef::Text(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        other => format!("{other:?}"),
+    })
+}
+
+fn value(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Value> {
+    Ok(match row.get_ref(column)? {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(n) => Value::Int(n),
+        ValueRef::Real(n) => Value::Text(n.to_string()),
+        ValueRef::Text(bytes) => Value::Text(String::from_utf8_lossy(bytes).into_owned()),
+        ValueRef::Blob(bytes) => Value::Bytes(bytes.to_vec()),
+    })
+}
