@@ -40,7 +40,13 @@ pub struct Query {
     pub first: Option<Op>,
     /// The last operation, itself included.
     pub last: Option<Op>,
+    /// With a path: an undo or restore, too, that is recorded with a directory above it and may have reached it. Whoever reads them
+    /// finds out ([`Reader::tells`](crate::fs::Reader::tells)).
+    pub reaching: bool,
 }
+
+/// What changes many nodes, and is recorded with the directory that all of them are in.
+const OF_MANY: [OpKind; 2] = [OpKind::Undo, OpKind::Restore];
 
 impl Query {
     /// Whether a record fits; `None` where that takes a look at the log's times.
@@ -58,9 +64,6 @@ impl Query {
         let is = |wanted: &Option<String>, found: Option<&String>| {
             wanted.as_ref().is_none_or(|wanted| Some(wanted) == found)
         };
-        let below = self.path.as_ref().filter(|path| !path.is_root());
-        let below = below.map(Below::of);
-        let lies = |path: &[u8]| below.as_ref().is_none_or(|below| below.has(path));
         Some(
             is(&self.user, user.as_ref())
                 && is(&self.agent, agent.as_ref())
@@ -69,8 +72,21 @@ impl Query {
                 && (self.kinds.is_empty() || self.kinds.contains(&record.kind))
                 && self.first.is_none_or(|first| first <= record.op)
                 && self.last.is_none_or(|last| record.op <= last)
-                && (lies(&record.path) || record.path2.as_deref().is_some_and(lies)),
+                && self.below().is_none_or(|below| {
+                    below.has(record) || OF_MANY.contains(&record.kind) && below.is_in(&record.path)
+                }),
         )
+    }
+
+    /// Whether a record is of the path or something below it.
+    pub fn lies(&self, record: &Record) -> bool {
+        self.below().is_none_or(|below| below.has(record))
+    }
+
+    /// The path that is a condition: below the root lies everything.
+    fn below(&self) -> Option<Below> {
+        let path = self.path.as_ref().filter(|path| !path.is_root())?;
+        Some(Below::of(path, self.reaching))
     }
 
     /// The values that an index of their own column has.
@@ -258,17 +274,12 @@ impl<'a> Reading<'a> {
         }
         let least = counted.into_iter().min_by_key(|(count, _)| *count);
         if least.is_none_or(|(count, _)| count == FEW as usize)
-            && let Some(path) = self.path()
-            && let Some(ops) = self.below(tx, path)?
+            && let Some(below) = self.query.below()
+            && let Some(ops) = self.below(tx, &below)?
         {
             return Ok(Way::Listed(ops));
         }
         Ok(least.map_or(Way::All, |(_, index)| Way::Along(index)))
-    }
-
-    /// The path that is a condition: below the root lies everything.
-    fn path(&self) -> Option<&'a FsPath> {
-        self.query.path.as_ref().filter(|path| !path.is_root())
     }
 
     /// The first operations of a span in the order of the cursor, from an index alone.
@@ -313,20 +324,28 @@ impl<'a> Reading<'a> {
 
     /// The operations on a path and below it, ascending; `None` when they are so many that the way through the log
     /// is shorter: of `n` that lie evenly in it, a page meets `limit` among `limit / n` of its records.
-    fn below(&self, tx: &mut dyn Tx, path: &FsPath) -> Result<Option<Vec<Op>>> {
+    fn below(&self, tx: &mut dyn Tx, below: &Below) -> Result<Option<Vec<Op>>> {
         let (after, upto) = self.span;
         let most = (upto.0 - after.0).saturating_mul(self.limit.into()).isqrt();
-        let below = Below::of(path);
         let [own, first, end] = below.bounds();
+        let mut params = vec![self.tenant.into(), own, first, end, (most + 1).into()];
+        let above = below.bind_above(&mut params);
+        let reaching = above.map_or(String::new(), |above| {
+            let [undo, restore] = OF_MANY.map(OpKind::name);
+            format!(
+                "UNION ALL SELECT op FROM log WHERE tenant = $1 AND path IN ({above}) \
+                 AND kind IN ('{undo}', '{restore}')"
+            )
+        });
         // The span is not in it: an index on paths has operations last, and the database would rather read the span.
-        let rows = tx.query(
+        let sql = format!(
             "SELECT op FROM log WHERE tenant = $1 AND path = $2 \
              UNION ALL SELECT op FROM log WHERE tenant = $1 AND path >= $3 AND path < $4 \
              UNION ALL SELECT op FROM log WHERE tenant = $1 AND path2 = $2 \
              UNION ALL SELECT op FROM log WHERE tenant = $1 AND path2 >= $3 AND path2 < $4 \
-             LIMIT $5",
-            &[self.tenant.into(), own, first, end, (most + 1).into()],
-        )?;
+             {reaching} LIMIT $5"
+        );
+        let rows = tx.query(&sql, &params)?;
         if rows.len() as u64 > most {
             return Ok(None);
         }
@@ -340,7 +359,7 @@ impl<'a> Reading<'a> {
 
     /// Reads in the order of the log.
     fn all(&self, tx: &mut dyn Tx) -> Result<Vec<(Record, Hash)>> {
-        let below = self.path().map(Below::of);
+        let below = self.query.below();
         let mut statement = Statement::of(self.tenant, self.query);
         statement.and("op >", self.span.0.into());
         statement.and("op <=", self.span.1.into());
@@ -350,7 +369,7 @@ impl<'a> Reading<'a> {
 
     /// Reads in the order of an index.
     fn along(&self, tx: &mut dyn Tx, index: Index<'_>) -> Result<Vec<(Record, Hash)>> {
-        let below = self.path().map(Below::of);
+        let below = self.query.below();
         let (mut span, mut found) = (self.span, Vec::new());
         while found.len() < self.limit as usize {
             let ops = self.numbers(tx, index, span, BATCH)?;
