@@ -29,6 +29,7 @@ pub mod guards;
 pub mod roster;
 mod apply;
 mod pending;
+mod ahead;
 pub mod store;
 mod present;
 mod past;
