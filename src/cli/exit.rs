@@ -1,5 +1,6 @@
 //! How a program ends: what it says on standard error, and its exit code.
 
+use super::log::in_text;
 use super::plain::plain_lines;
 use crate::core::{Error, Kind, Result, config};
 use clap::Parser;
@@ -28,7 +29,11 @@ pub(super) fn main<P: Parser>(
         Ok(()) => ExitCode::SUCCESS,
         Err(e) if is_closed_pipe(&e) => ExitCode::SUCCESS,
         Err(e) => {
-            let said = format!("{program}: {}{}", plain_lines(&told(&e)), hint(&e));
+            let said = format!(
+                "{program}: {}{}",
+                plain_lines(&in_text(&told(&e))),
+                hint(&e)
+            );
             // Nobody may be there to hear it; that changes nothing of how it ended.
             writeln!(std::io::stderr(), "{said}").ok();
             ExitCode::from(code(e.kind()))

@@ -3,6 +3,7 @@
 use super::changes::{self, ChangesArgs};
 use super::checks::{self, CheckArgs};
 use super::holders::{self, ExpandArgs, ObjectsArgs, SubjectsArgs};
+use super::log::short;
 use super::output::{self, listed, or_dash};
 use super::paths;
 use super::place::Place;
@@ -152,7 +153,8 @@ fn create(place: &Place, new: NewGrant) -> Result<()> {
 }
 
 fn created(t: &TupleInfo) -> String {
-    let until = t.expires.as_ref().map(|end| format!("\n  Expires: {end}"));
+    let until = t.expires.as_deref().map(short);
+    let until = until.map(|end| format!("\n  Expires: {end}"));
     let until = until.unwrap_or_default();
     format!("{CREATED}\n  Tuple ID: {}{until}", number(t))
 }
@@ -207,7 +209,8 @@ fn number(t: &TupleInfo) -> String {
 }
 
 fn row(t: &TupleInfo) -> Vec<String> {
-    let expires = or_dash(t.expires.as_deref());
+    let expires = t.expires.as_deref().map(short);
+    let expires = or_dash(expires.as_deref());
     let of = match &*t.subject_relation {
         "" => String::new(),
         relation => format!("#{relation}"),

@@ -121,7 +121,7 @@ fn about(r: &LogLine) -> String {
 fn said_of(r: &LogLine, subject: &str) -> String {
     let particulars = &r.particulars;
     let until = particulars.expires.as_deref();
-    let until = until.map_or_else(String::new, |end| format!(" until {end}"));
+    let until = until.map_or_else(String::new, |end| format!(" until {}", short(end)));
     let asked = particulars.asked.iter();
     let asked: Vec<_> = asked.map(|(key, said)| format!(" {key}={said}")).collect();
     match &particulars.relation {
@@ -131,7 +131,6 @@ fn said_of(r: &LogLine, subject: &str) -> String {
     }
 }
 
-/// An RFC 3339 time without its fractions: `2026-11-22 07:53:38`.
 /// An RFC 3339 time in the zone of whoever asks, to the second: `2026-11-22T08:53:38+01:00`. With its offset it means the same
 /// wherever it is said again.
 pub(super) fn short(time: &str) -> String {
@@ -141,6 +140,26 @@ pub(super) fn short(time: &str) -> String {
 /// The same to the nanosecond.
 pub(super) fn exact(time: &str) -> String {
     in_zone(time, &TimeZone::system(), NANOSECOND)
+}
+
+/// A text in which the times that stand for themselves are as whoever asks reads them: an engine knows no zone of his.
+pub(super) fn in_text(text: &str) -> String {
+    words_in_zone(text, &TimeZone::system())
+}
+
+fn words_in_zone(text: &str, zone: &TimeZone) -> String {
+    let word = |word: &str| {
+        let time = word.trim_end_matches(|c: char| c.is_ascii_punctuation() || c.is_whitespace());
+        let end = &word[time.len()..];
+        if time.ends_with('Z') {
+            in_zone(time, zone, SECOND) + end
+        } else {
+            word.to_owned()
+        }
+    };
+    text.split_inclusive(char::is_whitespace)
+        .map(word)
+        .collect()
 }
 
 fn in_zone(time: &str, zone: &TimeZone, form: &str) -> String {
@@ -216,5 +235,27 @@ mod tests {
         let meant = |text: &str| text.parse::<Timestamp>().unwrap();
         assert_eq!(meant(&exact), meant(time));
         assert_eq!(in_zone("soon", &tokyo, SECOND), "soon");
+    }
+
+    #[test]
+    fn a_time_in_a_message_is_in_the_zone_of_whoever_reads_it() {
+        let kolkata = TimeZone::fixed(offset(5));
+        for (told, read) in [
+            (
+                "was forgotten on 2026-11-22T17:53:38.123456789Z; the oldest",
+                "was forgotten on 2026-11-22T22:53:38+05:00; the oldest",
+            ),
+            (
+                "done by 2026-11-22T17:53:38Z:\nnothing, at 2026-11-22T17:53:39Z",
+                "done by 2026-11-22T22:53:38+05:00:\nnothing, at 2026-11-22T22:53:39+05:00",
+            ),
+            // A name is no time.
+            (
+                "no /a/2026-11-22T17:53:38Z, \"Z\"",
+                "no /a/2026-11-22T17:53:38Z, \"Z\"",
+            ),
+        ] {
+            assert_eq!(words_in_zone(told, &kolkata), read);
+        }
     }
 }

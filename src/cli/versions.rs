@@ -94,7 +94,7 @@ fn who(v: &Version) -> String {
 }
 
 pub(super) fn differences(told: &Diffed) -> Result<Vec<u8>> {
-    let mut out = told.text.clone().unwrap_or_default().0;
+    let mut out = headed(&told.text.clone().unwrap_or_default().0);
     for change in &told.changes {
         writeln!(out, "{}", changed(change))?;
     }
@@ -102,6 +102,26 @@ pub(super) fn differences(told: &Diffed) -> Result<Vec<u8>> {
         writeln!(out, "… and more: compare a directory further down")?;
     }
     Ok(out)
+}
+
+/// A comparison of texts with the times in its two heads as whoever asks reads them.
+fn headed(text: &[u8]) -> Vec<u8> {
+    let head = |line: &[u8]| {
+        let time = line.iter().rposition(|b| *b == b' ').map_or(0, |n| n + 1);
+        let (name, time) = line.split_at(time);
+        let time = String::from_utf8_lossy(time);
+        [name, log::short(&time).as_bytes()].concat()
+    };
+    let mut lines: Vec<_> = text
+        .splitn(3, |b| *b == b'\n')
+        .map(<[u8]>::to_vec)
+        .collect();
+    if lines.len() == 3 {
+        for line in &mut lines[..2] {
+            *line = head(line);
+        }
+    }
+    lines.join(&b'\n')
 }
 
 /// A line of what differs: `+` and `-` for what came and went, `~` for what changed, `m` for mode or owner alone.

@@ -2,7 +2,7 @@
 
 use super::log::{self, Filter};
 use super::view::write_json;
-use crate::core::{Caller, Error, Kind, Op, Result, error::fail};
+use crate::core::{Caller, Error, Kind, Op, Result};
 use crate::fs::feed::{Feed, Ready};
 use crate::fs::{Engine, Reader};
 use crate::meta::log_query::Query;
@@ -59,11 +59,16 @@ impl Feed for Events {
         // What was read for somebody who is nobody now is not given to him.
         Reader::new(&engine, caller)?;
         let mut state = self.state.lock();
-        if offset == state.offset && !state.given.is_empty() {
-            return Ok(state.given.slice(..len.min(state.given.len())));
+        let read_once = || Error::new(Kind::Invalid, "events are read once, from first to last");
+        let skipped = offset.checked_sub(state.offset).ok_or_else(read_once)?;
+        let again = usize::try_from(skipped).map_or(&[][..], |skipped| {
+            state.given.get(skipped..).unwrap_or_default()
+        });
+        if !again.is_empty() {
+            return Ok(state.given.slice_ref(&again[..len.min(again.len())]));
         }
-        if offset != state.offset + state.given.len() as u64 {
-            return fail(Kind::Invalid, "events are read once, from first to last");
+        if skipped != state.given.len() as u64 {
+            return Err(read_once());
         }
         let bytes = state.next(&engine, caller, len)?;
         (state.offset, state.given) = (offset, bytes.clone());
@@ -98,8 +103,9 @@ impl State {
         for record in &page.records {
             let mut line = Vec::new();
             write_json(&mut line, record)?;
+            // The first was taken whole: what of it does not fit is the rest.
             if !out.is_empty() && out.len() + line.len() > len {
-                return Ok(out.into());
+                break;
             }
             out.extend(line);
             self.at = Op(record.op);
@@ -127,4 +133,51 @@ fn lines(engine: &Engine, caller: &Caller, after: Op, limit: u32) -> Result<log:
         limit,
     };
     log::read(engine, caller, &filter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs::tests::{World, alice};
+
+    /// Reads all there is in pieces, each up to `len` bytes, and asks for each once more, as after an interruption.
+    fn pieces(events: &Events, len: usize) -> Vec<u8> {
+        let mut all: Vec<u8> = Vec::new();
+        loop {
+            let piece = events.read(&alice(), all.len() as u64, len).unwrap();
+            assert!(piece.len() <= len, "{} of {len} bytes", piece.len());
+            if piece.is_empty() {
+                return all;
+            }
+            for asked in [len, 1, len] {
+                let again = events.read(&alice(), all.len() as u64, asked).unwrap();
+                assert_eq!(again, piece[..asked.min(piece.len())]);
+            }
+            let half = piece.len() / 2;
+            let behind = events.read(&alice(), (all.len() + half) as u64, len);
+            assert_eq!(behind.unwrap(), piece[half..]);
+            all.extend_from_slice(&piece);
+        }
+    }
+
+    #[test]
+    fn pieces_of_any_size_are_all_the_lines() {
+        let w = World::new();
+        let events: Vec<_> = (1..=1000)
+            .map(|_| Events::open(w.engine(), &alice()).unwrap())
+            .collect();
+        for name in ["a", "a-longer-name", "b"] {
+            w.write(&alice(), &format!("/workspace/{name}"), b"x")
+                .unwrap();
+        }
+        let page = lines(w.engine(), &alice(), events[0].state.lock().at, LINES).unwrap();
+        let mut expected = Vec::new();
+        for line in &page.records {
+            write_json(&mut expected, line).unwrap();
+        }
+        assert!(page.records.len() >= 3);
+        for (events, len) in events.iter().zip(1..) {
+            assert_eq!(pieces(events, len), expected, "{len} bytes at a time");
+        }
+    }
 }

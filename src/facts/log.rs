@@ -135,6 +135,7 @@ impl<'a> Reading<'a> {
         let before = filter.before.map(|op| Op(op.saturating_sub(1)));
         let mut query = filter.query.clone();
         query.last = before.into_iter().chain(query.last).min();
+        query.reaching = true;
         Ok(Self {
             engine,
             reader: Reader::new(engine, caller)?,
@@ -186,7 +187,8 @@ impl<'a> Reading<'a> {
     }
 
     fn is_full(&self) -> bool {
-        self.found.len() >= self.limit || self.looked_at >= LOOKED_MAX
+        let looked_at = self.looked_at + self.reader.effort();
+        self.found.len() >= self.limit || looked_at >= LOOKED_MAX
     }
 
     /// The next records that fit, and what comes after them.
@@ -219,7 +221,7 @@ impl<'a> Reading<'a> {
 
     fn take(&mut self, record: &Record) -> Result<()> {
         self.looked_at += 1;
-        if self.reader.may_read(record)? {
+        if self.reader.tells(&self.query, record)? {
             self.found.push(self.line(record));
         }
         Ok(())

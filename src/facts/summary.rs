@@ -58,12 +58,16 @@ pub struct Author {
 pub fn of(engine: &Engine, caller: &Caller, query: &Query) -> Result<Summary> {
     let mut adding = Adding::default();
     let mut reader = Reader::new(engine, caller)?;
+    let query = &Query {
+        reaching: true,
+        ..query.clone()
+    };
     let mut at = Cursor::OLDEST;
     loop {
         let records = page_of(engine, &reader, query, at, PAGE)?;
         for record in &records {
             at = at.moved(record.op);
-            if reader.may_read(record)? {
+            if reader.tells(query, record)? {
                 adding.add(record);
             }
         }

@@ -7,6 +7,7 @@
 
 mod concern;
 mod trail;
+mod touch;
 
 use self::trail::Trails;
 use super::engine::Engine;
@@ -28,6 +29,7 @@ pub struct Reader<'a> {
     trails: Trails<'a>,
     /// Directories that were looked into, to search or to list them; `None` where the caller may not.
     glances: HashMap<(Ino, Right), Option<Glance<'a>>>,
+    effort: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -42,6 +44,7 @@ impl<'a> Reader<'a> {
             tenant,
             trails: Trails::new(engine, root),
             glances: HashMap::new(),
+            effort: 0,
         })
     }
 

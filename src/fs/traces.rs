@@ -56,6 +56,9 @@ impl Trace {
     }
 }
 
+/// That a row is of the name that the third parameter says.
+const NAMED: &str = "AND name = $3";
+
 impl What {
     /// The table, and the column that tells several of a node apart.
     fn table(&self) -> (&'static str, &'static str) {
@@ -68,33 +71,62 @@ impl What {
 
     /// Whether the row that began with an operation is there, in the present or in the past.
     fn has_begun(&self, tx: &mut dyn Tx, ino: Ino, op: Op) -> Result<bool> {
-        let (table, column) = self.table();
-        let sql = format!(
-            "SELECT {column} FROM {table} WHERE ino = $1 AND began = $2 \
-             UNION ALL SELECT {column} FROM {table}_past WHERE ino = $1 AND began = $2"
-        );
-        self.is_among(tx, &sql, ino, op)
+        self.is_found(tx, Self::begun, ino, op)
     }
 
     /// Whether the row that ended with an operation is there.
     fn has_ended(&self, tx: &mut dyn Tx, ino: Ino, op: Op) -> Result<bool> {
-        let (table, column) = self.table();
-        let sql = format!("SELECT {column} FROM {table}_past WHERE ino = $1 AND ended = $2");
-        self.is_among(tx, &sql, ino, op)
+        self.is_found(tx, Self::ended, ino, op)
     }
 
-    fn is_among(&self, tx: &mut dyn Tx, sql: &str, ino: Ino, op: Op) -> Result<bool> {
-        for row in tx.query(sql, &[ino.into(), op.into()])? {
-            let fits = match self {
-                Self::State => true,
-                Self::Name(name) => row.bytes(0)? == name,
-                Self::Attribute(shown) => show(row.bytes(0)?) == *shown,
-            };
-            if fits {
-                return Ok(true);
+    /// Looks for the row that began with an operation. The past has rows by their ends: of what is one thing the one that is looked
+    /// for is the first that ended later, however many there are.
+    fn begun(&self, named: &str) -> String {
+        let (table, column) = self.table();
+        format!(
+            "SELECT {column} FROM {table} WHERE ino = $1 AND began = $2 {named} \
+             UNION ALL SELECT {column} FROM (SELECT {column} FROM {table}_past \
+             WHERE ino = $1 AND ended >= $2 AND began = $2 {named} ORDER BY ended LIMIT 1) AS past"
+        )
+    }
+
+    fn ended(&self, named: &str) -> String {
+        let (table, column) = self.table();
+        format!("SELECT {column} FROM {table}_past WHERE ino = $1 AND ended = $2 {named}")
+    }
+
+    fn is_found(
+        &self,
+        tx: &mut dyn Tx,
+        sql: impl Fn(&Self, &str) -> String,
+        ino: Ino,
+        op: Op,
+    ) -> Result<bool> {
+        let is_named = |tx: &mut dyn Tx, name: &[u8]| -> Result<bool> {
+            let sql = sql(self, NAMED);
+            let params = [ino.into(), op.into(), name.into()];
+            Ok(!tx.query(&sql, &params)?.is_empty())
+        };
+        match self {
+            Self::State => {
+                let params = [ino.into(), op.into()];
+                Ok(!tx.query(&sql(self, ""), &params)?.is_empty())
+            }
+            Self::Name(name) => is_named(tx, name),
+            Self::Attribute(shown) if is_named(tx, shown.as_bytes())? => Ok(true),
+            // The log has it otherwise than it is, or it is not there.
+            Self::Attribute(shown) => {
+                let all = "SELECT name FROM xattrs WHERE ino = $1 \
+                           UNION SELECT name FROM xattrs_past WHERE ino = $1";
+                for row in tx.query(all, &[ino.into()])? {
+                    let name = row.bytes(0)?;
+                    if show(name) == *shown && is_named(tx, name)? {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
             }
         }
-        Ok(false)
     }
 }
 
@@ -319,7 +351,7 @@ const COUNTED: [&str; 3] = ["nodes", "entries", "xattrs"];
 fn count(tx: &mut dyn Tx, table: &str, nodes: &OpSet, op: Op) -> Result<[u64; 2]> {
     let sql = format!(
         "SELECT (SELECT COUNT(*) FROM {table} WHERE ino = $1 AND began = $2) \
-         + (SELECT COUNT(*) FROM {table}_past WHERE ino = $1 AND began = $2), \
+         + (SELECT COUNT(*) FROM {table}_past WHERE ino = $1 AND began = $2 AND ended >= $2), \
          (SELECT COUNT(*) FROM {table}_past WHERE ino = $1 AND ended = $2)"
     );
     let mut sum = [0; 2];
@@ -440,4 +472,34 @@ fn is_last(tx: &mut dyn Tx, ino: Ino, op: Op) -> Result<bool> {
     let sql = "SELECT 1 FROM nodes WHERE ino = $1 AND $2 >= 0 \
                UNION ALL SELECT 1 FROM nodes_past WHERE ino = $1 AND ended > $2 LIMIT 1";
     Ok(tx.query(sql, &[ino.into(), op.into()])?.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs::tests::World;
+
+    #[test]
+    fn a_row_is_found_by_its_end_however_many_a_node_has() {
+        let w = World::new();
+        let mut tx = w.engine().store().read().unwrap();
+        let (name, shown) = (What::Name(b"n".into()), What::Attribute("user.n".into()));
+        for (what, named) in [(What::State, ""), (name, NAMED), (shown, NAMED)] {
+            let table = what.table().0;
+            for sql in [what.begun(named), what.ended(named)] {
+                let (ino, op, name) = (Ino(2).into(), Op(3).into(), b"n".as_slice().into());
+                let params = [ino, op, name];
+                let params = &params[..2 + usize::from(!named.is_empty())];
+                let plan = tx
+                    .query(&format!("EXPLAIN QUERY PLAN {sql}"), params)
+                    .unwrap();
+                let told = plan.iter().map(|row| row.text(3).unwrap());
+                let past: Vec<_> = told
+                    .filter(|s| s.contains(&format!("{table}_past ")))
+                    .collect();
+                assert!(past.iter().all(|s| s.contains("ended")), "{sql}: {past:?}");
+                assert_eq!(past.len(), 1, "{sql}");
+            }
+        }
+    }
 }

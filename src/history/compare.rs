@@ -71,7 +71,7 @@ pub fn compare(
     let new = side(engine, caller, path, to)?;
     let old = match from {
         Some(word) => side(engine, caller, path, word)?,
-        None => before(engine, caller, path, &new)?,
+        None => before(engine, caller, path, (to, &new))?,
     };
     let compared = match (&old.node, &new.node) {
         (None, None) => return fail(Kind::NotFound, format!("no {path} at either time")),
@@ -85,7 +85,12 @@ pub fn compare(
 }
 
 /// The version before the one that a side shows.
-fn before(engine: &Engine, caller: &Caller, path: &FsPath, new: &Side) -> Result<Side> {
+fn before(
+    engine: &Engine,
+    caller: &Caller,
+    path: &FsPath,
+    (word, new): (&str, &Side),
+) -> Result<Side> {
     if new.node.as_ref().is_some_and(|n| n.is_dir()) {
         return fail(
             Kind::Invalid,
@@ -93,10 +98,14 @@ fn before(engine: &Engine, caller: &Caller, path: &FsPath, new: &Side) -> Result
         );
     }
     let all = stages(engine, caller, path)?;
-    let older = all.iter().rposition(|v| match &new.node {
-        Some(node) => v.node.began < node.began,
-        None => true,
-    });
+    let shown = match word.parse::<u64>() {
+        Ok(number) => all.iter().rposition(|v| v.number <= number),
+        Err(_) => all.iter().rposition(|v| v.since <= new.at.op),
+    };
+    let older = match &new.node {
+        Some(_) => shown.and_then(|n| n.checked_sub(1)),
+        None => shown,
+    };
     let Some(mut older) = older else {
         let begins = beginning(engine, caller)?;
         let left = begins.map_or(String::new(), |op| {

@@ -2,19 +2,21 @@
 //!
 //! A file is what has its name. Tools that save by writing a new file and renaming it over the old one make a new node each
 //! time; so the versions of a file are those of the node that has the name now, and before them those of the nodes that had it
-//! before, as long as they had it. Versions are counted from the first of them that is not forgotten.
+//! before, as long as they had it. A node that has the name once more, because it was renamed back or an undo brought it back, is
+//! there as of that operation. Versions are counted from the first of them that is not forgotten, and keep their numbers.
 
 use super::at::stored;
 use crate::access::Right;
 use crate::core::{Caller, Error, FsPath, Ino, Kind, Name, Op, Result, error::fail};
 use crate::fs::{Engine, Found, Moment};
 use crate::meta::cache::Place;
-use crate::meta::{FileKind, Horizon, Node, Record, log, timeline};
-use std::collections::HashSet;
+use crate::meta::timeline::{self, Spell};
+use crate::meta::{Entry, FileKind, Horizon, Node, Record, log};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-/// How many nodes that had the name are looked at.
-const NODES_MAX: usize = 1000;
+/// How many times that a node had the name are looked at.
+const SPELLS_MAX: usize = 1000;
 
 /// One version of a file.
 #[derive(Debug, Clone)]
@@ -29,10 +31,12 @@ pub struct Version {
     pub record: Record,
 }
 
-/// A node that has or had the file's name.
+/// A node that has or had the file's name, once.
 struct Holder {
     ino: Ino,
-    /// The operation by which it lost the name.
+    /// The operation by which it got the name.
+    since: Op,
+    /// The operation by which it lost it.
     until: Option<Op>,
 }
 
@@ -41,6 +45,10 @@ pub(super) struct Stage {
     pub number: u64,
     /// The first moment that shows it.
     op: Op,
+    /// The operation that made it, or brought it back.
+    by: Op,
+    /// From which operation on the name showed it, as far as no later version did.
+    pub since: Op,
     pub node: Arc<Node>,
 }
 
@@ -48,9 +56,9 @@ impl Stage {
     /// Looks up who made it.
     pub(super) fn told(&self, engine: &Engine, caller: &Caller) -> Result<Version> {
         let node = &self.node;
-        let record = record(engine, caller, node.began)?;
+        let record = record(engine, caller, self.by)?;
         let time = match engine.store().time_of(node.tenant, self.op)? {
-            Some((_, time)) if self.op != node.began => time,
+            Some((_, time)) if self.op != self.by => time,
             _ => record.time,
         };
         Ok(Version {
@@ -76,17 +84,26 @@ pub fn versions(engine: &Engine, caller: &Caller, path: &FsPath) -> Result<Vec<V
 
 /// The same, without whose they are.
 pub(super) fn stages(engine: &Engine, caller: &Caller, path: &FsPath) -> Result<Vec<Stage>> {
-    let mut found = Vec::new();
-    for holder in holders(engine, caller, path)? {
-        found.push(states(engine, caller, &holder)?);
+    let mut all: Vec<Stage> = Vec::new();
+    let mut lives = HashMap::new();
+    for holder in holders(engine, caller, path)?.iter().rev() {
+        let is_back = lives.contains_key(&holder.ino);
+        if !is_back {
+            lives.insert(holder.ino, life(engine, holder.ino)?);
+        }
+        let horizon = kept(engine, caller)?;
+        let states = lives.get(&holder.ino).into_iter().flatten();
+        let stages = states.filter_map(|spell| shown(spell, holder, is_back, &horizon));
+        all.extend(stages.filter(|s| s.node.is_file() && caller.tenant == Some(s.node.tenant)));
     }
-    let oldest_first = found.into_iter().rev().flatten();
-    let stage = |(number, (op, node))| Stage {
-        number,
-        op,
-        node: Arc::new(node),
+    let is_same = |a: &Node, b: &Node| {
+        (a.ino, a.version, a.size) == (b.ino, b.version, b.size) && a.content == b.content
     };
-    Ok((1..).zip(oldest_first).map(stage).collect())
+    all.dedup_by(|later, first| is_same(&later.node, &first.node));
+    for (stage, number) in all.iter_mut().zip(1..) {
+        stage.number = number;
+    }
+    Ok(all)
 }
 
 /// Whether a version is only the beginning of the next one: programs empty a file, or make an empty one, and close that before
@@ -101,7 +118,7 @@ pub(super) fn is_beginning(
         return Ok(false);
     };
     let author = |stage: &Stage| -> Result<_> {
-        let by = record(engine, caller, stage.node.began)?.author;
+        let by = record(engine, caller, stage.by)?.author;
         Ok((by.uid, by.user, by.agent, by.session))
     };
     Ok(author(stage)? == author(next)?)
@@ -134,16 +151,20 @@ fn holders(engine: &Engine, caller: &Caller, path: &FsPath) -> Result<Vec<Holder
     let dir = stored(engine, dir)?;
     engine.may_still(caller, dir, Right::Execute)?;
     let mut found = Vec::new();
-    let mut met = HashSet::new();
+    let mut readable = HashSet::new();
     for holder in had_name(engine, caller, dir, name)?
         .into_iter()
-        .take(NODES_MAX)
+        .take(SPELLS_MAX)
     {
-        if !met.insert(holder.ino) {
+        if readable.contains(&holder.ino) {
+            found.push(holder);
             continue;
         }
         match engine.may_still(caller, holder.ino, Right::Read) {
-            Ok(()) => found.push(holder),
+            Ok(()) => {
+                readable.insert(holder.ino);
+                found.push(holder);
+            }
             // Of what is there he is told why he may not read it.
             Err(e) if Some(holder.ino) == now => return Err(e.context(path)),
             Err(_) => break,
@@ -157,7 +178,11 @@ fn holders(engine: &Engine, caller: &Caller, path: &FsPath) -> Result<Vec<Holder
 
 fn one(engine: &Engine, caller: &Caller, ino: Ino) -> Result<Vec<Holder>> {
     engine.may_still(caller, ino, Right::Read)?;
-    Ok(vec![Holder { ino, until: None }])
+    Ok(vec![Holder {
+        ino,
+        since: Op(0),
+        until: None,
+    }])
 }
 
 fn file(path: &FsPath, node: Found) -> Result<Found> {
@@ -179,32 +204,48 @@ fn had_name(engine: &Engine, caller: &Caller, parent: Ino, name: &Name) -> Resul
     // Looked at afterwards: no row goes before it has moved.
     let horizon = kept(engine, caller)?;
     spells.retain(|spell| !horizon.hides(spell.state.began, spell.ended));
-    let holder = |spell: timeline::Spell<crate::meta::Entry>| Holder {
+    let holder = |spell: Spell<Entry>| Holder {
         ino: spell.state.ino,
+        since: spell.state.began,
         until: spell.ended,
     };
     Ok(spells.into_iter().rev().map(holder).collect())
 }
 
-/// A node's states in which its content was new, the oldest first, until it lost the name, each with the first moment that
-/// shows it.
-fn states(engine: &Engine, caller: &Caller, of: &Holder) -> Result<Vec<(Op, Node)>> {
+/// All states of a node, the oldest first.
+fn life(engine: &Engine, ino: Ino) -> Result<Vec<Spell<Arc<Node>>>> {
     let mut tx = engine.store().read()?;
-    let spells = timeline::nodes(&mut *tx, &[of.ino], Op(0))?;
-    drop(tx);
-    let horizon = kept(engine, caller)?;
-    let shown = |spell: timeline::Spell<Node>| {
-        let at = horizon.sight_of(spell.state.began, spell.ended)?;
-        Some((at, spell.state))
+    let mut spells = timeline::nodes(&mut *tx, &[ino], Op(0))?;
+    spells.sort_by_key(|spell| spell.state.began);
+    let shared = |Spell { state, ended }| Spell {
+        state: Arc::new(state),
+        ended,
     };
-    let mut states: Vec<_> = spells.into_iter().filter_map(shown).collect();
-    states.retain(|(_, node)| {
-        let had_name = of.until.is_none_or(|until| node.began < until);
-        node.is_file() && had_name && caller.tenant == Some(node.tenant)
-    });
-    states.sort_by_key(|(_, node)| node.began);
-    states.dedup_by_key(|(_, node)| node.version);
-    Ok(states)
+    Ok(spells.into_iter().map(shared).collect())
+}
+
+/// A state of a holder as a version that has no number yet; `None` where it was none of this name, or is forgotten. What a file
+/// was before it got the name counts, too, unless it was elsewhere and `is_back`.
+fn shown(
+    Spell { state, ended }: &Spell<Arc<Node>>,
+    of: &Holder,
+    is_back: bool,
+    horizon: &Horizon,
+) -> Option<Stage> {
+    let since = state.began.max(of.since);
+    let (by, over) = match is_back {
+        true => (since, ended.into_iter().chain(&of.until).min().copied()),
+        false => (state.began, *ended),
+    };
+    let had_name = of.until.is_none_or(|until| state.began < until);
+    let is_it = had_name && over.is_none_or(|over| by < over);
+    Some(Stage {
+        number: 0,
+        op: horizon.sight_of(by, over).filter(|_| is_it)?,
+        by,
+        since,
+        node: state.clone(),
+    })
 }
 
 /// What of the caller's past is kept.

@@ -33,7 +33,13 @@ pub struct Query {
     pub first: Option<Op>,
     /// The last operation, itself included.
     pub last: Option<Op>,
+    /// With a path: an undo or restore, too, that is recorded with a directory above it and may have reached it. Whoever reads them
+    /// finds out ([`Reader::tells`](crate::fs::Reader::tells)).
+    pub reaching: bool,
 }
+
+/// What changes many nodes, and is recorded with the directory that all of them are in.
+const OF_MANY: [OpKind; 2] = [OpKind::Undo, OpKind::Restore];
 
 impl Query {
     /// Whether a record fits; `None` where that takes a look at the log's times.
@@ -51,9 +57,6 @@ impl Query {
         let is = |wanted: &Option<String>, found: Option<&String>| {
             wanted.as_ref().is_none_or(|wanted| Some(wanted) == found)
         };
-        let below = self.path.as_ref().filter(|path| !path.is_root());
-        let below = below.map(Below::of);
-        let lies = |path: &[u8]| below.as_ref().is_none_or(|below| below.has(path));
         Some(
             is(&self.user, user.as_ref())
                 && is(&self.agent, agent.as_ref())
@@ -62,8 +65,21 @@ impl Query {
                 && (self.kinds.is_empty() || self.kinds.contains(&record.kind))
                 && self.first.is_none_or(|first| first <= record.op)
                 && self.last.is_none_or(|last| record.op <= last)
-                && (lies(&record.path) || record.path2.as_deref().is_some_and(lies)),
+                && self.below().is_none_or(|below| {
+                    below.has(record) || OF_MANY.contains(&record.kind) && below.is_in(&record.path)
+                }),
         )
+    }
+
+    /// Whether a record is of the path or something below it.
+    pub fn lies(&self, record: &Record) -> bool {
+        self.below().is_none_or(|below| below.has(record))
+    }
+
+    /// The path that is a condition: below the root lies everything.
+    fn below(&self) -> Option<Below> {
+        let path = self.path.as_ref().filter(|path| !path.is_root())?;
+        Some(Below::of(path, self.reaching))
     }
 }
 

@@ -30,6 +30,7 @@ pub mod guards;
 pub mod roster;
 mod apply;
 mod pending;
+mod ahead;
 pub mod store;
 mod present;
 mod past;

@@ -4,6 +4,7 @@
 //! gathered to the database, many changes in one transaction, so nobody waits for SQL to be able to go on. After a crash
 //! the journal is applied first: one truth.
 
+use super::ahead::Turn;
 use super::apply::apply;
 use super::edit::{Edit, Edits};
 use super::pending::Pending;
@@ -14,7 +15,7 @@ use crate::db::{Counters, Db, Tx};
 use crate::journal::{Journal, Lsn};
 use parking_lot::{Condvar, Mutex, RwLock};
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,6 +52,10 @@ pub(super) struct Shared {
     gate: Mutex<()>,
     /// One batch at a time.
     pub(super) applying: Mutex<()>,
+    /// Who reads what is not applied, while it cannot be.
+    pub(super) ahead: Turn,
+    /// The data directory, for who is told that its disk is full.
+    pub(super) dir: PathBuf,
     work: Mutex<Work>,
     wake: Condvar,
 }
@@ -91,6 +96,8 @@ impl Store {
                 journal,
                 gate: Mutex::default(),
                 applying: Mutex::default(),
+                ahead: Turn::default(),
+                dir: dir.parent().unwrap_or(dir).to_owned(),
                 work: Mutex::default(),
                 wake: Condvar::new(),
             }),
@@ -160,10 +167,13 @@ impl Store {
         Ok(())
     }
 
-    /// A read of one state of the whole database, with everything committed so far.
+    /// A read of one state of the whole database, with everything committed so far; also while its disk is full.
     pub fn read(&self) -> Result<Box<dyn Tx + '_>> {
-        self.settle()?;
-        self.shared.db.read()
+        match self.settle() {
+            Ok(()) => self.shared.db.read(),
+            Err(full) if full.kind() == Kind::NoSpace => self.shared.read_ahead(full),
+            Err(e) => Err(e),
+        }
     }
 
     /// A change of the database itself, behind everything committed so far: for what is no operation.
@@ -259,7 +269,7 @@ impl Shared {
         // Before anybody can sync the record.
         self.blobs.name(&edits.files());
         let lsn = loop {
-            match self.journal.append(payload)? {
+            match self.journal.append(payload).map_err(|e| self.told(e))? {
                 Some(lsn) => break lsn,
                 None => drop(self.empty_journal()?),
             }
@@ -280,6 +290,13 @@ impl Shared {
     /// Applies the oldest changes in one transaction.
     fn apply_batch(&self) -> Result<()> {
         let _one = self.applying.lock();
+        if self.ahead.is_taken() {
+            return Err(self.full());
+        }
+        self.apply_oldest().map_err(|e| self.told(e))
+    }
+
+    fn apply_oldest(&self) -> Result<()> {
         let batch = self.pending.read().oldest(BATCH);
         let Some((last, _)) = batch.last() else {
             return Ok(());

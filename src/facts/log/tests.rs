@@ -2,9 +2,12 @@
 
 use super::*;
 use crate::core::{FsPath, Ino, TenantId};
+use crate::facts::summary::of as summary;
 use crate::fs::tests::principals::make;
 use crate::fs::tests::{World, alice, name};
 use crate::fs::{RenameMode, Stream};
+use crate::history::{Choice, undo};
+use crate::meta::OpKind;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -275,4 +278,82 @@ fn of_many_readers_none_is_told_too_much_too_little_or_twice() {
     println!("{} lines, {} due, {} told", all.len(), counts.0, counts.1);
     assert!(counts.0 > 1000);
     town.w.assert_sound();
+}
+
+/// Undoes all behind an operation at once.
+fn undo_behind(w: &World, before: Op) -> u64 {
+    w.engine().settle_files().unwrap();
+    let head = w.engine().head(TenantId(1)).unwrap();
+    let ops = (before.0 + 1..=head.0).map(Op).collect();
+    let choice = Choice {
+        ops,
+        ..Choice::default()
+    };
+    let undone = undo(w.engine(), &alice(), &choice).unwrap();
+    undone.op.unwrap().0
+}
+
+#[test]
+fn the_log_of_a_path_has_what_undid_something_there() {
+    let w = World::new();
+    let (e, who) = (w.engine().clone(), alice());
+    let boss = Caller::engine(TenantId(1));
+    e.set_namespace(&boss, "workspace", Some(0o777), None)
+        .unwrap();
+    let bob = make(&w, "bob");
+    for (dir, mode) in [("open", 0o755), ("closed", 0o700), ("other", 0o755)] {
+        e.mkdir(&who, w.workspace(), &name(dir), mode).unwrap();
+    }
+    w.write(&who, "/workspace/open/f", b"1").unwrap();
+    w.write(&who, "/workspace/closed/f", b"1").unwrap();
+    e.settle_files().unwrap();
+    let before = e.head(TenantId(1)).unwrap();
+    w.write(&who, "/workspace/open/f", b"2").unwrap();
+    w.write(&who, "/workspace/closed/f", b"2").unwrap();
+    w.write(&who, "/workspace/open/new", b"new").unwrap();
+    let undone = undo_behind(&w, before);
+    let told = |who: &Caller, path: &str, after: Option<u64>| {
+        let query = Query {
+            path: FsPath::parse(path.as_bytes()).ok(),
+            ..Query::default()
+        };
+        let filter = Filter {
+            query,
+            after,
+            before: None,
+            limit: 100,
+        };
+        let page = read(&e, who, &filter).unwrap();
+        page.records.iter().any(|line| line.op == undone)
+    };
+    for settled in [false, true] {
+        if settled {
+            e.settle().unwrap();
+        }
+        for after in [None, Some(undone - 1)] {
+            for (path, by_bob) in [
+                ("/workspace", true),
+                ("/workspace/open", true),
+                ("/workspace/open/f", true),
+                ("/workspace/open/new", true),
+                ("/workspace/closed", false),
+                ("/workspace/closed/f", false),
+            ] {
+                assert!(told(&who, path, after), "{path} {after:?}");
+                assert_eq!(told(&bob, path, after), by_bob, "{path} {after:?}");
+            }
+            for path in ["/workspace/other", "/workspace/open/f/x", "/workspace/o"] {
+                assert!(!told(&who, path, after), "{path} {after:?}");
+            }
+        }
+    }
+    let sum = |path: &str| {
+        let query = Query {
+            path: FsPath::parse(path.as_bytes()).ok(),
+            kinds: vec![OpKind::Undo],
+            ..Query::default()
+        };
+        summary(&e, &bob, &query).unwrap().operations
+    };
+    assert_eq!((sum("/workspace/open"), sum("/workspace/closed")), (1, 0));
 }

@@ -1,12 +1,12 @@
 //! Versions of a file, and whose its lines are.
 
-use super::world;
-use crate::core::{Caller, Kind};
+use super::{head, world};
+use crate::core::{Caller, Kind, Op};
 use crate::fs::tests::permissions::{ino, mkdir, rename, unlink};
 use crate::fs::tests::principals::make;
-use crate::fs::tests::{World, alice, bob, name, path, refused};
+use crate::fs::tests::{World, alice, bob, name, path, person, refused};
 use crate::fs::{Access, OpenFlags, SetAttr};
-use crate::history::{Compared, Line, Version, blame, compare, version, versions};
+use crate::history::{Choice, Compared, Line, Version, blame, compare, undo, version, versions};
 use crate::meta::OpKind;
 
 const F: &str = "/workspace/f";
@@ -202,4 +202,90 @@ fn a_version_of_a_large_file_is_read_by_ranges() {
     assert_eq!(e.read(handle, 1 << 20, 7).unwrap(), &long[..7]);
     assert!(e.write(&who, handle, 0, b"x").is_err());
     e.release(&who, handle).unwrap();
+}
+
+fn versions_of(w: &World) -> Vec<(u64, OpKind, Vec<u8>)> {
+    let told = told(w, &alice(), F);
+    told.iter()
+        .map(|v| (v.number, v.record.kind, bytes(w, &alice(), v.number)))
+        .collect()
+}
+
+fn undo_behind(w: &World, who: &Caller, op: Op) {
+    let ops = (op.0 + 1..=head(w).0).map(Op).collect();
+    let choice = Choice {
+        ops,
+        ..Choice::default()
+    };
+    undo(w.engine(), who, &choice).unwrap().op.unwrap();
+}
+
+fn diff(w: &World, words: (Option<&str>, &str)) -> String {
+    let Compared::Text(text) = compare(w.engine(), &alice(), &path(F), words).unwrap().2 else {
+        panic!("no text")
+    };
+    let text = String::from_utf8(text).unwrap();
+    let changed = text.lines().skip(2).filter(|l| l.starts_with(['+', '-']));
+    changed.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn an_undone_save_by_rename_is_between_what_was_and_what_came_back() {
+    let w = world();
+    let who = alice();
+    w.write(&who, F, b"one\ntwo\n").unwrap();
+    let before = head(&w);
+    // As sed -i saves.
+    w.write(&who, "/workspace/sed", b"ONE\ntwo\n").unwrap();
+    rename(&w, &who, "/workspace/sed", F).unwrap();
+    let saved = versions_of(&w);
+    let (last, undone) = (saved.len().to_string(), head(&w));
+    undo_behind(&w, &bob_in_alices_place(), before);
+    let all = versions_of(&w);
+    assert_eq!(all[..saved.len()], saved, "numbers mean what they meant");
+    let [came_back] = &all[saved.len()..] else {
+        panic!("{all:?}")
+    };
+    assert_eq!(came_back.1, OpKind::Undo);
+    assert_eq!(came_back.2, b"one\ntwo\n");
+    assert_eq!(diff(&w, (None, "now")), "-ONE +one");
+    assert_eq!(diff(&w, (None, &came_back.0.to_string())), "-ONE +one");
+    assert_eq!(diff(&w, (None, &last)), "-one +ONE");
+    assert_eq!(diff(&w, (None, &format!("op:{undone}"))), "-one +ONE");
+    let (of, lines) = blame(w.engine(), &who, &path(F)).unwrap();
+    let kinds: Vec<_> = lines.iter().map(|l| of[&l.version].record.kind).collect();
+    assert_eq!(kinds, [OpKind::Undo, OpKind::Create]);
+    // Once more, and it is there once more.
+    undo_behind(&w, &who, undone);
+    let again = versions_of(&w);
+    assert_eq!(again[..all.len()], all);
+    assert_eq!(again.len(), all.len() + 1);
+    assert_eq!(again[all.len()].2, b"ONE\ntwo\n");
+    w.assert_sound();
+}
+
+/// Who may what alice may, and is somebody else.
+fn bob_in_alices_place() -> Caller {
+    person("bob", 1001)
+}
+
+#[test]
+fn what_a_file_was_elsewhere_before_it_was_renamed_back_is_no_version() {
+    let w = world();
+    let who = alice();
+    w.write(&who, F, b"1").unwrap();
+    w.write(&who, F, b"22").unwrap();
+    rename(&w, &who, F, "/workspace/f.bak").unwrap();
+    w.write(&who, F, b"333").unwrap();
+    w.write(&who, "/workspace/f.bak", b"elsewhere").unwrap();
+    w.write(&who, "/workspace/f.bak", b"4444").unwrap();
+    rename(&w, &who, "/workspace/f.bak", F).unwrap();
+    w.write(&who, F, b"55555").unwrap();
+    assert_eq!(sizes(&told(&w, &who, F)), [1, 2, 3, 4, 5]);
+    assert_eq!(told(&w, &who, F)[3].record.kind, OpKind::Rename);
+    assert_eq!(bytes(&w, &who, 4), b"4444");
+    // Away and back as it was is the same version.
+    rename(&w, &who, F, "/workspace/f.bak").unwrap();
+    rename(&w, &who, "/workspace/f.bak", F).unwrap();
+    assert_eq!(sizes(&told(&w, &who, F)), [1, 2, 3, 4, 5]);
 }

@@ -1,8 +1,8 @@
 //! A page of the log being read: along which index, and for how long.
 
 use super::statement::{Below, Statement};
-use super::{Cursor, Found, Query, Span};
-use crate::core::{FsPath, Hash, Op, Result, TenantId};
+use super::{Cursor, Found, OF_MANY, Query, Span};
+use crate::core::{Hash, Op, Result, TenantId};
 use crate::db::{Row, Tx};
 use crate::meta::log::{OpKind, Record};
 use std::cmp::Reverse;
@@ -120,8 +120,8 @@ impl<'a> Reading<'a> {
             .into_iter()
             .min_by_key(|(count, reach, _)| (*count, *reach));
         if least.is_none_or(|(count, ..)| count == FEW as usize)
-            && let Some(path) = self.path()
-            && let Some(ops) = self.below(tx, path)?
+            && let Some(below) = self.query.below()
+            && let Some(ops) = self.below(tx, &below)?
         {
             return Ok(Way::Listed(ops));
         }
@@ -134,11 +134,6 @@ impl<'a> Reading<'a> {
             Cursor::After(_) => self.span.0,
             Cursor::Before(_) => self.span.1,
         }
-    }
-
-    /// The path that is a condition: below the root lies everything.
-    fn path(&self) -> Option<&'a FsPath> {
-        self.query.path.as_ref().filter(|path| !path.is_root())
     }
 
     /// The first operations of a span in the order of the cursor, from an index alone.
@@ -183,20 +178,28 @@ impl<'a> Reading<'a> {
 
     /// The operations on a path and below it, ascending; `None` when they are so many that the way through the log
     /// is shorter: of `n` that lie evenly in it, a page meets `limit` among `limit / n` of its records.
-    fn below(&self, tx: &mut dyn Tx, path: &FsPath) -> Result<Option<Vec<Op>>> {
+    fn below(&self, tx: &mut dyn Tx, below: &Below) -> Result<Option<Vec<Op>>> {
         let (after, upto) = self.span;
         let most = (upto.0 - after.0).saturating_mul(self.limit.into()).isqrt();
-        let below = Below::of(path);
         let [own, first, end] = below.bounds();
+        let mut params = vec![self.tenant.into(), own, first, end, (most + 1).into()];
+        let above = below.bind_above(&mut params);
+        let reaching = above.map_or(String::new(), |above| {
+            let [undo, restore] = OF_MANY.map(OpKind::name);
+            format!(
+                "UNION ALL SELECT op FROM log WHERE tenant = $1 AND path IN ({above}) \
+                 AND kind || '' IN ('{undo}', '{restore}')"
+            )
+        });
         // The span is not in it: an index on paths has operations last, and the database would rather read the span.
-        let rows = tx.query(
+        let sql = format!(
             "SELECT op FROM log WHERE tenant = $1 AND path = $2 \
              UNION ALL SELECT op FROM log WHERE tenant = $1 AND path >= $3 AND path < $4 \
              UNION ALL SELECT op FROM log WHERE tenant = $1 AND path2 = $2 \
              UNION ALL SELECT op FROM log WHERE tenant = $1 AND path2 >= $3 AND path2 < $4 \
-             LIMIT $5",
-            &[self.tenant.into(), own, first, end, (most + 1).into()],
-        )?;
+             {reaching} LIMIT $5"
+        );
+        let rows = tx.query(&sql, &params)?;
         if rows.len() as u64 > most {
             return Ok(None);
         }
@@ -210,7 +213,7 @@ impl<'a> Reading<'a> {
 
     /// Reads in the order of the log.
     fn all(&self, tx: &mut dyn Tx) -> Result<Found> {
-        let below = self.path().map(Below::of);
+        let below = self.query.below();
         let (after, upto) = self.span;
         let most = if below.is_some() {
             self.bounds.read
@@ -236,7 +239,7 @@ impl<'a> Reading<'a> {
 
     /// Reads in the order of an index.
     fn along(&self, tx: &mut dyn Tx, index: Index<'_>) -> Result<Found> {
-        let below = self.path().map(Below::of);
+        let below = self.query.below();
         let (mut span, mut found, mut fetched) = (self.span, Vec::new(), 0);
         while found.len() < self.limit as usize {
             let ops = self.numbers(tx, index, span, BATCH)?;

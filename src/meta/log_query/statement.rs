@@ -1,6 +1,6 @@
 //! The statement that reads records: conditions, and the values bound to them.
 
-use super::{Cursor, Query};
+use super::{Cursor, OF_MANY, Query};
 use crate::core::{FsPath, Hash, Op, Result, TenantId};
 use crate::db::{Param, Tx};
 use crate::meta::log::{COLUMNS, Record, from_row};
@@ -58,7 +58,14 @@ impl<'a> Statement<'a> {
         let lies = |path: &str| format!("{path} = {own} OR ({path} >= {first} AND {path} < {end})");
         // Of a record without a second path the second expression is the first path again.
         let (one, other) = (lies("COALESCE(path, path2)"), lies("COALESCE(path2, path)"));
-        self.conditions.push(format!("({one} OR {other})"));
+        let reaching = below.bind_above(&mut self.params).map(|above| {
+            let kind = OF_MANY.map(|kind| format!("kind || '' = '{}'", kind.name()));
+            let kind = kind.join(" OR ");
+            format!(" OR (({kind}) AND COALESCE(path, path2) IN ({above}))")
+        });
+        let reaching = reaching.unwrap_or_default();
+        self.conditions
+            .push(format!("({one} OR {other}{reaching})"));
     }
 
     /// Runs it: up to `limit` records in the order of the cursor.
@@ -76,27 +83,50 @@ impl<'a> Statement<'a> {
     }
 }
 
-/// The bytes that a path and what is below it lie between.
+/// The bytes that a path and what is below it lie between, and perhaps the paths above it.
 pub(super) struct Below {
     own: Vec<u8>,
     first: Vec<u8>,
     end: Vec<u8>,
+    /// The root first; none where they are not asked for.
+    above: Vec<Vec<u8>>,
 }
 
 impl Below {
-    pub(super) fn of(path: &FsPath) -> Self {
+    pub(super) fn of(path: &FsPath, reaching: bool) -> Self {
         let own = path.to_bytes();
         let with = |last: u8| [&own[..], &[last]].concat();
+        let slashes = own.iter().enumerate().filter(|(_, b)| **b == b'/');
+        let above = slashes.map(|(at, _)| own[..at.max(1)].to_vec());
         Self {
             first: with(b'/'),
             end: with(b'/' + 1),
+            above: above.filter(|_| reaching).collect(),
             own,
         }
     }
 
-    /// Whether a path is that one or below it.
-    pub(super) fn has(&self, path: &[u8]) -> bool {
-        path == self.own || (self.first.as_slice()..self.end.as_slice()).contains(&path)
+    /// Whether a record is of that path or of one below it.
+    pub(super) fn has(&self, record: &Record) -> bool {
+        let lies = |path: &[u8]| {
+            path == self.own || (self.first.as_slice()..self.end.as_slice()).contains(&path)
+        };
+        lies(&record.path) || record.path2.as_deref().is_some_and(lies)
+    }
+
+    /// Whether it lies below a path, where that is asked for.
+    pub(super) fn is_in(&self, path: &[u8]) -> bool {
+        self.above.iter().any(|above| above == path)
+    }
+
+    /// Binds the paths above and gives their placeholders.
+    pub(super) fn bind_above<'a>(&'a self, params: &mut Vec<Param<'a>>) -> Option<String> {
+        let mut places = Vec::new();
+        for path in &self.above {
+            params.push(path.as_slice().into());
+            places.push(format!("${}", params.len()));
+        }
+        (!places.is_empty()).then(|| places.join(","))
     }
 
     /// The path itself, the first bytes that something below it may have, and the first behind all of them.

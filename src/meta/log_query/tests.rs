@@ -81,9 +81,17 @@ fn query() -> impl Strategy<Value = Query> {
         kinds,
         (time(), time()),
         (op(), op()),
+        proptest::bool::ANY,
     )
         .prop_map(
-            |(path, (user, agent, session, command), kinds, (since, until), (first, last))| Query {
+            |(
+                path,
+                (user, agent, session, command),
+                kinds,
+                (since, until),
+                (first, last),
+                reaching,
+            )| Query {
                 path,
                 user,
                 agent,
@@ -94,6 +102,7 @@ fn query() -> impl Strategy<Value = Query> {
                 until,
                 first,
                 last,
+                reaching,
             },
         )
 }
@@ -122,8 +131,14 @@ fn fits(all: &[Record], query: &Query, record: &Record) -> bool {
             dir == b"/" || path == dir || path.starts_with(&[&dir[..], b"/"].concat())
         })
     };
+    // Of what changes many nodes it may be one of those below its path.
+    let reaches = || {
+        let dir = [record.path.strip_suffix(b"/").unwrap_or(&record.path), b"/"].concat();
+        let path = query.path.as_ref().map(FsPath::to_bytes);
+        query.reaching && record.kind == OpKind::Undo && path.is_some_and(|p| p.starts_with(&dir))
+    };
     let author = &record.author;
-    (under(&record.path) || record.path2.as_deref().is_some_and(under))
+    (under(&record.path) || reaches() || record.path2.as_deref().is_some_and(under))
         && is(&query.user, author.user.as_deref())
         && is(&query.agent, author.agent.as_deref())
         && is(&query.session, author.session.as_deref())
