@@ -13,6 +13,7 @@ use crate::meta::cache::Place;
 use crate::meta::tuple::Tuple;
 use crate::meta::{Node, Xattr};
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 /// A revision at work.
 pub(super) struct Reviser<'r, 'c, 'e> {
@@ -74,7 +75,8 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
         self.grants()?;
         for (dir, at) in &self.what.times {
             if let Ok(old) = self.ch.node(*dir) {
-                self.engine.may(self.ch.caller, &old, Right::Write)?;
+                let judged = self.judged(&old)?;
+                self.engine.may(self.ch.caller, &judged, Right::Write)?;
                 self.ch.note_time(&old);
                 let old = (*old).clone();
                 self.ch.touch(Node { mtime: *at, ..old })?;
@@ -328,6 +330,20 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
         Ok(())
     }
 
+    /// A node that is there as it is to be judged: where it comes to, or where it was while that directory is not there yet.
+    /// Whether it may come there was asked of its name.
+    fn judged(&self, node: &Arc<Node>) -> Result<Arc<Node>> {
+        if !self.new.contains_key(&node.parent) {
+            return Ok(node.clone());
+        }
+        let before = self.engine.node(node.ino)?;
+        Ok(Arc::new(Node {
+            parent: before.parent,
+            nlink: before.nlink,
+            ..(**node).clone()
+        }))
+    }
+
     fn xattr(&mut self, ino: Ino, name: &[u8], value: Option<&[u8]>) -> Result<()> {
         let engine = self.engine;
         if !self.new.contains_key(&ino) {
@@ -337,7 +353,8 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
                 Err(e) if e.kind() == Kind::NotFound => return Ok(()),
                 Err(e) => return Err(e),
             };
-            engine.may_revise_xattr(self.ch.caller, &node, (name, value))?;
+            let judged = self.judged(&node)?;
+            engine.may_revise_xattr(self.ch.caller, &judged, (name, value))?;
             let all = engine.xattrs(ino)?;
             if let Some(old) = all.iter().find(|x| x.name == name) {
                 self.ch.end_xattr(old);
@@ -400,7 +417,8 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
         let Ok(node) = self.ch.node(ino) else {
             return Ok(false);
         };
-        self.engine.may(self.ch.caller, &node, Right::Own)?;
+        let judged = self.judged(&node)?;
+        self.engine.may(self.ch.caller, &judged, Right::Own)?;
         self.ch.forget_below(&node)?;
         Ok(true)
     }
