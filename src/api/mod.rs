@@ -7,6 +7,7 @@ pub mod context;
 pub mod failure;
 pub mod files;
 pub mod log;
+mod chosen;
 pub mod undo;
 pub mod trash;
 pub mod moment;

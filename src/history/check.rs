@@ -13,12 +13,13 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 /// How deep a tree may be; deeper ones are refused elsewhere.
 const DEPTH_MAX: usize = 1 << 20;
 
-/// What would not fit together.
+/// What would not fit together. Of nodes of which something else is `known` to stand in the way it is not told that they lose their
+/// name.
 pub(super) fn conflicts(
     tx: &mut dyn Tx,
     undone: Without<'_>,
-    rows: &Rows,
-    revision: &Revision,
+    (rows, revision): (&Rows, &Revision),
+    known: &HashSet<Ino>,
 ) -> Result<Vec<Conflict>> {
     let losing = revision.names.iter().filter_map(|n| n.was.as_ref());
     let mut check = Check {
@@ -40,7 +41,8 @@ pub(super) fn conflicts(
         check.name(naming)?;
     }
     let freed = Freed::of(&revision.names);
-    for ino in revision.gone.iter().chain(&nameless) {
+    let nameless = nameless.iter().filter(|ino| !known.contains(ino));
+    for ino in revision.gone.iter().chain(nameless) {
         check.cut_off(*ino, &freed)?;
     }
     check.nameless(revision);

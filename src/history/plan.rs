@@ -6,7 +6,7 @@ use super::fold::{Timeline, differs, touching};
 use super::merge::Merger;
 use super::ops::{OpSet, Without};
 use super::pairs::Pairs;
-use super::succession::Successions;
+use super::succession::{self, Successions};
 use crate::blob::Blobs;
 use crate::core::{Ino, Op, Result, TenantId, Time};
 use crate::db::Tx;
@@ -90,6 +90,7 @@ impl Plan {
             conflicts: Vec::new(),
         };
         let named = planner.nodes(Merger::new(tx, blobs, tenant))?;
+        planner.given(tx, tenant, &effects)?;
         planner.names(&named);
         planner.xattrs();
         planner.grants(tx, tenant, &effects)?;
@@ -99,7 +100,9 @@ impl Plan {
             mut conflicts,
             ..
         } = planner;
-        conflicts.extend(super::check::conflicts(tx, undone, rows, &revision)?);
+        let known = conflicts.iter().filter_map(|c| c.node).collect();
+        let unfit = super::check::conflicts(tx, undone, (rows, &revision), &known)?;
+        conflicts.extend(unfit);
         Ok(Self {
             revision,
             conflicts,
@@ -138,6 +141,29 @@ impl Planner<'_> {
         self.revision.made = merger.made;
         self.conflicts.append(&mut saved.conflicts);
         Ok(saved.names)
+    }
+
+    /// What somebody else gave to a file that was saved over went with it, and the older file that comes back does not have it.
+    fn given(&mut self, tx: &mut dyn Tx, tenant: TenantId, effects: &Effects) -> Result<()> {
+        let back: HashSet<_> = self.revision.back.iter().map(|n| n.ino).collect();
+        let stays_away = |ino: Ino| !back.contains(&ino) && !self.rows.is_there(ino);
+        let mut given = HashMap::new();
+        for tuple in &effects.grants_lost {
+            if let Some(ino) = tuple.ino().filter(|ino| stays_away(*ino)) {
+                let by = log_query::op_at(tx, tenant, tuple.created)?;
+                given.extend((!self.undone.has(by)).then_some((ino, by)));
+            }
+        }
+        for ((ino, _), line) in &self.rows.xattrs {
+            let mut kept = line.changes.iter().rev();
+            let last = kept.find(|(op, _)| !self.undone.has(*op));
+            if let Some((by, Some(_))) = last.filter(|_| stays_away(*ino)) {
+                given.insert(*ino, *by);
+            }
+        }
+        let lost = succession::lost(self.rows, self.undone, &given);
+        self.conflicts.extend(lost);
+        Ok(())
     }
 
     fn node_conflict(&mut self, ino: Ino, line: &Timeline<Node>, by: Op) {

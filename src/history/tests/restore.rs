@@ -9,6 +9,7 @@ use crate::history::effects::Rows;
 use crate::history::ops::Without;
 use crate::history::{Restoring, Undone, named_at, restore};
 use crate::meta::cache::Place;
+use std::collections::HashSet;
 
 fn tried(w: &World, at: &str, op: Op) -> Result<Undone> {
     let moment = w.engine.moment_of(&alice(), op).unwrap();
@@ -278,7 +279,7 @@ fn a_directory_that_loses_its_name_must_lose_what_is_in_it() {
         ..Revision::default()
     };
     let mut found = |revision: &Revision| {
-        let found = conflicts(&mut *tx, all, &rows, revision).unwrap();
+        let found = conflicts(&mut *tx, all, (&rows, revision), &HashSet::new()).unwrap();
         found.into_iter().map(|c| c.why).collect::<Vec<_>>()
     };
     assert_eq!(found(&revision), ["holds or is named what came since"]);
