@@ -1,22 +1,20 @@
 //! Undo and restore.
 
 use super::Command;
+use super::chosen::{Found, all, newest, numbered, records, remembered};
 use super::context::{Context, path_of};
 use super::log::Wanted;
 use super::regrouped::{Regrouped, regrouped};
-use crate::core::{Error, FsPath, Ino, Kind, Op, Result, Text, error::fail};
-use crate::fs::{Moment, Reader};
+use crate::core::{FsPath, Ino, Kind, Op, Result, Text, error::fail};
+use crate::fs::Moment;
 use crate::history::{self, Answer, Choice, OpSet, Restoring, Undone};
-use crate::meta::log_query::{self, Cursor, Query};
+use crate::meta::log_query::{Cursor, Query};
 use crate::meta::{OpKind, Record};
 use serde::{Deserialize, Serialize};
-use std::ops::ControlFlow::{self, Break, Continue};
+use std::collections::HashSet;
 
 /// How many steps a reply names; it counts all.
 const STEPS_MAX: usize = 1000;
-const PAGE: u32 = 10_000;
-/// How many are looked at to find the newest.
-const FEW: u32 = 32;
 
 /// Reverses operations: those with these numbers, the caller's last one, or all that fit every condition that is said.
 /// Later work of others stays. Where it depends on what would be undone, nothing is done and the reply says what depends on
@@ -78,7 +76,7 @@ pub struct Step {
 }
 
 /// What stands in the way.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Obstacle {
     /// What would have been undone.
     pub ops: String,
@@ -89,14 +87,6 @@ pub struct Obstacle {
     /// What it is about, for whom it is not hidden from.
     pub path: Option<Text>,
     pub why: String,
-}
-
-/// An operation that a condition chose.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Found {
-    pub op: u64,
-    pub kind: String,
-    pub path: Text,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -149,132 +139,6 @@ impl Undo {
             }
         }
     }
-}
-
-/// Every operation that fits and that the caller may read.
-fn all(cx: &Context<'_>, query: &Query, fits: impl Fn(&Record) -> bool) -> Result<OpSet> {
-    let (mut at, mut all) = (Op(0), Vec::new());
-    loop {
-        let (last, page) = records(cx, query, Cursor::After(at), PAGE)?;
-        let Some(last) = last else {
-            return Ok(all.into_iter().collect());
-        };
-        at = last;
-        all.extend(page.iter().filter(|r| fits(r)).map(|r| r.op));
-    }
-}
-
-/// Operations by their numbers, as far as they fit; fails with `NotFound` on those that are not there, for the caller.
-fn numbered(cx: &Context<'_>, ops: &OpSet, wanted: Query) -> Result<OpSet> {
-    if ops.is_empty() {
-        return fail(Kind::Invalid, "say which operations: 7, 3-9 or 3,7-9");
-    }
-    let span = Query {
-        first: ops.first(),
-        last: ops.last(),
-        ..Query::default()
-    };
-    let found = all(cx, &span, |r| ops.has(r.op))?;
-    let mut missing = ops.clone();
-    missing.leave_out(&found);
-    if let Some(first) = missing.first() {
-        cx.engine().can_undo(cx.tenant()?, first)?;
-        return fail(Kind::NotFound, format!("no operation {missing}"));
-    }
-    if wanted == Query::default() {
-        return Ok(found);
-    }
-    let fitting = Query {
-        first: wanted.first.max(span.first),
-        last: wanted.last.into_iter().chain(span.last).min(),
-        ..wanted
-    };
-    all(cx, &fitting, |r| ops.has(r.op))
-}
-
-/// Fails with `NotFound` where some of the operations are behind the horizon.
-fn remembered(cx: &Context<'_>, ops: &OpSet) -> Result<()> {
-    let (tenant, first) = (cx.tenant()?, ops.first().unwrap_or(Op(u64::MAX)));
-    let oldest = cx.engine().horizon(tenant)?.oldest();
-    let some = ops.last().is_some_and(|last| last >= oldest);
-    cx.engine().can_undo(tenant, first).map_err(|e| {
-        if some {
-            Error::new(
-                e.kind(),
-                format!("{e}: `--since op:{oldest}` leaves out what is older"),
-            )
-        } else {
-            e
-        }
-    })
-}
-
-/// The newest operation of the caller himself; those that an undo has reversed already, and undos, are passed over.
-fn newest(cx: &Context<'_>, query: Query) -> Result<Option<Found>> {
-    let query = Query {
-        user: cx.caller.user.as_deref().map(str::to_owned),
-        agent: cx.caller.agent.as_deref().map(str::to_owned),
-        ..query
-    };
-    let tenant = cx.tenant()?;
-    backwards(cx, &query, FEW, |page| {
-        let oldest = page.last().map_or(Op(u64::MAX), |record| record.op);
-        let undone = history::undone_since(cx.engine(), tenant, oldest)?;
-        let is_it = |r: &Record| {
-            let own = r.author.uid == cx.caller.uid;
-            let counts = r.kind != OpKind::Undo && history::is_reversible(r);
-            own && counts && !undone.has(r.op)
-        };
-        let found = page.into_iter().find(is_it);
-        Ok(found.map_or(Continue(()), |record| {
-            Break(Found {
-                op: record.op.0,
-                kind: record.kind.name().to_owned(),
-                path: Text(record.path),
-            })
-        }))
-    })
-}
-
-/// Gives pages of records to `look`, the newest first, until it has what it looks for or there are no more.
-pub(super) fn backwards<T>(
-    cx: &Context<'_>,
-    query: &Query,
-    limit: u32,
-    mut look: impl FnMut(Vec<Record>) -> Result<ControlFlow<T>>,
-) -> Result<Option<T>> {
-    let mut before = Op(u64::MAX);
-    loop {
-        let (oldest, page) = records(cx, query, Cursor::Before(before), limit)?;
-        let Some(oldest) = oldest else {
-            return Ok(None);
-        };
-        before = oldest;
-        if let Break(found) = look(page)? {
-            return Ok(Some(found));
-        }
-    }
-}
-
-/// A page of records as far as the caller may read them, and the last that was looked at.
-fn records(
-    cx: &Context<'_>,
-    query: &Query,
-    from: Cursor,
-    limit: u32,
-) -> Result<(Option<Op>, Vec<Record>)> {
-    let mut tx = cx.engine().store().read()?;
-    let page = log_query::page(&mut *tx, cx.tenant()?, query, from, limit)?;
-    drop(tx);
-    let last = page.last().map(|(record, _)| record.op);
-    let mut reader = Reader::new(cx.engine(), cx.caller)?;
-    let mut readable = Vec::with_capacity(page.len());
-    for (record, _) in page {
-        if reader.may_read(&record)? {
-            readable.push(record);
-        }
-    }
-    Ok((last, readable))
 }
 
 /// Makes a path, with all below it, what it was at a moment (`at`: `yesterday`, `2h-ago`, `op:8123`); or the content of a file
@@ -360,6 +224,10 @@ impl Restore {
 pub(super) fn reply(cx: &Context<'_>, ops: &OpSet, undone: &Undone) -> Result<Undoing> {
     let revision = &undone.plan.revision;
     let count = |n: usize| n as u64;
+    let back: HashSet<_> = revision.back.iter().map(|n| n.ino).collect();
+    // What comes back has its attributes, which is no change.
+    let attributed = revision.xattrs.iter().map(|(ino, ..)| ino);
+    let attributed = attributed.filter(|ino| !back.contains(ino)).count();
     let mut conflicts = Vec::new();
     for conflict in undone.conflicts.iter().take(STEPS_MAX) {
         conflicts.push(obstacle(cx, (ops, undone), conflict)?);
@@ -375,7 +243,7 @@ pub(super) fn reply(cx: &Context<'_>, ops: &OpSet, undone: &Undone) -> Result<Un
         now_at: None,
         restored: count(revision.back.len()),
         removed: count(revision.gone.len()),
-        changed: count(revision.changed.len() + revision.xattrs.len()),
+        changed: count(revision.changed.len() + attributed),
         names: count(revision.names.len()),
         grants: count(revision.grants_back.len() + revision.grants_gone.len()),
         members: regrouped(cx, revision, STEPS_MAX)?,
@@ -419,10 +287,7 @@ fn obstacle(
     // What is to be undone itself is in nobody's way.
     let by = conflict.by.filter(|by| !ops.has(*by));
     let found = record(cx, by)?;
-    let path = match conflict.node {
-        None => None,
-        Some(ino) => undone.place_of(cx.engine(), cx.caller, ino)?,
-    };
+    let path = undone.place_of(cx.engine(), cx.caller, conflict)?;
     let path = match path.map(|path| Text(path.to_bytes())) {
         // What is gone has the path that it had when that was done.
         None => record(cx, conflict.undone.first())?.map(|r| Text(r.path)),

@@ -3,7 +3,7 @@
 use super::Command;
 use super::context::{Context, path_of};
 use super::moment::Moment;
-use crate::core::{Result, Text};
+use crate::core::{FsPath, Result, Text};
 use crate::history::{self, Change, Compared, Difference, Side};
 use crate::meta::Node;
 use serde::{Deserialize, Serialize};
@@ -61,7 +61,7 @@ pub struct Versions {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct VersionList {
     pub versions: Vec<Version>,
-    /// The first operation that is not forgotten, where some are.
+    /// The first operation that is not forgotten, where some are and the file may be older.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub begins: Option<u64>,
 }
@@ -81,13 +81,18 @@ impl Command for Versions {
             }
             versions.push(told);
         }
-        let begins = begins(cx)?;
+        let begins = begins(cx, &path)?;
         Ok(VersionList { versions, begins })
     }
 }
 
-fn begins(cx: &Context<'_>) -> Result<Option<u64>> {
-    Ok(history::beginning(cx.engine(), cx.caller)?.map(|op| op.0))
+/// Where what is remembered begins, if the file may have had versions before that: one that was made later had none.
+fn begins(cx: &Context<'_>, path: &FsPath) -> Result<Option<u64>> {
+    let Some(op) = history::beginning(cx.engine(), cx.caller)? else {
+        return Ok(None);
+    };
+    let first = history::version(cx.engine(), cx.caller, path, 1)?;
+    Ok((first.record.op < op).then_some(op.0))
 }
 
 /// Tells of each line of a text file which version brought it.
@@ -127,7 +132,7 @@ impl Command for Blame {
                 .map(|(number, version)| (*number, Version::of(version)))
                 .collect(),
             lines: Vec::new(),
-            begins: begins(cx)?,
+            begins: begins(cx, &path)?,
         };
         told.lines = lines
             .iter()

@@ -108,10 +108,11 @@ pub(super) fn quiet(json_wanted: bool, reply: &impl Serialize) -> Result<()> {
     if json_wanted { json(reply) } else { Ok(()) }
 }
 
-/// Tells how far long work has come: a spinner on a terminal, JSON lines elsewhere. On standard error, so that the
+/// Tells how far long work has come: a spinner on a terminal, JSON lines elsewhere to whoever asked for JSON. On standard error, so that the
 /// reply stands alone.
 pub(super) struct Bar {
     bar: Option<ProgressBar>,
+    json: bool,
     told: u64,
 }
 
@@ -119,7 +120,7 @@ pub(super) struct Bar {
 const STEP: u64 = 1000;
 
 impl Bar {
-    pub(super) fn new(what: &'static str) -> Self {
+    pub(super) fn new(what: &'static str, json: bool) -> Self {
         let bar = io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new_spinner().with_message(what);
             let style = ProgressStyle::with_template("{spinner} {msg}: {pos} checked in {elapsed}");
@@ -129,13 +130,13 @@ impl Bar {
             bar.enable_steady_tick(Duration::from_millis(100));
             bar
         });
-        Self { bar, told: 0 }
+        Self { bar, json, told: 0 }
     }
 
     pub(super) fn tell(&mut self, progress: Progress) {
         if let Some(bar) = &self.bar {
             bar.set_position(progress.done);
-        } else if progress.done >= self.told + STEP {
+        } else if self.json && progress.done >= self.told + STEP {
             self.told = progress.done;
             eprintln!("{{\"progress\":{{\"done\":{}}}}}", progress.done);
         }

@@ -32,7 +32,7 @@ pub(super) fn log(place: &Place, command: &LogCommand) -> Result<()> {
 pub(super) fn verify(place: &Place, args: &VerifyArgs) -> Result<()> {
     let from = args.from.as_deref().map(receipts).transpose()?;
     let client = place.client()?;
-    let mut bar = Bar::new("verifying");
+    let mut bar = Bar::new("verifying", place.json);
     let command = Verify {
         from: from.unwrap_or_default(),
     };

@@ -5,10 +5,11 @@ use super::output;
 use super::paths;
 use super::place::Place;
 use super::wanted::WantedArgs;
-use crate::api::undo::{Asked, Obstacle, Restore, Undo, Undoing};
+use crate::api::undo::{Asked, LeftOut, Obstacle, Restore, Undo, Undoing};
 use crate::core::{Kind, Result, error::fail};
-use crate::history::Answer;
+use crate::history::{Answer, OpSet};
 use clap::Args;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
 
@@ -217,12 +218,15 @@ fn show(undoing: &Undoing, how: &str) -> Result<()> {
         let (member, group) = (&moved.member, &moved.group);
         output::line(format!("{what:8} {member} {way} group {group}"))?;
     }
-    for obstacle in &undoing.conflicts {
-        output::line(in_the_way(obstacle))?;
+    for (obstacle, times) in folded(&undoing.conflicts) {
+        let times = if times > 1 {
+            format!(" ({times} times)")
+        } else {
+            String::new()
+        };
+        output::line(format!("{}{times}", in_the_way(&obstacle)))?;
     }
-    for left in &undoing.left {
-        output::line(format!("stays    operation {} ({})", left.op, left.kind))?;
-    }
+    staying(&undoing.left).try_for_each(output::line)?;
     if let Some(path) = &undoing.now_at {
         output::line(format!("it is {path} now"))?;
     }
@@ -251,6 +255,39 @@ fn show(undoing: &Undoing, how: &str) -> Result<()> {
     output::line(format!("{how}: {what}{by}"))
 }
 
+/// Conflicts that say the same of the same path as one, with all that they are in the way of; how many they were.
+fn folded(all: &[Obstacle]) -> Vec<(Obstacle, usize)> {
+    let mut told: Vec<(Obstacle, OpSet, usize)> = Vec::new();
+    for new in all {
+        let ops = new.ops.parse().unwrap_or_default();
+        let same = |o: &Obstacle| (&o.path, &o.why, o.by) == (&new.path, &new.why, new.by);
+        match told.iter_mut().find(|(o, ..)| same(o)) {
+            Some((_, known, times)) => {
+                known.join(&ops);
+                *times += 1;
+            }
+            None => told.push((new.clone(), ops, 1)),
+        }
+    }
+    let one = |(o, ops, times): (Obstacle, OpSet, usize)| {
+        let ops = ops.to_string();
+        (Obstacle { ops, ..o }, times)
+    };
+    told.into_iter().map(one).collect()
+}
+
+/// What stays, a line a kind.
+fn staying(left: &[LeftOut]) -> impl Iterator<Item = String> {
+    let mut kinds: BTreeMap<&str, OpSet> = BTreeMap::new();
+    for one in left {
+        kinds.entry(&one.kind).or_default().add(one.op);
+    }
+    kinds.into_iter().map(|(kind, ops)| {
+        let s = if ops.len() == 1 { "" } else { "s" };
+        format!("stays    operation{s} {ops} ({kind})")
+    })
+}
+
 fn in_the_way(o: &Obstacle) -> String {
     let what = o
         .path
@@ -266,4 +303,47 @@ fn in_the_way(o: &Obstacle) -> String {
         format!("; in the way of undoing {}", o.ops)
     };
     format!("conflict{what}: {}{by}{of}", o.why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conflicts_that_say_the_same_are_one_line() {
+        let told = |ops: &str, by, path: &str| Obstacle {
+            ops: ops.to_owned(),
+            by,
+            kind: None,
+            who: None,
+            path: Some(crate::core::Text(path.as_bytes().to_vec())),
+            why: "its directory is gone".to_owned(),
+        };
+        let all = [
+            told("5", Some(9), "/t"),
+            told("6", Some(9), "/t"),
+            told("5", Some(9), "/u"),
+            told("7", None, "/t"),
+        ];
+        let found = folded(&all);
+        let shown = found.iter().map(|(o, times)| (&*o.ops, *times));
+        assert!(shown.eq([("5-6", 2), ("5", 1), ("7", 1)]));
+    }
+
+    #[test]
+    fn what_stays_is_a_line_a_kind() {
+        let left = |op, kind: &str| LeftOut {
+            op,
+            kind: kind.to_owned(),
+        };
+        let left = [left(3, "bypass"), left(4, "key-create"), left(5, "bypass")];
+        let lines: Vec<_> = staying(&left).collect();
+        assert_eq!(
+            lines,
+            [
+                "stays    operations 3,5 (bypass)",
+                "stays    operation 4 (key-create)"
+            ]
+        );
+    }
 }

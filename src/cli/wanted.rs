@@ -49,6 +49,14 @@ impl WantedArgs {
     /// Numbers of operations that stand where the path may, and behind it; there is no path then.
     pub(super) fn take_numbers(&mut self, more: &[String]) -> Result<Option<String>> {
         let word = self.path.as_ref().and_then(|path| path.to_str());
+        if let Some(open) = word.and_then(open_range) {
+            if !more.is_empty() || self.op.is_some() {
+                return fail(Kind::Invalid, "a range without an end stands alone");
+            }
+            self.op = Some(range(&open)?);
+            self.path = None;
+            return Ok(None);
+        }
         let Some(first) = word.and_then(numbers) else {
             return match more.first() {
                 None => Ok(None),
@@ -94,18 +102,31 @@ impl WantedArgs {
 
 /// Reads `8123`, `8120-8123`, `8120..8123`, `op:8123` and lists of them; `None` where it may be a path.
 fn numbers(word: &str) -> Option<String> {
-    let number = |n: &str| {
-        let n = n.strip_prefix("op:").unwrap_or(n);
-        let digits = !n.is_empty() && n.chars().all(|c| c.is_ascii_digit());
-        digits.then(|| n.to_owned())
-    };
     let part = |part: &str| match part.split_once("..").or_else(|| part.split_once('-')) {
         Some((first, last)) => Some(format!("{}-{}", number(first)?, number(last)?)),
         None => number(part),
     };
-    let parts = word.split(',').filter(|p| !p.is_empty()).map(part);
+    let parts = word.split(',').map(str::trim).filter(|p| !p.is_empty());
+    let parts = parts.map(part);
     let parts = parts.collect::<Option<Vec<_>>>()?;
     (!parts.is_empty()).then(|| parts.join(","))
+}
+
+/// Reads `8120..` and `..8123`, with `op:` or without; `None` where it may be a path.
+fn open_range(word: &str) -> Option<String> {
+    let (first, last) = word.split_once("..")?;
+    match (first, last) {
+        ("", "") => None,
+        ("", last) => Some(format!("..{}", number(last)?)),
+        (first, "") => Some(format!("{}..", number(first)?)),
+        _ => None,
+    }
+}
+
+fn number(word: &str) -> Option<String> {
+    let digits = word.strip_prefix("op:").unwrap_or(word);
+    let is_number = !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit());
+    is_number.then(|| digits.to_owned())
 }
 
 fn range(text: &str) -> Result<Range> {
@@ -141,6 +162,7 @@ mod tests {
             ("8120..8123", "8120-8123"),
             ("8120-8123,op:9", "8120-8123,9"),
             ("op:8120..op:8123", "8120-8123"),
+            ("5, 6", "5,6"),
         ] {
             assert_eq!(numbers(word).as_deref(), Some(read));
         }
@@ -148,6 +170,12 @@ mod tests {
             "", "..", "./8123", "a-b", "8123.txt", "op:", "8120..", ",", "-",
         ] {
             assert_eq!(numbers(path), None, "{path}");
+        }
+        for (word, read) in [("8120..", "8120.."), ("..op:8123", "..8123")] {
+            assert_eq!(open_range(word).as_deref(), Some(read));
+        }
+        for path in ["", "..", "../8123", "8123../x", "8120..8123", "...8"] {
+            assert_eq!(open_range(path), None, "{path}");
         }
     }
 

@@ -33,6 +33,9 @@ impl Engine {
         if oldest >= horizon.oldest() {
             return Ok(());
         }
+        if oldest == Op(0) {
+            return fail(Kind::NotFound, "no operation 0: the first is 1");
+        }
         let why = self.forgotten(tenant, &horizon)?;
         let message = format!(
             "operation {oldest} cannot be undone any more: {why}; the oldest that can be is {}",

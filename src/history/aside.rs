@@ -34,6 +34,11 @@ impl Aside {
         }
     }
 
+    /// The name that it had, where it comes back itself.
+    pub(super) fn named(&self) -> Option<&Place> {
+        self.itself.then_some(&self.place)
+    }
+
     /// What a file held; who may use it is what it is today.
     pub(super) fn of_content(rows: &Rows, place: &Place, old: &Node, now: &Node) -> Self {
         Self {
@@ -83,8 +88,7 @@ pub(super) fn put(
     let mut done = HashSet::new();
     for aside in conflicts.iter().filter_map(|c| c.aside.as_ref()) {
         // One content needs one copy, whatever it is that stands in the way of it.
-        let named = aside.itself.then_some(&aside.place);
-        if !done.insert((aside.node.ino, named)) {
+        if !done.insert((aside.node.ino, aside.named())) {
             continue;
         }
         let mut node = aside.node.clone();

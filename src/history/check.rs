@@ -16,12 +16,13 @@ const DEPTH_MAX: usize = 1 << 20;
 /// Why something stays away of which only that is known: where its name was taken, that is told.
 pub(super) const NAMELESS: &str = "has no name to come back under";
 
-/// What would not fit together.
+/// What would not fit together. Of nodes of which something else is `known` to stand in the way it is not told that they lose their
+/// name.
 pub(super) fn conflicts(
     tx: &mut dyn Tx,
     undone: Without<'_>,
-    rows: &Rows,
-    revision: &Revision,
+    (rows, revision): (&Rows, &Revision),
+    known: &HashSet<Ino>,
 ) -> Result<Vec<Conflict>> {
     let losing = revision.names.iter().filter_map(|n| n.was.as_ref());
     let mut check = Check {
@@ -43,7 +44,8 @@ pub(super) fn conflicts(
         check.name(naming)?;
     }
     let freed = Freed::of(&revision.names);
-    for ino in revision.gone.iter().chain(&nameless) {
+    let nameless = nameless.iter().filter(|ino| !known.contains(ino));
+    for ino in revision.gone.iter().chain(nameless) {
         check.cut_off(*ino, &freed)?;
     }
     check.nameless(revision);

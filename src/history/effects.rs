@@ -10,7 +10,7 @@ use crate::meta::timeline::{self, Spell};
 use crate::meta::tuple::Tuple;
 use crate::meta::{Entry, Node, OpKind, Record, entry, log};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// How many records one statement reads.
@@ -31,6 +31,7 @@ pub(super) struct Effects {
     pub nodes: Vec<Ino>,
     /// By directory, oldest first.
     pub touches: HashMap<Ino, Vec<Touch>>,
+    /// Grants that were not there before the first of them; those that were, and went.
     pub grants_made: Vec<Arc<Tuple>>,
     pub grants_lost: Vec<Arc<Tuple>>,
     /// Memberships that came or went.
@@ -38,6 +39,8 @@ pub(super) struct Effects {
     /// Operations that cannot be reversed: users, keys, namespaces…
     pub others: Vec<Record>,
     pub paths: Vec<Vec<u8>>,
+    /// Numbers of the grants among both.
+    moved: HashSet<u64>,
 }
 
 impl Effects {
@@ -69,24 +72,36 @@ impl Effects {
                 self.touches.entry(Ino(dir)).or_default().push(touch);
             }
         }
-        let tuples = |key: &str| tuples(&said[key]);
         match record.kind {
-            OpKind::Grant => self.grants_lost.extend(tuples("replaced")),
-            OpKind::Revoke => self.grants_lost.extend(tuples("tuple")),
+            OpKind::Grant => {
+                self.granted(&said["tuple"]);
+                self.revoked(&said["replaced"]);
+            }
+            OpKind::Revoke => self.revoked(&said["tuple"]),
             OpKind::Undo | OpKind::Restore => {
                 let own: OpSet = said["nodes"].as_str().unwrap_or_default().parse()?;
                 nodes.join(&own);
+                self.granted(&said["granted"]);
             }
             _ => nodes.add(record.ino.0),
         }
-        self.grants_lost.extend(tuples("grants"));
-        self.grants_made.extend(granted(&record));
+        self.revoked(&said["grants"]);
         for other in ["replaced", "with"] {
             nodes.join(&said[other].as_u64().map(Ino).into_iter().collect());
         }
         self.paths.push(record.path);
         self.paths.extend(record.path2);
         Ok(())
+    }
+
+    fn granted(&mut self, said: &Value) {
+        let new = tuples(said).into_iter().filter(|t| self.moved.insert(t.id));
+        self.grants_made.extend(new);
+    }
+
+    fn revoked(&mut self, said: &Value) {
+        let new = tuples(said).into_iter().filter(|t| self.moved.insert(t.id));
+        self.grants_lost.extend(new);
     }
 }
 

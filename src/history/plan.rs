@@ -8,7 +8,7 @@ use super::members::Turn;
 use super::merge::Merger;
 use super::ops::{OpSet, Without};
 use super::pairs::Pairs;
-use super::succession::Successions;
+use super::succession::{self, Successions};
 use crate::blob::Blobs;
 use crate::core::{Ino, Kind, Op, Result, TenantId, Time, error::fail};
 use crate::db::Tx;
@@ -96,12 +96,13 @@ impl Plan {
             conflicts: Vec::new(),
         };
         let named = planner.nodes(Merger::new(store, blobs, tenant))?;
-        planner.names(&named);
-        planner.xattrs();
         let mut tx = store.read()?;
         if tenant::head(&mut *tx, tenant)?.op != head {
             return fail(Kind::Conflict, "somebody changed something meanwhile");
         }
+        planner.given(&mut *tx, tenant, &effects)?;
+        planner.names(&named);
+        planner.xattrs();
         planner.grants(&mut *tx, tenant, &effects)?;
         let stay = planner.members();
         planner.times(&mut *tx, &effects.touches)?;
@@ -110,7 +111,9 @@ impl Plan {
             mut conflicts,
             ..
         } = planner;
-        conflicts.extend(super::check::conflicts(&mut *tx, undone, rows, &revision)?);
+        let known = conflicts.iter().filter_map(|c| c.node).collect();
+        let unfit = super::check::conflicts(&mut *tx, undone, (rows, &revision), &known)?;
+        conflicts.extend(unfit);
         let mut others = effects.others;
         for op in stay.iter() {
             others.extend(log::at(&mut *tx, tenant, op)?.map(|(record, _)| record));
@@ -153,6 +156,31 @@ impl Planner<'_> {
         self.revision.made = merger.made;
         self.conflicts.append(&mut saved.conflicts);
         Ok(saved.names)
+    }
+
+    /// What somebody else gave to a file that was saved over went with it, and the older file that comes back does not have it.
+    fn given(&mut self, tx: &mut dyn Tx, tenant: TenantId, effects: &Effects) -> Result<()> {
+        let back: HashSet<_> = self.revision.back.iter().map(|n| n.ino).collect();
+        let stays_away = |ino: Ino| !back.contains(&ino) && !self.rows.is_there(ino);
+        let mut given = HashMap::new();
+        let lost = effects.grants_lost.iter();
+        let lost = lost.filter(|t| t.ino().is_some_and(stays_away));
+        let lost: Vec<_> = lost.map(|t| (**t).clone()).collect();
+        let granted = granted_by(tx, tenant, self.undone.first(), &lost)?;
+        for tuple in lost {
+            let by = granted.get(&tuple.id).filter(|by| !self.undone.has(**by));
+            given.extend(tuple.ino().zip(by.copied()));
+        }
+        for ((ino, _), line) in &self.rows.xattrs {
+            let mut kept = line.changes.iter().rev();
+            let last = kept.find(|(op, _)| !self.undone.has(*op));
+            if let Some((by, Some(_))) = last.filter(|_| stays_away(*ino)) {
+                given.insert(*ino, *by);
+            }
+        }
+        let lost = succession::lost(self.rows, self.undone, &given);
+        self.conflicts.extend(lost);
+        Ok(())
     }
 
     fn node_conflict(&mut self, ino: Ino, line: &Timeline<Node>, by: Op) {

@@ -2,6 +2,8 @@
 //!
 //! Told is what a listing shows the caller, or would if it were there, and what the log tells of the undone operations.
 
+use super::aside::Aside;
+use super::plan::Conflict;
 use super::undo::Undone;
 use crate::core::{Caller, FsPath, Ino, Result};
 use crate::fs::{Engine, Naming, Reader};
@@ -32,7 +34,11 @@ impl Undone {
             }
         }
         let mut steps = Vec::new();
+        let left = self.left_alone();
         for naming in &revision.names {
+            if naming.to.is_none() && naming.was.as_ref().is_some_and(|e| left.contains(&e.ino)) {
+                continue;
+            }
             let what = match (&naming.was, naming.to) {
                 (None, Some(_)) => "restore",
                 (Some(_), None) => "remove",
@@ -50,9 +56,34 @@ impl Undone {
         Ok(steps.into_iter())
     }
 
-    /// Where a node is that stands in the way, as far as a caller may know of it.
-    pub fn place_of(&self, engine: &Engine, caller: &Caller, ino: Ino) -> Result<Option<FsPath>> {
-        told(engine, caller, &self.logged(), ino)
+    /// Nodes that something stands in the way of, where nothing was done for that: they do not go, nor do their names.
+    fn left_alone(&self) -> HashSet<Ino> {
+        if !self.skipped.is_empty() {
+            return HashSet::new();
+        }
+        let gone: HashSet<_> = self.plan.revision.gone.iter().collect();
+        let nodes = self.conflicts.iter().filter_map(|c| c.node);
+        nodes.filter(|ino| !gone.contains(ino)).collect()
+    }
+
+    /// Where that is of which something stands in the way, as far as a caller may know of it: by the name that it had, and not
+    /// by the one beside under which it was put.
+    pub fn place_of(
+        &self,
+        engine: &Engine,
+        caller: &Caller,
+        of: &Conflict,
+    ) -> Result<Option<FsPath>> {
+        let logged = self.logged();
+        if let Some(had) = of.aside.as_ref().and_then(Aside::named) {
+            let dir = engine.path_for(caller, had.parent)?;
+            let path = dir.map(|dir| dir.join(had.name.clone()));
+            return Ok(path.filter(|path| logged.contains(&*path.to_bytes())));
+        }
+        match of.node {
+            Some(ino) => told(engine, caller, &logged, ino),
+            None => Ok(None),
+        }
     }
 
     /// The paths that the log tells of the undone operations: none was chosen that the caller may not read.

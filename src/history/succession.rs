@@ -152,6 +152,27 @@ impl Line<'_> {
     }
 }
 
+/// Where undoing leaves no file of a line to which somebody gave something that nobody has taken away since, as `given` has it.
+pub(super) fn lost(rows: &Rows, undone: Without<'_>, given: &HashMap<Ino, Op>) -> Vec<Conflict> {
+    let mut all = Vec::new();
+    if given.is_empty() {
+        return all;
+    }
+    for meanings in rows.names.values() {
+        // What stays and gave the name to another file ended what that one had.
+        let kept = meanings.line.operations().filter(|op| !undone.has(*op));
+        let kept = kept.last().unwrap_or_default();
+        for line in lines(rows, undone, meanings) {
+            let mut later = line.holders.iter().skip(1).zip(&line.came);
+            let lost = later.find_map(|(ino, came)| given.get(ino).filter(|_| *came > kept));
+            if let (Some(by), Some(last)) = (lost, line.holders.last()) {
+                all.push(line.conflict(rows, (undone, *by), *last));
+            }
+        }
+    }
+    all
+}
+
 /// The lines of files that had a name.
 fn lines<'a>(rows: &Rows, undone: Without<'_>, meanings: &'a Meanings) -> Vec<Line<'a>> {
     let new = |holder: Option<Ino>| Line {

@@ -168,3 +168,93 @@ fn a_restore_and_an_undo_name_nothing_in_a_directory_that_may_not_be_listed() {
     );
     assert!(seen.to_string().contains("topsecret"), "{seen}");
 }
+
+#[test]
+fn what_was_done_last_and_cannot_be_undone_is_told_and_nothing_older_is_undone() {
+    let village = Village::new();
+    let ann = village.person("ann");
+    let dir = json!({"path": "/workspace/d"});
+    let newest = json!({"newest": true});
+    village.must(&ann, "mkdir", &dir);
+    let gone = json!({"path": "/workspace/d", "recursive": true});
+    village.must(&ann, "remove", &gone);
+    let removed = end(&village);
+    let told = village.must(&ann, "undo", &json!({"newest": true, "dry_run": true}));
+    assert_eq!(told["newest"]["op"], removed);
+    let snapshot = json!({"name": "s", "path": "/workspace"});
+    village.must(&ann, "snapshot_create", &snapshot);
+    let taken = end(&village);
+    let refused = village.ask(&ann, "undo", &newest).unwrap_err().chain();
+    for said in [
+        format!("operation {taken} (snapshot-create), cannot be undone"),
+        format!("`nexus undo {removed}`"),
+    ] {
+        assert!(refused.contains(&said), "{refused}");
+    }
+    assert!(village.ask(&ann, "info", &dir).is_err());
+    // Who did nothing else is told that, too; by its number, or with conditions, it is what was asked for.
+    let by_kind = json!({"newest": true, "kinds": ["rmdir"]});
+    assert_eq!(
+        village.must(&ann, "undo", &by_kind)["newest"]["op"],
+        removed
+    );
+    village.must(&ann, "info", &dir);
+    let none = village.ask(&ann, "undo", &json!({"ops": "0"}));
+    assert!(none.unwrap_err().chain().contains("no operation 0"));
+}
+
+#[test]
+fn attributes_of_what_comes_back_are_no_changes() {
+    let village = Village::new();
+    let ann = village.person("ann");
+    let file = json!({"path": "/workspace/f"});
+    village.write(&ann, "/workspace/f", b"f").unwrap();
+    let engine = &village.nexus.engine;
+    let path = crate::core::FsPath::parse(b"/workspace/f").unwrap();
+    let ino = engine.resolve(&ann, &path).unwrap().ino;
+    let any = crate::fs::SetMode::Any;
+    engine.setxattr(&ann, ino, b"user.a", b"1", any).unwrap();
+    let attributed = end(&village);
+    village.must(&ann, "remove", &file);
+    let undone = json!({"ops": end(&village).to_string()});
+    let told = village.must(&ann, "undo", &undone);
+    assert_eq!(
+        (&told["restored"], &told["changed"]),
+        (&json!(1), &json!(0))
+    );
+    let undone = json!({"ops": attributed.to_string()});
+    let told = village.must(&ann, "undo", &undone);
+    assert_eq!(
+        (&told["restored"], &told["changed"]),
+        (&json!(0), &json!(1))
+    );
+}
+
+#[test]
+fn a_file_that_is_younger_than_what_was_forgotten_has_all_its_versions() {
+    let village = Village::new();
+    let ann = village.person("ann");
+    let (old, new) = ("/workspace/old", "/workspace/new");
+    for text in [b"1\n", b"2\n"] {
+        village.write(&ann, old, text).unwrap();
+    }
+    let keep = crate::fs::Keep {
+        since: crate::core::Time(i64::MAX),
+        snapshots: false,
+    };
+    village.nexus.engine.forget(&boss(), keep, false).unwrap();
+    village.write(&ann, new, b"3\n").unwrap();
+    for command in ["versions", "blame"] {
+        let begins = |at: &str| {
+            let told = village.must(&ann, command, &json!({"path": at}));
+            told.get("begins").is_some()
+        };
+        assert!(begins(old) && !begins(new), "{command}");
+    }
+}
+
+/// The operation that the log ends with.
+fn end(village: &Village) -> u64 {
+    let now = village.must(&boss(), "moment", &json!({"when": "now"}));
+    now["op"].as_u64().unwrap()
+}

@@ -14,6 +14,7 @@ use crate::meta::cache::Place;
 use crate::meta::tuple::Tuple;
 use crate::meta::{Node, Xattr};
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 /// A revision at work.
 pub(super) struct Reviser<'r, 'c, 'e> {

@@ -244,3 +244,71 @@ fn what_returns_into_a_directory_that_returns_is_judged_where_it_is_now() {
     assert_eq!(numbers(&w), then);
     w.assert_sound();
 }
+
+/// Something that is done to a directory after it was moved out of the one that it was in.
+type Work = fn(&World, &Caller);
+
+/// semantics.md §6: "Undoing is one operation, takes the permissions that its changes take, and can be undone."
+#[test]
+fn what_was_moved_out_of_a_directory_that_comes_back_is_judged_though_something_was_granted() {
+    let all: [(&str, Work); 5] = [
+        ("remove", |w, me| w.unlink(me, "/workspace/b/x")),
+        ("make", |w, me| w.write(me, "/workspace/b/new", b"new")),
+        ("rename", |w, me| {
+            w.rename(me, "/workspace/b/x", "/workspace/b/y");
+        }),
+        ("attribute", |w, me| {
+            let (e, b) = (&w.engine, w.ino("/workspace/b"));
+            e.setxattr(me, b, b"user.q", b"1", SetMode::Any).unwrap();
+        }),
+        ("grant", |w, me| {
+            let (e, b) = (&w.engine, w.ino("/workspace/b"));
+            let carol = To::One("user:carol".parse().unwrap());
+            e.grant(me, b, "can_read", &carol, None).unwrap();
+        }),
+    ];
+    for (what, work) in all {
+        let (w, me) = (World::new(), alice());
+        w.unrelated_grant();
+        w.mkdir(&me, "/workspace/a");
+        w.mkdir(&me, "/workspace/a/b");
+        w.write(&me, "/workspace/a/b/x", b"x");
+        let (before, head) = (w.tree(), w.head());
+        w.rename(&me, "/workspace/a/b", "/workspace/b");
+        work(&w, &me);
+        w.remove_all(&me, "/workspace/a");
+        let after = w.tree();
+        let undone = w.undo(&me, w.by(&me, head));
+        let undone = undone.unwrap_or_else(|e| panic!("{what}: {e:?}"));
+        assert_eq!(undone.conflicts, [], "{what}");
+        assert_eq!(w.tree(), before, "{what}");
+        w.assert_sound();
+        w.undo(&me, last(&w)).unwrap();
+        assert_eq!(w.tree(), after, "{what}");
+        w.assert_sound();
+        // Who may not is refused.
+        let stranger = person("dave", 1009);
+        assert!(w.undo(&stranger, last(&w)).is_err(), "{what}");
+    }
+}
+
+#[test]
+fn what_was_revoked_undone_and_revoked_again_comes_back() {
+    let (w, alice, bob) = world();
+    let dir = w.ino("/workspace/a");
+    let id = w
+        .engine
+        .grant(&root(), dir, "can_read", &bob, None)
+        .unwrap()
+        .id;
+    let head = w.head();
+    w.engine.revoke(&alice, id).unwrap();
+    w.undo(&alice, last(&w)).unwrap();
+    w.undo(&alice, last(&w)).unwrap();
+    assert_eq!(numbers(&w), [0_u64; 0]);
+    let all = w.by(&alice, head);
+    assert_eq!(all.iter().count(), 3);
+    w.undo(&alice, all).unwrap();
+    assert_eq!(numbers(&w), [id]);
+    w.assert_sound();
+}

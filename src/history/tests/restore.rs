@@ -10,6 +10,7 @@ use crate::history::ops::Without;
 use crate::history::{Answer, Restoring, Undone, named_at, restore};
 use crate::meta::FileKind;
 use crate::meta::cache::Place;
+use std::collections::HashSet;
 
 fn tried(w: &World, at: &str, op: Op) -> Result<Undone> {
     tried_or(w, at, op, Answer::Stop)
@@ -347,7 +348,7 @@ fn a_directory_that_loses_its_name_must_lose_what_is_in_it() {
         ..Revision::default()
     };
     let mut found = |revision: &Revision| {
-        let found = conflicts(&mut *tx, all, &rows, revision).unwrap();
+        let found = conflicts(&mut *tx, all, (&rows, revision), &HashSet::new()).unwrap();
         found.into_iter().map(|c| c.why).collect::<Vec<_>>()
     };
     assert_eq!(found(&revision), ["holds or is named what came since"]);

@@ -425,3 +425,18 @@ fn an_undo_that_put_copies_beside_something_is_no_pair() {
     assert_eq!(w.undo(&alice(), rest).unwrap().op, None);
     assert_eq!(w.read(&copy), b"p/src/a");
 }
+
+#[test]
+fn a_directory_whose_old_name_was_taken_is_told_once() {
+    let w = project();
+    let head = w.head();
+    w.rename(&bob(), "/workspace/p/src", "/workspace/p/other");
+    w.mkdir(&alice(), "/workspace/p/src");
+    let by = w.head();
+    let told = w.undo(&alice(), w.by(&bob(), head)).unwrap();
+    let found: Vec<_> = told.conflicts.iter().map(|c| (c.why, c.by)).collect();
+    assert_eq!(found, [("its name was used since", Some(by))]);
+    let me = alice();
+    let steps = told.steps(&w.engine, &me).unwrap();
+    assert_eq!(steps.count(), 0);
+}

@@ -2,7 +2,8 @@
 
 use super::reverse::project;
 use super::world::*;
-use crate::core::Caller;
+use crate::core::{Caller, Op};
+use crate::fs::{SetMode, To};
 use crate::history::{Answer, OpSet};
 
 const FILE: &str = "/workspace/p/docs/read.me";
@@ -111,4 +112,93 @@ fn a_directory_that_others_filled_keeps_the_name_that_it_was_given_last() {
     let skipped = w.undo_or(&alice(), &ops, Answer::Skip);
     assert_eq!((skipped.op, skipped.skipped), (None, ops));
     assert_eq!(w.tree(), before);
+}
+
+/// What somebody gives to a file; the operation.
+type Give = fn(&World) -> Op;
+
+fn attribute(w: &World) -> Op {
+    let (e, at) = (&w.engine, w.ino(FILE));
+    e.setxattr(&alice(), at, b"user.alice", b"hi", SetMode::Any)
+        .unwrap();
+    w.head()
+}
+
+fn grant(w: &World) -> Op {
+    let carol = To::One("user:carol".parse().unwrap());
+    w.engine
+        .grant(&alice(), w.ino(FILE), "can_write", &carol, None)
+        .unwrap();
+    w.head()
+}
+
+const GIVES: [(&str, Give); 2] = [("attribute", attribute), ("grant", grant)];
+
+/// semantics.md §6: "Undoing keeps later work of others. Where that depends on what would be undone, nothing is changed"
+#[test]
+fn what_somebody_gave_to_a_file_between_two_saves_is_not_lost() {
+    for (what, give) in GIVES {
+        for redone in [false, true] {
+            let w = project();
+            w.unrelated_grant();
+            let head = w.head();
+            w.save(&bob(), FILE, b"one\n");
+            let given = give(&w);
+            let between = w.tree();
+            w.save(&bob(), FILE, b"two\n");
+            let ops = w.by(&bob(), head);
+            if redone {
+                let newest = ops.last().into_iter().collect();
+                for undone in [newest, [Op(w.head().0 + 1)].into_iter().collect()] {
+                    w.undo(&alice(), undone).unwrap().op.unwrap();
+                }
+            }
+            let before = w.tree();
+            let told = w.undo(&alice(), ops.clone()).unwrap();
+            let by: Vec<_> = told.conflicts.iter().map(|c| c.by).collect();
+            assert_eq!(by, [Some(given)], "{what}, {redone}");
+            assert_eq!(
+                (told.op, w.tree() == before),
+                (None, true),
+                "{what}, {redone}"
+            );
+            w.undo_or(&alice(), &ops, Answer::Skip);
+            assert_eq!(w.tree(), before, "{what}, {redone}");
+            // The later save alone goes, and what was given is there again.
+            if !redone {
+                let second = ops.iter().filter(|op| *op > given).collect();
+                assert_eq!(w.undo(&alice(), second).unwrap().conflicts, []);
+                assert_eq!(w.tree(), between, "{what}");
+            }
+            w.assert_sound();
+        }
+    }
+}
+
+#[test]
+fn what_was_given_to_a_file_that_is_gone_either_way_is_in_nobodys_way() {
+    for (what, give) in GIVES {
+        for ends in ["saved over", "taken back"] {
+            let w = project();
+            w.unrelated_grant();
+            w.write(&alice(), FILE, &lines("1", "7"));
+            let head = w.head();
+            w.save(&bob(), FILE, &lines("ONE", "7"));
+            give(&w);
+            match ends {
+                "saved over" => w.save(&alice(), FILE, &lines("ONE", "SEVEN")),
+                _ => {
+                    let (e, at) = (&w.engine, w.ino(FILE));
+                    e.removexattr(&alice(), at, b"user.alice").ok();
+                    for tuple in w.granted(at) {
+                        e.revoke(&alice(), tuple.id).unwrap();
+                    }
+                    w.save(&bob(), FILE, &lines("two", "7"));
+                }
+            }
+            let undone = w.undo(&alice(), w.by(&bob(), head)).unwrap();
+            assert_eq!(undone.conflicts, [], "{what}, {ends}");
+            w.assert_sound();
+        }
+    }
 }

@@ -1,8 +1,9 @@
-//! Random work of two, one of whom is undone: the rest is as if he had never been there, wherever that has a meaning.
+//! Random work of two, one of whom is undone: the rest is as if he had never been there, wherever that has a meaning. In
+//! every other world something was granted, and the two grant more: there decisions look at what lies above.
 
 use super::world::*;
 use crate::core::{Caller, Error, FsPath, Ino, Kind, Name, Op, Result};
-use crate::fs::RenameMode;
+use crate::fs::{RenameMode, To};
 use crate::fs::{SetAttr, SetMode};
 use crate::history::{Answer, Choice, OpSet, undo};
 use crate::meta::{FileKind, OpKind, log};
@@ -30,8 +31,8 @@ const DIRS: [&str; 4] = [".", "d", "e", "d/g"];
 const FILES: [&str; 4] = ["a", "b", "c", "d"];
 const LINES: u64 = 9;
 
-/// A node but for its number, its times and the values of its attributes.
-type Shape = (FileKind, (u32, u32, u32), u32, Vec<u8>, usize);
+/// A node but for its number, its times and the values of its attributes, and what was granted on it.
+type Shape = (FileKind, (u32, u32, u32), u32, Vec<u8>, usize, Vec<String>);
 
 /// How a file is saved.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +53,11 @@ enum Act {
     Link(String, String),
     Chmod(String, u32),
     Xattr(String, String),
+    /// Grants a role to carol that she does not have there.
+    Grant(String, &'static str),
+    Revoke(String),
+    /// Moves all that is in a directory to another one, gives what is a directory an attribute there, and removes the first.
+    Dissolve(String, String),
     /// Undoes one of his last operations, an undo perhaps.
     Undo(u64),
 }
@@ -65,7 +71,16 @@ fn any_path(dice: &mut Dice) -> String {
 
 fn act(dice: &mut Dice, n: u64) -> Act {
     let file = format!("{}/{}", dice.pick(&DIRS), dice.pick(&FILES[..3]));
-    match dice.below(14) {
+    match dice.below(17) {
+        16 => {
+            let dir = DIRS[usize::try_from(1 + dice.below(3)).unwrap()];
+            Act::Dissolve(dir.to_owned(), dice.pick(&DIRS).to_owned())
+        }
+        14 => {
+            let role = ["can_read", "can_write"][usize::from(dice.below(2) == 0)];
+            Act::Grant(any_path(dice), role)
+        }
+        15 => Act::Revoke(any_path(dice)),
         12 | 13 => Act::Undo(dice.below(3)),
         0..=4 => Act::Edit(
             match dice.below(3) {
@@ -148,27 +163,7 @@ impl<'w> Field<'w> {
     fn perform(&self, who: &Caller, act: &Act) -> Result<()> {
         let e = &self.w.engine;
         match act {
-            Act::Edit(way, at, line, text) => {
-                let old = match self.at(at) {
-                    Ok(ino) if e.getattr(&root(), ino)?.is_file() => {
-                        self.w.read(&format!("{}/{at}", self.top))
-                    }
-                    Ok(_) => return Err(Error::new(Kind::IsDirectory, "a directory")),
-                    Err(_) => self.parent_of(&self.path(at)).map(|_| Vec::new())?,
-                };
-                let old = String::from_utf8(old).unwrap();
-                let mut lines: Vec<_> = (0..LINES).map(|n| format!("line {n}")).collect();
-                for (n, line) in old.lines().enumerate() {
-                    line.clone_into(&mut lines[n]);
-                }
-                text.clone_into(&mut lines[usize::try_from(*line).unwrap()]);
-                let (at, text) = (format!("{}/{at}", self.top), lines.join("\n") + "\n");
-                match way {
-                    Way::InPlace => self.w.write(who, &at, text.as_bytes()),
-                    Way::RenamedOver => self.w.save(who, &at, text.as_bytes()),
-                    Way::EmptiedFirst => self.w.overwrite(who, &at, text.as_bytes()),
-                }
-            }
+            Act::Edit(way, at, line, text) => self.edit(who, *way, (at, *line), text)?,
             Act::Mkdir(at) => {
                 let at = self.path(at);
                 let (dir, name) = self.parent_of(&at)?;
@@ -205,9 +200,62 @@ impl<'w> Field<'w> {
                 let ino = self.at(at)?;
                 e.setxattr(who, ino, b"user.x", value.as_bytes(), SetMode::Any)?;
             }
+            Act::Grant(at, role) => {
+                let at = self.at(at)?;
+                if self.w.granted(at).iter().any(|t| t.relation == *role) {
+                    return Err(Error::new(Kind::Exists, "she has it"));
+                }
+                let carol = To::One("user:carol".parse()?);
+                e.grant(who, at, role, &carol, None)?;
+            }
+            Act::Revoke(at) => {
+                let all = self.w.granted(self.at(at)?);
+                let none = || Error::new(Kind::NotFound, "nothing is granted");
+                e.revoke(who, all.first().ok_or_else(none)?.id)?;
+            }
+            Act::Dissolve(dir, to) => self.dissolve(who, dir, to)?,
             Act::Undo(back) => self.undo(who, *back)?,
         }
         Ok(())
+    }
+
+    fn edit(&self, who: &Caller, way: Way, (at, line): (&str, u64), text: &str) -> Result<()> {
+        let e = &self.w.engine;
+        let old = match self.at(at) {
+            Ok(ino) if e.getattr(&root(), ino)?.is_file() => {
+                self.w.read(&format!("{}/{at}", self.top))
+            }
+            Ok(_) => return Err(Error::new(Kind::IsDirectory, "a directory")),
+            Err(_) => self.parent_of(&self.path(at)).map(|_| Vec::new())?,
+        };
+        let old = String::from_utf8(old).unwrap();
+        let mut lines: Vec<_> = (0..LINES).map(|n| format!("line {n}")).collect();
+        for (n, line) in old.lines().enumerate() {
+            line.clone_into(&mut lines[n]);
+        }
+        text.clone_into(&mut lines[usize::try_from(line).unwrap()]);
+        let (at, text) = (format!("{}/{at}", self.top), lines.join("\n") + "\n");
+        match way {
+            Way::InPlace => self.w.write(who, &at, text.as_bytes()),
+            Way::RenamedOver => self.w.save(who, &at, text.as_bytes()),
+            Way::EmptiedFirst => self.w.overwrite(who, &at, text.as_bytes()),
+        }
+        Ok(())
+    }
+
+    fn dissolve(&self, who: &Caller, dir: &str, to: &str) -> Result<()> {
+        let e = &self.w.engine;
+        for entry in e.list(&root(), self.at(dir)?)? {
+            let (from, to) = (
+                format!("{dir}/{}", entry.name),
+                format!("{to}/{}", entry.name),
+            );
+            self.perform(who, &Act::Rename(from, to.clone()))?;
+            if e.getattr(&root(), self.at(&to)?)?.is_dir() {
+                self.perform(who, &Act::Xattr(to, "moved".to_owned()))?;
+            }
+        }
+        self.perform(who, &Act::Remove(dir.to_owned()))
     }
 
     fn undo(&self, who: &Caller, back: u64) -> Result<()> {
@@ -224,11 +272,13 @@ impl<'w> Field<'w> {
     /// The nodes that an act finds at its paths, and in which directories: those that the world began with by number, what was made since alike.
     fn meant(&self, act: &Act) -> Vec<Option<Ino>> {
         let paths = match act {
-            Act::Rename(a, b) | Act::Link(a, b) => vec![a, b],
+            Act::Rename(a, b) | Act::Link(a, b) | Act::Dissolve(a, b) => vec![a, b],
             Act::Edit(_, at, ..)
             | Act::Mkdir(at)
             | Act::Remove(at)
             | Act::Chmod(at, _)
+            | Act::Grant(at, _)
+            | Act::Revoke(at)
             | Act::Xattr(at, _) => vec![at],
             Act::Undo(_) => vec![],
         };
@@ -248,7 +298,7 @@ impl<'w> Field<'w> {
         tree.map(|(at, s)| {
             (
                 place(at),
-                (s.kind, s.owner, s.links, s.bytes, s.xattrs.len()),
+                (s.kind, s.owner, s.links, s.bytes, s.xattrs.len(), s.grants),
             )
         })
         .collect()
@@ -353,6 +403,18 @@ fn without_bob(w: &World, seed: u64, detour: bool) -> (bool, Option<BTreeMap<Str
     (undone.is_some(), shape)
 }
 
+/// Two worlds that are alike, with something granted or not.
+fn worlds(policed: bool) -> (World, World) {
+    let new = || {
+        let w = World::new();
+        if policed {
+            w.unrelated_grant();
+        }
+        w
+    };
+    (new(), new())
+}
+
 /// Rounds of up to ten acts: `NEXUS_UNDO_ROUNDS`.
 #[allow(clippy::disallowed_methods, reason = "how long a test runs")]
 fn rounds() -> u64 {
@@ -362,15 +424,15 @@ fn rounds() -> u64 {
 
 #[test]
 fn what_was_undone_and_done_again_stands_in_nobodys_way() {
-    let (mut worlds, mut detours) = ((World::new(), World::new()), 0);
+    let (mut pair, mut detours) = (worlds(false), 0);
     for seed in 1..=rounds() {
-        let straight = without_bob(&worlds.0, seed, false);
-        let (went, there) = without_bob(&worlds.1, seed, true);
+        let straight = without_bob(&pair.0, seed, false);
+        let (went, there) = without_bob(&pair.1, seed, true);
         assert_eq!(there, straight.1, "seed {seed}");
         detours += usize::from(went && there.is_some());
         if seed % ROUNDS == 0 {
-            worlds.1.assert_sound();
-            worlds = (World::new(), World::new());
+            pair.1.assert_sound();
+            pair = worlds((seed / ROUNDS).is_multiple_of(2));
         }
     }
     assert!(detours > 0);
@@ -379,12 +441,12 @@ fn what_was_undone_and_done_again_stands_in_nobodys_way() {
 #[test]
 fn undoing_one_of_two_leaves_what_the_other_would_have_made_alone() {
     let rounds = rounds();
-    let (mut worlds, mut smooth) = ((World::new(), World::new()), 0);
+    let (mut pair, mut smooth) = (worlds(true), 0);
     for seed in 1..=rounds {
-        smooth += usize::from(round((&worlds.0, &worlds.1), seed));
+        smooth += usize::from(round((&pair.0, &pair.1), seed));
         if seed % ROUNDS == 0 || seed == rounds {
-            worlds.0.assert_sound();
-            worlds = (World::new(), World::new());
+            pair.0.assert_sound();
+            pair = worlds((seed / ROUNDS).is_multiple_of(2));
         }
     }
     // A test of conflicts alone, or of none, would show little.

@@ -1,10 +1,11 @@
 //! An engine with a tree on it, for tests of what is undone.
 
 use crate::core::{Caller, Ino, Op, Result, TenantId, Time};
-use crate::fs::Engine;
 use crate::fs::tests::{self, permissions};
+use crate::fs::{Engine, To};
 use crate::history::{Answer, Choice, OpSet, Undone, undo};
 use crate::meta::FileKind;
+use crate::meta::tuple::Tuple;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ pub(in crate::history::tests) struct World {
     own: tests::World,
 }
 
-/// Everything that undo gives back: by path, what `stat`, `cat` and `getfattr` say, and which node it is.
+/// Everything that undo gives back: by path, what `stat`, `cat`, `getfattr` and `nexus rebac list` say, and which node it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::history::tests) struct Seen {
     pub ino: Ino,
@@ -29,6 +30,7 @@ pub(in crate::history::tests) struct Seen {
     pub mtime: i64,
     pub bytes: Vec<u8>,
     pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+    pub grants: Vec<String>,
 }
 
 pub(in crate::history::tests) type Tree = BTreeMap<String, Seen>;
@@ -133,6 +135,7 @@ impl World {
             links: node.nlink,
             mtime: node.mtime.0,
             xattrs: own.map(|n| (n.clone(), value(n))).collect(),
+            grants: self.roles(node.ino),
             bytes,
         };
         all.insert(at.to_owned(), seen);
@@ -141,6 +144,35 @@ impl World {
                 self.gather(&format!("{at}/{}", entry.name), all);
             }
         }
+    }
+
+    /// What was granted on a node.
+    pub(in crate::history::tests) fn granted(&self, on: Ino) -> Vec<Arc<Tuple>> {
+        let fits = |t: &Tuple| t.ino() == Some(on);
+        self.engine.grants(&root(), fits).unwrap()
+    }
+
+    fn roles(&self, on: Ino) -> Vec<String> {
+        let all = self.granted(on);
+        let one = |t: &Arc<Tuple>| format!("{} {}", t.relation, t.subject_id);
+        let mut roles: Vec<_> = all.iter().map(one).collect();
+        roles.sort();
+        roles
+    }
+
+    /// Has carol, and something granted to her that nothing else has to do with: from then on every decision looks at what
+    /// lies above.
+    pub(in crate::history::tests) fn unrelated_grant(&self) -> To {
+        self.engine
+            .create_user(&root(), "carol", None, (None, None))
+            .unwrap();
+        let carol = To::One("user:carol".parse().unwrap());
+        self.mkdir(&alice(), "/workspace/unrelated");
+        let on = self.ino("/workspace/unrelated");
+        self.engine
+            .grant(&root(), on, "can_read", &carol, None)
+            .unwrap();
+        carol
     }
 
     /// The operations after `since` that somebody made.
