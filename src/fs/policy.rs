@@ -290,7 +290,7 @@ impl Stated {
 }
 
 /// A tuple on a file as decisions need it; `None` for one that gives nobody anything.
-fn grant(tuple: &Tuple) -> Option<Grant> {
+pub(super) fn grant(tuple: &Tuple) -> Option<Grant> {
     let rights = relation::rights(&tuple.relation);
     let everyone = tuple.subject_type == "user" && tuple.subject_id == EVERYBODY;
     let grantee = if everyone {
