@@ -132,7 +132,7 @@ impl Engine {
             let mut all = last.xattrs.iter();
             last.node.content == node.content && all.any(|x| x.name == name && x.value == value)
         };
-        if last.filter(had).is_some() {
+        if last.as_ref().is_some_and(had) {
             return Ok(true);
         }
         if last.is_some() || name != CAPABILITY {

@@ -21,9 +21,9 @@ impl Reviser<'_, '_, '_> {
     pub(super) fn may_return(&mut self, to: &Node) -> Result<u32> {
         let caller = self.ch.caller;
         let last = self.lost.last(to.ino);
-        let (lost, engine) = (&mut self.lost, self.engine);
+        let (gone, engine) = (&mut self.lost, self.engine);
         let may_set = || match &last {
-            Some(last) => allowed(lost.may(caller, last, Right::Own)),
+            Some(last) => allowed(gone.may(caller, last, Right::Own)),
             None => Ok(false),
         };
         let mode = engine.mode_of_returning(to, last.as_deref(), may_set)?;
@@ -51,9 +51,9 @@ impl Reviser<'_, '_, '_> {
     fn takes(&self, last: &Last, to: &Node) -> Vec<Right> {
         let was = &last.node;
         // Set-id bits that go take no more than what takes them away.
-        let lost = if to.is_dir() { 0 } else { 0o6000 & !to.mode };
+        let stripped = if to.is_dir() { 0 } else { 0o6000 & !to.mode };
         let mut rights = Vec::new();
-        if (was.mode ^ to.mode) & !lost != 0 {
+        if (was.mode ^ to.mode) & !stripped != 0 {
             rights.push(Right::Own);
         }
         // A directory's time follows from its names.
@@ -103,13 +103,13 @@ impl Reviser<'_, '_, '_> {
             } else {
                 continue;
             };
-            may.map_err(|e| match is_back {
-                true => {
-                    let said =
-                        "it went from another directory, out of which it was not yours to take";
+            may.map_err(|e| {
+                let said = "it went from another directory, out of which it was not yours to take";
+                if is_back {
                     self.told_anew(ino, e, said)
+                } else {
+                    e.context(self.told(ino))
                 }
-                false => e.context(self.told(ino)),
             })?;
         }
         Ok(())

@@ -16,6 +16,9 @@ use crate::meta::tuple::Tuple;
 use crate::meta::{Node, Xattr};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+/// An attribute's name and value.
+type Given<'r> = (&'r [u8], &'r [u8]);
+
 /// A revision at work.
 pub(super) struct Reviser<'r, 'c, 'e> {
     pub(super) ch: &'c mut Change<'e>,
@@ -27,7 +30,7 @@ pub(super) struct Reviser<'r, 'c, 'e> {
     /// What comes back, as it was when it went.
     pub(super) lost: Lost<'e>,
     /// The attributes that what comes back will have.
-    pub(super) given: HashMap<Ino, Vec<(&'r [u8], &'r [u8])>>,
+    pub(super) given: HashMap<Ino, Vec<Given<'r>>>,
     /// What directories that come back will be to what lies in them.
     pub(super) goals: HashMap<Ino, Spot>,
     /// Names that each node has more or fewer.

@@ -184,10 +184,18 @@ fn in_dir(p: &Play) -> Vec<Ino> {
     vec![p.w.ino(at)]
 }
 
+const OWN: Kind = Kind::NotPermitted;
+const ELSEWHERE: Kind = Kind::CrossDevice;
+
+type Row = (&'static str, Kind, Script);
+
 /// Ways to more than one had. Each ends with what bob is to be refused, and may be done by whoever could have done it before.
-fn table() -> Vec<(&'static str, Kind, Script)> {
-    const OWN: Kind = Kind::NotPermitted;
-    const ELSEWHERE: Kind = Kind::CrossDevice;
+fn table() -> Vec<Row> {
+    let all = [files(), replaced(), directories(), beside(), elsewhere()];
+    all.into_iter().flatten().collect()
+}
+
+fn files() -> Vec<Row> {
     vec![
         ("a mode that was narrowed", OWN, |p| {
             p.file(&p.alice, F, 0o644);
@@ -231,6 +239,11 @@ fn table() -> Vec<(&'static str, Kind, Script)> {
             let ino = p.w.ino(F);
             (both(revoked, p.unlink(&p.alice, F)), vec![ino])
         }),
+    ]
+}
+
+fn replaced() -> Vec<Row> {
+    vec![
         ("what was replaced", OWN, |p| {
             p.file(&p.alice, F, 0o644);
             let narrowed = p.chmod(&p.alice, F, 0o600);
@@ -248,6 +261,11 @@ fn table() -> Vec<(&'static str, Kind, Script)> {
             p.unlink(&p.alice, F);
             (Way::Restore(DIRS[0], then), vec![ino])
         }),
+    ]
+}
+
+fn directories() -> Vec<Row> {
+    vec![
         ("the past of a directory that was shut", OWN, |p| {
             p.w.mkdir(&p.alice, D);
             let secret = in_dir(p);
@@ -272,6 +290,11 @@ fn table() -> Vec<(&'static str, Kind, Script)> {
             p.rm(&p.alice, D);
             (both(denied, p.op()), secret)
         }),
+    ]
+}
+
+fn beside() -> Vec<Row> {
+    vec![
         ("a copy beside", OWN, |p| {
             p.file(&p.alice, F, 0o644);
             let narrowed = p.chmod(&p.alice, F, 0o600);
@@ -297,6 +320,11 @@ fn table() -> Vec<(&'static str, Kind, Script)> {
             p.chmod(&p.alice, F, 0o600);
             (both(written, p.unlink(&p.alice, F)), vec![ino])
         }),
+    ]
+}
+
+fn elsewhere() -> Vec<Row> {
+    vec![
         ("another directory of that name", ELSEWHERE, |p| {
             p.w.mkdir(&p.alice, D);
             p.chmod(&p.alice, D, 0o755);
