@@ -210,7 +210,7 @@ fn emptied(cx: &Context<'_>) -> Result<OpSet> {
 }
 
 /// Brings back what was deleted: by the operation's number or the path that it had, a directory with all that the same process
-/// deleted in it. For whoever may make names there.
+/// deleted in it. For whoever may make names there and, where it comes to another directory, might have moved it to that one.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrashRestore {

@@ -6,12 +6,84 @@
 
 use super::engine::Engine;
 use super::namespace::{ABOVE_MAX, circle};
-use crate::access::decide::weigh;
+use crate::access::decide::{Standing, weigh};
+use crate::access::domain::Domain;
 use crate::access::gain::gained;
-use crate::access::{Chain, Right, Rights};
-use crate::core::{Caller, Ino, Kind, Result, error::fail};
+use crate::access::{Chain, Ground, Right, Rights};
+use crate::core::{Caller, Ino, Kind, Result, Time, error::fail};
 use crate::meta::Node;
 use std::collections::HashSet;
+use std::sync::Arc;
+
+/// A directory, for what lies in it: what is said from it upwards, and who owns one from it upwards.
+#[derive(Clone, Default)]
+pub(super) struct Spot {
+    pub(super) chain: Chain,
+    owners: Arc<HashSet<u32>>,
+}
+
+impl Spot {
+    /// A directory in this one, of which `said` was said.
+    pub(super) fn below(&self, said: Option<Arc<Domain>>, owner: u32) -> Self {
+        let said = said.into_iter().chain(self.chain.iter().cloned());
+        let mut owners = self.owners.clone();
+        if !owners.contains(&owner) {
+            Arc::make_mut(&mut owners).insert(owner);
+        }
+        Self {
+            chain: said.collect(),
+            owners,
+        }
+    }
+}
+
+/// Something that is carried, and what who carries it has on it.
+pub(super) struct Carried<'a> {
+    node: &'a Node,
+    ground: &'a Ground,
+    standing: Standing,
+    /// Without an administrator's word.
+    plain: Rights,
+}
+
+impl<'a> Carried<'a> {
+    pub(super) fn of(caller: &Caller, node: &'a Node, ground: &'a Ground) -> Result<Self> {
+        let standing = weigh(caller, node, ground)?;
+        let plain = if caller.admin {
+            standing.without_his_word(caller, node, ground)
+        } else {
+            standing.by_layers()
+        };
+        Ok(Self {
+            node,
+            ground,
+            standing,
+            plain,
+        })
+    }
+
+    pub(super) fn is_own(&self) -> bool {
+        self.plain.has(Right::Own)
+    }
+
+    /// Whether others would have more on it in another directory than who carries it has.
+    pub(super) fn gives_more(&self, from: &Spot, to: &Spot, now: Time) -> bool {
+        // What lies below a directory has modes and boundaries of its own, of which grants pass the one and ownership both.
+        let (held, theirs) = if self.node.is_dir() {
+            let by_graph = self.standing.graph.without(self.standing.denied);
+            (by_graph, Rights::ALL)
+        } else {
+            // As of links by fs.protected_hardlinks (proc_sys_fs(5)): who may read and write it could put a copy there.
+            (self.plain, Rights::READ.and(Rights::WRITE))
+        };
+        let own = self.ground.own.as_deref();
+        let given = gained(own, &from.chain, &to.chain, now);
+        // Whether somebody owns a directory from `to` upwards, and neither the node nor a directory from `from` upwards.
+        let is_new = |uid: &u32| ![0, self.node.uid].contains(uid) && !from.owners.contains(uid);
+        let has_others = to.owners.iter().any(is_new);
+        !held.covers(given) || has_others && !held.covers(theirs)
+    }
+}
 
 impl Engine {
     /// Fails with `CrossDevice` when a directory would give others more on a node than the caller has, who brings it there
@@ -20,42 +92,20 @@ impl Engine {
         if from == to {
             return Ok(());
         }
-        let goal = (|| self.chain(to), || self.owners(to));
-        self.may_carry_to(caller, node, from, goal)
+        self.may_carry_to(caller, node, from, || self.spot(to))
     }
 
-    /// The same for a directory that need not be there yet: what is said from it upwards, and who owns one from it upwards.
+    /// The same for a directory that need not be there yet.
     pub(super) fn may_carry_to(
         &self,
         caller: &Caller,
         node: &Node,
         from: Ino,
-        (chain, owners): (
-            impl FnOnce() -> Result<Chain>,
-            impl FnOnce() -> Result<HashSet<u32>>,
-        ),
+        to: impl FnOnce() -> Result<Spot>,
     ) -> Result<()> {
         let ground = self.ground(caller, node)?;
-        let standing = weigh(caller, node, &ground)?;
-        let plain = if caller.admin {
-            standing.without_his_word(caller, node, &ground)
-        } else {
-            standing.by_layers()
-        };
-        if plain.has(Right::Own) {
-            return Ok(());
-        }
-        // What lies below a directory has modes and boundaries of its own, of which grants pass the one and ownership both.
-        let (held, theirs) = if node.is_dir() {
-            (standing.graph.without(standing.denied), Rights::ALL)
-        } else {
-            // As of links by fs.protected_hardlinks (proc_sys_fs(5)): who may read and write it could put a copy there.
-            (plain, Rights::READ.and(Rights::WRITE))
-        };
-        let own = ground.own.as_deref();
-        let given = gained(own, &self.chain(from)?, &chain()?, self.latest());
-        let others_above = || self.has_others_above(node, from, &owners()?);
-        if held.covers(given) && (held.covers(theirs) || !others_above()?) {
+        let carried = Carried::of(caller, node, &ground)?;
+        if carried.is_own() || !carried.gives_more(&self.spot(from)?, &to()?, self.latest()) {
             return Ok(());
         }
         if caller.admin {
@@ -67,22 +117,18 @@ impl Engine {
         )
     }
 
-    /// Whether one of these owns neither the node nor a directory from `from` upwards.
-    fn has_others_above(&self, node: &Node, from: Ino, owners: &HashSet<u32>) -> Result<bool> {
-        let mut before = self.owners(from)?;
-        before.extend([0, node.uid]);
-        Ok(!owners.is_subset(&before))
-    }
-
-    /// Who owns a directory from one upwards.
-    pub(super) fn owners(&self, dir: Ino) -> Result<HashSet<u32>> {
-        let (mut all, mut at) = (HashSet::new(), dir);
+    /// A directory that is there.
+    pub(super) fn spot(&self, dir: Ino) -> Result<Spot> {
+        let (mut owners, mut at) = (HashSet::new(), dir);
         for _ in 0..ABOVE_MAX {
             if at == Ino(0) {
-                return Ok(all);
+                return Ok(Spot {
+                    chain: self.chain(dir)?,
+                    owners: Arc::new(owners),
+                });
             }
             let dir = self.node(at)?;
-            all.insert(dir.uid);
+            owners.insert(dir.uid);
             at = dir.parent;
         }
         circle(dir)

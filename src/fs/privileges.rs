@@ -7,7 +7,8 @@ use super::commit::Change;
 use super::engine::Engine;
 use super::xattr::prefix;
 use crate::access::Right;
-use crate::core::{Caller, FsPath, Ino, Kind, Result, error::fail};
+use crate::core::{Caller, FsPath, Ino, Kind, Op, Result, error::fail};
+use crate::meta::timeline::{self, Spell};
 use crate::meta::{Last, Node, OpKind, Xattr};
 use serde_json::json;
 use std::sync::Arc;
@@ -37,7 +38,7 @@ pub(super) fn mode_by(caller: &Caller, node: &Node) -> u32 {
 }
 
 /// Whether only the superuser gives an attribute (xattr(7)).
-fn is_protected(name: &[u8]) -> bool {
+pub(super) fn is_protected(name: &[u8]) -> bool {
     matches!(prefix(name), b"security" | b"trusted")
 }
 
@@ -128,42 +129,98 @@ impl Engine {
         }
     }
 
-    /// Whether a node that comes back may have an attribute: what only the superuser gives it has to have had with this content
-    /// when it went.
+    /// Whether a node that comes back gets an attribute back that only the superuser gives: it has to have had it with this
+    /// content when it went, or he gives it. Fails with `NotPermitted` where it may not; other attributes are asked about elsewhere.
     pub(super) fn may_bring_xattr(
         &self,
         caller: &Caller,
-        node: &Node,
+        (node, last): (&Node, Option<&Last>),
         (name, value): (&[u8], &[u8]),
-    ) -> Result<()> {
+    ) -> Result<bool> {
         if !is_protected(name) {
-            return Ok(());
+            return Ok(true);
         }
-        let had = |last: &Last| {
-            last.xattrs
-                .iter()
-                .any(|x| x.name == name && x.value == value)
+        let had = |last: &&Last| {
+            let mut all = last.xattrs.iter();
+            last.node.content == node.content && all.any(|x| x.name == name && x.value == value)
         };
-        match self.store.last_of(node.ino)? {
-            Some(last) if last.node.content == node.content && had(&last) => Ok(()),
-            _ => may_protect(caller, name),
+        if last.as_ref().is_some_and(had) {
+            return Ok(true);
         }
+        if last.is_some() || name != CAPABILITY {
+            may_protect(caller, name)?;
+        }
+        self.was_given(node, (name, value))
     }
 
-    /// The mode of a node that comes back: set-id bits only where it had them with this content and owner when it went, or from
-    /// who may set them.
-    pub(super) fn mode_of_returning(&self, caller: &Caller, node: &Node) -> Result<u32> {
+    /// Whether an attribute was given to a file as it is; of others than capabilities nothing depends on that.
+    pub(super) fn was_given(&self, node: &Node, (name, value): (&[u8], &[u8])) -> Result<bool> {
+        if name != CAPABILITY {
+            return Ok(true);
+        }
+        let mut tx = self.store.read()?;
+        let given = timeline::xattrs(&mut *tx, &[node.ino], Op(0))?.into_iter();
+        let given = given.filter(|x| x.state.name == name && x.state.value == value);
+        let given: Vec<_> = given.map(|x| (x.state.began, x.ended)).collect();
+        let states = timeline::nodes(&mut *tx, &[node.ino], Op(0))?;
+        let meet = |(began, ended): &(Op, Option<Op>), state: &Spell<Node>| {
+            ended.is_none_or(|ended| state.state.began < ended)
+                && state.ended.is_none_or(|ended| *began < ended)
+        };
+        let mut like = states.iter().filter(|s| is_like(&s.state, node));
+        Ok(like.any(|state| given.iter().any(|given| meet(given, state))))
+    }
+
+    /// The mode that a revision gives to a file: set-id bits only where it has had them with this content and owner, whoever the
+    /// caller is, and no others with another content than write(2) leaves.
+    pub(super) fn revised_mode(&self, caller: &Caller, old: &Node, to: &Node) -> Result<u32> {
+        let stripped = without_setid(to.mode);
+        let bits = to.mode & !stripped;
+        if to.is_dir() || bits == 0 || is_like(old, to) && old.mode & bits == bits {
+            return Ok(to.mode);
+        }
+        let is_written = old.content != to.content && old.mode == to.mode;
+        if is_written && !caller.is_root() || !self.had_setid(to, bits)? {
+            return Ok(stripped);
+        }
+        Ok(to.mode)
+    }
+
+    /// The mode of a node that comes back: set-id bits only where it has had them with this content and owner, and had them when it
+    /// went so, or who brings it back may set them.
+    pub(super) fn mode_of_returning(
+        &self,
+        node: &Node,
+        last: Option<&Last>,
+        may_set: impl FnOnce() -> Result<bool>,
+    ) -> Result<u32> {
         let stripped = without_setid(node.mode);
-        if stripped == node.mode || mode_by(caller, node) == node.mode {
+        let bits = node.mode & !stripped;
+        if node.is_dir() || bits == 0 {
             return Ok(node.mode);
         }
-        let what = |n: &Node| (n.mode, n.uid, n.gid, n.content.clone());
-        let is_same = |last: &Last| what(&last.node) == what(node);
-        Ok(match self.store.last_of(node.ino)? {
-            Some(last) if is_same(&last) => node.mode,
-            _ => stripped,
-        })
+        let is_same = |last: &&Last| is_like(&last.node, node) && last.node.mode & bits == bits;
+        let keeps = match last {
+            None => false,
+            Some(last) if is_same(&last) => true,
+            Some(_) => self.had_setid(node, bits)? && may_set()?,
+        };
+        Ok(if keeps { node.mode } else { stripped })
     }
+
+    /// Whether a file had set-id bits at any time with the content and the owner that it is to have.
+    fn had_setid(&self, node: &Node, bits: u32) -> Result<bool> {
+        let mut tx = self.store.read()?;
+        let states = timeline::nodes(&mut *tx, &[node.ino], Op(0))?;
+        let mut states = states.iter().map(|spell| &spell.state);
+        Ok(states.any(|state| is_like(state, node) && state.mode & bits == bits))
+    }
+}
+
+/// Whether what was given to a file in one state is meant for the other.
+fn is_like(one: &Node, other: &Node) -> bool {
+    let of = |n: &Node| (n.uid, n.gid, n.content.clone());
+    of(one) == of(other)
 }
 
 impl Change<'_> {

@@ -1,11 +1,12 @@
 //! A revision: many rows set to what somebody worked out that they should be, in one change and one operation.
 //!
 //! What is done must be allowed (semantics.md §6): each name takes what adding or removing it takes, each node what
-//! changing it takes. What comes back inside a directory that comes back is judged by the name that brings that one; what is
-//! there and comes into it, by what will be said there.
+//! changing it takes. What comes back inside a directory that comes back is judged by the name that brings that one, as long as
+//! it is what it was when it went; what is there and comes into it, by what will be said there.
 
-mod goal;
+mod lost;
 mod reviser;
+mod returning;
 
 use self::reviser::Reviser;
 use super::commit::Change;

@@ -1,35 +1,44 @@
 //! A revision at work: its rows judged and set, one after the other.
 
-use super::goal::Goal;
+use super::lost::Lost;
 use super::{Naming, Revision};
 use crate::access::Right;
 use crate::core::{Error, FsPath, Ino, Kind, Result, error::fail};
 use crate::fs::attr::closes;
+use crate::fs::carry::Spot;
 use crate::fs::commit::Change;
 use crate::fs::engine::Engine;
 use crate::fs::ground::has_names;
-use crate::fs::privileges::{CAPABILITY, without_setid};
+use crate::fs::privileges::CAPABILITY;
 use crate::fs::reader::Reader;
 use crate::meta::cache::Place;
 use crate::meta::tuple::Tuple;
 use crate::meta::{Node, Xattr};
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
+
+/// An attribute's name and value.
+type Given<'r> = (&'r [u8], &'r [u8]);
 
 /// A revision at work.
 pub(super) struct Reviser<'r, 'c, 'e> {
-    ch: &'c mut Change<'e>,
-    engine: &'e Engine,
-    what: &'r Revision,
+    pub(super) ch: &'c mut Change<'e>,
+    pub(super) engine: &'e Engine,
+    pub(super) what: &'r Revision,
     /// What the caller has asked for.
     asked: &'r FsPath,
-    new: HashMap<Ino, &'r Node>,
+    pub(super) new: HashMap<Ino, &'r Node>,
+    /// What comes back, as it was when it went.
+    pub(super) lost: Lost<'e>,
+    /// The attributes that what comes back will have.
+    pub(super) given: HashMap<Ino, Vec<Given<'r>>>,
+    /// What directories that come back will be to what lies in them.
+    pub(super) goals: HashMap<Ino, Spot>,
     /// Names that each node has more or fewer.
     links: BTreeMap<Ino, i64>,
     /// Existing directories in which names change, and subdirectories more or fewer of each directory.
     subdirs: BTreeMap<Ino, i32>,
     /// The directory that each was given a name in.
-    parents: HashMap<Ino, Ino>,
+    pub(super) parents: HashMap<Ino, Ino>,
     /// Names that each directory loses.
     freed: HashMap<Ino, usize>,
 }
@@ -38,6 +47,9 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
     pub(super) fn new(ch: &'c mut Change<'e>, what: &'r Revision, asked: &'r FsPath) -> Self {
         Self {
             engine: ch.engine,
+            lost: Lost::new(ch.engine),
+            given: HashMap::new(),
+            goals: HashMap::new(),
             ch,
             what,
             asked,
@@ -57,7 +69,7 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
         for naming in &self.what.names {
             self.end(naming)?;
         }
-        self.may_fill()?;
+        self.may_arrive()?;
         for node in &self.what.back {
             self.bring_back(node)?;
         }
@@ -88,15 +100,20 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
         Ok(())
     }
 
-    /// Fails with `Conflict` where a node that is to come back is there, or anything is said twice.
-    fn is_of_the_present(&self) -> Result<()> {
+    /// Looks up what is to come back. Fails with `Conflict` where it is there, or anything is said twice.
+    fn is_of_the_present(&mut self) -> Result<()> {
         let places: HashSet<_> = self.what.names.iter().map(|n| &n.place).collect();
         let back: Vec<_> = self.new.keys().copied().collect();
         let twice = places.len() < self.what.names.len() || back.len() < self.what.back.len();
         if twice || !self.engine.store.nodes(&back)?.is_empty() {
             return fail(Kind::Conflict, "what would be made does not fit together");
         }
-        Ok(())
+        for (ino, name, value) in &self.what.xattrs {
+            if let Some(value) = value.as_deref().filter(|_| self.new.contains_key(ino)) {
+                self.given.entry(*ino).or_default().push((name, value));
+            }
+        }
+        self.lost.read(&back)
     }
 
     /// Asks whether a name may change, takes its present meaning away, and counts.
@@ -158,26 +175,8 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
         let node = self.ch.node(ino)?;
         for from in self.engine.parents(&node)? {
             self.engine.may_carry(self.ch.caller, &node, from, to.ino)?;
-        }
-        Ok(())
-    }
-
-    /// The same where the directory comes back as well: what will be said there, and who will own it.
-    fn may_fill(&self) -> Result<()> {
-        for naming in &self.what.names {
-            let (dir, ino) = (naming.place.parent, naming.to);
-            let Some(ino) = ino.filter(|ino| !self.new.contains_key(ino)) else {
-                continue;
-            };
-            let Some(goal) = Goal::of(dir, &self.new, &self.parents) else {
-                continue;
-            };
-            let (engine, caller) = (self.engine, self.ch.caller);
-            let node = self.ch.node(ino)?;
-            for from in engine.parents(&node)? {
-                let to = (|| goal.chain(engine, self.what), || goal.owners(engine));
-                let may = engine.may_carry_to(caller, &node, from, to);
-                may.map_err(|e: Error| e.context(self.told(ino)))?;
+            if node.is_dir() && from != to.ino {
+                self.engine.may(self.ch.caller, &node, Right::Write)?;
             }
         }
         Ok(())
@@ -196,7 +195,7 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
     }
 
     /// The path of a node as far as a listing shows it to the caller, else what he asked for.
-    fn told(&self, ino: Ino) -> FsPath {
+    pub(super) fn told(&self, ino: Ino) -> FsPath {
         let listed = self.engine.listed_path(self.ch.caller, ino);
         listed.ok().flatten().unwrap_or_else(|| self.asked.clone())
     }
@@ -225,7 +224,7 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
             links
         };
         let mut back = Node {
-            mode: self.engine.mode_of_returning(self.ch.caller, to)?,
+            mode: self.may_return(to)?,
             nlink: u32::try_from(nlink).unwrap_or(1),
             ctime: self.ch.now,
             writing: None,
@@ -249,12 +248,7 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
         self.may_become(&old, to)?;
         let is_other = old.content != to.content;
         let new = Node {
-            // Those bits were given to what it holds now (write(2)).
-            mode: if is_other && old.mode == to.mode && !self.ch.caller.is_root() {
-                without_setid(to.mode)
-            } else {
-                to.mode
-            },
+            mode: self.engine.revised_mode(self.ch.caller, &old, to)?,
             uid: to.uid,
             gid: to.gid,
             size: to.size,
@@ -355,7 +349,7 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
     }
 
     fn xattr(&mut self, ino: Ino, name: &[u8], value: Option<&[u8]>) -> Result<()> {
-        let engine = self.engine;
+        let (engine, mut is_meant) = (self.engine, true);
         if !self.new.contains_key(&ino) {
             let node = match self.ch.node(ino) {
                 Ok(node) => node,
@@ -371,10 +365,15 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
                 self.ch.end_xattr(old);
             }
             self.ch.forget_below(&node)?;
+            if let Some(value) = value {
+                is_meant = engine.was_given(&node, (name, value))?;
+            }
         } else if let (Some(node), Some(value)) = (self.new.get(&ino), value) {
-            engine.may_bring_xattr(self.ch.caller, node, (name, value))?;
+            let last = self.lost.last(ino);
+            let both = (*node, last.as_deref());
+            is_meant = engine.may_bring_xattr(self.ch.caller, both, (name, value))?;
         }
-        if let Some(value) = value {
+        if let Some(value) = value.filter(|_| is_meant) {
             self.ch.add_xattr(Xattr {
                 ino,
                 name: name.to_vec(),
@@ -423,7 +422,7 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
             return self.engine.can_relate(self.ch.caller, tuple);
         };
         if self.new.contains_key(&ino) {
-            return Ok(true);
+            return self.may_return_grant(ino, tuple).map(|()| true);
         }
         let Ok(node) = self.ch.node(ino) else {
             return Ok(false);

@@ -11,4 +11,6 @@ mod busy;
 mod open;
 mod privileges;
 mod restore;
+mod gain;
 mod two;
+mod gamble;

@@ -4,7 +4,7 @@ use super::reverse::project;
 use super::world::*;
 use crate::core::{Caller, Kind, Op};
 use crate::fs::privileges::CAPABILITY;
-use crate::fs::{SetAttr, SetMode};
+use crate::fs::{SetAttr, SetMode, To};
 use crate::history::OpSet;
 
 const AT: &str = "/workspace/p/src/b";
@@ -41,17 +41,98 @@ fn refused(w: &World, who: &Caller, ops: &[Op]) {
 }
 
 #[test]
-fn only_the_superuser_undoes_that_capabilities_were_taken() {
+fn only_the_superuser_undoes_that_capabilities_were_taken_and_of_the_same_content() {
     let w = project();
     make_capable(&w);
     let e = &w.engine;
     e.removexattr(&superuser(), w.ino(AT), CAPABILITY).unwrap();
     let removed = w.head();
     w.write(&alice(), AT, b"evil");
+    let written = w.head();
     refused(&w, &alice(), &[removed]);
     assert!(!is_capable(&w));
-    done(&w, &superuser(), &[removed]);
+    assert!(
+        w.undo(&superuser(), [removed].into_iter().collect())
+            .is_ok()
+    );
+    assert!(!is_capable(&w), "it was not given to that");
+    done(&w, &superuser(), &[removed, written]);
     assert!(is_capable(&w));
+}
+
+/// What is refused to others, and what not even the superuser does unawares.
+#[test]
+fn set_id_bits_come_back_with_the_content_and_the_owner_that_they_were_given_to() {
+    let to = |uid: u32| SetAttr {
+        uid: Some(uid),
+        gid: Some(uid),
+        ..SetAttr::default()
+    };
+    let bits = |mode: u32| SetAttr {
+        mode: Some(mode),
+        ..SetAttr::default()
+    };
+    for evil in [false, true] {
+        for gone in [false, true] {
+            let w = project();
+            let e = &w.engine;
+            let set = |who: &Caller, what: &SetAttr| {
+                e.setattr(who, w.ino(AT), what, None).unwrap();
+                w.head()
+            };
+            set(&superuser(), &to(0));
+            set(&superuser(), &bits(0o4755));
+            let mut ops = vec![set(&superuser(), &to(1001))];
+            if evil {
+                w.write(&alice(), AT, b"evil");
+            }
+            if gone {
+                w.unlink(&alice(), AT);
+                ops.push(w.head());
+            }
+            done(&w, &superuser(), &ops);
+            let node = e.getattr(&root(), w.ino(AT)).unwrap();
+            let expected = if evil { 0 } else { SETID };
+            let told = format!("evil: {evil}, gone: {gone}");
+            assert_eq!((node.mode & SETID, node.uid), (expected, 0), "{told}");
+        }
+    }
+}
+
+#[test]
+fn who_owns_a_file_by_a_grant_lets_nothing_of_his_run_as_its_owner_by_an_undo() {
+    let w = project();
+    let e = &w.engine;
+    let user = |name, uid| {
+        let made = e.create_user(&root(), name, Some(uid), (None, None));
+        Caller {
+            user_id: Some(made.unwrap().id),
+            ..person(name, uid)
+        }
+    };
+    let (alice, carol) = (user("alice", 1001), user("carol", 1003));
+    let carols = To::One("carol".parse().unwrap());
+    e.grant(&alice, w.ino(AT), "owner", &carols, None).unwrap();
+    for dir in ["/workspace/p", "/workspace/p/src"] {
+        let open = SetAttr {
+            mode: Some(0o777),
+            ..SetAttr::default()
+        };
+        e.setattr(&alice, w.ino(dir), &open, None).unwrap();
+    }
+    let chmod = |mode: u32| {
+        let set = SetAttr {
+            mode: Some(mode),
+            ..SetAttr::default()
+        };
+        e.setattr(&alice, w.ino(AT), &set, None).unwrap();
+        w.head()
+    };
+    chmod(0o4755);
+    let taken = chmod(0o755);
+    w.write(&carol, AT, b"evil");
+    done(&w, &carol, &[taken]);
+    assert_eq!(e.getattr(&root(), w.ino(AT)).unwrap().mode, 0o755);
 }
 
 #[test]

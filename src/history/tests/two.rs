@@ -10,17 +10,21 @@ use crate::meta::{FileKind, OpKind, log};
 use std::collections::BTreeMap;
 
 /// Numbers that look random, the same for the same seed.
-struct Dice(u64);
+pub(in crate::history::tests) struct Dice(u64);
 
 impl Dice {
-    fn below(&mut self, n: u64) -> u64 {
+    pub(in crate::history::tests) fn of(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    pub(in crate::history::tests) fn below(&mut self, n: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         (self.0 >> 11) % n
     }
 
-    fn pick<'a>(&mut self, of: &[&'a str]) -> &'a str {
+    pub(in crate::history::tests) fn pick<'a>(&mut self, of: &[&'a str]) -> &'a str {
         of[usize::try_from(self.below(of.len() as u64)).unwrap()]
     }
 }
@@ -317,7 +321,7 @@ fn tree_only(w: &World, ops: &OpSet) -> OpSet {
 
 /// Whether undoing found nothing in its way.
 fn round((one, other): (&World, &World), seed: u64) -> bool {
-    let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+    let mut dice = Dice::of(seed);
     let field = Field::new(one, seed);
     let w = one;
     let mut done = Vec::new();

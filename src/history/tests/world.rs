@@ -67,6 +67,15 @@ impl World {
         self.own.write(who, at, bytes).unwrap();
     }
 
+    pub(in crate::history::tests) fn try_write(
+        &self,
+        who: &Caller,
+        at: &str,
+        bytes: &[u8],
+    ) -> Result<Ino> {
+        self.own.write(who, at, bytes)
+    }
+
     pub(in crate::history::tests) fn unlink(&self, who: &Caller, at: &str) {
         permissions::unlink(&self.own, who, at).unwrap();
     }
