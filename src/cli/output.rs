@@ -111,7 +111,7 @@ pub(super) fn quiet(json_wanted: bool, reply: &impl Serialize) -> Result<()> {
 /// Tells how far long work has come: a spinner on a terminal, JSON lines elsewhere to whoever asked for JSON. On standard error, so that the
 /// reply stands alone.
 pub(super) struct Bar {
-    bar: Option<ProgressBar>,
+    spinner: Option<ProgressBar>,
     json: bool,
     told: u64,
 }
@@ -130,11 +130,15 @@ impl Bar {
             bar.enable_steady_tick(Duration::from_millis(100));
             bar
         });
-        Self { bar, json, told: 0 }
+        Self {
+            spinner: bar,
+            json,
+            told: 0,
+        }
     }
 
     pub(super) fn tell(&mut self, progress: Progress) {
-        if let Some(bar) = &self.bar {
+        if let Some(bar) = &self.spinner {
             bar.set_position(progress.done);
         } else if self.json && progress.done >= self.told + STEP {
             self.told = progress.done;
@@ -145,7 +149,7 @@ impl Bar {
 
 impl Drop for Bar {
     fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
+        if let Some(bar) = &self.spinner {
             bar.finish_and_clear();
         }
     }

@@ -163,11 +163,11 @@ impl Planner<'_> {
         let back: HashSet<_> = self.revision.back.iter().map(|n| n.ino).collect();
         let stays_away = |ino: Ino| !back.contains(&ino) && !self.rows.is_there(ino);
         let mut given = HashMap::new();
-        let lost = effects.grants_lost.iter();
-        let lost = lost.filter(|t| t.ino().is_some_and(stays_away));
-        let lost: Vec<_> = lost.map(|t| (**t).clone()).collect();
-        let granted = granted_by(tx, tenant, self.undone.first(), &lost)?;
-        for tuple in lost {
+        let away = effects.grants_lost.iter();
+        let away = away.filter(|t| t.ino().is_some_and(stays_away));
+        let away: Vec<_> = away.map(|t| (**t).clone()).collect();
+        let granted = granted_by(tx, tenant, self.undone.first(), &away)?;
+        for tuple in away {
             let by = granted.get(&tuple.id).filter(|by| !self.undone.has(**by));
             given.extend(tuple.ino().zip(by.copied()));
         }
@@ -178,8 +178,8 @@ impl Planner<'_> {
                 given.insert(*ino, *by);
             }
         }
-        let lost = succession::lost(self.rows, self.undone, &given);
-        self.conflicts.extend(lost);
+        self.conflicts
+            .extend(succession::lost(self.rows, self.undone, &given));
         Ok(())
     }
 

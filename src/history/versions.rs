@@ -92,8 +92,8 @@ pub(super) fn stages(engine: &Engine, caller: &Caller, path: &FsPath) -> Result<
             lives.insert(holder.ino, life(engine, holder.ino)?);
         }
         let horizon = kept(engine, caller)?;
-        let states = lives.get(&holder.ino).into_iter().flatten();
-        let stages = states.filter_map(|spell| shown(spell, holder, is_back, &horizon));
+        let life = lives.get(&holder.ino).into_iter().flatten();
+        let stages = life.filter_map(|spell| shown(spell, holder, is_back, &horizon));
         all.extend(stages.filter(|s| s.node.is_file() && caller.tenant == Some(s.node.tenant)));
     }
     let is_same = |a: &Node, b: &Node| {
@@ -233,9 +233,10 @@ fn shown(
     horizon: &Horizon,
 ) -> Option<Stage> {
     let since = state.began.max(of.since);
-    let (by, over) = match is_back {
-        true => (since, ended.into_iter().chain(&of.until).min().copied()),
-        false => (state.began, *ended),
+    let (by, over) = if is_back {
+        (since, ended.iter().chain(&of.until).min().copied())
+    } else {
+        (state.began, *ended)
     };
     let had_name = of.until.is_none_or(|until| state.began < until);
     let is_it = had_name && over.is_none_or(|over| by < over);

@@ -51,7 +51,8 @@ impl MountOptions {
             }
         }
         let is_strict = (&set.devices, &set.set_id) == (&MountOption::NoDev, &MountOption::NoSuid);
-        if !is_strict && !(as_root && matches!(self.identity, Identity::Os { .. })) {
+        let is_roots = as_root && matches!(self.identity, Identity::Os { .. });
+        if !is_strict && !is_roots {
             return fail(
                 Kind::NotPermitted,
                 "dev and suid are for root to allow, with `--identity os`: elsewhere uids are not those of the machine",

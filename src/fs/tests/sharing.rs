@@ -122,7 +122,7 @@ fn a_grant_that_has_ended_is_nobodys() {
     assert_eq!(w.engine().next_end(), Some(end));
     assert_eq!(expanded(&w, DIRS[2], "can_read"), ["user:bob"]);
     assert_eq!(w.read(&bob, DIRS[2]).unwrap(), b"x");
-    w.engine().clock().advance(Duration::from_millis(1000));
+    w.engine().clock().advance(Duration::from_secs(1));
     // What was judged just before is not kept for longer because it is told of just behind.
     assert_eq!(w.engine().next_end(), Some(end));
     assert_eq!(expanded(&w, DIRS[2], "can_read"), [""; 0]);

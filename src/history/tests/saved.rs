@@ -185,16 +185,15 @@ fn what_was_given_to_a_file_that_is_gone_either_way_is_in_nobodys_way() {
             let head = w.head();
             w.save(&bob(), FILE, &lines("ONE", "7"));
             give(&w);
-            match ends {
-                "saved over" => w.save(&alice(), FILE, &lines("ONE", "SEVEN")),
-                _ => {
-                    let (e, at) = (&w.engine, w.ino(FILE));
-                    e.removexattr(&alice(), at, b"user.alice").ok();
-                    for tuple in w.granted(at) {
-                        e.revoke(&alice(), tuple.id).unwrap();
-                    }
-                    w.save(&bob(), FILE, &lines("two", "7"));
+            if ends == "saved over" {
+                w.save(&alice(), FILE, &lines("ONE", "SEVEN"));
+            } else {
+                let (e, at) = (&w.engine, w.ino(FILE));
+                e.removexattr(&alice(), at, b"user.alice").ok();
+                for tuple in w.granted(at) {
+                    e.revoke(&alice(), tuple.id).unwrap();
                 }
+                w.save(&bob(), FILE, &lines("two", "7"));
             }
             let undone = w.undo(&alice(), w.by(&bob(), head)).unwrap();
             assert_eq!(undone.conflicts, [], "{what}, {ends}");

@@ -63,7 +63,7 @@ impl Work {
             *self.states.keys().nth(n)?
         };
         let then = self.states[&op].clone();
-        restored(restore(e, &boss(), &self.what("", op)).unwrap())?;
+        restored(&restore(e, &boss(), &self.what("", op)).unwrap())?;
         self.model.become_like(then);
         Some(())
     }
@@ -83,7 +83,7 @@ impl Work {
         let what = self.what(&at, op);
         let e = self.w.engine();
         let node = e.store().node_at(what.node, op).unwrap().unwrap();
-        restored(restore_content(e, &boss(), &what, &node).unwrap())?;
+        restored(&restore_content(e, &boss(), &what, &node).unwrap())?;
         self.model.change(&at, |file| {
             file.fill(old.bytes);
             file.seen.mtime = old.seen.mtime;
@@ -105,7 +105,7 @@ impl Work {
     }
 }
 
-fn restored(done: Undone) -> Done {
+fn restored(done: &Undone) -> Done {
     assert!(done.conflicts.is_empty());
     done.op.map(drop)
 }

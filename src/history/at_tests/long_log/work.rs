@@ -23,8 +23,10 @@ const DEEP: usize = 4;
 /// What came of a call: nothing, where it was refused or there was nothing to do.
 pub(super) type Done = Option<()>;
 
+type Call = fn(&mut Work, &Caller) -> Done;
+
 /// The calls, by name, each as often as it should come.
-const CALLS: [(&str, u32, fn(&mut Work, &Caller) -> Done); 20] = [
+const CALLS: [(&str, u32, Call); 20] = [
     ("write", 14, Work::write),
     ("append", 5, Work::append),
     ("truncate", 3, Work::truncate),
