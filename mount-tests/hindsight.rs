@@ -3,8 +3,8 @@
 use crate::hammer::{EVERY, HAMMER, Must, Outcome, State, accesses};
 use crate::past::head;
 use crate::revoke::{Gate as Right, village};
-use crate::shell::{python, run, sh};
-use crate::world::World;
+use crate::shell::{python, run, script, sh};
+use crate::world::{World, needs_root};
 use rustix::process::{Signal, kill_process};
 use std::fs;
 use std::io::{BufRead as _, BufReader, ErrorKind, PipeWriter, pipe};
@@ -406,4 +406,28 @@ fn a_grant_that_ends_by_the_clock_ends_in_the_past_too() {
     lend(&world, 3600);
     assert!(all());
     world.is_sound();
+}
+
+/// docs/permissions.md: what runs from the past runs with the rights of whoever runs it.
+#[test]
+fn nothing_from_the_past_runs_with_more_rights_than_it_has_today() {
+    if !needs_root() {
+        return;
+    }
+    let world = World::new();
+    let dir = world.workspace();
+    sh(
+        &dir,
+        "echo x > tool; chmod 6755 tool; setfattr -n security.capability -v 0x0100000200040000000000000000000000000000 tool",
+    );
+    let op = head(&world);
+    assert_eq!(sh(&dir, "stat -c %a tool").trim(), "6755");
+    let then = format!(".at/op:{op}/tool");
+    assert_eq!(sh(&dir, &format!("stat -c %a {then}")).trim(), "755");
+    run(&mut script(&dir, "getfattr -n security.capability tool")).must();
+    run(&mut script(
+        &dir,
+        &format!("getfattr -n security.capability {then}"),
+    ))
+    .must_fail();
 }

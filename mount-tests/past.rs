@@ -479,27 +479,3 @@ fn a_snapshot_is_made_read_compared_and_deleted() {
 fn run_in(dir: &Path, text: &str) -> crate::shell::Said {
     run(&mut script(dir, text))
 }
-
-/// docs/permissions.md: what runs from the past runs with the rights of whoever runs it.
-#[test]
-fn nothing_from_the_past_runs_with_more_rights_than_it_has_today() {
-    if !needs_root() {
-        return;
-    }
-    let world = World::new();
-    let dir = world.workspace();
-    sh(
-        &dir,
-        "echo x > tool; chmod 6755 tool; setfattr -n security.capability -v 0x0100000200040000000000000000000000000000 tool",
-    );
-    let op = head(&world);
-    assert_eq!(sh(&dir, "stat -c %a tool").trim(), "6755");
-    let then = format!(".at/op:{op}/tool");
-    assert_eq!(sh(&dir, &format!("stat -c %a {then}")).trim(), "755");
-    run(&mut script(&dir, "getfattr -n security.capability tool")).must();
-    run(&mut script(
-        &dir,
-        &format!("getfattr -n security.capability {then}"),
-    ))
-    .must_fail();
-}

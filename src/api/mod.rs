@@ -8,7 +8,6 @@ pub mod failure;
 pub mod files;
 pub mod log;
 pub mod regrouped;
-mod chosen;
 pub mod undo;
 pub mod trash;
 pub mod moment;

@@ -1,9 +1,9 @@
 //! The trash: a view of deletions. Nothing is moved anywhere to be deleted, and nothing but history holds it.
 
 use super::Command;
-use super::chosen::backwards;
 use super::context::Context;
 use super::log::Wanted;
+use super::undo::chosen::backwards;
 use super::undo::{Undoing, record, reply};
 use crate::core::{FsPath, Ino, Kind, Op, Result, Text, error::fail};
 use crate::history::{self, Answer, Choice, OpSet};

@@ -1,7 +1,9 @@
 //! Undo and restore.
 
+pub(super) mod chosen;
+
+use self::chosen::{Found, all, newest, numbered, records, remembered};
 use super::Command;
-use super::chosen::{Found, all, newest, numbered, records, remembered};
 use super::context::{Context, path_of};
 use super::log::Wanted;
 use super::regrouped::{Regrouped, regrouped};

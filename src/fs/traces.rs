@@ -4,6 +4,9 @@
 //! rows are missing rightly, but those that a snapshot shows: there it takes both ends of a state to know, and what a large undo
 //! began or ended there is not known one by one. Costs two or three look-ups by key an operation.
 
+mod trace;
+
+use self::trace::{Did, Trace, What};
 use super::check::Report;
 use crate::core::{Ino, Op, Result, path::show};
 use crate::db::Tx;
@@ -11,50 +14,6 @@ use crate::meta::{Horizon, OpKind, OpSet, Record, Tenant, log, xattr};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-
-/// What of a node a row is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum What {
-    State,
-    /// One of its names, the last of a path.
-    Name(Vec<u8>),
-    /// An attribute, its name as the log shows it.
-    Attribute(String),
-}
-
-/// What an operation did to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Did {
-    Began,
-    Ended,
-    /// One row ended, the next began.
-    Replaced,
-}
-
-/// What an operation did to something of a node.
-struct Trace {
-    ino: Ino,
-    what: What,
-    did: Did,
-}
-
-impl Trace {
-    fn state(ino: Ino, did: Did) -> Self {
-        let what = What::State;
-        Self { ino, what, did }
-    }
-
-    fn name(ino: Ino, path: &[u8], did: Did) -> Self {
-        let last = path.rsplit(|b| *b == b'/').next().unwrap_or_default();
-        let what = What::Name(last.to_vec());
-        Self { ino, what, did }
-    }
-
-    fn attribute(ino: Ino, shown: &str, did: Did) -> Self {
-        let what = What::Attribute(shown.to_owned());
-        Self { ino, what, did }
-    }
-}
 
 /// That a row is of the name that the third parameter says.
 const NAMED: &str = "AND name = $3";

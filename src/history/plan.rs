@@ -166,10 +166,11 @@ impl Planner<'_> {
         let away = effects.grants_lost.iter();
         let away = away.filter(|t| t.ino().is_some_and(stays_away));
         let away: Vec<_> = away.map(|t| (**t).clone()).collect();
-        let granted = granted_by(tx, tenant, self.undone.first(), &away)?;
+        // What an undo gave back that is undone as well was given before.
+        let counts = |op| !self.undone.has(op);
+        let granted = granted_by(tx, tenant, self.undone.first(), &away, counts)?;
         for tuple in away {
-            let by = granted.get(&tuple.id).filter(|by| !self.undone.has(**by));
-            given.extend(tuple.ino().zip(by.copied()));
+            given.extend(tuple.ino().zip(granted.get(&tuple.id).copied()));
         }
         for ((ino, _), line) in &self.rows.xattrs {
             let mut kept = line.changes.iter().rev();
@@ -290,7 +291,7 @@ impl Planner<'_> {
         }
         let mut others = tuple::on(tx, tenant, &self.revision.gone)?;
         others.retain(|t| !made.contains(&t.id));
-        let granted = granted_by(tx, tenant, self.undone.first(), &others)?;
+        let granted = granted_by(tx, tenant, self.undone.first(), &others, |_| true)?;
         let mut told = HashSet::new();
         for tuple in others {
             let by = granted.get(&tuple.id).copied().unwrap_or_default();

@@ -29,6 +29,7 @@ pub(super) fn find(conn: &Connection) -> Result<Vec<String>> {
     found.extend(lines.map(|line| named(line, &trees)));
     if found.iter().any(|line| line.contains(MALFORMED)) {
         found.extend(unreadable(conn)?);
+        found.extend(unreadable_indexes(conn)?);
     }
     Ok(found)
 }
@@ -58,6 +59,33 @@ fn unreadable(conn: &Connection) -> Result<Vec<String>> {
         .iter()
         .map(|(table, has_no_rowid)| end_of(conn, table, *has_no_rowid));
     Ok(ends.flatten().collect())
+}
+
+/// Indexes that cannot be read from end to end.
+fn unreadable_indexes(conn: &Connection) -> Result<Vec<String>> {
+    let sql = "SELECT name, tbl_name, COALESCE(sql, '') FROM sqlite_schema WHERE type = 'index' ORDER BY name";
+    let indexes = rows(conn, sql, |row| {
+        Ok((text(row, 0)?, text(row, 1)?, text(row, 2)?))
+    })?;
+    let mut found = Vec::new();
+    for (index, table, made) in indexes {
+        let sql = format!("SELECT name FROM pragma_index_info('{index}') WHERE name IS NOT NULL");
+        let columns = rows(conn, &sql, |row| text(row, 0)).unwrap_or_default();
+        let lengths: Vec<_> = columns
+            .iter()
+            .map(|c| format!("TOTAL(LENGTH({c}))"))
+            .collect();
+        let part = made.split_once(" WHERE ").map_or("1", |(_, part)| part);
+        let lengths = lengths.join(", ");
+        let sql = format!("SELECT {lengths} FROM {table} INDEXED BY {index} WHERE {part}");
+        if let Err(e) = rows(conn, &sql, |_| Ok(())) {
+            found.push(format!(
+                "database: index {index} of table {table} cannot be read: {}",
+                e.chain()
+            ));
+        }
+    }
+    Ok(found)
 }
 
 fn end_of(conn: &Connection, table: &str, has_no_rowid: bool) -> Option<String> {

@@ -286,7 +286,7 @@ impl<'w> Field<'w> {
             | Act::Xattr(at, _) => vec![at],
             Act::Undo(_) => vec![],
         };
-        let known = |ino: Ino| Ino(ino.min(self.new).0 - self.first.0);
+        let known = |ino: Ino| Ino(ino.min(self.new).0.saturating_sub(self.first.0));
         let found = |at: &&String| {
             let path = self.path(at);
             let dir = self.parent_of(&path).ok().map(|(dir, _)| dir);

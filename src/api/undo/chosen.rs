@@ -1,6 +1,6 @@
 //! Operations of the log that a request chooses: by numbers, by conditions, or the newest; as far as the caller may read them.
 
-use super::context::Context;
+use crate::api::context::Context;
 use crate::core::{Error, Kind, Op, Result, Text, error::fail};
 use crate::fs::Reader;
 use crate::history::{self, OpSet};
@@ -132,7 +132,7 @@ fn is_told(kind: OpKind) -> bool {
 }
 
 /// Gives pages of records to `look`, the newest first, until it has what it looks for or there are no more.
-pub(super) fn backwards<T>(
+pub(in crate::api) fn backwards<T>(
     cx: &Context<'_>,
     query: &Query,
     limit: u32,
