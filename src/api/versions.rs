@@ -3,7 +3,7 @@
 use super::Command;
 use super::context::{Context, path_of};
 use super::moment::Moment;
-use crate::core::{FsPath, Result, Text};
+use crate::core::{FsPath, Kind, Result, Text};
 use crate::history::{self, Change, Compared, Difference, Side};
 use crate::meta::Node;
 use serde::{Deserialize, Serialize};
@@ -76,13 +76,20 @@ impl Command for Versions {
         for version in history::versions(cx.engine(), cx.caller, &path)? {
             let mut told = Version::of(&version);
             if self.hash && told.hash.is_none() {
-                let hash = cx.engine().blobs().whole_hash(&version.node.content)?;
-                told.hash = Some(hash.to_string());
+                told.hash = hash_of(cx, &version.node)?;
             }
             versions.push(told);
         }
         let begins = begins(cx, &path)?;
         Ok(VersionList { versions, begins })
+    }
+}
+
+/// The hash of a file's content; none of one that is too large to be read for it.
+fn hash_of(cx: &Context<'_>, node: &Node) -> Result<Option<String>> {
+    match cx.engine().blobs().whole_hash(&node.content) {
+        Err(e) if e.kind() == Kind::TooLarge => Ok(None),
+        hash => hash.map(|hash| Some(hash.to_string())),
     }
 }
 
@@ -217,9 +224,8 @@ impl State {
 
     /// The same with the hash of its content, if it takes reading all of it.
     fn hashed(cx: &Context<'_>, node: &Node) -> Result<Self> {
-        let hash = cx.engine().blobs().whole_hash(&node.content)?;
         Ok(Self {
-            hash: Some(hash.to_string()),
+            hash: hash_of(cx, node)?,
             ..Self::of(node)
         })
     }

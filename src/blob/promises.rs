@@ -1,6 +1,7 @@
 //! What the store promises, one test each.
 
 use super::model::{MIB, Store, noise};
+use super::store::HOLES_MAX;
 use super::working::SUM_MAX;
 use super::{Blobs, CHUNK_MIN, Content, INLINE_MAX, Place, Usage, Working};
 use crate::core::{Hash, Kind, Result};
@@ -341,6 +342,32 @@ fn holes_are_not_counted_and_cost_nothing_to_count() {
     assert_eq!(store.settle(&mut working).held(), 2 * MIB);
     working.truncate(MIB / 2).unwrap();
     assert_eq!(store.settle(&mut working).held(), MIB / 2);
+}
+
+/// Whoever makes holes has nobody read them for hours.
+#[test]
+fn what_is_mostly_holes_is_not_hashed_and_large_contents_one_at_a_time() {
+    let store = Store::new();
+    let sparse = |size: u64| {
+        let mut working = Working::default();
+        working.truncate(size).unwrap();
+        store.settle(&mut working);
+        working.base().clone()
+    };
+    for size in [HOLES_MAX + 1, i64::MAX as u64] {
+        let refused = store.whole_hash(&sparse(size)).unwrap_err();
+        assert_eq!(refused.kind(), Kind::TooLarge);
+    }
+    let (large, small) = (sparse(65 << 20), sparse(1 << 20));
+    let turn = store.hashing.lock();
+    let refused = store.whole_hash_at_once(&large).unwrap_err();
+    assert_eq!(refused.kind(), Kind::Busy);
+    assert!(store.whole_hash_at_once(&small).is_ok());
+    drop(turn);
+    let hash = store.whole_hash_at_once(&large).unwrap();
+    // Then it is known.
+    let _turn = store.hashing.lock();
+    assert_eq!(store.whole_hash_at_once(&large).unwrap(), hash);
 }
 
 #[test]

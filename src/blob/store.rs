@@ -16,11 +16,17 @@ use crate::core::error::fail;
 use crate::core::{Error, Hash, Kind, Result};
 use crate::db::{Db, Param, Value};
 use bytes::{Bytes, BytesMut};
+use parking_lot::{Mutex, MutexGuard};
 use sha2::Digest as _;
 use std::sync::Arc;
 
 /// Blobs up to this many bytes live in the database: no host file for a small file.
 pub const INLINE_MAX: usize = 64 << 10;
+
+/// Holes of a content that is hashed, in bytes at most: some ten seconds.
+pub(super) const HOLES_MAX: u64 = 16 << 30;
+/// Contents above this many bytes are hashed one at a time: less than a tenth of a second.
+const HASHED_ALONE: u64 = 64 << 20;
 
 /// Every blob of a data directory.
 ///
@@ -37,6 +43,8 @@ pub struct Blobs {
     pub(super) ahead: Ahead,
     /// Written bytes in memory of all working copies.
     pub(super) dirty: Sum,
+    /// Held by who reads a large content to hash it.
+    pub(super) hashing: Mutex<()>,
 }
 
 impl Blobs {
@@ -51,6 +59,7 @@ impl Blobs {
             streams: Arc::default(),
             ahead: Ahead::default(),
             dirty: Sum::default(),
+            hashing: Mutex::default(),
         })
     }
 
@@ -71,13 +80,39 @@ impl Blobs {
         Ok(out.freeze())
     }
 
-    /// Computes the SHA-256 of all bytes. A tree is read once and its answer remembered.
+    /// Computes the SHA-256 of all bytes. A tree is read once and its answer remembered; large ones are read one after the other.
+    /// Fails with `TooLarge` where more than 16 GiB are holes: they cost nobody anything to make.
     pub fn whole_hash(&self, content: &Content) -> Result<Hash> {
+        self.hash_whole(content, || Ok(self.hashing.lock()))
+    }
+
+    /// The same for who must not wait: fails with `Busy` while another large content is being read.
+    pub fn whole_hash_at_once(&self, content: &Content) -> Result<Hash> {
+        let busy = || Error::new(Kind::Busy, "another large file is being hashed: ask again");
+        self.hash_whole(content, || self.hashing.try_lock().ok_or_else(busy))
+    }
+
+    fn hash_whole<'a>(
+        &self,
+        content: &Content,
+        turn: impl FnOnce() -> Result<MutexGuard<'a, ()>>,
+    ) -> Result<Hash> {
         let (root, size) = match content {
             Content::Tree { root, size, .. } => (root, *size),
             Content::Empty => return Ok(Hash::of(b"")),
             Content::Blob { hash, .. } => return Ok(*hash),
         };
+        if let Some(known) = self.remembered(root)? {
+            return Ok(known);
+        }
+        if is_mostly_holes(content) {
+            return fail(
+                Kind::TooLarge,
+                format!("a file with more than {HOLES_MAX} bytes of holes is not hashed"),
+            );
+        }
+        let _turn = (size > HASHED_ALONE).then(turn).transpose()?;
+        // Whoever had the turn may have read the same.
         if let Some(known) = self.remembered(root)? {
             return Ok(known);
         }
@@ -175,6 +210,10 @@ impl Blobs {
         let Some(known) = self.remembered(root)? else {
             return Ok(());
         };
+        // An older version hashed them.
+        if is_mostly_holes(content) {
+            return Ok(());
+        }
         if self.hash_tree(content, content.size())? == known {
             return Ok(());
         }
@@ -268,6 +307,10 @@ impl Blobs {
         let bytes = self.load(&slice.hash, Some(slice.of))?;
         of_length(bytes, &slice.hash, slice.of)
     }
+}
+
+fn is_mostly_holes(content: &Content) -> bool {
+    content.size().saturating_sub(content.held()) > HOLES_MAX
 }
 
 pub(super) fn of_length(bytes: Bytes, hash: &Hash, len: u64) -> Result<Bytes> {

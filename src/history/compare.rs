@@ -5,6 +5,7 @@ use super::patch::{text, unified};
 use super::snapshot::resolve_when_at;
 use super::versions::{beginning, is_beginning, stages, version};
 use crate::access::Right;
+use crate::blob::{Blobs, Content};
 use crate::core::{Caller, FsPath, Kind, Name, Result, error::fail};
 use crate::fs::{Engine, Found, Moment};
 
@@ -125,6 +126,17 @@ fn before(
     })
 }
 
+/// Whether two contents of a size are not the same bytes; those that are too large to be read differ.
+fn differ(blobs: &Blobs, was: &Content, is: &Content) -> Result<bool> {
+    let hashes = blobs
+        .whole_hash(was)
+        .and_then(|was| Ok((was, blobs.whole_hash(is)?)));
+    match hashes {
+        Err(e) if e.kind() == Kind::TooLarge => Ok(true),
+        hashes => hashes.map(|(was, is)| was != is),
+    }
+}
+
 fn files(
     engine: &Engine,
     path: &FsPath,
@@ -141,7 +153,7 @@ fn files(
     let (was, is) = (content(old.0)?, content(new.0)?);
     let blobs = engine.blobs();
     let (Some(was), Some(is)) = (text(blobs, &was)?, text(blobs, &is)?) else {
-        let differ = was != is && blobs.whole_hash(&was)? != blobs.whole_hash(&is)?;
+        let differ = was != is && (was.size() != is.size() || differ(blobs, &was, &is)?);
         return Ok(Compared::Bytes { differ });
     };
     // patch(1) does not write to absolute paths.
