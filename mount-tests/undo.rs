@@ -346,7 +346,12 @@ fn numbers_are_written_as_the_log_writes_them_and_conditions_hold_for_them_too()
     assert!(said.contains("--version"), "{said}");
     let young = ["ls", "/workspace", "--at", "2001-01-01T00:00Z"];
     let said = world.nexus(&young).must_fail();
-    assert!(said.contains("by 2001-01-01T00:00:00Z: the first operation is op:1, at 2"));
+    // In whatever zone the test runs.
+    assert!(said.contains("nothing had been done by 200"), "{said}");
+    assert!(
+        said.contains(": the first operation is op:1, at 2"),
+        "{said}"
+    );
 }
 
 #[test]
