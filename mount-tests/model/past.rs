@@ -47,16 +47,30 @@ fn is_whole(call: &Call) -> bool {
     }
 }
 
-/// A place as it is drawn, but how many links each thing has: rows of the past do not keep that.
+/// A place as it is drawn, but how many links each thing has, which rows of the past do not keep, and set-id bits of files, which
+/// the past does not show.
 fn drawn(root: PathBuf) -> BTreeMap<String, String> {
     let open = Default::default();
     let mut all = Place { root, open }.portrait();
     for line in all.values_mut() {
         let (mode, rest) = line.split_once(" links ").unwrap();
         let (_, rest) = rest.split_once(' ').unwrap();
-        *line = format!("{mode} {rest}");
+        *line = format!("{} {rest}", without_setid(mode));
     }
     all
+}
+
+/// `mode` and its octal digits.
+fn without_setid(said: &str) -> String {
+    const DIRECTORY: u32 = 0o040_000;
+    let digits = said.strip_prefix("mode ").unwrap();
+    let mode = u32::from_str_radix(digits, 8).unwrap();
+    let kept = if mode & 0o170_000 == DIRECTORY {
+        mode
+    } else {
+        mode & !0o6000
+    };
+    format!("mode {kept:o}")
 }
 
 /// When each file was changed last. Those of directories are kept as of now.
