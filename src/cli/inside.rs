@@ -67,13 +67,12 @@ pub(super) fn enter(args: &Inside) -> Result<()> {
     // Held before anything is covered: what is refused later is refused by the place that was to be covered. The agent itself
     // may not even search its mount.
     let own = hold(&args.own)?;
-    let strict = args.confine;
     // The kernel's list: a mount may have been moved since it was made, and be mounted elsewhere, too.
     for over in mounted::of_devices(&args.device) {
-        bind(&own, &over, strict)?;
+        bind(&own, &over, args.confine)?;
     }
     for dir in &args.hidden {
-        if strict && matches!(dir.try_exists(), Ok(false)) {
+        if args.confine && matches!(dir.try_exists(), Ok(false)) {
             return fail(
                 Kind::NotFound,
                 format!(

@@ -60,17 +60,11 @@ pub(super) fn ways_to(dir: &Path) -> Vec<PathBuf> {
 }
 
 fn ways(points: &[Point], dir: &Path) -> Vec<PathBuf> {
-    let holding = points.iter().filter(|point| dir.starts_with(&point.dir));
-    // Of several at one place the last one made is seen.
-    let Some(holding) = holding.max_by_key(|point| point.dir.as_os_str().len()) else {
-        return vec![dir.to_owned()];
-    };
-    let below = |point: &Point, at: &Path| {
-        at.strip_prefix(&point.dir)
-            .ok()
-            .map(|rest| point.root.join(rest))
-    };
-    let Some(real) = below(holding, dir) else {
+    let held = holder(points, dir).and_then(|point| {
+        let rest = dir.strip_prefix(&point.dir).ok()?;
+        Some((point, point.root.join(rest)))
+    });
+    let Some((holding, real)) = held else {
         return vec![dir.to_owned()];
     };
     let others = points.iter().filter(|point| point.device == holding.device);
@@ -131,10 +125,15 @@ fn unescaped(field: &[u8]) -> OsString {
     OsString::from_vec(out)
 }
 
-/// The mount of ours that a path is on: of those that hold it the innermost, of several there the one made last.
-fn innermost(points: &[Point], path: &Path) -> Option<PathBuf> {
+/// The mount that a path is on: of those that hold it the innermost, of several there the one made last.
+fn holder<'a>(points: &'a [Point], path: &Path) -> Option<&'a Point> {
     let holding = points.iter().filter(|point| path.starts_with(&point.dir));
-    let inner = holding.max_by_key(|point| point.dir.as_os_str().len())?;
+    holding.max_by_key(|point| point.dir.as_os_str().len())
+}
+
+/// The same if it is one of ours.
+fn innermost(points: &[Point], path: &Path) -> Option<PathBuf> {
+    let inner = holder(points, path)?;
     inner.ours.then(|| inner.dir.clone())
 }
 

@@ -7,7 +7,7 @@ use crate::core::{Ino, Op, Result, TenantId, Time};
 use crate::db::Tx;
 use crate::meta::cache::Place;
 use crate::meta::timeline::{self, Spell};
-use crate::meta::tuple::Tuple;
+use crate::meta::tuple::{Tuple, told};
 use crate::meta::{Entry, Node, OpKind, Record, entry, log};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -95,12 +95,12 @@ impl Effects {
     }
 
     fn granted(&mut self, said: &Value) {
-        let new = tuples(said).into_iter().filter(|t| self.moved.insert(t.id));
+        let new = told(said).into_iter().filter(|t| self.moved.insert(t.id));
         self.grants_made.extend(new);
     }
 
     fn revoked(&mut self, said: &Value) {
-        let new = tuples(said).into_iter().filter(|t| self.moved.insert(t.id));
+        let new = told(said).into_iter().filter(|t| self.moved.insert(t.id));
         self.grants_lost.extend(new);
     }
 }
@@ -130,15 +130,7 @@ pub(super) fn granted(record: &Record) -> Vec<Arc<Tuple>> {
         OpKind::Undo | OpKind::Restore => "granted",
         _ => return Vec::new(),
     };
-    tuples(&record.details()[key])
-}
-
-fn tuples(said: &Value) -> Vec<Arc<Tuple>> {
-    let one = |v: &Value| serde_json::from_value(v.clone()).ok().map(Arc::new);
-    match said {
-        Value::Array(all) => all.iter().filter_map(one).collect(),
-        single => one(single).into_iter().collect(),
-    }
+    told(&record.details()[key])
 }
 
 /// Whether undo can reverse operations of a kind.

@@ -5,6 +5,8 @@ use super::sum::{Guarded, Summer};
 use crate::core::{Ino, PrincipalId, Result, TenantId, Time};
 use crate::db::{Row, Tx};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::sync::Arc;
 
 /// The type of objects that are nodes.
 pub const FILE: &str = "file";
@@ -115,6 +117,15 @@ impl Guarded for Tuple {
 
     fn what(&self) -> String {
         format!("relationship {}, in table tuples,", self.id)
+    }
+}
+
+/// The tuples that a record of the log tells of, one or several; what cannot be read as one is left out.
+pub fn told(said: &Value) -> Vec<Arc<Tuple>> {
+    let one = |v: &Value| Tuple::deserialize(v).ok().map(Arc::new);
+    match said {
+        Value::Array(all) => all.iter().filter_map(one).collect(),
+        single => one(single).into_iter().collect(),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::fs::carry::{Carried, Spot};
 use crate::fs::engine::{Engine, no_node};
 use crate::fs::namespace::{ABOVE_MAX, circle};
 use crate::fs::policy::grant;
-use crate::meta::tuple::Tuple;
+use crate::meta::tuple::{Tuple, told};
 use crate::meta::{Last, Node, log, xattr};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -189,13 +189,8 @@ impl<'e> Lost<'e> {
         }
         let mut tx = self.engine.store.read()?;
         let record = log::at(&mut *tx, tenant, ended)?;
-        let told = record.map(|(record, _)| record.details()["grants"].take());
-        let one = |t| serde_json::from_value(t).ok().map(Arc::new);
-        let tuples = match told {
-            Some(serde_json::Value::Array(all)) => all.into_iter().filter_map(one).collect(),
-            _ => Vec::new(),
-        };
-        let tuples: Arc<[_]> = tuples.into();
+        let told = record.map(|(record, _)| told(&record.details()["grants"]));
+        let tuples: Arc<[_]> = told.unwrap_or_default().into();
         self.granted.insert(ended, tuples.clone());
         Ok(tuples)
     }
