@@ -47,7 +47,7 @@ class Api(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.connect(str(self.path))
 
-    def ask(self, command, **body):
+    def ask(self, command, /, **body):
         self.request("POST", f"/api/{command}", json.dumps(body), {"Content-Type": "application/json"})
         answer = self.getresponse()
         said = json.loads(answer.read())
