@@ -1,5 +1,6 @@
 //! What a decision costs: `cargo test --release --lib speed -- --ignored --nocapture`. Prints, and asserts nothing.
-//! With `NEXUS_TOWN=50` the town is as large as a company: a million files, ten thousand users, thirty thousand grants.
+//! With `NEXUS_TOWN=50` the town is as large as a company: a million files, ten thousand users, thirty thousand grants. There what
+//! costs is waiting for memory, so figures are printed as reads of it, too: one takes from 80 to 400 ns on machines that are for rent.
 
 use super::mkdir;
 use crate::access::{Right, Rights};
@@ -39,6 +40,45 @@ fn keep<T>(result: &T) {
 /// Nanoseconds of one among `n`.
 fn each(took: Duration, n: usize) -> u128 {
     took.as_nanos() / n as u128
+}
+
+/// Memory that no cache of a processor holds, each line naming the next: all of it in one circle without an order.
+struct Lines(Vec<[u32; 16]>);
+
+/// How many lines of 64 bytes, and how many of them are read to know how long one takes.
+const LINES: u32 = 4 << 20;
+const READS: usize = 100_000;
+
+impl Lines {
+    fn new() -> Self {
+        let (mut order, mut n) = ((0..LINES).collect::<Vec<_>>(), Numbers(3));
+        for last in (1..LINES).rev() {
+            order.swap(last as usize, n.index(last));
+        }
+        let mut lines = vec![[0; 16]; LINES as usize];
+        for two in order.windows(2) {
+            lines[two[0] as usize][0] = two[1];
+        }
+        lines[order[LINES as usize - 1] as usize][0] = order[0];
+        Self(lines)
+    }
+
+    /// What one read takes, in nanoseconds: from a place where the last one did not come by.
+    fn read(&self, from: u32) -> u128 {
+        let circle = || (0..READS).fold(from, |at, _| self.0[at as usize][0]);
+        each(timed(|| keep(&circle())), READS)
+    }
+
+    /// A figure, in nanoseconds and in reads.
+    fn say(&self, what: &str, figure: u128) {
+        let read = self.read(u32::try_from(figure % u128::from(LINES)).unwrap());
+        let tenths = 10 * figure / read.max(1);
+        println!(
+            "{what}: {figure} ns, {}.{} reads of {read} ns",
+            tenths / 10,
+            tenths % 10
+        );
+    }
 }
 
 fn town() -> Town {
@@ -108,7 +148,7 @@ impl Town {
 #[test]
 #[ignore = "a measurement"]
 fn the_speed_of_decisions() {
-    let t = town();
+    let (t, lines) = (town(), Lines::new());
     let mut n = Numbers(7);
     let some = &t.files[..2000];
     let who = &t.people[3];
@@ -124,10 +164,8 @@ fn the_speed_of_decisions() {
         .map(|_| each(timed(|| all(some)), some.len()))
         .collect();
     passes.sort_unstable();
-    println!(
-        "warm, one user over 2,000 files: p50 {} ns, p99 {} ns",
-        passes[100], passes[198]
-    );
+    lines.say("warm, one user over 2,000 files, p50", passes[100]);
+    lines.say("the same, p99", passes[198]);
     parts(&t, who, some);
     let pairs: Vec<_> = (0..100_000)
         .map(|_| {
@@ -147,13 +185,14 @@ fn the_speed_of_decisions() {
         });
         each(asked.sum(), pairs.len())
     };
-    println!("uniform, first: {} ns, then {} ns", uniform(), uniform());
+    lines.say("uniform, first", uniform());
+    lines.say("uniform, then", uniform());
     let some_people = &t.people[..200];
     let cold = some_people.iter().map(|u| {
         t.w.engine().policy.forget_callers();
         timed(|| keep(&t.check(u, t.files[5])))
     });
-    println!("cold user: {} ns", each(cold.sum(), some_people.len()));
+    lines.say("cold user", each(cold.sum(), some_people.len()));
     publishes(&t);
     filters(&t, who);
 }
