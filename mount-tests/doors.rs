@@ -190,7 +190,7 @@ fn two_mounts_of_one_daemon_see_each_others_changes_at_once() {
         }
     }
     assert_eq!(world.mounts(), 2);
-    world.nexus(&["umount", other.to_str().unwrap()]).must();
+    world.nexus(&["unmount", other.to_str().unwrap()]).must();
     assert_eq!(fs::read_dir(&other).unwrap().count(), 0);
     assert_eq!(fs::read_to_string(world.path("f")).unwrap(), "48");
 }

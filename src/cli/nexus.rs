@@ -43,6 +43,7 @@ enum Command {
     /// Make a store without mounting it
     Init,
     /// Take a mount away
+    #[command(alias = "unmount")]
     Umount(UmountArgs),
     /// List the mounts of the store
     Mounts,
