@@ -86,6 +86,32 @@ fn an_owner_who_is_no_administrator_reads_the_log_undoes_restores_and_shares() {
     world.is_sound();
 }
 
+/// No kernel says for whom it writes a page of a memory map back.
+#[test]
+fn what_is_written_through_a_memory_map_has_the_name_of_who_did_it() {
+    let Some(world) = town() else { return };
+    let mapped = r#"
+import mmap, os
+with open("mapped", "r+b") as f, mmap.mmap(f.fileno(), 3) as m:
+    m[:] = b"two"
+"#;
+    let bob = |text: &str| said(&world, BOB, text).must();
+    bob(&format!("echo -n one > mapped; python3 -c '{mapped}'"));
+    assert_eq!(bob("cat mapped"), "two");
+    let logged = bob("nexus log mapped --json");
+    let written: Vec<Value> = logged
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let last = written.last().unwrap();
+    let told = [&last["user"], &last["uid"], &last["command"]].map(ToString::to_string);
+    let [user, uid, command] = told.each_ref().map(String::as_str);
+    assert_eq!((user, uid), ("\"bob\"", "2002"), "{last}");
+    assert!(command.contains("python3"), "{last}");
+    bob("nexus undo --last --yes");
+    assert_eq!(bob("cat mapped"), "one");
+}
+
 #[test]
 fn who_is_nobody_here_learns_nothing_and_who_is_no_administrator_commands_nothing() {
     let Some(world) = town() else { return };

@@ -185,6 +185,8 @@ pub(super) struct Handle {
     pub flags: OpenFlags,
     /// The mount that it was opened through.
     pub mount: Option<MountId>,
+    /// Who opened it, if it may be written: no kernel says for whom it writes a page of a memory map back.
+    pub writer: Option<Caller>,
 }
 
 pub(super) enum Source {
@@ -389,6 +391,7 @@ impl Engine {
             source: Source::Stored(held),
             flags,
             mount: caller.mount,
+            writer: flags.access.writes().then(|| caller.clone()),
         }))
     }
 
@@ -404,6 +407,7 @@ impl Engine {
             source: Source::Stored(held),
             flags,
             mount: caller.mount,
+            writer: flags.access.writes().then(|| caller.clone()),
         }))
     }
 

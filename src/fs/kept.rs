@@ -23,6 +23,7 @@ impl Engine {
             source: Source::Kept(node),
             flags,
             mount: caller.mount,
+            writer: None,
         });
         // Only now: who deletes the tenant meanwhile sees the handle, or is seen.
         if let Err(gone) = self.tenants.lives(Some(tenant)) {
@@ -60,6 +61,7 @@ impl Engine {
             source,
             flags,
             mount: caller.mount,
+            writer: None,
         }))
     }
 

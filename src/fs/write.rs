@@ -5,7 +5,7 @@ use super::engine::Engine;
 use super::events::Event;
 use super::handle::{Held, OpenFile, Writing};
 use crate::blob::{Sealed, Working};
-use crate::core::{Caller, HandleId, Ino, Kind, Result, Time};
+use crate::core::{Caller, HandleId, Ino, Kind, Result, Time, error::fail};
 use crate::meta::{Edit, Node, OpKind};
 use serde_json::json;
 use std::sync::Arc;
@@ -24,16 +24,15 @@ impl Engine {
         )
     }
 
-    /// Writes a page of a memory map back: at `offset`, whatever handle the kernel picked for it.
-    pub fn write_page(
-        &self,
-        caller: &Caller,
-        id: HandleId,
-        offset: u64,
-        data: &[u8],
-    ) -> Result<usize> {
+    /// Writes a page of a memory map back: at `offset`, whatever handle the kernel picked for it, in the name of who opened that.
+    /// Of several who have a file open to write, that need not be who changed the page.
+    pub fn write_page(&self, id: HandleId, offset: u64, data: &[u8]) -> Result<usize> {
         let handle = self.files.handle(id)?;
-        self.write_to(caller, handle.writable()?, |_| offset, data)
+        let file = handle.writable()?;
+        match &handle.writer {
+            Some(writer) => self.write_to(writer, file, |_| offset, data),
+            None => fail(Kind::BadHandle, "nobody has the file open for writing"),
+        }
     }
 
     fn write_to(
@@ -82,10 +81,7 @@ impl Engine {
         if begins {
             self.begin(file, &mut writing)?;
         }
-        // A kernel does not say for whom it writes a page of a memory map back.
-        let is_unknown = caller.pid == 0 && caller.mount.is_some();
-        let known = writing.writer.as_ref();
-        if known.is_none_or(|w| !is_unknown && who(w) != who(caller)) {
+        if writing.writer.as_ref().map(who) != Some(who(caller)) {
             writing.writer = Some(caller.clone());
         }
         let out = f(&mut writing).inspect_err(|_| {

@@ -70,12 +70,12 @@ impl Door {
         (offset, data): (u64, &[u8]),
         flags: WriteFlags,
     ) -> Answer<u32> {
-        let caller = self.callers.of(who);
-        // A page of a memory map goes where it belongs, even through a handle that appends.
+        // A page of a memory map goes where it belongs, even through a handle that appends; who changed it is not told.
         let wrote = if flags.contains(WriteFlags::FUSE_WRITE_CACHE) {
-            self.engine.write_page(&caller, handle, offset, data)
+            self.engine.write_page(handle, offset, data)
         } else {
-            self.engine.write(&caller, handle, offset, data)
+            self.engine
+                .write(&self.callers.of(who), handle, offset, data)
         };
         written("write", wrote.map(|n| n as u64))
     }

@@ -120,7 +120,7 @@ fn a_page_written_back_goes_where_it_belongs() {
         ..OpenFlags::new(Access::ReadWrite)
     };
     let handle = e.open(&alice(), ino, flags).unwrap();
-    e.write_page(&alice(), handle, 1, b"xx").unwrap();
+    e.write_page(handle, 1, b"xx").unwrap();
     e.write(&alice(), handle, 0, b"5").unwrap();
     close(&w, &alice(), handle);
     assert_eq!(w.read(&alice(), "/workspace/f").unwrap(), b"1xx45");
@@ -169,7 +169,7 @@ fn a_handle_that_reads_does_not_write_pages() {
         .engine()
         .open(&alice(), node.ino, OpenFlags::new(Access::Read))
         .unwrap();
-    let refused = w.engine().write_page(&alice(), read, 0, b"x").unwrap_err();
+    let refused = w.engine().write_page(read, 0, b"x").unwrap_err();
     assert_eq!(refused.kind(), Kind::BadHandle);
 }
 
