@@ -1,6 +1,7 @@
 //! What was taken back is gone at the next system call, whatever the kernel remembers of it.
 
 mod hammered;
+mod listed;
 
 use crate::shell::{Said, python, run, sh};
 use crate::world::{World, needs_root};

@@ -380,6 +380,7 @@ impl Engine {
         self.may(caller, &node, Right::Write)?;
         self.locate(ino)?.writable(caller)?;
         let file = self.files.hold(self, ino)?;
+        self.seal_before_cut(caller, &file, size)?;
         self.modify(caller, &file, |w| w.working.truncate(size))?;
         // The kernel sends open(2)'s O_TRUNC as a length to set, without the handle it has just opened.
         if file.has_writers() {

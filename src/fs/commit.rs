@@ -429,8 +429,9 @@ impl Change<'_> {
             });
         }
         for (ino, node) in &self.nodes {
-            let lists = node.as_ref().is_some_and(|n| n.is_dir());
-            events.push(if lists || self.contents.contains(ino) {
+            events.push(if node.as_ref().is_some_and(|n| n.is_dir()) {
+                Event::List(*ino)
+            } else if self.contents.contains(ino) {
                 Event::Data(*ino)
             } else {
                 Event::Attr(*ino)

@@ -85,7 +85,7 @@ impl Engine {
                     parent,
                     name: name.clone(),
                 },
-                super::Event::Data(parent),
+                super::Event::List(parent),
             ],
         );
         Ok((node, handle))

@@ -30,8 +30,10 @@ pub enum Event {
     Past(Ino),
     /// Attributes of a node.
     Attr(Ino),
-    /// Attributes of a node and the bytes of a file, or the list of a directory's names. What changes a list is told after
-    /// the names themselves: a kernel forgets a name only when no listing of the directory is under way.
+    /// Attributes of a directory and the list of its names: told after the names themselves, for a kernel forgets a name only
+    /// when no listing of the directory is under way.
+    List(Ino),
+    /// Attributes and bytes of a file.
     Data(Ino),
 }
 
@@ -59,7 +61,9 @@ impl Event {
             Self::Past(oldest) => s.looks.depend_on(*oldest),
             Self::Closed { .. } | Self::Relisted(_) => true,
             Self::Moved { .. } => is_own,
-            Self::Entry { .. } | Self::Attr(_) | Self::Data(_) | Self::Shut(_) => !is_own,
+            Self::Entry { .. } | Self::List(_) | Self::Attr(_) | Self::Data(_) | Self::Shut(_) => {
+                !is_own
+            }
         }
     }
 }

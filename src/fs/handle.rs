@@ -385,6 +385,7 @@ impl Engine {
         self.may_open(caller, &node, flags)?;
         let held = self.files.hold(self, ino)?;
         if flags.truncate {
+            self.seal_before_cut(caller, &held, 0)?;
             self.modify(caller, &held, |w| w.working.truncate(0))?;
         }
         Ok(self.files.insert(Handle {

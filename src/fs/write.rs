@@ -7,6 +7,7 @@ use super::handle::{Held, OpenFile, Writing};
 use crate::blob::{Sealed, Working};
 use crate::core::{Caller, HandleId, Ino, Kind, Result, Time, error::fail};
 use crate::meta::{Edit, Node, OpKind};
+use parking_lot::MutexGuard;
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -69,7 +70,7 @@ impl Engine {
         self.modify(caller, handle.writable()?, f)
     }
 
-    /// Changes a working copy in the caller's name.
+    /// Changes a working copy in the caller's name. What somebody else has written to it becomes a version of his before.
     pub(super) fn modify<T>(
         &self,
         caller: &Caller,
@@ -77,6 +78,30 @@ impl Engine {
         f: impl FnOnce(&mut Writing) -> Result<T>,
     ) -> Result<T> {
         let mut writing = file.state.lock();
+        let others = writing
+            .writer
+            .as_ref()
+            .is_some_and(|w| !is_hand_of(w, caller));
+        let sealed = if others {
+            self.seal_held(caller, file, &mut writing, OpKind::Write)?
+        } else {
+            None
+        };
+        let out = self.modify_held(caller, file, writing, f);
+        if let Some((author, events)) = sealed {
+            self.tell(&author, &events);
+        }
+        out
+    }
+
+    /// The same of one that is held, and has nothing of others.
+    fn modify_held<T>(
+        &self,
+        caller: &Caller,
+        file: &Arc<OpenFile>,
+        mut writing: MutexGuard<'_, Writing>,
+        f: impl FnOnce(&mut Writing) -> Result<T>,
+    ) -> Result<T> {
         let begins = !file.is_dirty();
         if begins {
             self.begin(file, &mut writing)?;
@@ -112,6 +137,20 @@ impl Engine {
         Ok(())
     }
 
+    /// Makes a version of what was written and is about to be cut off by somebody who has not opened the file for that, perhaps
+    /// another process of the same user: else it would be in no version.
+    pub(super) fn seal_before_cut(
+        &self,
+        caller: &Caller,
+        file: &OpenFile,
+        size: u64,
+    ) -> Result<()> {
+        if file.is_dirty() && file.state.lock().working.size() > size {
+            return self.seal(caller, file, OpKind::Write);
+        }
+        Ok(())
+    }
+
     /// Makes a version of what was written since the last one: bytes first, then one transaction. Nothing is lost when it
     /// fails: the working copy stays as it is, and the next close or fsync tries again.
     pub(super) fn seal(&self, caller: &Caller, file: &OpenFile, kind: OpKind) -> Result<()> {
@@ -129,7 +168,16 @@ impl Engine {
         file: &OpenFile,
         kind: OpKind,
     ) -> Result<Option<(Caller, Vec<Event>)>> {
-        let mut writing = file.state.lock();
+        self.seal_held(caller, file, &mut file.state.lock(), kind)
+    }
+
+    fn seal_held(
+        &self,
+        caller: &Caller,
+        file: &OpenFile,
+        writing: &mut Writing,
+        kind: OpKind,
+    ) -> Result<Option<(Caller, Vec<Event>)>> {
         let ino = file.ino;
         if self.transient.is_unlinked(ino) {
             return self.forget_drafts(file).map(|()| None);
@@ -193,6 +241,14 @@ impl Change<'_> {
         self.record(kind, ino, &path, None, &undo);
         Ok(())
     }
+}
+
+/// Whether what two callers do is one's doing: processes may change.
+fn is_hand_of(one: &Caller, other: &Caller) -> bool {
+    one.uid == other.uid
+        && one.user == other.user
+        && one.agent == other.agent
+        && one.session == other.session
 }
 
 /// Whose name a version has.

@@ -6,6 +6,7 @@ mod history;
 mod model;
 pub(crate) mod threads;
 mod session;
+mod hands;
 mod window;
 mod walk;
 pub(crate) mod principals;
