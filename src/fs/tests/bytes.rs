@@ -147,6 +147,22 @@ fn what_is_known_is_not_asked_again() {
     assert_eq!(e.store().counters().reads - before, 0);
 }
 
+/// semantics.md §7: "no hash of one with more than 16 GiB of holes"
+#[test]
+fn a_file_of_holes_has_no_hash() {
+    let w = World::new();
+    let e = w.engine();
+    let (node, h) = e
+        .create(&alice(), w.workspace(), &name("f"), 0o600, writing())
+        .unwrap();
+    e.write(&alice(), h, 17 << 30, b"end").unwrap();
+    close(&w, &alice(), h);
+    let told = |name: &[u8]| e.getxattr(&alice(), node.ino, name);
+    refused(told(b"user.nexus.hash"), Kind::TooLarge);
+    assert_eq!(told(b"user.nexus.version").unwrap(), b"1");
+    assert!(told(b"user.nexus.op").is_ok());
+}
+
 /// semantics.md §7: "they are not listed, so that copying tools leave them alone."
 #[test]
 fn attributes_keep_bytes_and_refuse_what_xattr_7_refuses() {
