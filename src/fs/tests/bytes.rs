@@ -73,7 +73,7 @@ fn a_copy_of_a_range_keeps_its_holes() {
     // What is being written is copied, and not shared.
     e.write(&alice(), from, 0, b"head").unwrap();
     e.write(&alice(), from, HOLE, b"tail").unwrap();
-    e.write(&alice(), to, 0, &[7; 4 << 20]).unwrap();
+    e.write(&alice(), to, 0, &vec![7; 4 << 20]).unwrap();
     let copied = e.copy_range(&alice(), (from, 0), (to, 1), u64::MAX);
     assert_eq!(copied.unwrap(), HOLE + 4);
     assert_eq!(e.read(to, 0, 6).unwrap(), b"\x07head\0"[..]);
