@@ -208,6 +208,33 @@ fn copy_file_range_copies_bytes_between_files() {
 }
 
 #[test]
+fn copy_file_range_keeps_a_hole_of_a_tib() {
+    let world = World::new();
+    let size = 1 << 40;
+    let made = |name| {
+        let mut open = OpenOptions::new();
+        open.read(true).write(true).create(true);
+        open.open(world.path(name)).unwrap()
+    };
+    let (from, to) = (made("from"), made("to"));
+    from.write_at(b"head", 0).unwrap();
+    from.write_at(b"tail", size - 4).unwrap();
+    let (mut at, mut out) = (0, 0);
+    while at < size {
+        let left = usize::try_from(size - at).unwrap();
+        assert!(copy_file_range(&from, Some(&mut at), &to, Some(&mut out), left).unwrap() > 0);
+    }
+    drop((from, to));
+    let copy = File::open(world.path("to")).unwrap();
+    let stat = copy.metadata().unwrap();
+    assert_eq!(stat.len(), size);
+    assert!(stat.blocks() * 512 < 4 * MIB as u64, "{}", stat.blocks());
+    let mut end = [1; 5];
+    copy.read_exact_at(&mut end, size - 5).unwrap();
+    assert_eq!(&end, b"\0tail");
+}
+
+#[test]
 fn a_shared_mapping_writes_the_file() {
     let world = World::new();
     python(

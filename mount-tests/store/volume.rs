@@ -271,7 +271,11 @@ impl Volume {
     /// Rows, log and blobs fit together, and the database's file is whole.
     #[track_caller]
     pub(super) fn assert_sound(&self) {
-        let report = self.nexus.engine.verify(&self.who, &mut |_| {}).unwrap();
+        let report = self
+            .nexus
+            .engine
+            .verify(&self.who, &mut |_| Ok(()))
+            .unwrap();
         assert_eq!(report.problems, Vec::<String>::new());
         assert_eq!(
             self.nexus.db.integrity_check().unwrap(),

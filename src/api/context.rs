@@ -23,11 +23,14 @@ pub struct Granted {
     pub granted: bool,
 }
 
+/// Hears how far the work has come; fails when nobody waits for its end any more.
+pub type Tell<'a> = &'a mut dyn FnMut(Progress) -> Result<()>;
+
 /// The store, who asks, and whom to tell how far it has come.
 pub struct Context<'a> {
     pub nexus: &'a Nexus,
     pub caller: &'a Caller,
-    pub tell: &'a mut dyn FnMut(Progress),
+    pub tell: Tell<'a>,
 }
 
 impl Context<'_> {

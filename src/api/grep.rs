@@ -6,7 +6,7 @@ mod walk;
 use self::content::{Pattern, Room};
 use self::walk::{Stop, Walk};
 use super::Command;
-use super::context::{Context, path_of};
+use super::context::{Context, Progress, path_of};
 use crate::core::{Error, FsPath, Kind, Result, Text, error::fail};
 use serde::{Deserialize, Serialize};
 
@@ -109,6 +109,7 @@ impl Command for Grep {
         while let Some(Stop { path, trail, file }) = walk.next(cx, &mut page.unread)? {
             let mut place = Place::at(Text(path.to_bytes()), trail, from.take());
             files += 1;
+            (cx.tell)(Progress { done: files })?;
             if room.bytes == 0 || room.matches == 0 || files > FILES {
                 page.next = Some(place);
                 break;

@@ -2,7 +2,7 @@
 
 use super::Command;
 use super::context::{Context, path_of};
-use crate::core::{Error, Kind, Op, Result, Text};
+use crate::core::{Error, Kind, Op, Result, Text, error::fail};
 use crate::facts::{Filter, LogPage, Summary, log, summary};
 use crate::fs::Stream;
 use crate::history::{When, resolve_when};
@@ -44,7 +44,7 @@ impl Wanted {
             agent: self.agent.clone(),
             session: self.session.clone(),
             command: self.command.clone(),
-            kinds: self.kinds.iter().map(kind).collect::<Result<_>>()?,
+            kinds: kinds(&self.kinds)?,
             first: self.first.map(Op),
             last: self.last.map(Op),
             ..Query::default()
@@ -72,6 +72,26 @@ impl Wanted {
         }
         Ok(query)
     }
+}
+
+/// Reads the names of kinds, each once: every one of them is looked for in every record.
+fn kinds(names: &[String]) -> Result<Vec<OpKind>> {
+    let there_are = OpKind::names().count();
+    if names.len() > there_are {
+        let message = format!(
+            "{} kinds of operations, and there are {there_are}",
+            names.len()
+        );
+        return fail(Kind::Invalid, message);
+    }
+    let mut kinds = Vec::new();
+    for kind in names.iter().map(kind) {
+        let kind = kind?;
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
+    }
+    Ok(kinds)
 }
 
 fn kind(name: &String) -> Result<OpKind> {
@@ -144,5 +164,21 @@ impl Command for LogSummary {
     fn run(self, cx: &mut Context<'_>) -> Result<Summary> {
         let query = self.wanted.query(cx)?;
         summary::of(cx.engine(), cx.caller, &query)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_counts_once_and_there_are_no_more_than_there_are() {
+        let said = |names: &[&str]| kinds(&names.iter().map(|n| (*n).into()).collect::<Vec<_>>());
+        let once = said(&["write", "grant", "write"]).unwrap();
+        assert_eq!(once, [OpKind::Write, OpKind::Grant]);
+        let all: Vec<_> = OpKind::names().collect();
+        assert_eq!(said(&all).unwrap().len(), all.len());
+        let many = vec!["write"; all.len() + 1];
+        assert_eq!(said(&many).unwrap_err().kind(), Kind::Invalid);
     }
 }

@@ -41,7 +41,7 @@ pub mod grep;
 mod tests;
 
 pub use caller::{Asked, Peer, label, local, os_user, own_user};
-pub use context::{Context, Progress};
+pub use context::{Context, Progress, Tell};
 pub use failure::Failure;
 pub use object::On;
 pub use run::run;

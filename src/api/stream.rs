@@ -70,6 +70,18 @@ impl Reading {
         self
     }
 
+    /// Passes by a hole, if one begins here, and gives where it goes on: at data, or at the end.
+    pub fn pass_hole(&mut self) -> Result<u64> {
+        let data = match self.engine.seek_data(self.id, self.at) {
+            Err(e) if e.kind() == Kind::Range => self.end,
+            // Of a computed file everything is data.
+            Err(e) if e.kind() == Kind::Unsupported => self.at,
+            found => found?,
+        };
+        self.at = data.clamp(self.at, self.end);
+        Ok(self.at)
+    }
+
     /// How many bytes are still to come.
     pub fn left(&self) -> u64 {
         self.end - self.at
@@ -246,7 +258,7 @@ mod tests {
         let cx = Context {
             nexus,
             caller: &caller,
-            tell: &mut |_| (),
+            tell: &mut |_| Ok(()),
         };
         Writing::open(&cx, &FsPath::parse(path.as_bytes()).unwrap(), onto, parents)
     }

@@ -100,6 +100,14 @@ impl Row {
         }
     }
 
+    /// Takes a text out of the row, which has an empty one then.
+    pub fn take_text(&mut self, i: usize) -> Result<String> {
+        match self.0.get_mut(i) {
+            Some(Value::Text(s)) => Ok(std::mem::take(s)),
+            _ => self.text(i).map(str::to_owned),
+        }
+    }
+
     pub fn opt_text(&self, i: usize) -> Result<Option<&str>> {
         match self.at(i)? {
             Value::Null => Ok(None),

@@ -235,6 +235,12 @@ impl Engine {
             .map(Arc::unwrap_or_clone)
     }
 
+    /// Whether a uid is a user's, of any tenant.
+    pub fn is_user(&self, uid: u32) -> bool {
+        let homes = self.tenants.homes.read();
+        homes.values().any(|h| h.roster.user_of_uid(uid).is_some())
+    }
+
     pub fn namespaces(&self, tenant: TenantId) -> Result<Vec<Namespace>> {
         Ok(self.home(tenant)?.namespaces.clone())
     }

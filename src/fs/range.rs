@@ -76,6 +76,12 @@ impl Engine {
     ) -> Result<u64> {
         let mut done = 0;
         while done < len {
+            let hole = self.hole_at(from.0, from.1 + done)?.min(len - done);
+            if hole > 0 {
+                self.modify(caller, to.0, |w| zero(&mut w.working, to.1 + done, hole))?;
+                done += hole;
+                continue;
+            }
             let step = usize::try_from((len - done).min(COPY_STEP)).unwrap_or(0);
             let bytes = self.read(from.0, from.1 + done, step)?;
             if bytes.is_empty() {
@@ -87,6 +93,14 @@ impl Engine {
             done += bytes.len() as u64;
         }
         Ok(done)
+    }
+
+    /// How many bytes of a hole follow at an offset.
+    fn hole_at(&self, id: HandleId, offset: u64) -> Result<u64> {
+        self.with_bytes(id, |bytes| {
+            let data = bytes.seek_data(&self.blobs, offset)?;
+            Ok(data.unwrap_or(bytes.size()).saturating_sub(offset))
+        })
     }
 
     /// fallocate(2) on an open file.
@@ -101,8 +115,9 @@ impl Engine {
         let end = offset
             .checked_add(len)
             .filter(|e| i64::try_from(*e).is_ok());
-        let end =
-            end.ok_or_else(|| Error::new(Kind::TooLarge, "range ends beyond the largest file"))?;
+        if end.is_none() {
+            return fail(Kind::TooLarge, "range ends beyond the largest file");
+        }
         if matches!(what, Allocate::Reserve | Allocate::ReserveKeepSize)
             && len > self.statfs()?.available
         {
@@ -113,12 +128,7 @@ impl Engine {
                 Allocate::ReserveKeepSize => {}
                 Allocate::Reserve => w.working.allocate(offset, len)?,
                 Allocate::Punch | Allocate::ZeroKeepSize => w.working.punch(offset, len)?,
-                Allocate::Zero => {
-                    w.working.punch(offset, len)?;
-                    if end > w.working.size() {
-                        w.working.truncate(end)?;
-                    }
-                }
+                Allocate::Zero => zero(&mut w.working, offset, len)?,
             }
             Ok(())
         })
@@ -145,4 +155,14 @@ impl Engine {
             }
         }
     }
+}
+
+/// Makes a range a hole, growing the file.
+fn zero(working: &mut Working, offset: u64, len: u64) -> Result<()> {
+    working.punch(offset, len)?;
+    let end = offset.saturating_add(len);
+    if end > working.size() {
+        working.truncate(end)?;
+    }
+    Ok(())
 }

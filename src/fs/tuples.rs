@@ -10,26 +10,20 @@ use crate::meta::{Edit, object_type};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Tuples on files.
-type OfFiles = BTreeMap<TenantId, Vec<Edit>>;
-/// Types that tenants have defined, and tuples on objects of these.
-type OfTenants = BTreeMap<TenantId, Vec<Edit>>;
+/// Edits that say what is there, of each tenant.
+type Said = BTreeMap<TenantId, Vec<Edit>>;
 
 impl Engine {
     /// Reads types and tuples, once at the start. Fails rather than leave out what it cannot read.
     pub(super) fn load_tuples(&self) -> Result<()> {
-        let (of_files, related) = self.stored_tuples()?;
-        for (tenant, tuples) in of_files {
-            self.policy.follow(tenant, &tuples);
-        }
-        let mut tenants = related.into_iter();
+        let mut tenants = self.stored_tuples()?.into_iter();
         tenants.try_for_each(|(tenant, edits)| self.load_relations(tenant, &edits))
     }
 
-    fn stored_tuples(&self) -> Result<(OfFiles, OfTenants)> {
+    /// Has the policy follow the tuples on files, and gives the types that tenants have defined, with the tuples on objects of these.
+    fn stored_tuples(&self) -> Result<Said> {
         let mut tx = self.store.read()?;
-        let mut of_files = OfFiles::new();
-        let mut related = OfTenants::new();
+        let mut related = Said::new();
         for row in object_type::all(&mut *tx)? {
             let row = Arc::new(row?);
             let of = related.entry(row.tenant).or_default();
@@ -39,17 +33,21 @@ impl Engine {
         loop {
             let page = tuple::page(&mut *tx, after, PAGE)?;
             if page.is_empty() {
-                return Ok((of_files, related));
+                return Ok(related);
             }
+            let mut of_files = Said::new();
             for (id, row) in page {
                 after = id;
                 let row = Arc::new(row?);
-                let of = if row.is_of_file() {
-                    of_files.entry(row.tenant)
+                let said = if row.is_of_file() {
+                    &mut of_files
                 } else {
-                    related.entry(row.tenant)
+                    &mut related
                 };
-                of.or_default().push(Edit::Tuple(row));
+                said.entry(row.tenant).or_default().push(Edit::Tuple(row));
+            }
+            for (tenant, tuples) in of_files {
+                self.policy.follow(tenant, &tuples);
             }
         }
     }

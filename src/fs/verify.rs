@@ -29,13 +29,18 @@ pub struct Usage {
 
 impl Engine {
     /// Proves log, tree and blobs, reading every byte past the caches; administrators only. `progress` hears how many
-    /// contents are done.
-    pub fn verify(&self, caller: &Caller, progress: &mut dyn FnMut(u64)) -> Result<Report> {
+    /// contents are done; where it fails, nothing more is read and its error is the answer.
+    pub fn verify(
+        &self,
+        caller: &Caller,
+        progress: &mut dyn FnMut(u64) -> Result<()>,
+    ) -> Result<Report> {
         let mut report = self.fsck(caller)?;
         let mut tx = self.store.read()?;
         let tenants = tenant::tenants(&mut *tx)?;
         let horizons = report.note(horizon::all(&mut *tx)).unwrap_or_default();
         for t in &tenants {
+            progress(0)?;
             let horizon = horizons.get(&t.id);
             let walked = verify_log(&mut *tx, t, horizon, &mut report);
             if report.note(walked) != Some(true) {
@@ -70,17 +75,22 @@ impl Engine {
                 "blob {blob}: its row says another size than it has"
             ));
         }
-        let mut seen = HashSet::new();
+        let (mut seen, mut go_on) = (HashSet::new(), Ok(()));
         let read = each_content(&mut *tx, &horizons, &mut report, &mut |node, report| {
+            if go_on.is_ok() {
+                go_on = progress(report.checked + 1);
+            }
+            if go_on.is_err() {
+                return;
+            }
             report.checked += 1;
-            progress(report.checked);
             for damage in self.blobs.check(&node.content, &mut seen) {
                 let what = damage.error.chain();
                 report.problem(format!("node {}: {what}", node.ino));
             }
         });
         report.note(read);
-        Ok(report)
+        go_on.map(|()| report)
     }
 
     /// Tells logical and stored bytes; administrators only.

@@ -15,7 +15,7 @@ pub(super) fn ask(
     before: &[Param<'_>],
     of: &[Ino],
     sql: impl Fn(&[String]) -> String,
-    mut take: impl FnMut(&Row) -> Result<()>,
+    mut take: impl FnMut(&mut Row) -> Result<()>,
 ) -> Result<()> {
     let mut of = of.to_vec();
     of.sort_unstable();
@@ -29,8 +29,8 @@ pub(super) fn ask(
         let places: Vec<_> = (0..size)
             .map(|i| format!("${}", before.len() + 1 + i))
             .collect();
-        for row in tx.query(&sql(&places), &params)? {
-            take(&row)?;
+        for mut row in tx.query(&sql(&places), &params)? {
+            take(&mut row)?;
         }
     }
     Ok(())

@@ -132,17 +132,17 @@ pub fn told(said: &Value) -> Vec<Arc<Tuple>> {
 const SELECT: &str = "SELECT id, tenant, object_type, object_id, relation, subject_type, subject_id, subject_relation, \
                       created, expires, sum FROM tuples";
 
-fn from_row(row: &Row) -> Result<Tuple> {
-    let text = |i| row.text(i).map(str::to_owned);
+/// Takes the texts out of a row: there may be millions.
+fn from_row(row: &mut Row) -> Result<Tuple> {
     Ok(Tuple {
         id: row.uint(0)?,
         tenant: TenantId(row.u32(1)?),
-        object_type: text(2)?,
-        object_id: text(3)?,
-        relation: text(4)?,
-        subject_type: text(5)?,
-        subject_id: text(6)?,
-        subject_relation: text(7)?,
+        object_type: row.take_text(2)?,
+        object_id: row.take_text(3)?,
+        relation: row.take_text(4)?,
+        subject_type: row.take_text(5)?,
+        subject_id: row.take_text(6)?,
+        subject_relation: row.take_text(7)?,
         created: Time(row.int(8)?),
         expires: row.opt_int(9)?.map(Time),
     })
@@ -153,13 +153,13 @@ pub fn page(tx: &mut dyn Tx, after: u64, limit: u32) -> Result<super::Page<u64, 
     let sql = format!("{SELECT} WHERE id > $1 ORDER BY id LIMIT $2");
     let rows = tx.query(&sql, &[after.into(), limit.into()])?;
     let of = ("tuples", 1);
-    let verdict = |row: &Row| {
-        let read = || Ok((from_row(row)?, row.int(10)?));
-        let (tuple, guard) = naming(of, row, read())?;
+    let verdict = |row: &mut Row| {
+        let read = from_row(row).and_then(|tuple| Ok((tuple, row.int(10)?)));
+        let (tuple, guard) = naming(of, row, read)?;
         tuple.guarded_by(guard)
     };
-    rows.iter()
-        .map(|row| Ok((naming(of, row, row.uint(0))?, verdict(row))))
+    rows.into_iter()
+        .map(|mut row| Ok((naming(of, &row, row.uint(0))?, verdict(&mut row))))
         .collect()
 }
 
@@ -190,15 +190,15 @@ pub fn twin(tx: &mut dyn Tx, of: &Tuple) -> Result<Option<Tuple>> {
     );
     let words = of.words().into_iter().map(Into::into);
     let params: Vec<_> = std::iter::once(of.tenant.into()).chain(words).collect();
-    let found = tx.query(&sql, &params)?;
-    let read = |row: &Row| from_row(row)?.guarded_by(row.int(10)?);
-    found.first().map(read).transpose()
+    let found = tx.query(&sql, &params)?.into_iter().next();
+    let read = |mut row: Row| from_row(&mut row)?.guarded_by(row.int(10)?);
+    found.map(read).transpose()
 }
 
 /// Writes the guards of all rows anew, as those of an earlier version need it.
 pub(super) fn guard_all(tx: &mut dyn Tx) -> Result<()> {
-    for row in tx.query(SELECT, &[])? {
-        let tuple = from_row(&row)?;
+    for mut row in tx.query(SELECT, &[])? {
+        let tuple = from_row(&mut row)?;
         let params = [tuple.guard().into(), tuple.id.into()];
         tx.execute("UPDATE tuples SET sum = $1 WHERE id = $2", &params)?;
     }

@@ -1,7 +1,8 @@
 //! What a search finds is what its asker may read, page by page.
 
 use super::{Village, boss};
-use crate::core::{Caller, TenantId};
+use crate::core::{Caller, FsPath, TenantId};
+use crate::fs::{Access, OpenFlags};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -261,4 +262,32 @@ fn patterns_and_files_are_what_they_are() {
             .unwrap_err();
         assert_eq!(refused.kind(), crate::core::Kind::Invalid, "{refused:?}");
     }
+}
+
+#[test]
+fn holes_are_passed_by() {
+    const HOLE: u64 = 1 << 40;
+    let v = Village::new();
+    write(&v, "/workspace/f", b"needle\n");
+    let (e, path) = (&v.nexus.engine, FsPath::parse(b"/workspace/f").unwrap());
+    let file = e.resolve(&boss(), &path).unwrap();
+    let file = e.open(&boss(), file.ino, OpenFlags::new(Access::Write));
+    let file = file.unwrap();
+    for (at, bytes) in [(HOLE, "\nneedle two\nneedle three\n"), (2 * HOLE, "end")] {
+        e.write(&boss(), file, at, bytes.as_bytes()).unwrap();
+    }
+    e.flush(&boss(), file).unwrap();
+    e.release(&boss(), file).unwrap();
+    let ask = |pattern: &str, lines: bool| {
+        let body = json!({"pattern": pattern, "path": "/workspace/f", "binary_lines": lines});
+        all(&v, &boss(), &body)
+    };
+    let binary = "/workspace/f:0:".to_owned();
+    assert_eq!(ask("two", false).0, std::slice::from_ref(&binary));
+    assert_eq!(ask("end|two|three", true).0.len(), 3);
+    assert_eq!(ask("nothing", false).0.len(), 0);
+    assert_eq!(ask("^$", false).0, [binary]);
+    // Each byte of a hole is a line that has nothing in it.
+    let (_, unread) = ask("^$", true);
+    assert_eq!(unread, ["/workspace/f"]);
 }

@@ -7,6 +7,7 @@ mod fields;
 mod known;
 mod trash;
 mod grep;
+mod left;
 mod tenants;
 
 use super::{Context, dispatch};
@@ -70,7 +71,7 @@ impl Village {
         let mut cx = Context {
             nexus: &self.nexus,
             caller: who,
-            tell: &mut |_| (),
+            tell: &mut |_| Ok(()),
         };
         let reply = dispatch(command, &mut cx, body.to_string().as_bytes())?;
         Ok(serde_json::from_slice(&reply).unwrap())
@@ -91,7 +92,7 @@ impl Village {
         let cx = Context {
             nexus: &self.nexus,
             caller: who,
-            tell: &mut |_| (),
+            tell: &mut |_| Ok(()),
         };
         let path = crate::core::FsPath::parse(at.as_bytes()).unwrap();
         let mut writing = Writing::open(&cx, &path, Onto::Replace, false)?;

@@ -1,4 +1,5 @@
-//! The daemon behind its socket: HTTP/1.1 on one connection, without threads.
+//! The daemon behind its socket: HTTP/1.1 without threads. Each request has a connection of its own, for none is kept
+//! open for who asks nothing, as a command does whose output waits for a pager.
 
 use super::next_piece;
 use crate::api::stream::{Onto, Written};
@@ -6,18 +7,18 @@ use crate::api::{Asked, Command, Failure, Progress, to_json};
 use crate::core::{Error, Kind, Result};
 use crate::doors::control::percent;
 use bytes::Bytes;
+use futures_util::stream::unfold;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
-use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::client::conn::http1::handshake;
 use hyper::{Method, Request, Response, header};
 use hyper_util::rt::TokioIo;
-use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::convert::Infallible;
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tokio::net::UnixStream;
 use tokio::runtime::Runtime;
 
@@ -25,12 +26,12 @@ type Body = UnsyncBoxBody<Bytes, io::Error>;
 
 pub(in crate::cli) struct Socket {
     runtime: Runtime,
-    sender: Mutex<SendRequest<Body>>,
+    path: PathBuf,
     asked: Asked,
 }
 
 impl Socket {
-    /// Connects; fails with `Unavailable` when nobody answers there.
+    /// Finds the daemon; fails with `Unavailable` when nobody answers there.
     pub(in crate::cli) fn connect(path: &Path, asked: Asked) -> Result<Self> {
         // Without a socket there is nothing to start a runtime for.
         if !path.try_exists().unwrap_or(true) {
@@ -39,17 +40,10 @@ impl Socket {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .build()?;
-        let sender = runtime.block_on(async {
-            let stream = UnixStream::connect(path)
-                .await
-                .map_err(|e| unreached(path, e))?;
-            let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(broken)?;
-            tokio::spawn(connection);
-            Ok::<_, Error>(sender)
-        })?;
+        runtime.block_on(dial(path))?;
         Ok(Self {
             runtime,
-            sender: Mutex::new(sender),
+            path: path.to_owned(),
             asked,
         })
     }
@@ -148,7 +142,7 @@ impl Socket {
     pub(super) fn write(
         &self,
         path: &[u8],
-        input: Box<dyn Read + Send>,
+        mut input: Box<dyn Read + Send>,
         onto: Onto,
         parents: bool,
     ) -> Result<Written> {
@@ -158,7 +152,10 @@ impl Socket {
             percent::encode(path),
             u8::from(parents)
         );
-        let response = self.send(self.request(Method::PUT, &address).body(upload(input)))?;
+        // Nobody is kept waiting for the input to begin.
+        let first = next_piece(&mut input)?;
+        let request = self.request(Method::PUT, &address);
+        let response = self.send(request.body(upload(first, input)))?;
         let body = self
             .runtime
             .block_on(response.into_body().collect())
@@ -187,9 +184,11 @@ impl Socket {
 
     fn send(&self, request: hyper::http::Result<Request<Body>>) -> Result<Response<Incoming>> {
         let request = request.map_err(|e| Error::new(Kind::Invalid, e.to_string()).caused_by(e))?;
-        let mut sender = self.sender.lock();
         self.runtime.block_on(async {
-            sender.ready().await.map_err(broken)?;
+            let (mut sender, connection) = handshake(TokioIo::new(dial(&self.path).await?))
+                .await
+                .map_err(broken)?;
+            tokio::spawn(connection);
             let response = sender.send_request(request).await.map_err(broken)?;
             if response.status().is_success() {
                 return Ok(response);
@@ -228,12 +227,12 @@ fn full(bytes: Vec<u8>) -> Body {
 }
 
 /// A body that is read as it is sent. Reading blocks; this client has nothing else to do meanwhile.
-fn upload(input: Box<dyn Read + Send>) -> Body {
-    let pieces = futures_util::stream::unfold(input, |mut input| async {
-        match next_piece(&mut input) {
+fn upload(first: Vec<u8>, input: Box<dyn Read + Send>) -> Body {
+    let pieces = unfold((Some(first), input), |(first, mut input)| async {
+        match first.map_or_else(|| next_piece(&mut input), Ok) {
             Ok(piece) if piece.is_empty() => None,
-            Ok(piece) => Some((Ok(Frame::data(Bytes::from(piece))), input)),
-            Err(e) => Some((Err(e), input)),
+            Ok(piece) => Some((Ok(Frame::data(Bytes::from(piece))), (None, input))),
+            Err(e) => Some((Err(e), (None, input))),
         }
     });
     StreamBody::new(pieces).boxed_unsync()
@@ -253,6 +252,11 @@ fn garbled(e: serde_json::Error) -> Error {
 
 fn broken(e: hyper::Error) -> Error {
     Error::new(Kind::Unavailable, "the connection to the daemon broke").caused_by(e)
+}
+
+async fn dial(path: &Path) -> Result<UnixStream> {
+    let dialled = UnixStream::connect(path).await;
+    dialled.map_err(|e| unreached(path, e))
 }
 
 fn nobody(path: &Path) -> Error {

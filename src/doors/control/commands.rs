@@ -3,8 +3,8 @@
 
 use super::reply::{Refusal, blocking, json};
 use super::who::Connection;
-use crate::api::{self, Context, Failure, Progress, to_json};
-use crate::core::{Caller, Result};
+use crate::api::{self, Context, Failure, Progress, Tell, to_json};
+use crate::core::{Caller, Kind, Result, error::fail};
 use crate::doors::daemon::Daemon;
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Path, State};
@@ -28,15 +28,27 @@ pub(super) async fn run(
     let wants_lines = headers.get(header::ACCEPT).is_some_and(|v| v == LINES);
     let (asking, from) = (daemon.clone(), connection.clone());
     let caller = blocking(move || from.caller(&asking, &headers)).await?;
-    let work = move |tell: &mut dyn FnMut(Progress)| {
-        // Whoever leaves before his work is done has it still.
+    let work = move |tell: Tell<'_>| {
+        // Whoever leaves before his work is done has it until it is told so.
         let _at_work = &connection;
         dispatch(&daemon, &caller, &name, &body, tell)
     };
+    let (sender, receiver) = channel(QUEUE);
     if wants_lines {
-        return Ok(lines(work));
+        return Ok(lines((sender, receiver), work));
     }
-    Ok(json(blocking(move || work(&mut |_| ())).await?))
+    let done = blocking(move || work(&mut |_| heard(&sender))).await;
+    // It went with us if the client left.
+    drop(receiver);
+    Ok(json(done?))
+}
+
+/// Fails when the client has gone away.
+fn heard(sender: &Sender<Vec<u8>>) -> Result<()> {
+    if sender.is_closed() {
+        return fail(Kind::Unavailable, "whoever asked has gone away");
+    }
+    Ok(())
 }
 
 fn dispatch(
@@ -44,7 +56,7 @@ fn dispatch(
     caller: &Caller,
     name: &str,
     body: &[u8],
-    tell: &mut dyn FnMut(Progress),
+    tell: Tell<'_>,
 ) -> Result<Vec<u8>> {
     let mut cx = Context {
         nexus: &daemon.nexus,
@@ -54,8 +66,10 @@ fn dispatch(
     api::dispatch(name, &mut cx, body)
 }
 
-fn lines(work: impl Fn(&mut dyn FnMut(Progress)) -> Result<Vec<u8>> + Send + 'static) -> Response {
-    let (sender, receiver) = channel(QUEUE);
+fn lines(
+    (sender, receiver): (Sender<Vec<u8>>, Receiver<Vec<u8>>),
+    work: impl Fn(Tell<'_>) -> Result<Vec<u8>> + Send + 'static,
+) -> Response {
     tokio::task::spawn_blocking(move || {
         let mut tell = |p: Progress| tell_progress(&sender, p);
         let done = work(&mut tell);
@@ -69,10 +83,10 @@ fn lines(work: impl Fn(&mut dyn FnMut(Progress)) -> Result<Vec<u8>> + Send + 'st
         .into_response()
 }
 
-fn tell_progress(sender: &Sender<Vec<u8>>, progress: Progress) {
-    if let Ok(json) = to_json(&progress) {
-        sender.try_send(line("progress", &json)).ok();
-    }
+fn tell_progress(sender: &Sender<Vec<u8>>, progress: Progress) -> Result<()> {
+    heard(sender)?;
+    sender.try_send(line("progress", &to_json(&progress)?)).ok();
+    Ok(())
 }
 
 fn last_line(done: Result<Vec<u8>>) -> Vec<u8> {
@@ -96,4 +110,23 @@ fn stream(
     futures_util::stream::unfold(receiver, |mut receiver| async {
         receiver.recv().await.map(|line| (Ok(line), receiver))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn work_hears_that_its_client_has_gone_away() {
+        let (sender, receiver) = channel(1);
+        let progress = Progress { done: 1 };
+        for _ in 0..3 {
+            tell_progress(&sender, progress).unwrap();
+        }
+        let body = Body::from_stream(stream(receiver));
+        tell_progress(&sender, progress).unwrap();
+        drop(body);
+        let refused = tell_progress(&sender, progress).unwrap_err();
+        assert_eq!(refused.kind(), Kind::Unavailable);
+    }
 }

@@ -1,10 +1,8 @@
-//! The way in for others than the owner: the same requests, but nobody has so many connections that none is left for the rest.
+//! Ways in. At that for others than the owner nobody has so many connections that none is left for the rest.
 
-use axum::serve::Listener;
 use nix::unistd::geteuid;
 use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
@@ -17,72 +15,98 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) struct Entrance {
     socket: UnixListener,
-    seats: Arc<Seats>,
+    /// Where places are counted.
+    seats: Option<Arc<Seats>>,
 }
 
 impl Entrance {
-    pub(super) fn at(socket: UnixListener) -> Self {
+    /// The owner's own.
+    pub(super) fn own(socket: UnixListener) -> Self {
         Self {
             socket,
-            seats: Arc::default(),
+            seats: None,
         }
     }
-}
 
-impl Listener for Entrance {
-    type Io = UnixStream;
-    /// None is our own.
-    type Addr = Option<Arc<Seat>>;
+    /// The one for everybody; `is_user` says whether a uid is some user's.
+    pub(super) fn at(
+        socket: UnixListener,
+        is_user: impl Fn(u32) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        let seats = Some(Arc::new(Seats::new(is_user)));
+        Self { socket, seats }
+    }
 
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+    /// The next connection, and its place where these are counted.
+    pub(super) async fn accept(&mut self) -> (UnixStream, Option<Seat>) {
         loop {
             let stream = match self.socket.accept().await {
                 Ok((stream, _)) => stream,
                 Err(e) => {
-                    tracing::warn!("the socket for others: {e}");
+                    tracing::warn!("a control socket: {e}");
                     tokio::time::sleep(PAUSE).await;
                     continue;
                 }
             };
+            let Some(seats) = &self.seats else {
+                return (stream, None);
+            };
             let Ok(peer) = stream.peer_cred() else {
                 continue;
             };
-            if let Some(seat) = Seats::take(&self.seats, peer.uid()) {
-                return (stream, Some(Arc::new(seat)));
+            if let Some(seat) = Seats::take(seats, peer.uid()) {
+                return (stream, Some(seat));
             }
             tracing::debug!(uid = peer.uid(), "has too many connections");
         }
     }
+}
 
-    fn local_addr(&self) -> io::Result<Self::Addr> {
-        Ok(None)
+#[cfg(test)]
+impl Entrance {
+    pub(super) fn seats(&self) -> Option<Arc<Seats>> {
+        self.seats.clone()
     }
 }
 
-/// How many connections each user has.
-#[derive(Debug, Default)]
-struct Seats(Mutex<HashMap<u32, usize>>);
+/// How many connections each user has. All who are no users count as one.
+pub(super) struct Seats {
+    taken: Mutex<HashMap<Option<u32>, usize>>,
+    is_user: Box<dyn Fn(u32) -> bool + Send + Sync>,
+}
 
 /// The place of a connection: free again when nothing that was asked there is under way any more.
-#[derive(Debug)]
 pub(super) struct Seat {
-    uid: u32,
+    user: Option<u32>,
     seats: Arc<Seats>,
 }
 
 impl Seats {
+    fn new(is_user: impl Fn(u32) -> bool + Send + Sync + 'static) -> Self {
+        Self {
+            taken: Mutex::default(),
+            is_user: Box::new(is_user),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn are_free(&self) -> bool {
+        self.taken.lock().is_empty()
+    }
+
     /// The owner and root find a place always.
     fn take(seats: &Arc<Self>, uid: u32) -> Option<Seat> {
-        let mut taken = seats.0.lock();
-        let all: usize = taken.values().sum();
-        let mine = taken.entry(uid).or_default();
         let is_trusted = uid == 0 || uid == geteuid().as_raw();
+        let user = (is_trusted || (seats.is_user)(uid)).then_some(uid);
+        let mut taken = seats.taken.lock();
+        let all: usize = taken.values().sum();
+        let mine = taken.entry(user).or_default();
         if !is_trusted && (*mine >= USERS_MAX || all >= ALL_MAX) {
             return None;
         }
         *mine += 1;
         Some(Seat {
-            uid,
+            user,
             seats: seats.clone(),
         })
     }
@@ -90,8 +114,8 @@ impl Seats {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut taken = self.seats.0.lock();
-        if let Some(mine) = taken.get_mut(&self.uid) {
+        let mut taken = self.seats.taken.lock();
+        if let Some(mine) = taken.get_mut(&self.user) {
             *mine -= 1;
         }
         taken.retain(|_, n| *n > 0);
@@ -104,7 +128,7 @@ mod tests {
 
     #[test]
     fn nobody_takes_all_places_and_the_owner_finds_one() {
-        let seats = Arc::<Seats>::default();
+        let seats = Arc::new(Seats::new(|_| true));
         let full = |uid| std::iter::from_fn(|| Seats::take(&seats, uid)).collect::<Vec<_>>();
         let first = full(70_001);
         assert_eq!(first.len(), USERS_MAX);
@@ -121,9 +145,20 @@ mod tests {
     }
 
     #[test]
+    fn all_who_are_no_users_have_the_places_of_one() {
+        let seats = Arc::new(Seats::new(|uid| uid == 70_001));
+        let strangers: Vec<_> = (80_000..90_000)
+            .filter_map(|uid| Seats::take(&seats, uid))
+            .collect();
+        assert_eq!(strangers.len(), USERS_MAX);
+        let user: Vec<_> = std::iter::from_fn(|| Seats::take(&seats, 70_001)).collect();
+        assert_eq!(user.len(), USERS_MAX);
+    }
+
+    #[test]
     fn nothing_is_kept_of_who_has_gone() {
-        let seats = Arc::<Seats>::default();
+        let seats = Arc::new(Seats::new(|_| false));
         drop(Seats::take(&seats, 70_001));
-        assert!(seats.0.lock().is_empty());
+        assert!(seats.are_free());
     }
 }

@@ -4,6 +4,7 @@
 //! The kernel says who is at the other end; what a request says of itself is for administrators and the log.
 
 mod commands;
+mod connections;
 mod daemon;
 mod entrance;
 mod files;
@@ -19,18 +20,16 @@ use crate::core::Result;
 use crate::doors::daemon::Daemon;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::extract::connect_info::Connected;
 use axum::routing::{any, get, post};
-use axum::serve::{IncomingStream, Listener};
+use connections::Patience;
 use entrance::Entrance;
-use std::fmt::Debug;
+use futures_util::FutureExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::UnixListener;
 use tokio::sync::watch;
-use who::Connection;
 
 /// The largest body of a command, in bytes.
 const COMMAND_MAX: usize = 1 << 20;
@@ -54,12 +53,17 @@ pub fn bind(path: &Path) -> Result<UnixListener> {
 /// Answers until the daemon is told to stop: the owner, and others once there is a socket for them.
 pub async fn serve(listener: UnixListener, daemon: Arc<Daemon>) -> Result<()> {
     let (told, stopping) = watch::channel(());
-    let owner = answer(listener, daemon.clone(), stopping.clone());
+    let router = router(daemon.clone());
+    let own = Entrance::own(listener);
+    let owner = connections::answer(own, router.clone(), None, stopping.clone()).map(Ok);
     let mut ending = stopping.clone();
     let others = async {
         tokio::select! {
             socket = daemon.entrance() => {
-                answer(Entrance::at(socket?), daemon.clone(), stopping.clone()).await
+                let knows = daemon.clone();
+                let entrance = Entrance::at(socket?, move |uid| knows.nexus.engine.is_user(uid));
+                connections::answer(entrance, router, Some(Patience::OTHERS), stopping).await;
+                Ok(())
             }
             _ = ending.changed() => Ok(()),
         }
@@ -70,27 +74,9 @@ pub async fn serve(listener: UnixListener, daemon: Arc<Daemon>) -> Result<()> {
         tokio::time::sleep(GRACE).await;
     };
     tokio::select! {
-        ended = async { tokio::try_join!(owner, others) } => ended.map(drop),
+        ended = async { tokio::try_join!(others, owner) } => ended.map(drop),
         () = end => Ok(()),
     }
-}
-
-async fn answer<L>(
-    listener: L,
-    daemon: Arc<Daemon>,
-    mut stopping: watch::Receiver<()>,
-) -> Result<()>
-where
-    L: Listener,
-    L::Addr: Debug,
-    Connection: for<'a> Connected<IncomingStream<'a, L>>,
-{
-    let service = router(daemon).into_make_service_with_connect_info::<Connection>();
-    let server = axum::serve(listener, service).with_graceful_shutdown(async move {
-        // An error means that the sender is gone, which is the same news.
-        stopping.changed().await.ok();
-    });
-    Ok(server.await?)
 }
 
 fn router(daemon: Arc<Daemon>) -> Router {

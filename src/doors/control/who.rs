@@ -1,43 +1,23 @@
 //! Who is at the other end of the socket.
 
-use super::entrance::{Entrance, Seat};
+use super::entrance::Seat;
 use super::peer_groups::peer_groups;
 use crate::api::{self, Asked, Peer};
 use crate::core::{Caller, Error, Kind, Result};
 use crate::doors::daemon::Daemon;
 use crate::meta::Request;
-use axum::extract::connect_info::Connected;
 use axum::http::HeaderMap;
-use axum::serve::IncomingStream;
 use std::io;
 use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixStream;
 
 /// A connection. Whoever works for it has it, so that it counts among its user's as long as the work lasts.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Connection {
     /// What the kernel says; `None` when it does not say.
     peer: Option<Peer>,
     _seat: Option<Arc<Seat>>,
-}
-
-impl Connected<IncomingStream<'_, UnixListener>> for Connection {
-    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
-        Self {
-            peer: peer(stream.io()).ok(),
-            _seat: None,
-        }
-    }
-}
-
-impl Connected<IncomingStream<'_, Entrance>> for Connection {
-    fn connect_info(stream: IncomingStream<'_, Entrance>) -> Self {
-        Self {
-            peer: peer(stream.io()).ok(),
-            _seat: stream.remote_addr().clone(),
-        }
-    }
 }
 
 fn peer(socket: &UnixStream) -> io::Result<Peer> {
@@ -51,6 +31,13 @@ fn peer(socket: &UnixStream) -> io::Result<Peer> {
 }
 
 impl Connection {
+    pub(super) fn of(stream: &UnixStream, seat: Option<Seat>) -> Self {
+        Self {
+            peer: peer(stream).ok(),
+            _seat: seat.map(Arc::new),
+        }
+    }
+
     pub(super) fn peer(&self) -> Result<Peer> {
         let unknown = || Error::new(Kind::Denied, "the kernel does not say who you are");
         self.peer.clone().ok_or_else(unknown)

@@ -64,6 +64,37 @@ fn holes_are_found_and_made() {
 }
 
 #[test]
+fn a_copy_of_a_range_keeps_its_holes() {
+    const HOLE: u64 = 1 << 40;
+    let w = World::new();
+    let e = w.engine();
+    let made = |n| e.create(&alice(), w.workspace(), &name(n), 0o600, writing());
+    let ((_, from), (node, to)) = (made("from").unwrap(), made("to").unwrap());
+    // What is being written is copied, and not shared.
+    e.write(&alice(), from, 0, b"head").unwrap();
+    e.write(&alice(), from, HOLE, b"tail").unwrap();
+    e.write(&alice(), to, 0, &vec![7; 4 << 20]).unwrap();
+    let copied = e.copy_range(&alice(), (from, 0), (to, 1), u64::MAX);
+    assert_eq!(copied.unwrap(), HOLE + 4);
+    assert_eq!(e.read(to, 0, 6).unwrap(), b"\x07head\0"[..]);
+    assert_eq!(e.read(to, HOLE, 9).unwrap(), b"\0tail"[..]);
+    let data = e.seek_data(to, 2 << 20).unwrap();
+    assert!(data > HOLE - (2 << 20), "{data}");
+    // To the end of a hole, too.
+    e.allocate(&alice(), from, HOLE, 4, Allocate::Punch)
+        .unwrap();
+    let copied = e.copy_range(&alice(), (from, HOLE - 9), (to, HOLE - 8), 99);
+    assert_eq!(copied.unwrap(), 13);
+    refused(e.seek_data(to, 2 << 20), Kind::Range);
+    close(&w, &alice(), from);
+    close(&w, &alice(), to);
+    let node = e.getattr(&alice(), node.ino).unwrap();
+    assert_eq!(node.size, HOLE + 5);
+    assert!(node.content.held() < 4 << 20, "{}", node.content.held());
+    w.assert_sound();
+}
+
+#[test]
 fn hard_links_share_bytes_and_are_counted() {
     let w = World::new();
     let ino = w.write(&alice(), "/workspace/f", b"one").unwrap();
@@ -114,6 +145,22 @@ fn what_is_known_is_not_asked_again() {
     let before = e.store().counters().reads;
     w.write(&alice(), "/workspace/small", &[7; 4096]).unwrap();
     assert_eq!(e.store().counters().reads - before, 0);
+}
+
+/// semantics.md §7: "no hash of one with more than 16 GiB of holes"
+#[test]
+fn a_file_of_holes_has_no_hash() {
+    let w = World::new();
+    let e = w.engine();
+    let (node, h) = e
+        .create(&alice(), w.workspace(), &name("f"), 0o600, writing())
+        .unwrap();
+    e.write(&alice(), h, 17 << 30, b"end").unwrap();
+    close(&w, &alice(), h);
+    let told = |name: &[u8]| e.getxattr(&alice(), node.ino, name);
+    refused(told(b"user.nexus.hash"), Kind::TooLarge);
+    assert_eq!(told(b"user.nexus.version").unwrap(), b"1");
+    assert!(told(b"user.nexus.op").is_ok());
 }
 
 /// semantics.md §7: "they are not listed, so that copying tools leave them alone."

@@ -134,7 +134,7 @@ fn an_altered_row_record_or_name_is_found() {
         tx.commit().unwrap();
         let report = w
             .engine()
-            .verify(&Caller::engine(TenantId(1)), &mut |_| {})
+            .verify(&Caller::engine(TenantId(1)), &mut |_| Ok(()))
             .unwrap();
         assert!(
             report.problems.iter().any(|p| p.contains(wanted)),

@@ -83,7 +83,7 @@ impl World {
     pub(crate) fn assert_sound(&self) {
         let report = self
             .engine()
-            .verify(&Caller::engine(TenantId(1)), &mut |_| {})
+            .verify(&Caller::engine(TenantId(1)), &mut |_| Ok(()))
             .unwrap();
         assert_eq!(report.problems, Vec::<String>::new());
     }

@@ -304,7 +304,9 @@ fn a_file_is_recovered_as_it_was_before_the_first_damage_to_what_was_synced() {
     // They are kept for whoever can read more of them, and told.
     assert_eq!(tx.query(drafts, &[]).unwrap()[0].int(0).unwrap(), 2);
     drop(tx);
-    let told = w.engine().verify(&Caller::engine(TenantId(1)), &mut |_| {});
+    let told = w
+        .engine()
+        .verify(&Caller::engine(TenantId(1)), &mut |_| Ok(()));
     let told = told.unwrap().problems;
     let of_it = |p: &String| p.contains(&format!("node {ino}")) && p.contains("table drafts");
     assert!(told.len() == 2 && told.iter().all(of_it), "{told:?}");

@@ -370,7 +370,7 @@ fn what_is_missing_is_told_though_the_horizon_lies_where_another_tenant_was_dele
     let sql = "DELETE FROM entries WHERE name = CAST('f' AS BLOB)";
     assert_eq!(tx.execute(sql, &[]).unwrap(), 1);
     tx.commit().unwrap();
-    let problems = e.verify(&boss(), &mut |_| {}).unwrap().problems;
+    let problems = e.verify(&boss(), &mut |_| Ok(())).unwrap().problems;
     assert!(
         problems.iter().any(|p| p.contains("has lost")),
         "{problems:?}"

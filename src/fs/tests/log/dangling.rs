@@ -68,7 +68,11 @@ fn a_relationship_that_nobody_gave_is_told() {
     w.assert_sound();
     let forged = format!("UPDATE tuples SET id = {} WHERE id = {id}", id + 1000);
     said_after(&mut w, &forged);
-    let problems = w.engine().verify(&boss(), &mut |_| {}).unwrap().problems;
+    let problems = w
+        .engine()
+        .verify(&boss(), &mut |_| Ok(()))
+        .unwrap()
+        .problems;
     for told in [
         format!(
             "relationship {} is there, and no operation made it",
@@ -86,6 +90,10 @@ fn what_cannot_be_read_is_told() {
     let alice = populate(&w);
     w.write(&alice, "/workspace/f", b"f").unwrap();
     said_after(&mut w, "ALTER TABLE xattrs_past RENAME TO elsewhere");
-    let problems = w.engine().verify(&boss(), &mut |_| {}).unwrap().problems;
+    let problems = w
+        .engine()
+        .verify(&boss(), &mut |_| Ok(()))
+        .unwrap()
+        .problems;
     assert!(problems[0].contains("xattrs_past"), "{problems:?}");
 }

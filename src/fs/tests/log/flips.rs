@@ -56,7 +56,7 @@ pub(super) fn look(dir: &Path) -> Vec<String> {
     let opened = db
         .migrate()
         .and_then(|()| Engine::new(config, db.clone(), Clock::System));
-    let looked = opened.and_then(|engine| Ok(engine.verify(&boss(), &mut |_| {})?.problems));
+    let looked = opened.and_then(|engine| Ok(engine.verify(&boss(), &mut |_| Ok(()))?.problems));
     match looked {
         Ok(mut problems) => {
             let found = db.integrity_check();

@@ -135,7 +135,7 @@ fn every_table_of_the_past_is_looked_at() {
         ),
     ] {
         execute(&w, &format!("UPDATE {break_it}"), &[]);
-        let found = e.verify(&boss(), &mut |_| {}).unwrap().problems;
+        let found = e.verify(&boss(), &mut |_| Ok(())).unwrap().problems;
         assert!(
             found.iter().any(|p| p.contains("in the past")),
             "{break_it}: {found:?}"
@@ -163,7 +163,7 @@ fn a_receipt_outlives_what_is_forgotten_and_a_horizon_that_somebody_moved_is_fou
             &format!("UPDATE tenants SET {column} = {column} - 1"),
             &[],
         );
-        let found = e.verify(&boss(), &mut |_| {}).unwrap().problems;
+        let found = e.verify(&boss(), &mut |_| Ok(())).unwrap().problems;
         for found in [found, problems(&w, &receipt)] {
             assert!(
                 found

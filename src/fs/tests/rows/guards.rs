@@ -60,7 +60,11 @@ fn a_row_that_was_damaged_is_found_by_verify_and_stops_the_start() {
         let mut w = world();
         w.assert_sound();
         run(&w, sql);
-        let found = w.engine().verify(&boss(), &mut |_| {}).unwrap().problems;
+        let found = w
+            .engine()
+            .verify(&boss(), &mut |_| Ok(()))
+            .unwrap()
+            .problems;
         let named = |p: &String| p.contains(what) && p.contains("is damaged");
         assert!(found.iter().any(named), "{sql}: {found:?}");
         let refused = reopened(&mut w).unwrap_err();
