@@ -23,11 +23,14 @@ pub struct Granted {
     pub granted: bool,
 }
 
+/// Hears how far long work has come, and says whether anybody waits for its end still.
+pub type Tell<'a> = dyn FnMut(Progress) -> bool + 'a;
+
 /// The store, who asks, and whom to tell how far it has come.
 pub struct Context<'a> {
     pub nexus: &'a Nexus,
     pub caller: &'a Caller,
-    pub tell: &'a mut dyn FnMut(Progress),
+    pub tell: &'a mut Tell<'a>,
 }
 
 impl Context<'_> {

@@ -204,7 +204,7 @@ mod tests {
         let mut cx = Context {
             nexus: &nexus,
             caller: &caller,
-            tell: &mut |_| (),
+            tell: &mut |_| true,
         };
         copy.run(&mut cx).unwrap();
         drop(nexus);

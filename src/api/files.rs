@@ -293,7 +293,7 @@ mod tests {
             let mut cx = Context {
                 nexus: &nexus,
                 caller: &caller,
-                tell: &mut |_| (),
+                tell: &mut |_| true,
             };
             let lists = (0..LISTS).map(|_| {
                 let path = "/workspace".into();

@@ -471,7 +471,7 @@ mod tests {
         let mut cx = Context {
             nexus: &nexus,
             caller: &caller,
-            tell: &mut |_| (),
+            tell: &mut |_| true,
         };
         for (key, on) in [("condition", "file:/workspace"), ("conditions", "doc:1")] {
             let body = serde_json::json!({"subject": "user:*", "relation": "owner", "object": on, key: {"office": "hours"}});

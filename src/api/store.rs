@@ -135,7 +135,9 @@ impl Command for Verify {
         }
         let tell = &mut *cx.tell;
         let engine = &cx.nexus.engine;
-        let report = engine.verify(cx.caller, &mut |done| tell(Progress { done }));
+        let report = engine.verify(cx.caller, &mut |done| {
+            tell(Progress { done });
+        });
         Checked::with_file(cx, report)
     }
 }

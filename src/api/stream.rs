@@ -246,7 +246,7 @@ mod tests {
         let cx = Context {
             nexus,
             caller: &caller,
-            tell: &mut |_| (),
+            tell: &mut |_| true,
         };
         Writing::open(&cx, &FsPath::parse(path.as_bytes()).unwrap(), onto, parents)
     }

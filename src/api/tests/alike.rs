@@ -145,7 +145,7 @@ fn below(town: &Town, who: &Caller, (name, right): (&str, Right), most: usize) -
     let cx = Context {
         nexus: &town.village.nexus,
         caller: who,
-        tell: &mut |_| (),
+        tell: &mut |_| true,
     };
     let (mut all, mut from) = (Vec::new(), Some(Vec::new()));
     while let Some(begin) = from {

@@ -70,7 +70,7 @@ impl Village {
         let mut cx = Context {
             nexus: &self.nexus,
             caller: who,
-            tell: &mut |_| (),
+            tell: &mut |_| true,
         };
         let reply = dispatch(command, &mut cx, body.to_string().as_bytes())?;
         Ok(serde_json::from_slice(&reply).unwrap())
@@ -91,7 +91,7 @@ impl Village {
         let cx = Context {
             nexus: &self.nexus,
             caller: who,
-            tell: &mut |_| (),
+            tell: &mut |_| true,
         };
         let path = crate::core::FsPath::parse(at.as_bytes()).unwrap();
         let mut writing = Writing::open(&cx, &path, Onto::Replace, false)?;

@@ -39,7 +39,10 @@ impl Embedded {
         let mut cx = Context {
             nexus: &self.nexus,
             caller: &self.caller,
-            tell,
+            tell: &mut |progress| {
+                tell(progress);
+                true
+            },
         };
         api::run(command, &mut cx)
     }
@@ -72,7 +75,7 @@ impl Embedded {
         let cx = Context {
             nexus: &self.nexus,
             caller: &self.caller,
-            tell: &mut |_| (),
+            tell: &mut |_| true,
         };
         // The first piece is read before the file is touched: it may be what the input is made from.
         let mut piece = next_piece(&mut input)?;

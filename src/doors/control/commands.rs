@@ -3,6 +3,7 @@
 
 use super::reply::{Refusal, blocking, json};
 use super::who::Connection;
+use crate::api::context::Tell;
 use crate::api::{self, Context, Failure, Progress, to_json};
 use crate::core::{Caller, Result};
 use crate::doors::daemon::Daemon;
@@ -28,7 +29,7 @@ pub(super) async fn run(
     let wants_lines = headers.get(header::ACCEPT).is_some_and(|v| v == LINES);
     let (asking, from) = (daemon.clone(), connection.clone());
     let caller = blocking(move || from.caller(&asking, &headers)).await?;
-    let work = move |tell: &mut dyn FnMut(Progress)| {
+    let work = move |tell: &mut Tell<'_>| {
         // Whoever leaves before his work is done has it still.
         let _at_work = &connection;
         dispatch(&daemon, &caller, &name, &body, tell)
@@ -36,7 +37,12 @@ pub(super) async fn run(
     if wants_lines {
         return Ok(lines(work));
     }
-    Ok(json(blocking(move || work(&mut |_| ())).await?))
+    // Given up with this future, when the client leaves.
+    let waiting = Arc::new(());
+    let there = Arc::downgrade(&waiting);
+    let done = blocking(move || work(&mut |_| there.strong_count() > 0)).await;
+    drop(waiting);
+    Ok(json(done?))
 }
 
 fn dispatch(
@@ -44,7 +50,7 @@ fn dispatch(
     caller: &Caller,
     name: &str,
     body: &[u8],
-    tell: &mut dyn FnMut(Progress),
+    tell: &mut Tell<'_>,
 ) -> Result<Vec<u8>> {
     let mut cx = Context {
         nexus: &daemon.nexus,
@@ -54,10 +60,13 @@ fn dispatch(
     api::dispatch(name, &mut cx, body)
 }
 
-fn lines(work: impl Fn(&mut dyn FnMut(Progress)) -> Result<Vec<u8>> + Send + 'static) -> Response {
+fn lines(work: impl Fn(&mut Tell<'_>) -> Result<Vec<u8>> + Send + 'static) -> Response {
     let (sender, receiver) = channel(QUEUE);
     tokio::task::spawn_blocking(move || {
-        let mut tell = |p: Progress| tell_progress(&sender, p);
+        let mut tell = |p: Progress| {
+            tell_progress(&sender, p);
+            !sender.is_closed()
+        };
         let done = work(&mut tell);
         // A client that has gone away does not want to know.
         sender.blocking_send(last_line(done)).ok();
