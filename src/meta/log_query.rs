@@ -104,7 +104,7 @@ fn is_below(path: &[u8], names: &[Name]) -> bool {
 
 /// Whether a written path is that of a directory above some names.
 fn is_above(path: &[u8], names: &[Name]) -> bool {
-    let depth = path.iter().filter(|byte| **byte == b'/').count();
+    let depth = path.split(|byte| *byte == b'/').count() - 1;
     match path {
         b"/" => !names.is_empty(),
         _ => depth < names.len() && behind(path, &names[..depth]).is_some_and(<[u8]>::is_empty),

@@ -92,7 +92,7 @@ fn is_of_these(cx: &Context<'_>, record: &Record, conditions: &Query) -> Result<
     let mut tx = cx.engine().store().read()?;
     for op in of.iter() {
         let found = log::at(&mut *tx, record.tenant, op)?;
-        if !found.is_some_and(|(record, _)| conditions.fits(&record) == Some(true)) {
+        if found.is_none_or(|(record, _)| conditions.fits(&record) != Some(true)) {
             return Ok(false);
         }
     }
