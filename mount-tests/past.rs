@@ -344,42 +344,6 @@ fn commands_read_the_past_with_and_without_a_mount() {
 }
 
 #[test]
-fn what_was_not_there_is_told_by_the_path_that_was_said() {
-    let world = World::new();
-    world.nexus(&["write", "/workspace/f", "one"]).must();
-    let (op, gone) = (format!("op:{}", head(&world)), "/workspace/gone");
-    world.nexus(&["mkdir", gone]).must();
-    for arguments in [
-        &["cat", gone][..],
-        &["ls", gone],
-        &["tree", gone],
-        &["info", gone],
-        &["cp", gone, "/workspace/copy"],
-        &["grep", "x", gone],
-        &["restore", gone],
-        &["cat", "/workspace"],
-        &["cat", "/workspace/f/x"],
-    ] {
-        let said = world.nexus(&[arguments, &["--at", &op]].concat());
-        assert!(!said.status.success(), "{arguments:?}");
-        let names = arguments.iter().any(|path| said.err.contains(path));
-        assert!(
-            names && !said.err.contains(".at/"),
-            "{arguments:?} {said:?}"
-        );
-    }
-    let said = world.nexus(&["cat", gone, "--at", &op]).err;
-    assert!(said.contains(&format!("as of {op}")), "{said}");
-    let said = world
-        .nexus(&["diff", "/workspace/never", "--from", &op])
-        .err;
-    assert!(
-        said.contains("/workspace/never") && !said.contains(".at/"),
-        "{said}"
-    );
-}
-
-#[test]
 fn commands_tell_versions_differences_and_whose_a_line_is() {
     let world = World::new();
     let (dir, run) = (world.workspace(), |arguments: &[&str]| {
