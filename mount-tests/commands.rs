@@ -220,3 +220,42 @@ fn a_shells_redirection_and_sed_take_no_lines_from_others() {
     let told = nexus(&world, "blame /workspace/raw").must();
     assert!(told.ends_with("\\u{1b}[2J\\xff\tend\n"), "{told}");
 }
+
+#[test]
+fn what_was_not_there_is_told_by_the_path_that_was_said() {
+    let world = World::new();
+    world.nexus(&["write", "/workspace/f", "one"]).must();
+    let (op, gone) = (
+        format!("op:{}", crate::past::head(&world)),
+        "/workspace/gone",
+    );
+    world.nexus(&["mkdir", gone]).must();
+    for arguments in [
+        &["cat", gone][..],
+        &["ls", gone],
+        &["tree", gone],
+        &["info", gone],
+        &["cp", gone, "/workspace/copy"],
+        &["grep", "x", gone],
+        &["restore", gone],
+        &["cat", "/workspace"],
+        &["cat", "/workspace/f/x"],
+    ] {
+        let said = world.nexus(&[arguments, &["--at", &op]].concat());
+        assert!(!said.status.success(), "{arguments:?}");
+        let names = arguments.iter().any(|path| said.err.contains(path));
+        assert!(
+            names && !said.err.contains(".at/"),
+            "{arguments:?} {said:?}"
+        );
+    }
+    let said = world.nexus(&["cat", gone, "--at", &op]).err;
+    assert!(said.contains(&format!("as of {op}")), "{said}");
+    let said = world
+        .nexus(&["diff", "/workspace/never", "--from", &op])
+        .err;
+    assert!(
+        said.contains("/workspace/never") && !said.contains(".at/"),
+        "{said}"
+    );
+}

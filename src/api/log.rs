@@ -1,7 +1,7 @@
 //! The log.
 
 use super::Command;
-use super::context::{Context, path_of};
+use super::context::{Context, Progress, path_of};
 use crate::core::{Error, Kind, Op, Result, Text, error::fail};
 use crate::facts::{Filter, LogPage, Summary, log, summary};
 use crate::fs::Stream;
@@ -163,7 +163,10 @@ impl Command for LogSummary {
 
     fn run(self, cx: &mut Context<'_>) -> Result<Summary> {
         let query = self.wanted.query(cx)?;
-        summary::of(cx.engine(), cx.caller, &query)
+        let engine = cx.engine().clone();
+        summary::of(&engine, cx.caller, &query, |done| {
+            (cx.tell)(Progress { done })
+        })
     }
 }
 

@@ -1,8 +1,11 @@
 //! Undo and restore.
 
 pub(super) mod chosen;
+mod reaching;
 
-use self::chosen::{Found, all, newest, numbered, records, remembered};
+pub use self::chosen::Found;
+use self::chosen::{all, newest, numbered, records, remembered};
+use self::reaching::{alone, reaching};
 use super::Command;
 use super::context::{Context, path_of};
 use super::log::Wanted;
@@ -68,6 +71,10 @@ pub struct Undoing {
     pub stopped: bool,
     /// Operations that undo cannot reverse, by kind: users, keys, namespaces.
     pub left: Vec<LeftOut>,
+    /// Where a path chose: undos and restores that changed something there and stay, for they changed more than that; the newest
+    /// hundred.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reaching: Vec<Found>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -102,7 +109,12 @@ impl Command for Undo {
     type Reply = Undoing;
 
     fn run(self, cx: &mut Context<'_>) -> Result<Undoing> {
-        let (ops, newest) = self.chosen(cx)?;
+        let query = self.wanted.query(cx)?;
+        let (ops, newest) = self.chosen(cx, &query)?;
+        let reaching = self.reaching(cx, &query, &ops)?;
+        if ops.is_empty() {
+            alone(&reaching)?;
+        }
         remembered(cx, &ops)?;
         let choice = Choice {
             ops,
@@ -112,34 +124,58 @@ impl Command for Undo {
         };
         let undone = history::undo(cx.engine(), cx.caller, &choice)?;
         let done = reply(cx, &choice.ops, &undone)?;
-        cx.durable(Undoing { newest, ..done })
+        cx.durable(Undoing {
+            newest,
+            reaching,
+            ..done
+        })
     }
 }
 
 impl Undo {
     /// The operations to undo, and the one that is the newest, where that was asked for.
-    fn chosen(&self, cx: &Context<'_>) -> Result<(OpSet, Option<Found>)> {
-        let query = self.wanted.query(cx)?;
+    fn chosen(&self, cx: &Context<'_>, query: &Query) -> Result<(OpSet, Option<Found>)> {
         match (&self.ops, self.newest) {
             (Some(_), true) => fail(
                 Kind::Invalid,
                 "either operations by their numbers or --last: numbers say which",
             ),
-            (Some(words), false) => Ok((numbered(cx, &words.parse()?, query)?, None)),
+            (Some(words), false) => Ok((numbered(cx, &words.parse()?, query.clone())?, None)),
             (None, true) => {
-                let found = newest(cx, query)?;
+                let found = newest(cx, query.clone())?;
                 let op = found.iter().map(|found| Op(found.op)).collect();
                 Ok((op, found))
             }
-            (None, false) if query == Query::default() => fail(
+            (None, false) if *query == Query::default() => fail(
                 Kind::Invalid,
                 "say what to undo: operations by their numbers, a path, --last, --session, --agent, --user or --since",
             ),
             (None, false) => {
                 let undoes = |r: &Record| !matches!(r.kind, OpKind::Undo | OpKind::Bypass);
-                Ok((all(cx, &query, undoes)?, None))
+                Ok((all(cx, query, undoes)?, None))
             }
         }
+    }
+
+    /// What a path does not choose though it reached there; for the newest change, what the caller restored after it.
+    fn reaching(&self, cx: &Context<'_>, query: &Query, chosen: &OpSet) -> Result<Vec<Found>> {
+        if self.newest {
+            let after = chosen.first().map(|op| Op(op.0 + 1));
+            let mut own = chosen::own(cx, query.clone());
+            own.first = own.first.max(after);
+            if own.kinds.is_empty() {
+                own.kinds.push(OpKind::Restore);
+            }
+            own.kinds.retain(|kind| *kind == OpKind::Restore);
+            return if own.kinds.is_empty() {
+                Ok(Vec::new())
+            } else {
+                reaching(cx, &own, chosen, |_| true)
+            };
+        }
+        let asked: Option<OpSet> = self.ops.as_ref().map(|words| words.parse()).transpose()?;
+        let fits = |op| asked.as_ref().is_none_or(|ops| ops.has(op));
+        reaching(cx, query, chosen, fits)
     }
 }
 
@@ -254,6 +290,7 @@ pub(super) fn reply(cx: &Context<'_>, ops: &OpSet, undone: &Undone) -> Result<Un
         skipped: undone.skipped.to_string(),
         stopped: undone.stopped,
         left: left.collect(),
+        reaching: Vec::new(),
     })
 }
 

@@ -99,7 +99,7 @@ fn hint(e: &Error) -> &'static str {
 
 /// The message, and what else said so: the operating system, SQLite, … Causes of our own are in the message already.
 pub(super) fn told(e: &Error) -> String {
-    let mut out = e.message().to_owned();
+    let mut out = without_at(e.message());
     let mut next = e.source();
     while let Some(cause) = next {
         let text = cause.to_string();
@@ -110,6 +110,30 @@ pub(super) fn told(e: &Error) -> String {
         next = cause.source();
     }
     out
+}
+
+/// A message with the paths of a moment as people say them: `/.at/op:7/workspace/f` is `/workspace/f` as of op:7.
+pub(super) fn without_at(message: &str) -> String {
+    const AT: &str = "/.at/op:";
+    let (mut out, mut rest, mut op) = (String::new(), message, None);
+    while let Some((before, behind)) = rest.split_once(AT) {
+        let digits = behind.find(|c: char| !c.is_ascii_digit());
+        let (number, path) = behind.split_at(digits.unwrap_or(behind.len()));
+        out.push_str(before);
+        // In another directory it is a path that somebody has said, and so is what is no moment.
+        if number.is_empty() || before.ends_with(|c: char| c.is_alphanumeric()) {
+            out.push_str(AT);
+            rest = behind;
+            continue;
+        }
+        if !path.starts_with('/') {
+            out.push('/');
+        }
+        op.get_or_insert(number);
+        rest = path;
+    }
+    out.push_str(rest);
+    op.map_or_else(|| out.clone(), |op| format!("{out}, as of op:{op}"))
 }
 
 /// Whether the reader of our output has gone, as in `nexus log | head`.
@@ -127,6 +151,23 @@ mod tests {
         assert_eq!(code(Kind::NotFound), 2);
         assert_eq!(code(Kind::Denied), 3);
         assert_eq!(code(Kind::Io), 1);
+    }
+
+    #[test]
+    fn a_path_of_a_moment_is_told_as_it_was_said() {
+        for (message, told) in [
+            ("no /.at/op:7/workspace/f", "no /workspace/f, as of op:7"),
+            (
+                "/.at/op:7/a: no read permission",
+                "/a: no read permission, as of op:7",
+            ),
+            ("/.at/op:7 is a directory", "/ is a directory, as of op:7"),
+            ("no /a/.at/op:7/b", "no /a/.at/op:7/b"),
+            ("no /.at/op:x/b", "no /.at/op:x/b"),
+            ("no /workspace/f", "no /workspace/f"),
+        ] {
+            assert_eq!(without_at(message), told);
+        }
     }
 
     #[test]

@@ -84,7 +84,7 @@ struct End {
 impl End {
     fn trouble(&mut self, what: &str) {
         self.has_trouble = true;
-        eprintln!("nexus grep: {what}");
+        eprintln!("nexus grep: {}", exit::without_at(what));
     }
 }
 

@@ -5,7 +5,7 @@ use super::output;
 use super::place::Place;
 use crate::core::Result;
 use crate::facts::Summary;
-use crate::facts::summary::{Author, Counted};
+use crate::facts::summary::{Author, Counted, More, Rest};
 
 /// Prints what some operations come to.
 pub(super) fn print(place: &Place, summary: &Summary) -> Result<()> {
@@ -23,10 +23,27 @@ pub(super) fn print(place: &Place, summary: &Summary) -> Result<()> {
         short(&first.time),
         short(&last.time)
     ))?;
+    let More {
+        authors,
+        directories,
+        commands,
+    } = summary.more;
     part("by", &summary.authors, who)?;
+    rest(authors)?;
     part("what", &summary.kinds, String::clone)?;
     part("in", &summary.directories, ToString::to_string)?;
-    part("with", &summary.commands, String::clone)
+    rest(directories)?;
+    part("with", &summary.commands, String::clone)?;
+    rest(commands)
+}
+
+/// What a list leaves out.
+fn rest(left: Rest) -> Result<()> {
+    if left.operations == 0 {
+        return Ok(());
+    }
+    let (different, operations) = (left.different, left.operations);
+    output::line(format!("{:6}{operations:>9}  and {different} more", ""))
 }
 
 fn part<T>(title: &str, all: &[Counted<T>], shown: impl Fn(&T) -> String) -> Result<()> {

@@ -5,7 +5,7 @@ use super::output;
 use super::paths;
 use super::place::Place;
 use super::wanted::WantedArgs;
-use crate::api::undo::{Asked, LeftOut, Obstacle, Restore, Undo, Undoing};
+use crate::api::undo::{Asked, Found, LeftOut, Obstacle, Restore, Undo, Undoing};
 use crate::core::{Kind, Result, error::fail};
 use crate::history::{Answer, OpSet};
 use clap::Args;
@@ -227,6 +227,15 @@ fn show(undoing: &Undoing, how: &str) -> Result<()> {
         output::line(format!("{}{times}", in_the_way(&obstacle)))?;
     }
     staying(&undoing.left).try_for_each(output::line)?;
+    for Found { op, kind, path } in undoing.reaching.iter().take(SHOWN) {
+        output::line(format!(
+            "stays    operation {op} ({kind} {path}) changed something there, and more: `nexus undo {op}`"
+        ))?;
+    }
+    let more = undoing.reaching.len().saturating_sub(SHOWN);
+    if more > 0 {
+        output::line(format!("stays    {more} more of that kind"))?;
+    }
     if let Some(path) = &undoing.now_at {
         output::line(format!("it is {path} now"))?;
     }

@@ -11,6 +11,8 @@ use std::hash::Hash;
 
 /// How many different authors, commands or directories are told; the most frequent ones.
 const TOLD_MAX: usize = 20;
+/// How many authors are counted apart: a process may be of any session.
+const AUTHORS_MAX: usize = 16_384;
 /// How many directories are counted apart; with more, the deepest count for those above them.
 const DIRECTORIES_MAX: usize = 4096;
 /// How many names of commands are counted apart: a process may call itself anything.
@@ -29,6 +31,26 @@ pub struct Summary {
     /// Directories that something was done in, with what is below those that are not told themselves.
     pub directories: Vec<Counted<Text>>,
     pub commands: Vec<Counted<String>>,
+    /// What the lists do not tell.
+    #[serde(default)]
+    pub more: More,
+}
+
+/// How much is left out of each list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct More {
+    pub authors: Rest,
+    pub directories: Rest,
+    pub commands: Rest,
+}
+
+/// What one list leaves out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Rest {
+    /// How many there are; of more than are counted apart, at least so many.
+    pub different: u64,
+    /// The operations of all of them, exactly.
+    pub operations: u64,
 }
 
 /// An operation and its time, RFC 3339 in UTC.
@@ -54,16 +76,23 @@ pub struct Author {
     pub uid: u32,
 }
 
-/// Adds up what fits, page by page.
-pub fn of(engine: &Engine, caller: &Caller, query: &Query) -> Result<Summary> {
+/// Adds up what fits, page by page. `tell` hears before each how many operations were looked at, and fails where nobody waits
+/// for the answer any more.
+pub fn of(
+    engine: &Engine,
+    caller: &Caller,
+    query: &Query,
+    mut tell: impl FnMut(u64) -> Result<()>,
+) -> Result<Summary> {
     let mut adding = Adding::default();
     let mut reader = Reader::new(engine, caller)?;
     let query = &Query {
         reaching: true,
         ..query.clone()
     };
-    let mut at = Cursor::OLDEST;
+    let (mut at, mut looked_at) = (Cursor::OLDEST, 0);
     loop {
+        tell(looked_at)?;
         let records = page_of(engine, &reader, query, at, PAGE)?;
         for record in &records {
             at = at.moved(record.op);
@@ -74,6 +103,7 @@ pub fn of(engine: &Engine, caller: &Caller, query: &Query) -> Result<Summary> {
         if records.len() < PAGE as usize {
             return Ok(adding.sum());
         }
+        looked_at += records.len() as u64;
     }
 }
 
@@ -81,12 +111,12 @@ struct Adding {
     operations: u64,
     first: Option<(Op, Time)>,
     last: Option<(Op, Time)>,
-    authors: HashMap<Author, u64>,
+    authors: Counts<Author>,
     kinds: HashMap<&'static str, u64>,
     directories: HashMap<Vec<u8>, u64>,
     /// How many names deep directories are counted apart.
     depth: usize,
-    commands: HashMap<String, u64>,
+    commands: Counts<String>,
 }
 
 impl Default for Adding {
@@ -95,11 +125,11 @@ impl Default for Adding {
             operations: 0,
             first: None,
             last: None,
-            authors: HashMap::new(),
+            authors: Counts::upto(AUTHORS_MAX),
             kinds: HashMap::new(),
             directories: HashMap::new(),
             depth: usize::MAX,
-            commands: HashMap::new(),
+            commands: Counts::upto(COMMANDS_MAX),
         }
     }
 }
@@ -116,12 +146,9 @@ impl Adding {
             session: record.author.session.clone(),
             uid: record.author.uid,
         };
-        *self.authors.entry(author).or_default() += 1;
+        self.authors.add(author);
         *self.kinds.entry(record.kind.name()).or_default() += 1;
-        let command = &record.author.comm;
-        if self.commands.len() < COMMANDS_MAX || self.commands.contains_key(command) {
-            *self.commands.entry(command.clone()).or_default() += 1;
-        }
+        self.commands.add(record.author.comm.clone());
         let dir = upto(above(&record.path), self.depth);
         *self.directories.entry(dir.to_vec()).or_default() += 1;
         while self.directories.len() > DIRECTORIES_MAX {
@@ -144,23 +171,78 @@ impl Adding {
             op: op.0,
             time: time.to_string(),
         };
+        let (authors, other_authors) = self.authors.most();
+        let (commands, other_commands) = self.commands.most();
+        let (directories, other_directories) = most(self.directories, shown);
         Summary {
             operations: self.operations,
             first: self.first.map(moment),
             last: self.last.map(moment),
-            authors: most(self.authors, |author| author),
-            kinds: most(self.kinds, str::to_owned),
-            directories: most(self.directories, shown),
-            commands: most(self.commands, |command| command),
+            authors,
+            kinds: ranked(self.kinds, str::to_owned),
+            directories,
+            commands,
+            more: More {
+                authors: other_authors,
+                directories: other_directories,
+                commands: other_commands,
+            },
         }
     }
 }
 
-/// The most frequent, in the order of their names where they are as frequent.
-fn most<K: Ord + Hash, T>(counts: HashMap<K, u64>, told: impl Fn(K) -> T) -> Vec<Counted<T>> {
+/// Counts of what there may be any number of: the first so many are counted apart, the others together.
+struct Counts<K> {
+    most: usize,
+    apart: HashMap<K, u64>,
+    together: u64,
+}
+
+impl<K: Ord + Hash + Clone> Counts<K> {
+    fn upto(most: usize) -> Self {
+        Self {
+            most,
+            apart: HashMap::new(),
+            together: 0,
+        }
+    }
+
+    fn add(&mut self, of: K) {
+        if let Some(count) = self.apart.get_mut(&of) {
+            *count += 1;
+        } else if self.apart.len() < self.most {
+            self.apart.insert(of, 1);
+        } else {
+            self.together += 1;
+        }
+    }
+
+    fn most(self) -> (Vec<Counted<K>>, Rest) {
+        let (told, mut rest) = most(self.apart, |of| of);
+        rest.different += u64::from(self.together > 0);
+        rest.operations += self.together;
+        (told, rest)
+    }
+}
+
+/// The most frequent, and what that leaves out.
+fn most<K: Ord + Hash, T>(
+    counts: HashMap<K, u64>,
+    told: impl Fn(K) -> T,
+) -> (Vec<Counted<T>>, Rest) {
+    let mut all = ranked(counts, told);
+    let left = all.split_off(all.len().min(TOLD_MAX));
+    let rest = Rest {
+        different: left.len() as u64,
+        operations: left.iter().map(|counted| counted.operations).sum(),
+    };
+    (all, rest)
+}
+
+/// The most frequent first, in the order of their names where they are as frequent.
+fn ranked<K: Ord + Hash, T>(counts: HashMap<K, u64>, told: impl Fn(K) -> T) -> Vec<Counted<T>> {
     let mut all: Vec<_> = counts.into_iter().collect();
     all.sort_by(|(a, of_a), (b, of_b)| of_b.cmp(of_a).then(a.cmp(b)));
-    all.truncate(TOLD_MAX);
     let counted = |(of, operations)| Counted {
         of: told(of),
         operations,
@@ -197,6 +279,21 @@ fn upto(dir: &[u8], names: usize) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_counted_apart_is_in_the_total() {
+        let mut counts = Counts::upto(TOLD_MAX + 10);
+        for n in 0..1000_u32 {
+            counts.add(n);
+            counts.add(7);
+        }
+        let (told, rest) = counts.most();
+        assert_eq!((told.len(), told[0].of, told[0].operations), (20, 7, 1001));
+        // Ten that were counted, and at least one of those that were not.
+        assert_eq!(rest.different, 11);
+        let all: u64 = told.iter().map(|counted| counted.operations).sum();
+        assert_eq!(all + rest.operations, 2000);
+    }
 
     #[test]
     fn a_directory_is_cut_behind_a_name() {

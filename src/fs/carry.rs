@@ -67,7 +67,7 @@ impl<'a> Carried<'a> {
     }
 
     /// Whether others would have more on it in another directory than who carries it has.
-    pub(super) fn gives_more(&self, from: &Spot, to: &Spot, now: Time) -> bool {
+    fn gives_more(&self, from: &Spot, to: &Spot, now: Time) -> bool {
         // What lies below a directory has modes and boundaries of its own, of which grants pass the one and ownership both.
         let (held, theirs) = if self.node.is_dir() {
             let by_graph = self.standing.graph.without(self.standing.denied);
@@ -105,16 +105,31 @@ impl Engine {
     ) -> Result<()> {
         let ground = self.ground(caller, node)?;
         let carried = Carried::of(caller, node, &ground)?;
-        if carried.is_own() || !carried.gives_more(&self.spot(from)?, &to()?, self.latest()) {
+        if carried.is_own() {
             return Ok(());
         }
-        if caller.admin {
-            return self.may(caller, node, Right::Own);
+        let message = "others would have more on it there than you have: copy it";
+        self.may_give(caller, &carried, (&self.spot(from)?, &to()?), message)
+            .map(drop)
+    }
+
+    /// Decides whether what is carried may give others more in another directory: by an administrator's word alone, which is noted;
+    /// says whether it is given by that.
+    pub(super) fn may_give(
+        &self,
+        caller: &Caller,
+        carried: &Carried<'_>,
+        (from, to): (&Spot, &Spot),
+        refusal: &'static str,
+    ) -> Result<bool> {
+        if !carried.gives_more(from, to, self.latest()) {
+            return Ok(false);
         }
-        fail(
-            Kind::CrossDevice,
-            "others would have more on it there than you have: copy it",
-        )
+        if !caller.admin {
+            return fail(Kind::CrossDevice, refusal);
+        }
+        self.note_bypass(caller, carried.node, carried.ground, Right::Own)?;
+        Ok(true)
     }
 
     /// A directory that is there.

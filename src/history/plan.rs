@@ -100,10 +100,11 @@ impl Plan {
         if tenant::head(&mut *tx, tenant)?.op != head {
             return fail(Kind::Conflict, "somebody changed something meanwhile");
         }
-        planner.given(&mut *tx, tenant, &effects)?;
+        let (away, on_gone) = planner.others_grants(&mut *tx, tenant, &effects)?;
+        planner.given(&away);
         planner.names(&named);
         planner.xattrs();
-        planner.grants(&mut *tx, tenant, &effects)?;
+        planner.grants(&mut *tx, &effects, &on_gone)?;
         let stay = planner.members();
         planner.times(&mut *tx, &effects.touches)?;
         let Planner {
@@ -126,6 +127,9 @@ impl Plan {
         })
     }
 }
+
+/// A grant, and what gave it last of what stays.
+type Granted = (Option<Op>, Tuple);
 
 struct Planner<'a> {
     undone: Without<'a>,
@@ -158,30 +162,54 @@ impl Planner<'_> {
         Ok(saved.names)
     }
 
-    /// What somebody else gave to a file that was saved over went with it, and the older file that comes back does not have it.
-    fn given(&mut self, tx: &mut dyn Tx, tenant: TenantId, effects: &Effects) -> Result<()> {
-        let back: HashSet<_> = self.revision.back.iter().map(|n| n.ino).collect();
-        let stays_away = |ino: Ino| !back.contains(&ino) && !self.rows.is_there(ino);
-        let mut given = HashMap::new();
+    /// Grants that went with files that were saved over and do not come back, and those that others made on what goes, with the
+    /// operations that stay and gave them last.
+    fn others_grants(
+        &self,
+        tx: &mut dyn Tx,
+        tenant: TenantId,
+        effects: &Effects,
+    ) -> Result<(Vec<Granted>, Vec<Granted>)> {
+        let back = self.back();
         let away = effects.grants_lost.iter();
-        let away = away.filter(|t| t.ino().is_some_and(stays_away));
-        let away: Vec<_> = away.map(|t| (**t).clone()).collect();
+        let away = away.filter(|t| t.ino().is_some_and(|ino| self.stays_away(ino, &back)));
+        let mut all: Vec<_> = away.map(|t| (**t).clone()).collect();
+        let count = all.len();
+        let made: HashSet<_> = effects.grants_made.iter().map(|t| t.id).collect();
+        let on_gone = tuple::on(tx, tenant, &self.revision.gone)?;
+        all.extend(on_gone.into_iter().filter(|t| !made.contains(&t.id)));
         // What an undo gave back that is undone as well was given before.
         let counts = |op| !self.undone.has(op);
-        let granted = granted_by(tx, tenant, self.undone.first(), &away, counts)?;
-        for tuple in away {
-            given.extend(tuple.ino().zip(granted.get(&tuple.id).copied()));
+        let by = granted_by(tx, tenant, self.undone.first(), &all, counts)?;
+        let granted = |tuple: Tuple| (by.get(&tuple.id).copied(), tuple);
+        let mut away: Vec<_> = all.into_iter().map(granted).collect();
+        let on_gone = away.split_off(count);
+        Ok((away, on_gone))
+    }
+
+    fn back(&self) -> HashSet<Ino> {
+        self.revision.back.iter().map(|n| n.ino).collect()
+    }
+
+    fn stays_away(&self, ino: Ino, back: &HashSet<Ino>) -> bool {
+        !back.contains(&ino) && !self.rows.is_there(ino)
+    }
+
+    /// What somebody else gave to a file that was saved over went with it, and the older file that comes back does not have it.
+    fn given(&mut self, away: &[Granted]) {
+        let (back, mut given) = (self.back(), HashMap::new());
+        for (by, tuple) in away {
+            given.extend(tuple.ino().zip(*by));
         }
         for ((ino, _), line) in &self.rows.xattrs {
             let mut kept = line.changes.iter().rev();
             let last = kept.find(|(op, _)| !self.undone.has(*op));
-            if let Some((by, Some(_))) = last.filter(|_| stays_away(*ino)) {
+            if let Some((by, Some(_))) = last.filter(|_| self.stays_away(*ino, &back)) {
                 given.insert(*ino, *by);
             }
         }
         self.conflicts
             .extend(succession::lost(self.rows, self.undone, &given));
-        Ok(())
     }
 
     fn node_conflict(&mut self, ino: Ino, line: &Timeline<Node>, by: Op) {
@@ -262,7 +290,7 @@ impl Planner<'_> {
     }
 
     /// What was granted and taken back among the undone is as it was. What somebody else granted on what goes needs it.
-    fn grants(&mut self, tx: &mut dyn Tx, tenant: TenantId, effects: &Effects) -> Result<()> {
+    fn grants(&mut self, tx: &mut dyn Tx, effects: &Effects, on_gone: &[Granted]) -> Result<()> {
         let ids = |of: &[Arc<Tuple>]| -> HashSet<u64> { of.iter().map(|t| t.id).collect() };
         let (made, lost) = (ids(&effects.grants_made), ids(&effects.grants_lost));
         let mut going = HashSet::new();
@@ -289,14 +317,11 @@ impl Planner<'_> {
                 self.revision.grants_back.push(tuple.clone());
             }
         }
-        let mut others = tuple::on(tx, tenant, &self.revision.gone)?;
-        others.retain(|t| !made.contains(&t.id));
-        let granted = granted_by(tx, tenant, self.undone.first(), &others, |_| true)?;
         let mut told = HashSet::new();
-        for tuple in others {
-            let by = granted.get(&tuple.id).copied().unwrap_or_default();
-            if let Some(ino) = tuple.ino().filter(|ino| !told.contains(ino))
-                && !self.undone.has(by)
+        for (by, tuple) in on_gone {
+            // Which nothing that stays has given goes with what has.
+            if let Some(by) = *by
+                && let Some(ino) = tuple.ino().filter(|ino| !told.contains(ino))
                 && let Some(line) = self.rows.nodes.get(&ino)
             {
                 self.node_conflict(ino, line, by);

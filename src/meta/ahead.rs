@@ -69,8 +69,18 @@ impl Shared {
         }
     }
 
+    /// How many bytes the database needs to take what waits: it writes pages, of which a row changes a part, and keeps the former
+    /// ones for a while. Never less than a few MiB.
+    fn missing(&self) -> usize {
+        (self.pending.read().weight() * 2).next_multiple_of(1 << 20) + (4 << 20)
+    }
+
     pub(super) fn full(&self) -> Error {
-        let message = format!("no space left on device on {}", self.dir.display());
+        let message = format!(
+            "no space left on device on {}: free {} MiB or more there, outside of Nexus (gc has to write, too)",
+            self.dir.display(),
+            self.missing() >> 20
+        );
         Error::new(Kind::NoSpace, message)
     }
 }
@@ -187,7 +197,9 @@ mod tests {
         }
         let told = store.settle().unwrap_err();
         let place = format!("no space left on device on {}", dir.path().display());
-        assert_eq!((told.kind(), told.message()), (Kind::NoSpace, &*place));
+        assert_eq!(told.kind(), Kind::NoSpace);
+        assert!(told.message().starts_with(&place), "{told}");
+        assert!(told.message().contains(": free 5 MiB"), "{told}");
         assert_eq!(stored(&mut *db.read().unwrap()), before);
         db.is_full.store(false, Ordering::Release);
         store.settle().unwrap();

@@ -10,7 +10,7 @@ mod statement;
 use self::reading::{BOUNDS, Reading};
 use self::statement::Below;
 use super::log::{Author, OpKind, Record};
-use crate::core::{FsPath, Hash, Op, Result, TenantId, Time};
+use crate::core::{FsPath, Hash, Name, Op, Result, TenantId, Time};
 use crate::db::Tx;
 
 /// Conditions on records, which all have to hold. One that is not set holds always.
@@ -39,7 +39,7 @@ pub struct Query {
 }
 
 /// What changes many nodes, and is recorded with the directory that all of them are in.
-const OF_MANY: [OpKind; 2] = [OpKind::Undo, OpKind::Restore];
+pub const OF_MANY: [OpKind; 2] = [OpKind::Undo, OpKind::Restore];
 
 impl Query {
     /// Whether a record fits; `None` where that takes a look at the log's times.
@@ -65,21 +65,49 @@ impl Query {
                 && (self.kinds.is_empty() || self.kinds.contains(&record.kind))
                 && self.first.is_none_or(|first| first <= record.op)
                 && self.last.is_none_or(|last| record.op <= last)
-                && self.below().is_none_or(|below| {
-                    below.has(record) || OF_MANY.contains(&record.kind) && below.is_in(&record.path)
-                }),
+                && (self.lies(record) || self.may_reach(record)),
         )
     }
 
     /// Whether a record is of the path or something below it.
     pub fn lies(&self, record: &Record) -> bool {
-        self.below().is_none_or(|below| below.has(record))
+        self.path.as_ref().is_none_or(|path| {
+            let lies = |bytes: &[u8]| path.is_root() || is_below(bytes, path.names());
+            lies(&record.path) || record.path2.as_deref().is_some_and(lies)
+        })
+    }
+
+    /// Whether a record is of many nodes, with a directory above the path, where those are asked for.
+    fn may_reach(&self, record: &Record) -> bool {
+        let is_above = |path: &FsPath| is_above(&record.path, path.names());
+        self.reaching && OF_MANY.contains(&record.kind) && self.path.as_ref().is_some_and(is_above)
     }
 
     /// The path that is a condition: below the root lies everything.
     fn below(&self) -> Option<Below> {
         let path = self.path.as_ref().filter(|path| !path.is_root())?;
         Some(Below::of(path, self.reaching))
+    }
+}
+
+/// What a written path has behind some names; `None` where it does not begin with them.
+fn behind<'p>(path: &'p [u8], names: &[Name]) -> Option<&'p [u8]> {
+    names.iter().try_fold(path, |rest, name| {
+        rest.strip_prefix(b"/")?.strip_prefix(name.as_bytes())
+    })
+}
+
+/// Whether a written path is the one of some names, or below it.
+fn is_below(path: &[u8], names: &[Name]) -> bool {
+    behind(path, names).is_some_and(|rest| rest.first().is_none_or(|byte| *byte == b'/'))
+}
+
+/// Whether a written path is that of a directory above some names.
+fn is_above(path: &[u8], names: &[Name]) -> bool {
+    let depth = path.split(|byte| *byte == b'/').count() - 1;
+    match path {
+        b"/" => !names.is_empty(),
+        _ => depth < names.len() && behind(path, &names[..depth]).is_some_and(<[u8]>::is_empty),
     }
 }
 

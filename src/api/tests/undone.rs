@@ -258,3 +258,69 @@ fn end(village: &Village) -> u64 {
     let now = village.must(&boss(), "moment", &json!({"when": "now"}));
     now["op"].as_u64().unwrap()
 }
+
+#[test]
+fn what_a_path_does_not_choose_though_it_changed_something_there_is_told() {
+    let village = Village::new();
+    let ann = village.person("ann");
+    let must = |command: &str, body: &Value| village.must(&ann, command, body);
+    for dir in ["/workspace/a", "/workspace/b", "/workspace/c"] {
+        must("mkdir", &json!({ "path": dir }));
+        for text in [b"1", b"2"] {
+            village.write(&ann, &format!("{dir}/f"), text).unwrap();
+        }
+    }
+    let before = end(&village);
+    for dir in ["/workspace/a", "/workspace/b"] {
+        village.write(&ann, &format!("{dir}/f"), b"3").unwrap();
+    }
+    let at = format!("op:{before}");
+    must("restore", &json!({"path": "/workspace", "at": at}));
+    let restored = end(&village);
+    let since = format!("op:{}", before + 1);
+    let asked =
+        |path: &str| json!({"path": path, "since": since, "dry_run": true, "answer": "skip"});
+    let told = |path: &str| {
+        let told = must("undo", &asked(path));
+        (told["ops"].clone(), told["reaching"].clone())
+    };
+    let restore = json!([{"op": restored, "kind": "restore", "path": "/workspace"}]);
+    assert_eq!(
+        told("/workspace/a"),
+        (json!((before + 1).to_string()), restore)
+    );
+    // It is chosen with all that it changed.
+    assert_eq!(told("/workspace").1, Value::Null);
+    // What did not reach there is not told.
+    let none = village.ask(&ann, "undo", &asked("/workspace/c"));
+    assert!(none.unwrap_err().chain().contains("no operation fits"));
+    // Alone it is refused, with the words that undo it; so where it came after the newest of its own.
+    let alone = json!({"path": "/workspace/a", "first": restored});
+    let alone = village.ask(&ann, "undo", &alone).unwrap_err().chain();
+    assert!(
+        alone.contains(&format!("`nexus undo {restored}`")),
+        "{alone}"
+    );
+    let newest = json!({"path": "/workspace/b", "newest": true, "dry_run": true, "answer": "skip"});
+    let told = must("undo", &newest);
+    assert_eq!(told["newest"]["op"], before + 2);
+    assert_eq!(told["reaching"][0]["op"], restored);
+    // What was undone is told no more, and an undo of what is chosen is as if it had not been.
+    must("undo", &json!({"ops": restored.to_string()}));
+    let told = must("undo", &asked("/workspace/a"));
+    assert_eq!(told["reaching"], Value::Null, "{told}");
+    let undo = |ops: [u64; 2]| {
+        let ops = ops.map(|op| op.to_string()).join(",");
+        let done = must("undo", &json!({"ops": ops}));
+        done["op"].as_u64().unwrap_or_else(|| panic!("{done}"))
+    };
+    undo([before + 1, before + 2]);
+    let told = must("undo", &asked("/workspace/a"));
+    assert_eq!(told["reaching"], Value::Null, "{told}");
+    let older = undo([before, before - 6]);
+    let told = must("undo", &asked("/workspace/a"));
+    assert_eq!(
+        told["reaching"],
+        json!([{"op": older, "kind": "undo", "path": "/workspace"}])
+    );
+}

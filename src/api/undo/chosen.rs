@@ -21,6 +21,14 @@ pub struct Found {
     pub path: Text,
 }
 
+pub(super) fn found(record: &Record) -> Found {
+    Found {
+        op: record.op.0,
+        kind: record.kind.name().to_owned(),
+        path: Text(record.path.clone()),
+    }
+}
+
 /// Every operation that fits and that the caller may read.
 pub(super) fn all(
     cx: &Context<'_>,
@@ -83,14 +91,19 @@ pub(super) fn remembered(cx: &Context<'_>, ops: &OpSet) -> Result<()> {
     })
 }
 
-/// The newest operation of the caller himself; those that an undo has reversed already, and undos, are passed over. Fails where what
-/// he did last cannot be undone: he may not mean what he did before that.
-pub(super) fn newest(cx: &Context<'_>, query: Query) -> Result<Option<Found>> {
-    let query = Query {
+/// What fits of what the caller did himself.
+pub(super) fn own(cx: &Context<'_>, query: Query) -> Query {
+    Query {
         user: cx.caller.user.as_deref().map(str::to_owned),
         agent: cx.caller.agent.as_deref().map(str::to_owned),
         ..query
-    };
+    }
+}
+
+/// The newest operation of the caller himself; those that an undo has reversed already, and undos, are passed over. Fails where what
+/// he did last cannot be undone: he may not mean what he did before that.
+pub(super) fn newest(cx: &Context<'_>, query: Query) -> Result<Option<Found>> {
+    let query = own(cx, query);
     let tenant = cx.tenant()?;
     let mut stays = None;
     let found = backwards(cx, &query, FEW, |page| {
@@ -102,11 +115,7 @@ pub(super) fn newest(cx: &Context<'_>, query: Query) -> Result<Option<Found>> {
         };
         for record in page.into_iter().filter(is_change) {
             let is_it = history::is_reversible(&record);
-            let found = Found {
-                op: record.op.0,
-                kind: record.kind.name().to_owned(),
-                path: Text(record.path),
-            };
+            let found = found(&record);
             if is_it {
                 return Ok(Break(found));
             }

@@ -1,7 +1,7 @@
 //! Lines of the log, and many who read it while others write.
 
 use super::*;
-use crate::core::{FsPath, Ino, TenantId};
+use crate::core::{FsPath, Ino, Kind, TenantId, error::fail};
 use crate::facts::summary::of as summary;
 use crate::fs::tests::principals::make;
 use crate::fs::tests::{World, alice, name};
@@ -353,7 +353,19 @@ fn the_log_of_a_path_has_what_undid_something_there() {
             kinds: vec![OpKind::Undo],
             ..Query::default()
         };
-        summary(&e, &bob, &query).unwrap().operations
+        summary(&e, &bob, &query, |_| Ok(())).unwrap().operations
     };
     assert_eq!((sum("/workspace/open"), sum("/workspace/closed")), (1, 0));
+}
+
+#[test]
+fn a_sum_that_nobody_waits_for_ends() {
+    let (w, mut looked_at) = (World::new(), Vec::new());
+    let e = w.engine().clone();
+    let left = summary(&e, &alice(), &Query::default(), |done| {
+        looked_at.push(done);
+        fail(Kind::Unavailable, "whoever asked has gone away")
+    });
+    assert_eq!(left.unwrap_err().kind(), Kind::Unavailable);
+    assert_eq!(looked_at, [0]);
 }

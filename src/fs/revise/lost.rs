@@ -5,7 +5,7 @@ use crate::access::acl::Acls;
 use crate::access::decide::{decide_chown, decide_remove};
 use crate::access::domain::Domain;
 use crate::access::{Ground, Right, decide};
-use crate::core::{Caller, Error, Ino, Kind, Op, Result, TenantId};
+use crate::core::{Caller, Ino, Op, Result, TenantId};
 use crate::fs::carry::{Carried, Spot};
 use crate::fs::engine::{Engine, no_node};
 use crate::fs::namespace::{ABOVE_MAX, circle};
@@ -84,14 +84,12 @@ impl<'e> Lost<'e> {
         if carried.is_own() {
             return Ok(());
         }
-        let (from, now) = (last.name.parent, self.engine.latest());
-        if carried.gives_more(&self.spot(from)?, &to()?, now) {
-            if caller.admin {
-                return self.engine.note_bypass(caller, node, &ground, Right::Own);
-            }
-            let message = "it went from another directory, and others would have more on it here than you had there: \
-                           take a copy with `nexus cp --at`";
-            return Err(Error::new(Kind::CrossDevice, message));
+        let from = last.name.parent;
+        let message = "it went from another directory, and others would have more on it here than you had there: \
+                       take a copy with `nexus cp --at`";
+        let spots = (&self.spot(from)?, &to()?);
+        if self.engine.may_give(caller, &carried, spots, message)? {
+            return Ok(());
         }
         let (dir, around) = self.directory(caller, from)?;
         decide(caller, &dir, &around, Right::Write)?;

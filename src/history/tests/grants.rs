@@ -4,7 +4,7 @@ use super::world::*;
 use crate::access::rebac::{self, Format};
 use crate::core::Time;
 use crate::core::{Caller, Op};
-use crate::fs::{SetMode, To};
+use crate::fs::{SetAttr, SetMode, To};
 use crate::history::OpSet;
 
 const DOCS: &str =
@@ -310,5 +310,58 @@ fn what_was_revoked_undone_and_revoked_again_comes_back() {
     assert_eq!(all.iter().count(), 3);
     w.undo(&alice, all).unwrap();
     assert_eq!(numbers(&w), [id]);
+    w.assert_sound();
+}
+
+/// semantics.md §6: "Undoing keeps later work of others"
+#[test]
+fn what_somebody_granted_and_got_back_by_an_undo_keeps_a_directory_as_well() {
+    for undone_twice in [false, true] {
+        let (w, alice, bob) = world();
+        let (made, dir) = (last(&w), w.ino("/workspace/a"));
+        let given = w.engine.grant(&root(), dir, "can_read", &bob, None);
+        let granted = last(&w);
+        let set = SetAttr {
+            mode: Some(0o711),
+            ..SetAttr::default()
+        };
+        w.engine.setattr(&root(), dir, &set, None).unwrap();
+        let mut others = last(&w);
+        w.engine.revoke(&root(), given.unwrap().id).unwrap();
+        others.join(&last(&w));
+        // With what it undid it is as if it had not been, and what was granted before that stands.
+        w.undo(&root(), others).unwrap();
+        for _ in 0..2 * u8::from(undone_twice) {
+            w.undo(&root(), last(&w)).unwrap();
+        }
+        let stopped = w.undo(&alice, made).unwrap();
+        let found: Vec<_> = stopped.conflicts.iter().map(|c| (c.node, c.by)).collect();
+        assert_eq!(
+            (stopped.op, found),
+            (None, vec![(Some(dir), granted.first())])
+        );
+        w.assert_sound();
+    }
+}
+
+#[test]
+fn what_somebody_granted_anew_behind_an_undo_keeps_a_directory() {
+    let (w, alice, bob) = world();
+    let (made, dir) = (last(&w), w.ino("/workspace/a"));
+    let grant = || {
+        w.engine
+            .grant(&root(), dir, "can_read", &bob, None)
+            .unwrap()
+    };
+    grant();
+    w.undo(&root(), last(&w)).unwrap();
+    grant();
+    let again = last(&w);
+    let stopped = w.undo(&alice, made.clone()).unwrap();
+    let found: Vec<_> = stopped.conflicts.iter().map(|c| c.by).collect();
+    assert_eq!((stopped.op, found), (None, vec![again.first()]));
+    // With that undone nothing of others is left on it.
+    w.undo(&root(), again).unwrap();
+    assert!(w.undo(&alice, made).unwrap().op.is_some());
     w.assert_sound();
 }

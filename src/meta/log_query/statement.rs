@@ -106,19 +106,6 @@ impl Below {
         }
     }
 
-    /// Whether a record is of that path or of one below it.
-    pub(super) fn has(&self, record: &Record) -> bool {
-        let lies = |path: &[u8]| {
-            path == self.own || (self.first.as_slice()..self.end.as_slice()).contains(&path)
-        };
-        lies(&record.path) || record.path2.as_deref().is_some_and(lies)
-    }
-
-    /// Whether it lies below a path, where that is asked for.
-    pub(super) fn is_in(&self, path: &[u8]) -> bool {
-        self.above.iter().any(|above| above == path)
-    }
-
     /// Binds the paths above and gives their placeholders.
     pub(super) fn bind_above<'a>(&'a self, params: &mut Vec<Param<'a>>) -> Option<String> {
         let mut places = Vec::new();
