@@ -51,7 +51,7 @@ fn descriptors(store: &Store) -> usize {
 
 #[test]
 fn more_files_than_descriptors_are_written_read_and_sealed() {
-    let store = Store::of_work_files(3);
+    let store = Store::of_open_files(3);
     let _taken = leave_no_memory(&store);
     let mut files = write_all(&store, 40);
     assert_eq!((names(&store), descriptors(&store)), (40, 3));
@@ -73,7 +73,7 @@ fn more_files_than_descriptors_are_written_read_and_sealed() {
 
 #[test]
 fn nothing_of_a_file_is_lost_when_its_work_file_cannot_be_opened() {
-    let store = Store::of_work_files(1);
+    let store = Store::of_open_files(1);
     let _taken = leave_no_memory(&store);
     let mut files = write_all(&store, 2);
     let aside = store.config.data_dir.join("aside");
@@ -87,7 +87,7 @@ fn nothing_of_a_file_is_lost_when_its_work_file_cannot_be_opened() {
     ];
     for error in errors {
         assert_eq!(error.kind(), Kind::Io, "{}", error.chain());
-        assert!(error.chain().to_string().contains("cannot open work file"));
+        assert!(error.chain().contains("cannot open work file"));
     }
     assert!(first.is_dirty());
     fs::rename(&aside, store.config.work()).unwrap();
@@ -98,7 +98,7 @@ fn nothing_of_a_file_is_lost_when_its_work_file_cannot_be_opened() {
 
 #[test]
 fn the_next_start_removes_what_a_crash_left() {
-    let store = Store::of_work_files(2);
+    let store = Store::of_open_files(2);
     let _taken = leave_no_memory(&store);
     let left = write_all(&store, 20);
     assert_eq!(names(&store), 20);
@@ -109,7 +109,7 @@ fn the_next_start_removes_what_a_crash_left() {
 
 #[test]
 fn small_pieces_in_many_files_take_no_more_memory_than_all_may() {
-    let store = Store::of_work_files(4);
+    let store = Store::of_open_files(4);
     // All but 2 MiB.
     let mut taken = leave_no_memory(&store);
     taken.sub(2 << 20);

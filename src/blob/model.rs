@@ -52,11 +52,11 @@ impl Store {
         Self::open(dir, config)
     }
 
-    /// A store that keeps so many work files open.
-    pub(super) fn of_work_files(open: usize) -> Self {
+    /// A store that keeps so many files of a kind open.
+    pub(super) fn of_open_files(open: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = Config {
-            work_files: NonZeroUsize::new(open).unwrap(),
+            open_files: NonZeroUsize::new(open).unwrap(),
             ..Config::new(dir.path())
         };
         Self::open(dir, config)

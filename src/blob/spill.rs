@@ -127,7 +127,9 @@ impl Pool {
 impl Drop for Pool {
     fn drop(&mut self) {
         let spare = std::mem::take(self.spare.get_mut());
-        spare.into_iter().for_each(|number| self.remove(number));
+        for number in spare {
+            self.remove(number);
+        }
     }
 }
 

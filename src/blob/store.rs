@@ -52,10 +52,10 @@ impl Blobs {
     pub fn open(config: &Config, db: Arc<dyn Db>) -> Result<Self> {
         Ok(Self {
             db,
-            cas: Arc::new(Cas::open(config.cas())?),
+            cas: Arc::new(Cas::open(config.cas(), config.open_files)?),
             cache: Arc::new(Cache::new(config.content_cache)),
             pins: Arc::default(),
-            pool: Arc::new(Pool::open(config.work(), config.work_files)?),
+            pool: Arc::new(Pool::open(config.work(), config.open_files)?),
             streams: Arc::default(),
             ahead: Ahead::default(),
             dirty: Sum::default(),

@@ -5,8 +5,8 @@ use etcetera::BaseStrategy as _;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-/// Files under `work/` that are kept open at most, where there are descriptors enough.
-const WORK_FILES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(255);
+/// As many as are of use.
+const OPEN_FILES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(255);
 
 /// Where a store lives and how large its caches are.
 #[derive(Debug, Clone)]
@@ -16,8 +16,9 @@ pub struct Config {
     pub content_cache: u64,
     /// Nodes and directory entries kept in memory, in entries.
     pub node_cache: usize,
-    /// Files under `work/` kept open; there may be many more of them.
-    pub work_files: NonZeroUsize,
+    /// Descriptors that the store keeps at most for work files, and as many again for blobs on their way to the disk: of both
+    /// people can cause any number.
+    pub open_files: NonZeroUsize,
 }
 
 impl Config {
@@ -26,16 +27,16 @@ impl Config {
             data_dir: data_dir.into(),
             content_cache: 256 << 20,
             node_cache: 200_000,
-            work_files: WORK_FILES,
+            open_files: OPEN_FILES,
         }
     }
 
-    /// Leaves most of the descriptors that the process may have to everything else: people cannot make it open more, whatever they do.
+    /// Takes a share of the descriptors that the process may have: most are left to everything else.
     pub fn with_descriptors(self, most: u64) -> Self {
         let share = usize::try_from(most / 8).unwrap_or(usize::MAX);
         let share = NonZeroUsize::new(share).unwrap_or(NonZeroUsize::MIN);
         Self {
-            work_files: share.min(WORK_FILES),
+            open_files: share.min(OPEN_FILES),
             ..self
         }
     }
