@@ -36,6 +36,7 @@ mod crash;
 mod model;
 mod powercut;
 mod budget;
+mod crowd;
 mod store;
 mod verify;
 mod input;

@@ -23,6 +23,8 @@ pub(crate) struct World {
     mount: PathBuf,
     options: Vec<String>,
     is_mute: bool,
+    /// How many descriptors the daemon may have.
+    descriptors: Option<u32>,
 }
 
 impl World {
@@ -76,6 +78,13 @@ impl World {
         world
     }
 
+    /// A directory for a store whose daemon may have so many descriptors and no more.
+    pub(crate) fn of_descriptors(most: u32) -> Self {
+        let mut world = Self::unmounted(&[]);
+        world.descriptors = Some(most);
+        world
+    }
+
     /// A directory for a store that nobody has opened yet.
     pub(crate) fn unmounted(options: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
@@ -104,6 +113,7 @@ impl World {
             mount,
             options,
             is_mute: false,
+            descriptors: None,
         }
     }
 
@@ -207,7 +217,15 @@ impl World {
     }
 
     pub(crate) fn try_start(&self) -> Said {
-        let mut command = self.command(&["mount"]);
+        let mut command = match self.descriptors {
+            Some(most) => {
+                let mut limited = Command::new("prlimit");
+                limited.args([&format!("--nofile={most}"), NEXUS, "mount"]);
+                self.furnish(&mut limited);
+                limited
+            }
+            None => self.command(&["mount"]),
+        };
         run(command.arg(&self.mount).args(&self.options))
     }
 

@@ -9,6 +9,7 @@ use crate::db::owner;
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use std::fs::File;
 use std::io::{ErrorKind, Read as _, Write as _};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,13 +24,14 @@ pub(super) struct Cas {
 }
 
 impl Cas {
-    pub(super) fn open(dir: PathBuf) -> Result<Self> {
+    /// Keeps about so many files open that are to be synced.
+    pub(super) fn open(dir: PathBuf, open_max: NonZeroUsize) -> Result<Self> {
         clean_dir(&dir.join("tmp"))?;
         Ok(Self {
             root: File::open(&dir)?,
             dir,
             next: AtomicU64::new(0),
-            unsynced: Unsynced::default(),
+            unsynced: Unsynced::new(open_max),
         })
     }
 
@@ -187,7 +189,7 @@ mod tests {
     use std::os::unix::fs::MetadataExt as _;
 
     fn cas(dir: &tempfile::TempDir) -> Cas {
-        Cas::open(dir.path().join("cas")).unwrap()
+        Cas::open(dir.path().join("cas"), NonZeroUsize::MAX).unwrap()
     }
 
     fn put(cas: &Cas, bytes: &[u8]) -> Hash {

@@ -1,9 +1,9 @@
-//! Written bytes that wait in memory, counted over all open files.
+//! Memory that written bytes take, counted over all open files.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// What waits in all files together.
+/// Bytes of memory that all files take together.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sum(Arc<AtomicUsize>);
 
@@ -21,10 +21,6 @@ impl Sum {
 }
 
 impl Share {
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
-    }
-
     /// Begins to count in a sum, once.
     pub(super) fn join(&mut self, sum: &Sum) {
         if self.sum.is_none() {

@@ -8,6 +8,9 @@ use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
+/// What an extent in memory takes beside its bytes, about: whoever writes here and there takes more of that than of bytes.
+const EXTENT_COST: usize = 128;
+
 #[derive(Debug)]
 enum Extent {
     Memory(Vec<u8>),
@@ -35,7 +38,9 @@ pub(super) enum Source<'a> {
 pub(super) struct Extents {
     map: BTreeMap<u64, Extent>,
     in_memory: BTreeSet<u64>,
-    memory: Share,
+    memory: usize,
+    /// What that takes of what all files may.
+    share: Share,
     data: u64,
     zeros: u64,
 }
@@ -51,7 +56,14 @@ impl Extent {
     /// Cuts off what lies `at` bytes and more behind the start.
     fn split_off(&mut self, at: u64) -> Self {
         match self {
-            Self::Memory(bytes) => Self::Memory(bytes.split_off(index(at))),
+            Self::Memory(bytes) => {
+                let right = bytes.split_off(index(at));
+                // Room that nothing counts any more.
+                if bytes.len() < bytes.capacity() / 2 {
+                    bytes.shrink_to_fit();
+                }
+                Self::Memory(right)
+            }
             Self::Spilled(len) => Self::Spilled(std::mem::replace(len, at) - at),
             Self::Zero(len) => Self::Zero(std::mem::replace(len, at) - at),
             Self::Chunk(chunk, from, len) => {
@@ -69,12 +81,12 @@ impl Extents {
 
     /// Counts the bytes held in memory.
     pub(super) fn memory(&self) -> usize {
-        self.memory.bytes()
+        self.memory
     }
 
-    /// Counts those bytes in a sum from now on.
+    /// Counts what they take in a sum from now on.
     pub(super) fn count_in(&mut self, sum: &Sum) {
-        self.memory.join(sum);
+        self.share.join(sum);
     }
 
     /// Counts the bytes that were written and not turned into zeros since.
@@ -100,7 +112,8 @@ impl Extents {
             && start + bytes.len() as u64 == at
         {
             bytes.extend_from_slice(data);
-            self.memory.add(data.len());
+            self.memory += data.len();
+            self.share.add(data.len());
             self.data += data.len() as u64;
             return;
         }
@@ -183,7 +196,7 @@ impl Extents {
     pub(super) fn only_memory(&self) -> Option<(u64, usize)> {
         let start = self.in_memory.first()?;
         match self.map.get(start) {
-            Some(Extent::Memory(bytes)) if bytes.len() == self.memory.bytes() => {
+            Some(Extent::Memory(bytes)) if bytes.len() == self.memory => {
                 Some((*start, bytes.len()))
             }
             _ => None,
@@ -223,22 +236,25 @@ impl Extents {
 
     /// Makes `at` a boundary.
     fn split(&mut self, at: u64) {
-        let Some((&start, extent)) = self.map.range_mut(..at).next_back() else {
+        let Some((&start, extent)) = self.map.range(..at).next_back() else {
             return;
         };
         if at >= start + extent.len() {
             return;
         }
-        let right = extent.split_off(at - start);
-        self.uncount(&right);
-        self.put(at, right);
+        if let Some(mut left) = self.take(start) {
+            let right = left.split_off(at - start);
+            self.put(start, left);
+            self.put(at, right);
+        }
     }
 
     fn put(&mut self, at: u64, extent: Extent) {
         match &extent {
             Extent::Zero(len) => self.zeros += len,
             Extent::Memory(bytes) => {
-                self.memory.add(bytes.len());
+                self.memory += bytes.len();
+                self.share.add(bytes.len() + EXTENT_COST);
                 self.data += bytes.len() as u64;
                 self.in_memory.insert(at);
             }
@@ -251,7 +267,8 @@ impl Extents {
         match extent {
             Extent::Zero(len) => self.zeros -= len,
             Extent::Memory(bytes) => {
-                self.memory.sub(bytes.len());
+                self.memory -= bytes.len();
+                self.share.sub(bytes.len() + EXTENT_COST);
                 self.data -= bytes.len() as u64;
             }
             Extent::Spilled(len) | Extent::Chunk(_, _, len) => self.data -= len,

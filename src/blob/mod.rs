@@ -30,6 +30,8 @@ mod model;
 mod promises;
 #[cfg(test)]
 mod overwrites;
+#[cfg(test)]
+mod crowd;
 
 pub use chunk::CHUNK_MIN;
 pub use content::Content;

@@ -9,6 +9,7 @@ use crate::db::Db;
 use crate::db::sqlite::Sqlite;
 use proptest::prelude::*;
 use std::collections::HashSet;
+use std::num::NonZeroUsize;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -47,9 +48,24 @@ impl Deref for Store {
 impl Store {
     pub(super) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
+        let config = Config::new(dir.path());
+        Self::open(dir, config)
+    }
+
+    /// A store that keeps so many files of a kind open.
+    pub(super) fn of_open_files(open: usize) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let config = Config {
+            open_files: NonZeroUsize::new(open).unwrap(),
+            ..Config::new(dir.path())
+        };
+        Self::open(dir, config)
+    }
+
+    fn open(dir: tempfile::TempDir, config: Config) -> Self {
         let config = Config {
             content_cache: 32 * MIB,
-            ..Config::new(dir.path())
+            ..config
         };
         let db = Sqlite::open(&config.database()).unwrap();
         db.migrate().unwrap();

@@ -41,7 +41,7 @@ pub struct Blobs {
     /// Counted by its holders: one a stream.
     pub(super) streams: Arc<()>,
     pub(super) ahead: Ahead,
-    /// Written bytes in memory of all working copies.
+    /// Memory that what was written takes, of all working copies.
     pub(super) dirty: Sum,
     /// Held by who reads a large content to hash it.
     pub(super) hashing: Mutex<()>,
@@ -52,10 +52,10 @@ impl Blobs {
     pub fn open(config: &Config, db: Arc<dyn Db>) -> Result<Self> {
         Ok(Self {
             db,
-            cas: Arc::new(Cas::open(config.cas())?),
+            cas: Arc::new(Cas::open(config.cas(), config.open_files)?),
             cache: Arc::new(Cache::new(config.content_cache)),
             pins: Arc::default(),
-            pool: Arc::new(Pool::open(config.work())?),
+            pool: Arc::new(Pool::open(config.work(), config.open_files)?),
             streams: Arc::default(),
             ahead: Ahead::default(),
             dirty: Sum::default(),

@@ -12,14 +12,15 @@ use nix::sys::statfs::{BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, fst
 use parking_lot::{Condvar, Mutex};
 use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
+use std::num::NonZeroUsize;
 
-/// Files that wait at most, each of them open; who brings one more syncs.
-const WAITING_MAX: usize = 256;
 /// From so many files on the whole filesystem is synced: one flush instead of one each.
 const FILESYSTEM_FROM: usize = 8;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Unsynced {
+    /// Files that wait at most, each of them open; who brings one more syncs.
+    waiting_max: NonZeroUsize,
     waiting: Mutex<Waiting>,
     /// Told when files have come back from the disk, with or without luck.
     returned: Condvar,
@@ -67,6 +68,15 @@ struct Batch {
 }
 
 impl Unsynced {
+    pub(super) fn new(waiting_max: NonZeroUsize) -> Self {
+        Self {
+            waiting_max,
+            waiting: Mutex::default(),
+            returned: Condvar::default(),
+            turn: Mutex::default(),
+        }
+    }
+
     pub(super) fn add(&self, hash: Hash, file: File) {
         self.waiting.lock().files.push(Placed {
             hash,
@@ -91,7 +101,7 @@ impl Unsynced {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.waiting.lock().files.len() >= WAITING_MAX
+        self.waiting.lock().files.len() >= self.waiting_max.get()
     }
 }
 
@@ -248,8 +258,12 @@ mod tests {
 
     impl Disk {
         fn new() -> Self {
+            Self::of(NonZeroUsize::MAX)
+        }
+
+        fn of(open_max: NonZeroUsize) -> Self {
             let dir = tempfile::tempdir().unwrap();
-            let cas = Cas::open(dir.path().join("cas")).unwrap();
+            let cas = Cas::open(dir.path().join("cas"), open_max).unwrap();
             Self { dir, cas }
         }
 
@@ -270,6 +284,15 @@ mod tests {
 
         fn waiting(&self) -> usize {
             self.cas.unsynced.waiting.lock().files.len()
+        }
+    }
+
+    #[test]
+    fn no_more_wait_than_may_be_open() {
+        let disk = Disk::of(NonZeroUsize::new(3).unwrap());
+        for n in 0..20 {
+            disk.add(n);
+            assert!((1..=3).contains(&disk.waiting()));
         }
     }
 

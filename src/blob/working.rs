@@ -15,7 +15,7 @@ use std::os::unix::fs::FileExt as _;
 
 /// Written bytes that a file keeps in memory before they move to a work file.
 const MEMORY_MAX: usize = 1 << 20;
-/// The same of all files together: room for every stream, and 64 MiB. Beyond it, files that are not streamed write straight
+/// What those of all files take together: room for every stream, and 64 MiB. Beyond it, files that are not streamed write straight
 /// to their work files.
 pub(super) const SUM_MAX: usize = stream::STREAMS_MAX * stream::MEMORY + (64 << 20);
 const SIZE_MAX: u64 = i64::MAX as u64;
@@ -269,7 +269,7 @@ impl Working {
 
     pub(super) fn read_spilled(&self, at: u64, out: &mut [u8]) -> Result<()> {
         match &self.file {
-            Some(work) => Ok(work.file.read_exact_at(out, at)?),
+            Some(work) => Ok(work.file()?.read_exact_at(out, at)?),
             None => fail(Kind::Io, "the work file is gone"),
         }
     }
@@ -351,7 +351,7 @@ impl Working {
             Some(work) => work,
             None => blobs.pool.lend()?,
         };
-        let written = write(&mut self.extents, &work.file);
+        let written = work.file().and_then(|file| write(&mut self.extents, &file));
         self.file = Some(work);
         written.map_err(|e| e.context("cannot write to the work file"))
     }

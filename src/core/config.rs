@@ -2,7 +2,11 @@
 
 use super::error::{Error, Kind, Result};
 use etcetera::BaseStrategy as _;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+
+/// As many as are of use.
+const OPEN_FILES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(255);
 
 /// Where a store lives and how large its caches are.
 #[derive(Debug, Clone)]
@@ -12,6 +16,9 @@ pub struct Config {
     pub content_cache: u64,
     /// Nodes and directory entries kept in memory, in entries.
     pub node_cache: usize,
+    /// Descriptors that the store keeps at most for work files, and as many again for blobs on their way to the disk: of both
+    /// people can cause any number.
+    pub open_files: NonZeroUsize,
 }
 
 impl Config {
@@ -20,6 +27,17 @@ impl Config {
             data_dir: data_dir.into(),
             content_cache: 256 << 20,
             node_cache: 200_000,
+            open_files: OPEN_FILES,
+        }
+    }
+
+    /// Takes a share of the descriptors that the process may have: most are left to everything else.
+    pub fn with_descriptors(self, most: u64) -> Self {
+        let share = usize::try_from(most / 8).unwrap_or(usize::MAX);
+        let share = NonZeroUsize::new(share).unwrap_or(NonZeroUsize::MIN);
+        Self {
+            open_files: share.min(OPEN_FILES),
+            ..self
         }
     }
 

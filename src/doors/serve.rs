@@ -17,12 +17,18 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// Threads for requests on the socket; what blocks has threads of its own.
 const THREADS: usize = 2;
+/// Descriptors that suffice whatever users do: twice what connections, blobs on their way to the disk, work files and names of
+/// processes come to at most.
+const DESCRIPTORS: u64 = 2048;
 
 /// Runs a daemon on a data directory until it is told to stop. `ready` is called when everything answers.
 pub fn run(config: Config, ready: impl FnOnce(&Daemon) -> Result<()>) -> Result<()> {
     // Nothing that the daemon makes on the host is anybody else's business.
     umask(Mode::from_bits_truncate(0o077));
-    raise_open_files();
+    let config = match raise_open_files() {
+        Some(most) => config.with_descriptors(most),
+        None => config,
+    };
     thread::answer_soon();
     let socket = config.socket();
     let nexus = Nexus::open(config)?;
@@ -63,12 +69,23 @@ fn live(
         .map_err(|e| Error::new(Kind::Io, "the control socket failed").caused_by(e))?
 }
 
-/// Takes as many descriptors as we may have: a file that is being written may need one for its work file.
-fn raise_open_files() {
-    let raised = getrlimit(Resource::RLIMIT_NOFILE)
-        .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
-    if let Err(e) = raised {
-        tracing::warn!("cannot raise the number of open files: {e}");
+/// Takes as many descriptors as we may have, and tells how many these are.
+fn raise_open_files() -> Option<u64> {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, most)| {
+        setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
+        Ok(most)
+    });
+    match raised {
+        Ok(most) => {
+            if most < DESCRIPTORS {
+                tracing::warn!("may have {most} files open only: many users need {DESCRIPTORS}");
+            }
+            Some(most)
+        }
+        Err(e) => {
+            tracing::warn!("cannot raise the number of open files: {e}");
+            None
+        }
     }
 }
 
