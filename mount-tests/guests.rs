@@ -1,6 +1,6 @@
 //! Who works on a mount of several users and is no administrator: what he may ask the daemon, and how he finds it.
 
-use crate::shell::{Said, run};
+use crate::shell::{Said, run, sh};
 use crate::world::{NEXUS, NEXUSCTL, World, detach, needs_root};
 use serde_json::Value;
 use std::fs::{self, Permissions};
@@ -84,6 +84,28 @@ fn an_owner_who_is_no_administrator_reads_the_log_undoes_restores_and_shares() {
         "two"
     );
     world.is_sound();
+}
+
+#[test]
+fn a_kernel_keeps_no_set_id_bits_that_a_write_took() {
+    let Some(world) = town() else { return };
+    let bob = |text: &str| said(&world, BOB, text).must();
+    for write in [
+        "os.pwrite(f, b\"x\", 0)",
+        "os.posix_fallocate(f, 0, 1 << 20)",
+        "os.copy_file_range(os.open(\"/bin/sh\", 0), f, 100)",
+    ] {
+        sh(
+            &world.workspace(),
+            "echo tool > tool; chmod 4777 tool; stat tool",
+        );
+        assert_eq!(bob("stat -c %a tool"), "4777\n");
+        bob(&format!(
+            "python3 -c 'import os; f = os.open(\"tool\", os.O_RDWR); {write}'"
+        ));
+        assert_eq!(bob("stat -c %a tool"), "777\n", "{write}");
+        fs::remove_file(world.path("tool")).unwrap();
+    }
 }
 
 /// No kernel says for whom it writes a page of a memory map back.

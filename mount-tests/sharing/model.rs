@@ -156,7 +156,8 @@ impl Model {
 
     fn sees(&self, user: &str, at: &str, right: u32) -> bool {
         let any = if self.may(user, above(at), right) {
-            !self.is_spoken_of(at) || self.allowed(user, at) != 0
+            let is_own = self.may(user, above(at), OWN);
+            is_own || !self.is_spoken_of(at) || self.allowed(user, at) != 0
         } else {
             self.is_way(user, above(at), right) && self.left(user, at) != 0
         };

@@ -3,7 +3,8 @@
 //! Budget: the bytes once into the journal, one sync that all who wait share; nothing is hashed, whatever the file's size.
 
 use super::engine::Engine;
-use super::handle::{Handle, OpenFile, Source};
+use super::handle::{Handle, Source};
+use super::open_file::OpenFile;
 use crate::blob::Working;
 use crate::core::{Caller, Ino, Kind, Name, Result};
 use crate::meta::cache::Place;

@@ -230,6 +230,7 @@ impl Engine {
                 .collect();
             sight = Sight::Whole {
                 said: !chain.is_empty(),
+                own: false,
             };
         }
         Ok((sight, chain))
@@ -248,9 +249,9 @@ impl Engine {
         }
         let standing = weigh(caller, &gone.node, &self.ground_of(caller, gone, above)?)?;
         Ok(match sight {
-            Sight::Whole { .. } => {
+            Sight::Whole { own, .. } => {
                 let spoken_of = gone.said.is_some() || !above.is_empty();
-                !spoken_of || !standing.allowed().is_empty()
+                *own || !spoken_of || !standing.allowed().is_empty()
             }
             Sight::Ways(_) => !standing.graph.without(standing.denied).is_empty(),
         })

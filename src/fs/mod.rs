@@ -40,6 +40,7 @@ mod remove;
 mod rename;
 mod revise;
 mod handle;
+mod open_file;
 mod kept;
 mod read;
 mod write;

@@ -1,7 +1,8 @@
 //! Ranges of open files: copy_file_range, fallocate, lseek.
 
 use super::engine::Engine;
-use super::handle::{Handle, OpenFile, Source};
+use super::handle::{Handle, Source};
+use super::open_file::OpenFile;
 use crate::blob::{Content, Working};
 use crate::core::{Caller, Error, HandleId, Kind, Result, error::fail};
 use std::sync::Arc;

@@ -1,7 +1,8 @@
 //! Reading: bytes of files, targets of links.
 
 use super::engine::Engine;
-use super::handle::{OpenFile, Source};
+use super::handle::Source;
+use super::open_file::OpenFile;
 use super::view::{self, Item};
 use crate::core::{Caller, HandleId, Ino, Kind, Result, error::fail};
 use crate::meta::{FileKind, Node};

@@ -29,8 +29,9 @@ impl Ways {
 
 /// How a caller looks at a directory.
 pub(super) enum Sight {
-    /// He has the right that was asked for; what lies in it may still be hidden where something was said.
-    Whole { said: bool },
+    /// He has the right that was asked for; what lies in it may still be hidden where something was said, unless it is his
+    /// own: he could grant himself all of it, and may take anything out.
+    Whole { said: bool, own: bool },
     /// He has not, and sees the ways to what he was granted.
     Ways(Arc<Ways>),
 }
@@ -92,7 +93,11 @@ impl Look<'_> {
 
     /// The same of one that has names in all of these directories, where that is known.
     pub(super) fn sees_of(&mut self, node: &Node, dirs: Option<&[Ino]>) -> Result<bool> {
-        if matches!(self.sight, Sight::Whole { said: false }) || self.caller.admin {
+        let all = matches!(
+            self.sight,
+            Sight::Whole { said: false, .. } | Sight::Whole { own: true, .. }
+        );
+        if all || self.caller.admin {
             return Ok(true);
         }
         let own = self.engine.policy.domain(node.ino);
@@ -125,7 +130,7 @@ impl Look<'_> {
         let standing = weigh(self.caller, node, ground)?;
         let spoken_of = ground.lines().any(|mut line| line.next().is_some());
         let seen = match self.sight {
-            Sight::Whole { .. } => !spoken_of || !standing.allowed().is_empty(),
+            Sight::Whole { own, .. } => own || !spoken_of || !standing.allowed().is_empty(),
             Sight::Ways(_) => !standing.graph.without(standing.denied).is_empty(),
         };
         Ok(if seen {
@@ -147,7 +152,8 @@ impl Engine {
         self.note_bypass(caller, dir, &ground, right)?;
         let standing = weigh(caller, dir, &ground)?;
         if standing.allowed().has(right) {
-            return Ok(Sight::Whole { said });
+            let own = standing.allowed().has(Right::Own);
+            return Ok(Sight::Whole { said, own });
         }
         if said && !standing.denied.has(right) {
             let ways = self.ways(caller)?;

@@ -3,7 +3,8 @@
 use super::commit::Change;
 use super::engine::Engine;
 use super::events::Event;
-use super::handle::{Held, OpenFile, Writing};
+use super::handle::Held;
+use super::open_file::{OpenFile, Writing};
 use crate::blob::{Sealed, Working};
 use crate::core::{Caller, HandleId, Ino, Kind, Result, Time, error::fail};
 use crate::meta::{Edit, Node, OpKind};

@@ -20,6 +20,8 @@ use std::time::Duration;
 
 /// How long the kernel keeps what it is told about when it changes.
 const EXACT: Duration = Duration::from_hours(1);
+/// Set-user-ID and set-group-ID (inode(7)).
+const SET_ID: u32 = 0o6000;
 
 /// How many directories' lists the kernel may keep.
 pub(super) const LISTS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(16_383);
@@ -61,9 +63,10 @@ impl Door {
     }
 
     /// How long the kernel may keep a node's attributes. Closing a file with holes may change its `st_blocks`, of which
-    /// the kernel learns nothing.
+    /// the kernel learns nothing; nor that a write took set-id bits, of which it asks before it runs a program.
     pub(super) fn attr_ttl(&self, node: &Node) -> Duration {
-        if node.held_is_estimate() {
+        let has_set_id = node.is_file() && node.mode & SET_ID != 0;
+        if has_set_id || node.held_is_estimate() {
             Duration::ZERO
         } else {
             self.ttl(node.ino)

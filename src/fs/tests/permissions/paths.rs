@@ -304,7 +304,8 @@ impl Model {
     /// Whether somebody who looks at a directory with a right, or else at the ways through it, sees what is in it.
     pub(super) fn sees(&self, who: &Caller, at: &str, right: Rights) -> bool {
         let any = if self.may(who, above(at), right) {
-            !self.is_spoken_of(at) || !self.allowed(who, at).is_empty()
+            let is_own = self.may(who, above(at), Rights::OWN);
+            is_own || !self.is_spoken_of(at) || !self.allowed(who, at).is_empty()
         } else {
             let granted = self.granted(who, at).without(self.denied(who, at));
             self.is_way(who, above(at), right) && !granted.is_empty()
