@@ -100,6 +100,8 @@ impl Change<'_> {
             named.for_each(|e| e.rights &= most);
         }
         let told = self.put_access(old.ino, Some(list))?;
+        // Who finds it by the list may be others now, under the same mode.
+        self.forget_below(old)?;
         Ok((mode & !0o070 | group, told))
     }
 
@@ -114,11 +116,12 @@ impl Change<'_> {
     ) -> Result<Told> {
         let engine = self.engine;
         let (has, had) = (engine.access_list(new)?, engine.access_list(old)?);
+        let seen = |node, list| shown(node, list, alone) & 0o777;
         let is_same = new.is_file()
             && old.is_file()
             && alone.made == Some(new.ino)
             && (new.uid, new.nlink) == (old.uid, 1)
-            && (shown(new, has.as_ref(), alone) ^ shown(old, had.as_ref(), alone)) & 0o777 == 0;
+            && seen(new, has.as_ref()) == seen(old, had.as_ref());
         if !is_same || !engine.is_handed(has.as_ref(), dir) || engine.capability(new.ino)?.is_some()
         {
             return Ok(Told::new());

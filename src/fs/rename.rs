@@ -25,6 +25,9 @@ pub enum RenameMode {
     Exchange,
 }
 
+/// What has a name.
+type Named = (Arc<Entry>, Arc<Node>);
+
 /// One end of a rename.
 struct End<'a> {
     dir: Ino,
@@ -104,7 +107,7 @@ impl Change<'_> {
         &mut self,
         from: (&Arc<Entry>, &Node),
         to: &End<'_>,
-        (target, heir): (Option<(Arc<Entry>, Arc<Node>)>, Option<Alone>),
+        (target, heir): (Option<Named>, Option<Alone>),
         paths: &(FsPath, FsPath),
     ) -> Result<()> {
         let (entry, node) = from;

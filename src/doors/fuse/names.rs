@@ -58,9 +58,9 @@ impl Door {
             let (c, dir, n) = self.place(who, parent, child)?;
             let kind = open::node_kind(mode.mode)?;
             let (c, mode) = mode.of(c);
-            let made = self.engine.mknod(&c, dir, &n, kind, mode, rdev)?;
-            self.note_made(made.ino);
-            Ok(made)
+            let new = self.engine.mknod(&c, dir, &n, kind, mode, rdev)?;
+            self.note_made(new.ino);
+            Ok(new)
         })
     }
 
@@ -74,9 +74,9 @@ impl Door {
         self.made("mkdir", (parent, child), || {
             let (c, dir, n) = self.place(who, parent, child)?;
             let (c, mode) = mode.of(c);
-            let made = self.engine.mkdir(&c, dir, &n, mode)?;
-            self.note_made(made.ino);
-            Ok(made)
+            let new = self.engine.mkdir(&c, dir, &n, mode)?;
+            self.note_made(new.ino);
+            Ok(new)
         })
     }
 
