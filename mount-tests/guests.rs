@@ -9,13 +9,13 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-const ALICE: u32 = 2001;
-const BOB: u32 = 2002;
+pub(crate) const ALICE: u32 = 2001;
+pub(crate) const BOB: u32 = 2002;
 /// Has no user in the store.
 const STRANGER: u32 = 2003;
 
 /// A multi-user mount and two users, who know where it is mounted and nothing else.
-fn town() -> Option<World> {
+pub(crate) fn town() -> Option<World> {
     if !needs_root() {
         return None;
     }
@@ -46,7 +46,7 @@ fn in_dir(world: &World, uid: u32, dir: &Path, text: &str) -> Command {
     command
 }
 
-fn said(world: &World, uid: u32, text: &str) -> Said {
+pub(crate) fn said(world: &World, uid: u32, text: &str) -> Said {
     run(&mut in_dir(world, uid, &world.workspace(), text))
 }
 

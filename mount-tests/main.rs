@@ -30,6 +30,7 @@ mod people;
 mod tenants;
 mod sharing;
 mod guests;
+mod alone;
 mod unmount;
 mod revoke;
 mod crash;

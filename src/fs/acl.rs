@@ -291,7 +291,7 @@ fn changed(was: Option<&Acls>, now: &Acls, roster: &Roster) -> Vec<String> {
 }
 
 /// The list that says what a mode says.
-fn of_mode(mode: u32) -> Acl {
+pub(super) fn of_mode(mode: u32) -> Acl {
     let group = mode >> 3 & 7;
     Acl {
         owner: mode >> 6 & 7,

@@ -1,5 +1,6 @@
 //! Attributes: getattr, setattr, access, statfs.
 
+use super::alone::{Alone, Told};
 use super::engine::Engine;
 use super::ground::allowed;
 use super::privileges::{mode_by, without_setid};
@@ -33,6 +34,8 @@ pub struct SetAttr {
     pub size: Option<u64>,
     pub atime: Option<SetTime>,
     pub mtime: Option<SetTime>,
+    /// Who says the mode, where he was shown [`Engine::mode_alone`] and means that.
+    pub alone: Option<Alone>,
 }
 
 impl SetAttr {
@@ -199,14 +202,20 @@ impl Engine {
             }
             let path = self.path_of(ino)?;
             let old = ch.node(ino)?;
-            let new = applied(caller, &old, set, ch.now);
+            let (mut set, mut told) = (set.clone(), former(&old, set));
+            if let (Some(mode), Some(alone)) = (set.mode, set.alone) {
+                let (mode, lists) = ch.chmod_alone(&old, mode, alone)?;
+                set.mode = Some(mode);
+                told.extend(lists);
+            }
+            let new = applied(caller, &old, &set, ch.now);
             if closes(&old, &new)
                 && let Some(place) = self.place(ino)?
             {
                 ch.shut(&place, ino);
             }
             ch.update(new)?;
-            ch.record(set.kind(), ino, &path, None, &former(&old, set));
+            ch.record(set.kind(), ino, &path, None, &Value::Object(told));
             Ok(())
         })?;
         if !node.is_dir() && (set.uid.is_some() || set.gid.is_some()) {
@@ -340,8 +349,8 @@ fn applied(caller: &Caller, old: &Node, set: &SetAttr, now: Time) -> Node {
 }
 
 /// What setattr replaced, for the log.
-fn former(old: &Node, set: &SetAttr) -> Value {
-    let mut undo = serde_json::Map::new();
+fn former(old: &Node, set: &SetAttr) -> Told {
+    let mut undo = Told::new();
     if set.mode.is_some() {
         undo.insert("mode".into(), json!(format!("{:o}", old.mode)));
     }
@@ -353,7 +362,7 @@ fn former(old: &Node, set: &SetAttr) -> Value {
         undo.insert("atime".into(), json!(old.atime.0));
         undo.insert("mtime".into(), json!(old.mtime.0));
     }
-    Value::Object(undo)
+    undo
 }
 
 impl Engine {

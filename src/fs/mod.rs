@@ -27,6 +27,7 @@ mod visible;
 mod gone;
 mod grant;
 mod acl;
+mod alone;
 mod holders;
 mod explain;
 mod audit;
@@ -71,6 +72,7 @@ pub mod verify;
 pub(crate) mod tests;
 
 pub use acl::{AclOf, entry_words};
+pub use alone::Alone;
 pub use attr::{SetAttr, SetTime, StatFs};
 pub use dir::DirEntry;
 pub use engine::Engine;

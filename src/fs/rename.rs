@@ -1,5 +1,6 @@
 //! rename(2), renameat2(2).
 
+use super::alone::{Alone, Told};
 use super::commit::Change;
 use super::engine::Engine;
 use super::events::Event;
@@ -8,7 +9,7 @@ use super::namespace::has_room_below;
 use crate::access::Right;
 use crate::core::{Caller, FsPath, Ino, Kind, Name, Result, error::fail};
 use crate::meta::{Entry, Node, OpKind};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// What happens to what stands at the new name.
@@ -16,11 +17,16 @@ use std::sync::Arc;
 pub enum RenameMode {
     /// It is replaced.
     Replace,
+    /// The same by somebody who can hand on neither list nor group: a new file that is meant to be the same takes them over.
+    Succeed(Alone),
     /// The call fails (RENAME_NOREPLACE).
     NoReplace,
     /// The two change places (RENAME_EXCHANGE).
     Exchange,
 }
+
+/// What has a name.
+type Named = (Arc<Entry>, Arc<Node>);
 
 /// One end of a rename.
 struct End<'a> {
@@ -67,7 +73,13 @@ impl Engine {
                 (RenameMode::Exchange, Some(t)) => {
                     ch.exchange((&entry, &node), (&t.0, &t.1), &paths)
                 }
-                (_, target) => ch.move_over((&entry, &node), &to, target, &paths),
+                (_, target) => {
+                    let heir = match mode {
+                        RenameMode::Succeed(alone) => Some(alone),
+                        _ => None,
+                    };
+                    ch.move_over((&entry, &node), &to, (target, heir), &paths)
+                }
             }
         })
     }
@@ -95,15 +107,18 @@ impl Change<'_> {
         &mut self,
         from: (&Arc<Entry>, &Node),
         to: &End<'_>,
-        target: Option<(Arc<Entry>, Arc<Node>)>,
+        (target, heir): (Option<Named>, Option<Alone>),
         paths: &(FsPath, FsPath),
     ) -> Result<()> {
         let (entry, node) = from;
-        let mut undo = json!({});
+        let mut undo = Told::new();
         self.end_entry(entry);
         if let Some((old, victim)) = target {
             self.may_replace(node, to, &victim)?;
-            undo = json!({ "replaced": victim.ino.0 });
+            if let Some(alone) = heir.filter(|_| entry.parent == to.dir) {
+                undo = self.succeed((node, &victim), to.dir, alone)?;
+            }
+            undo.insert("replaced".into(), json!(victim.ino.0));
             self.end_entry(&old);
             if victim.is_dir() {
                 self.remove(&victim)?;
@@ -116,7 +131,13 @@ impl Change<'_> {
         self.add_entry(to.dir, to.name, node.ino, cookie);
         self.moved(node, entry.parent, to.dir)?;
         self.arrives(node, entry.parent, (to.dir, to.name))?;
-        self.record(OpKind::Rename, node.ino, &paths.0, Some(&paths.1), &undo);
+        self.record(
+            OpKind::Rename,
+            node.ino,
+            &paths.0,
+            Some(&paths.1),
+            &Value::Object(undo),
+        );
         Ok(())
     }
 

@@ -404,6 +404,9 @@ fn left_by(tx: &mut dyn Tx, record: &Record, said: &Value) -> Result<Vec<Trace>>
         // They stayed, or an earlier version did not say.
         _ => None,
     };
+    if record.kind == OpKind::Rename && said["mode"].is_string() {
+        all.push(Trace::state(ino, Replaced));
+    }
     all.extend(lists.map(|did| Trace::attribute(ino, &show(xattr::ACLS), did)));
     if let Some(other) = said["with"].as_u64().map(Ino) {
         all.push(Trace::name(other, path2, Ended));

@@ -4,7 +4,7 @@ use super::remembered;
 use super::request::{Bound, IdentityKind, MountInfo, Pending, Standing, Status, bind};
 use super::runtime::{self, Runtime};
 use crate::core::{Error, Kind, MountId, Result, Text, Time, error::fail};
-use crate::doors::fuse::{self, Mounted};
+use crate::doors::fuse::{self, MountOptions, Mounted};
 use crate::facts::VERSION;
 use crate::fs::Engine;
 use crate::nexus::Nexus;
@@ -72,7 +72,11 @@ impl Daemon {
         let dir = standing.dir();
         self.may_mount(&dir)?;
         let engine = &self.nexus.engine;
-        let options = standing.options(engine)?;
+        let options = MountOptions {
+            // Who is not root is lent it for a user namespace of his own.
+            is_alone: term == Term::Lent && standing.os_uid != 0,
+            ..standing.options(engine)?
+        };
         let standing = Standing {
             bound: bound(engine, &options.identity)?,
             shows: Some(options.tenant),

@@ -77,6 +77,7 @@ impl Standing {
             identity: self.identity(engine, tenant)?,
             read_only: request.read_only,
             allow_other: request.allow_other,
+            is_alone: false,
             extra: request.options.iter().map(|o| split(o)).collect(),
         })
     }

@@ -105,6 +105,10 @@ impl Callers {
         self.mount
     }
 
+    pub(super) fn tenant_gid(&self) -> u32 {
+        self.tenant_gid
+    }
+
     /// The engine on behalf of the mount's tenant.
     pub(super) fn nobody(&self) -> Caller {
         Caller::engine(self.tenant)

@@ -2,6 +2,7 @@
 
 use super::answer::{Entry, Sender};
 use super::caller::Callers;
+use super::company::Company;
 use super::mount::End;
 use super::numbers::{Numbers, absent};
 use super::past::Past;
@@ -31,6 +32,8 @@ pub(super) struct Door {
     pub engine: Arc<Engine>,
     pub callers: Callers,
     pub numbers: Numbers,
+    /// Set on a mount for a user namespace that knows its user alone.
+    pub alone: Option<Company>,
     /// What the lists stood on that the kernel has kept.
     pub lists: Mutex<LruCache<Ino, (u64, u64)>>,
     pub past: Arc<Past>,
@@ -77,7 +80,7 @@ impl Door {
     /// judged: what ends meanwhile is not among those to come any more.
     pub(super) fn entry(&self, parent: Ino, name: &[u8], node: &Node, end: Option<Time>) -> Entry {
         Entry {
-            attr: self.numbers.attr(node),
+            attr: self.attr(node),
             generation: Generation(self.engine.generation(node.ino)),
             attr_ttl: self.attr_ttl(node),
             name_ttl: self.entry_ttl(parent, name, node, end),

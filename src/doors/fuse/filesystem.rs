@@ -77,6 +77,7 @@ impl Filesystem for ByFuser {
             size,
             atime: atime.map(numbers::set_time),
             mtime: mtime.map(numbers::set_time),
+            alone: None,
         };
         let shown = self.door.setattr(sender(req), ino, &set, fh.map(handle));
         reply::attr(shown, reply);

@@ -9,6 +9,7 @@ mod acl;
 mod answer;
 mod single;
 mod caller;
+mod company;
 mod open;
 mod door;
 mod past;

@@ -1,6 +1,7 @@
 //! Making a mount and taking it away.
 
 use super::caller::{Callers, Identity};
+use super::company::Company;
 use super::door::{Door, LISTS};
 use super::filesystem::ByFuser;
 use super::notify::{self, Kernel};
@@ -301,11 +302,18 @@ fn door(engine: Arc<Engine>, id: MountId, options: &MountOptions) -> Result<Door
         Identity::Os { .. } => Numbers::plain(root),
     };
     let callers = Callers::new(engine.clone(), options.tenant, id, &options.identity)?;
+    let alone = match &options.identity {
+        Identity::Single { user, .. } if options.is_alone => {
+            Some(Company::new([user.gid, callers.tenant_gid()]))
+        }
+        Identity::Single { .. } | Identity::Os { .. } => None,
+    };
     Ok(Door {
         everywhere: engine.everywhere(),
         engine,
         callers,
         numbers,
+        alone,
         lists: Mutex::new(LruCache::new(LISTS)),
         past: Arc::default(),
         lists_past: options.lists_past()?,

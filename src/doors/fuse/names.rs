@@ -58,7 +58,9 @@ impl Door {
             let (c, dir, n) = self.place(who, parent, child)?;
             let kind = open::node_kind(mode.mode)?;
             let (c, mode) = mode.of(c);
-            self.engine.mknod(&c, dir, &n, kind, mode, rdev)
+            let new = self.engine.mknod(&c, dir, &n, kind, mode, rdev)?;
+            self.note_made(new.ino);
+            Ok(new)
         })
     }
 
@@ -72,7 +74,9 @@ impl Door {
         self.made("mkdir", (parent, child), || {
             let (c, dir, n) = self.place(who, parent, child)?;
             let (c, mode) = mode.of(c);
-            self.engine.mkdir(&c, dir, &n, mode)
+            let new = self.engine.mkdir(&c, dir, &n, mode)?;
+            self.note_made(new.ino);
+            Ok(new)
         })
     }
 
@@ -116,6 +120,7 @@ impl Door {
             self.engine.create(&c, dir, &n, mode, open::flags(bits))
         });
         let (node, handle) = answer("create", new)?;
+        self.note_made(node.ino);
         // Even a handle that only reads is flushed: the new file enters the tables at its close(2).
         let flags = FopenFlags::FOPEN_KEEP_CACHE;
         let dir = self.numbers.ino(parent);
@@ -145,9 +150,11 @@ impl Door {
         let from = self.place(who, parent, from);
         let moved = from.and_then(|(caller, dir, name)| {
             let (_, to_dir, to_name) = self.place(who, new_parent, to)?;
-            let mode = open::rename(flags)?;
+            let mode = self.meant_rename(&caller, (dir, &name), open::rename(flags)?);
             self.engine
-                .rename(&caller, (dir, &name), (to_dir, &to_name), mode)
+                .rename(&caller, (dir, &name), (to_dir, &to_name), mode)?;
+            self.succeeded(mode);
+            Ok(())
         });
         answer("rename", moved)
     }

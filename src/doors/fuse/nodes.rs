@@ -32,7 +32,12 @@ impl Door {
         handle: Option<HandleId>,
     ) -> Answer<Shown> {
         let (caller, ino) = self.node(who, ino);
-        self.shown("setattr", self.engine.setattr(&caller, ino, set, handle))
+        let set = self.meant(ino, set);
+        let changed = self.engine.setattr(&caller, ino, &set, handle);
+        if changed.is_ok() && set.mode.is_some() {
+            self.told_mode(ino);
+        }
+        self.shown("setattr", changed)
     }
 
     pub(super) fn readlink(&self, who: Sender, ino: INodeNo) -> Answer<Bytes> {
@@ -58,6 +63,7 @@ impl Door {
         flags: i32,
     ) -> Answer<()> {
         let ((caller, ino), key) = (self.node(who, ino), key.as_bytes());
+        answer("setxattr", self.keeps(key))?;
         let set = open::set_mode(flags).and_then(|mode| {
             let value = self.numbers.value(key, value.to_vec())?;
             self.engine.setxattr(&caller, ino, key, &value, mode)
@@ -73,6 +79,7 @@ impl Door {
         room: u32,
     ) -> Answer<Sized> {
         let (caller, ino) = self.node(who, ino);
+        answer("getxattr", self.keeps(key.as_bytes()))?;
         let value = self.engine.getxattr(&caller, ino, key.as_bytes());
         let value = value.and_then(|v| self.numbers.value(key.as_bytes(), v));
         sized("getxattr", value, room)
@@ -82,12 +89,14 @@ impl Door {
         let (caller, ino) = self.node(who, ino);
         let names = self.engine.listxattr(&caller, ino);
         let ended = |n: Vec<u8>| n.into_iter().chain([0]);
-        let list = names.map(|names| names.into_iter().flat_map(ended).collect());
+        let kept = |n: &Vec<u8>| self.keeps(n).is_ok();
+        let list = names.map(|names| names.into_iter().filter(kept).flat_map(ended).collect());
         sized("listxattr", list, room)
     }
 
     pub(super) fn removexattr(&self, who: Sender, ino: INodeNo, key: &OsStr) -> Answer<()> {
         let (caller, ino) = self.node(who, ino);
+        answer("removexattr", self.keeps(key.as_bytes()))?;
         let gone = self.engine.removexattr(&caller, ino, key.as_bytes());
         answer("removexattr", gone)
     }
@@ -95,7 +104,7 @@ impl Door {
     fn shown(&self, call: &'static str, node: Result<Arc<Node>>) -> Answer<Shown> {
         let node = answer(call, node)?;
         Ok(Shown {
-            attr: self.numbers.attr(&node),
+            attr: self.attr(&node),
             ttl: self.attr_ttl(&node),
         })
     }

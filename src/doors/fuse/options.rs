@@ -30,6 +30,8 @@ pub struct MountOptions {
     pub read_only: bool,
     /// Lets other OS users enter; on a single-identity mount they act as its user.
     pub allow_other: bool,
+    /// Whether it is for a user namespace that maps the mounting OS user and his group alone (user_namespaces(7)).
+    pub is_alone: bool,
     /// What came with `-o`, as names with or without a value.
     pub extra: Vec<(String, Option<String>)>,
 }
@@ -194,6 +196,7 @@ mod tests {
             },
             read_only: false,
             allow_other: false,
+            is_alone: false,
             extra: extra.iter().map(|n| ((*n).to_owned(), None)).collect(),
         }
     }

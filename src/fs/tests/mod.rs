@@ -17,6 +17,7 @@ mod rows;
 mod audit;
 mod looks;
 mod privileges;
+mod alone;
 pub(crate) mod permissions;
 mod relations;
 mod log;

@@ -126,6 +126,7 @@ fn setattr(door: &Door, mut req: Request<'_>) -> Answer<Bytes> {
         size: has(fattr::SIZE).then_some(size),
         atime: time(fattr::ATIME, fattr::ATIME_NOW, atime, atime_nanos),
         mtime: time(fattr::MTIME, fattr::MTIME_NOW, mtime, mtime_nanos),
+        alone: None,
     };
     let handle = has(fattr::FH).then_some(handle);
     let shown = door.setattr(req.who, req.node, &set, handle)?;

@@ -52,6 +52,7 @@ impl Desk {
             engine,
             callers,
             numbers: Numbers::plain(root),
+            alone: None,
             lists: parking_lot::Mutex::new(lru::LruCache::new(super::super::door::LISTS)),
             past: Arc::default(),
             everywhere: None,
