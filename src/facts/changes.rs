@@ -3,11 +3,12 @@
 //! An administrator reads all of his tenant's; others what is about tuples that they may know of ([`Engine::knows`]), boundaries
 //! of what is theirs, and groups and types, which everybody knows. Nothing is named that they may not see.
 
-use crate::core::{Caller, Error, Ino, Kind, Op, PrincipalId, Result, TenantId, Text, error::fail};
+use crate::core::{Caller, Ino, Kind, Op, PrincipalId, Result, TenantId, Text, error::fail};
 use crate::fs::Engine;
 use crate::meta::tuple::{FILE, Tuple};
 use crate::meta::{Member, OpKind, Principal, Record, Roster, SubjectKind, log};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use std::sync::Arc;
 
 /// How many changes one answer holds, but for the rest of the last operation's.
@@ -91,6 +92,8 @@ pub fn read(engine: &Engine, caller: &Caller, after: Op, limit: u32) -> Result<C
 #[serde(default)]
 struct Said {
     tuple: Option<Tuple>,
+    /// What a grant took the place of. A rename says here which node it replaced, and that is no tuple.
+    #[serde(deserialize_with = "tuples_or_none")]
     replaced: Vec<Tuple>,
     /// Tuples that went with something else, and to whom they were.
     grants: Vec<Tuple>,
@@ -114,6 +117,28 @@ struct Said {
 struct Moved {
     subject: String,
     member_name: String,
+}
+
+/// What a record says of relationships. One that cannot be read must not hide all that come after it: it is told of, without its
+/// particulars, to the daemon's log, and `verify` finds it.
+fn said_by(record: &Record) -> Option<Said> {
+    match serde_json::from_str(&record.undo) {
+        Ok(said) => Some(said),
+        Err(e) => {
+            tracing::error!(op = %record.op, "what an operation did to relationships cannot be read: {e}");
+            None
+        }
+    }
+}
+
+/// Tuples, where there are tuples.
+fn tuples_or_none<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Vec<Tuple>, D::Error> {
+    let said = serde_json::Value::deserialize(from)?;
+    Ok(if said.is_array() {
+        Vec::deserialize(said).map_err(D::Error::custom)?
+    } else {
+        Vec::new()
+    })
 }
 
 struct Reader<'a> {
@@ -143,10 +168,9 @@ impl Reader<'_> {
     }
 
     fn take(&mut self, record: &Record) -> Result<()> {
-        let said: Said = serde_json::from_str(&record.undo).map_err(|e| {
-            let message = format!("operation {} of the log cannot be read", record.op);
-            Error::new(Kind::Corrupt, message).caused_by(e)
-        })?;
+        let Some(said) = said_by(record) else {
+            return Ok(());
+        };
         match record.kind {
             OpKind::Grant | OpKind::Revoke => self.tuple_came_or_went(record, &said)?,
             OpKind::Restrict => self.boundary(record, &said)?,
