@@ -3,6 +3,7 @@
 //! An administrator reads all of his tenant's; others what is about tuples that they may know of ([`Engine::knows`]), boundaries
 //! of what is theirs, and groups and types, which everybody knows. Nothing is named that they may not see.
 
+use super::log::length;
 use crate::core::{Caller, Ino, Kind, Op, PrincipalId, Result, TenantId, Text, error::fail};
 use crate::fs::Engine;
 use crate::meta::tuple::{FILE, Tuple};
@@ -13,6 +14,8 @@ use std::sync::Arc;
 
 /// How many changes one answer holds, but for the rest of the last operation's.
 pub const CHANGES_MAX: u32 = 10_000;
+/// How many bytes of JSON they have, but for the same.
+const TEXT_MAX: usize = 4 << 20;
 /// How many operations one query looks at.
 const WINDOW: u64 = 20_000;
 
@@ -152,11 +155,16 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn forwards(&mut self, mut at: Op, limit: usize) -> Result<Op> {
         let head = self.engine.head(self.tenant)?;
+        let (mut counted, mut text) = (0, 0);
         while at < head {
             let until = Op(at.0.saturating_add(WINDOW)).min(head);
             let mut tx = self.engine.store().read()?;
             for record in log::of_grants(&mut *tx, self.tenant, at, until)? {
-                if self.found.len() >= limit {
+                for new in &self.found[counted..] {
+                    text += length(new)?;
+                }
+                counted = self.found.len();
+                if counted >= limit || text >= TEXT_MAX {
                     return Ok(at);
                 }
                 at = record.op;
