@@ -326,7 +326,14 @@ fn what_a_save_by_rename_replaces_is_told_and_no_record_hides_those_behind_it() 
     let sql = "UPDATE log SET undo = '{\"tuple\":1}' WHERE op = (SELECT MIN(op) FROM log WHERE kind = 'grant')";
     assert_eq!(tx.execute(sql, &[]).unwrap(), 1);
     tx.commit().unwrap();
-    assert!(shown_now().ends_with(&told[1..].iter().map(|s| (*s).to_owned()).collect::<Vec<_>>()));
+    assert!(
+        shown_now().ends_with(
+            &told[1..]
+                .iter()
+                .map(|s| (*s).to_owned())
+                .collect::<Vec<_>>()
+        )
+    );
 }
 
 #[test]
