@@ -110,13 +110,11 @@ fn newest(client: &Client, mut wanted: Wanted, all: bool, limit: u32) -> Result<
         })?;
         found.extend(page.deleted);
         left = limit.saturating_sub(u32::try_from(found.len()).unwrap_or(u32::MAX));
-        match page.more.filter(|more| left > 0 && *more > 0) {
-            Some(more) => wanted.last = Some(more),
-            None => {
-                let (deleted, more) = (found, page.more);
-                return Ok(Trash { deleted, more });
-            }
+        if left == 0 || page.more.is_none_or(|more| more == 0) {
+            let (deleted, more) = (found, page.more);
+            return Ok(Trash { deleted, more });
         }
+        wanted.last = page.more;
     }
 }
 

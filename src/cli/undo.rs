@@ -227,6 +227,13 @@ fn show(undoing: &Undoing, how: &str) -> Result<()> {
         output::line(format!("{}{times}", in_the_way(&obstacle)))?;
     }
     staying(&undoing.left).try_for_each(output::line)?;
+    if let Some(others) = undoing.others {
+        let s = if others == 1 { "" } else { "s" };
+        let ways = "--user or --agent names whose to undo";
+        output::line(format!(
+            "stays    {others} operation{s} of others in that session: {ways}"
+        ))?;
+    }
     if let Some(path) = &undoing.now_at {
         output::line(format!("it is {path} now"))?;
     }

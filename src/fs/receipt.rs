@@ -69,7 +69,13 @@ impl Engine {
         }
         // A receipt proves the hash that its operation has, and only the walk from the first one that the rows before it have theirs.
         for of in tenants.iter().filter(|t| held.contains(&t.id)) {
-            verify_chain(&mut *tx, of, Head::default(), &mut report, &mut |_, _, _| {})?;
+            verify_chain(
+                &mut *tx,
+                of,
+                Head::default(),
+                &mut report,
+                &mut |_, _, _| {},
+            )?;
             verify_horizon(&mut *tx, of, horizons.get(&of.id), &mut report);
         }
         Ok(report)

@@ -97,12 +97,12 @@ fn a_list_is_gone_on_with_where_it_ended_and_a_tree_that_went_costs_few_question
 
     let whole = paths(&list(&json!({"all": true, "limit": 1000})));
     assert_eq!(whole.len(), 157);
-    let (mut all, mut last) = (Vec::new(), Value::Null);
+    let (mut all, mut upto) = (Vec::new(), Value::Null);
     loop {
-        let some = list(&json!({"all": true, "limit": 50, "last": last}));
+        let some = list(&json!({"all": true, "limit": 50, "last": upto}));
         all.extend(paths(&some));
-        last = some["more"].clone();
-        if last.is_null() {
+        upto = some["more"].clone();
+        if upto.is_null() {
             break;
         }
     }
