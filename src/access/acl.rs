@@ -160,24 +160,33 @@ impl fmt::Display for Letters {
     }
 }
 
-/// Reads `rw-`, `rwx`, `r` and the like.
+/// Reads `rw-`, `rwx`, `r` and the like: up to three, each right once.
 pub fn letters(text: &str) -> Result<u32> {
+    let wrong = || {
+        fail(
+            Kind::Invalid,
+            format!("permissions {text:?}: write them as in rw- or r-x"),
+        )
+    };
     let mut bits = 0;
     for letter in text.chars() {
-        bits |= match letter {
+        let bit = match letter {
             'r' => 4,
             'w' => 2,
             'x' => 1,
             '-' => 0,
-            _ => {
-                return fail(
-                    Kind::Invalid,
-                    format!("permissions {text:?}: write them as in rw- or r-x"),
-                );
-            }
+            _ => return wrong(),
         };
+        if bits & bit != 0 {
+            return wrong();
+        }
+        bits |= bit;
     }
-    Ok(bits)
+    if matches!(text.len(), 1..=3) {
+        Ok(bits)
+    } else {
+        wrong()
+    }
 }
 
 #[cfg(test)]
@@ -192,6 +201,23 @@ mod tests {
             groups: groups.into(),
             admin: false,
             ..Caller::engine(TenantId(1))
+        }
+    }
+
+    #[test]
+    fn rights_are_written_once_each() {
+        for (text, bits) in [
+            ("rwx", 7),
+            ("r", 4),
+            ("-w-", 2),
+            ("---", 0),
+            ("-", 0),
+            ("rx", 5),
+        ] {
+            assert_eq!(letters(text).unwrap(), bits, "{text}");
+        }
+        for text in ["", "rwxx", "rr", "rwx-", "----", "q", "7"] {
+            assert_eq!(letters(text).unwrap_err().kind(), Kind::Invalid, "{text}");
         }
     }
 

@@ -291,10 +291,17 @@ fn on_file(cx: &Context<'_>, subject: &str, relation: &str, path: &Text) -> Resu
 /// The number of the tuple that makes somebody an owner of a group, if the caller may know of it.
 fn on_group(cx: &Context<'_>, subject: &str, group: &str) -> Result<u64> {
     let roster = cx.roster()?;
-    let of = group_named(&roster, group)?.id;
-    let to: To = subject.parse()?;
+    let named = group_named(&roster, group)?;
+    let (of, to): (_, To) = (named.id, subject.parse()?);
     let fits = |t: &Tuple| t.group() == Some(of) && to.to_string() == subject_of(t, &roster);
     let all = cx.engine().grants(cx.caller, fits)?;
+    // Who the owners are is told to everybody.
+    if all.is_empty() && cx.engine().owners_of(named).iter().any(|t| fits(t)) {
+        let message = format!(
+            "only an owner of group {group:?}, or an administrator, may change who owns it"
+        );
+        return fail(Kind::NotPermitted, message);
+    }
     let missing = || {
         Error::new(
             Kind::NotFound,

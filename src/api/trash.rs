@@ -3,17 +3,23 @@
 use super::Command;
 use super::context::Context;
 use super::log::Wanted;
-use super::undo::chosen::backwards;
+use super::undo::chosen::{backwards, records};
 use super::undo::{Undoing, record, reply};
 use crate::core::{FsPath, Ino, Kind, Op, Result, Text, error::fail};
 use crate::history::{self, Answer, Choice, OpSet};
-use crate::meta::log_query::Query;
+use crate::meta::log_query::{Cursor, Query};
 use crate::meta::{OpKind, Record, timeline};
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::ops::ControlFlow::{Break, Continue};
 
 const KINDS: [OpKind; 2] = [OpKind::Unlink, OpKind::Rmdir];
 const PAGE: u32 = 1000;
+/// How many pages of deletions one list looks through: of a large tree that went, only its top is shown.
+const LOOKS: u32 = 20;
+/// How many deletions it has at most, and how many bytes of paths, but for the last.
+const LISTED_MAX: u32 = 10_000;
+const PATHS_MAX: usize = 1 << 20;
 /// How deep a tree may be; deeper ones are refused elsewhere.
 const DEPTH_MAX: usize = 4096;
 /// How many deletions one operation takes out of the trash.
@@ -27,7 +33,7 @@ pub struct TrashList {
     #[serde(flatten)]
     pub wanted: Wanted,
     pub all: bool,
-    /// How many at most; 100 when it is 0.
+    /// How many at most; 100 when it is 0, and never more than ten thousand.
     pub limit: u32,
 }
 
@@ -49,6 +55,9 @@ pub struct Deleted {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Trash {
     pub deleted: Vec<Deleted>,
+    /// Where the look ended, if there may be more behind: ask for those up to this operation (`last`) next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub more: Option<u64>,
 }
 
 impl Command for TrashList {
@@ -57,25 +66,36 @@ impl Command for TrashList {
 
     fn run(self, cx: &mut Context<'_>) -> Result<Trash> {
         let query = deletions(cx, self.wanted.query(cx)?)?;
-        let limit = if self.limit == 0 { 100 } else { self.limit } as usize;
+        let limit = if self.limit == 0 { 100 } else { self.limit };
+        let limit = limit.min(LISTED_MAX) as usize;
         let (mut deleted, emptied) = (Vec::new(), emptied(cx)?);
-        backwards(cx, &query, PAGE, |page| {
-            for record in gone(cx, page)? {
-                if emptied.has(record.op) {
+        let (mut at, mut paths) = (Op(u64::MAX), 0);
+        for _ in 0..LOOKS {
+            let (oldest, page) = records(cx, &query, Cursor::Before(at), PAGE)?;
+            let Some(oldest) = oldest else {
+                return Ok(Trash {
+                    deleted,
+                    more: None,
+                });
+            };
+            let mut left = gone(cx, page)?;
+            left.retain(|record| !emptied.has(record.op));
+            for item in lost(cx, &left)? {
+                if !self.all && !item.parent_is_there {
                     continue;
                 }
-                let item = lost(cx, &record)?;
-                let shown = item.filter(|item| self.all || item.parent_is_there);
-                deleted.extend(shown.map(|item| item.deleted));
+                let op = item.deleted.op;
+                paths += item.deleted.path.0.len();
+                deleted.push(item.deleted);
+                if deleted.len() >= limit || paths >= PATHS_MAX {
+                    let more = Some(op.saturating_sub(1));
+                    return Ok(Trash { deleted, more });
+                }
             }
-            Ok(if deleted.len() < limit {
-                Continue(())
-            } else {
-                Break(())
-            })
-        })?;
-        deleted.truncate(limit);
-        Ok(Trash { deleted })
+            at = oldest;
+        }
+        let more = Some(at.0.saturating_sub(1));
+        Ok(Trash { deleted, more })
     }
 }
 
@@ -100,32 +120,39 @@ fn gone(cx: &Context<'_>, mut page: Vec<Record>) -> Result<Vec<Record>> {
 /// Something that is gone, and whether the directory is there that it was in.
 struct Lost {
     deleted: Deleted,
+    ino: Ino,
     parent_is_there: bool,
 }
 
-/// What a record deleted, if that is gone still and this was its end.
-fn lost(cx: &Context<'_>, record: &Record) -> Result<Option<Lost>> {
-    let last = cx.engine().store().last_of(record.ino)?;
-    // What came back and went again is in the trash once; what had another name then, with that.
-    let Some(last) = last.filter(|last| last.ended == record.op) else {
-        return Ok(None);
+/// What records deleted, as far as that is gone still and each was its end; some statements for all of them.
+fn lost(cx: &Context<'_>, records: &[Record]) -> Result<Vec<Lost>> {
+    let store = cx.engine().store();
+    let nodes: Vec<_> = records.iter().map(|record| record.ino).collect();
+    let last = store.last_of_each(&nodes)?;
+    let parents: HashSet<_> = last.values().map(|last| last.name.parent).collect();
+    let there = store.nodes(&parents.into_iter().collect::<Vec<_>>())?;
+    let item = |record: &Record| {
+        // What came back and went again is in the trash once; what had another name then, with that.
+        let last = last.get(&record.ino);
+        let last = last.filter(|last| last.ended == record.op)?;
+        let deleted = Deleted {
+            op: record.op.0,
+            time: record.time.to_string(),
+            path: Text(record.path.clone()),
+            directory: last.node.is_dir(),
+            size: last.node.size,
+            user: record.author.user.clone(),
+            agent: record.author.agent.clone(),
+            session: record.author.session.clone(),
+            command: record.author.comm.clone(),
+        };
+        Some(Lost {
+            deleted,
+            ino: record.ino,
+            parent_is_there: there.contains_key(&last.name.parent),
+        })
     };
-    let deleted = Deleted {
-        op: record.op.0,
-        time: record.time.to_string(),
-        path: Text(record.path.clone()),
-        directory: last.node.is_dir(),
-        size: last.node.size,
-        user: record.author.user.clone(),
-        agent: record.author.agent.clone(),
-        session: record.author.session.clone(),
-        command: record.author.comm.clone(),
-    };
-    let parent_is_there = is_there(cx, last.name.parent)?;
-    Ok(Some(Lost {
-        deleted,
-        parent_is_there,
-    }))
+    Ok(records.iter().filter_map(item).collect())
 }
 
 fn is_there(cx: &Context<'_>, ino: Ino) -> Result<bool> {
@@ -168,15 +195,11 @@ impl Command for TrashEmpty {
         let query = deletions(cx, self.wanted.query(cx)?)?;
         let (emptied, mut own, mut done) = (emptied(cx)?, Vec::new(), Emptied::default());
         backwards(cx, &query, PAGE, |page| {
-            for record in gone(cx, page)? {
-                if emptied.has(record.op) {
-                    continue;
-                }
-                let Some(item) = lost(cx, &record)? else {
-                    continue;
-                };
-                if cx.engine().owns_still(cx.caller, record.ino)? {
-                    own.push(record.op);
+            let mut left = gone(cx, page)?;
+            left.retain(|record| !emptied.has(record.op));
+            for item in lost(cx, &left)? {
+                if cx.engine().owns_still(cx.caller, item.ino)? {
+                    own.push(Op(item.deleted.op));
                     done.listed += u64::from(item.parent_is_there);
                     done.bytes += item.deleted.size;
                 } else {
@@ -268,7 +291,7 @@ impl TrashRestore {
         let is_it = |r: &Record| is_named(r) && !emptied.has(r.op);
         backwards(cx, query, PAGE, |page| {
             for record in gone(cx, page)?.into_iter().filter(is_it) {
-                if lost(cx, &record)?.is_some() {
+                if !lost(cx, std::slice::from_ref(&record))?.is_empty() {
                     return Ok(Break(record));
                 }
             }

@@ -4,7 +4,7 @@ pub(super) mod chosen;
 mod reaching;
 
 pub use self::chosen::Found;
-use self::chosen::{all, newest, numbered, records, remembered};
+use self::chosen::{all, is_of_session, newest, numbered, records, remembered};
 use self::reaching::{alone, reaching};
 use super::Command;
 use super::context::{Context, path_of};
@@ -16,6 +16,7 @@ use crate::history::{self, Answer, Choice, OpSet, Restoring, Undone};
 use crate::meta::log_query::{Cursor, Query};
 use crate::meta::{OpKind, Record};
 use serde::{Deserialize, Serialize};
+use std::cell::Cell;
 use std::collections::HashSet;
 
 /// How many steps a reply names; it counts all.
@@ -49,6 +50,9 @@ pub struct Undoing {
     /// The one that was found to be the newest, where that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest: Option<Found>,
+    /// What others did under the name of the session that was asked for, and that stays: who names them undoes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub others: Option<u64>,
     /// Where what was restored is now, where that is not the path it had.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub now_at: Option<Text>,
@@ -110,7 +114,11 @@ impl Command for Undo {
 
     fn run(self, cx: &mut Context<'_>) -> Result<Undoing> {
         let query = self.wanted.query(cx)?;
-        let (ops, newest) = self.chosen(cx, &query)?;
+        let Chosen {
+            ops,
+            newest,
+            others,
+        } = self.chosen(cx, &query)?;
         let reaching = self.reaching(cx, &query, &ops)?;
         if ops.is_empty() {
             alone(&reaching)?;
@@ -127,32 +135,61 @@ impl Command for Undo {
         cx.durable(Undoing {
             newest,
             reaching,
+            others,
             ..done
         })
     }
 }
 
+/// What a request chose.
+#[derive(Default)]
+struct Chosen {
+    ops: OpSet,
+    /// The one that is the newest, where that was asked for.
+    newest: Option<Found>,
+    /// How many others did under the session's name.
+    others: Option<u64>,
+}
+
 impl Undo {
-    /// The operations to undo, and the one that is the newest, where that was asked for.
-    fn chosen(&self, cx: &Context<'_>, query: &Query) -> Result<(OpSet, Option<Found>)> {
+    fn chosen(&self, cx: &Context<'_>, query: &Query) -> Result<Chosen> {
         match (&self.ops, self.newest) {
             (Some(_), true) => fail(
                 Kind::Invalid,
                 "either operations by their numbers or --last: numbers say which",
             ),
-            (Some(words), false) => Ok((numbered(cx, &words.parse()?, query.clone())?, None)),
+            (Some(words), false) => Ok(Chosen {
+                ops: numbered(cx, &words.parse()?, query.clone())?,
+                ..Chosen::default()
+            }),
             (None, true) => {
-                let found = newest(cx, query.clone())?;
-                let op = found.iter().map(|found| Op(found.op)).collect();
-                Ok((op, found))
+                let newest = newest(cx, query.clone())?;
+                let ops = newest.iter().map(|found| Op(found.op)).collect();
+                Ok(Chosen {
+                    ops,
+                    newest,
+                    ..Chosen::default()
+                })
             }
             (None, false) if *query == Query::default() => fail(
                 Kind::Invalid,
                 "say what to undo: operations by their numbers, a path, --last, --session, --agent, --user or --since",
             ),
             (None, false) => {
-                let undoes = |r: &Record| !matches!(r.kind, OpKind::Undo | OpKind::Bypass);
-                Ok((all(cx, query, undoes)?, None))
+                let (own_only, others) = (is_of_session(cx, query), Cell::new(0));
+                let undoes = |r: &Record| {
+                    if matches!(r.kind, OpKind::Undo | OpKind::Bypass) {
+                        return false;
+                    }
+                    let is_others = own_only && r.author.uid != cx.caller.uid;
+                    others.set(others.get() + u64::from(is_others));
+                    !is_others
+                };
+                Ok(Chosen {
+                    ops: all(cx, query, undoes)?,
+                    others: Some(others.get()).filter(|others| *others > 0),
+                    ..Chosen::default()
+                })
             }
         }
     }
@@ -278,6 +315,7 @@ pub(super) fn reply(cx: &Context<'_>, ops: &OpSet, undone: &Undone) -> Result<Un
         op: undone.op.map(|op| op.0),
         ops: ops.to_string(),
         newest: None,
+        others: None,
         now_at: None,
         restored: count(revision.back.len()),
         removed: count(revision.gone.len()),

@@ -201,32 +201,34 @@ pub struct State {
     pub mode: u32,
     pub uid: u32,
     pub gid: u32,
-    /// SHA-256 of a file's content, where it is known without reading, or one file is compared.
+    /// SHA-256 of a file's content, where it is known without reading, or one file is compared; none of a file that the caller
+    /// may not read today, for who tries contents would find a short one by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hash: Option<String>,
 }
 
 impl State {
-    fn of(node: &Node) -> Self {
-        Self {
+    fn of(cx: &Context<'_>, node: &Node) -> Result<Self> {
+        let known = node.is_file().then(|| node.content.whole_hash()).flatten();
+        let hash = match known {
+            Some(hash) if history::may_read(cx.engine(), cx.caller, node.ino)? => Some(hash),
+            _ => None,
+        };
+        Ok(Self {
             kind: node.kind.letter(),
             size: node.size,
             mode: node.mode,
             uid: node.uid,
             gid: node.gid,
-            hash: node
-                .is_file()
-                .then(|| node.content.whole_hash())
-                .flatten()
-                .map(|h| h.to_string()),
-        }
+            hash: hash.map(|hash| hash.to_string()),
+        })
     }
 
     /// The same with the hash of its content, if it takes reading all of it.
     fn hashed(cx: &Context<'_>, node: &Node) -> Result<Self> {
         Ok(Self {
             hash: hash_of(cx, node)?,
-            ..Self::of(node)
+            ..Self::of(cx, node)?
         })
     }
 }
@@ -251,7 +253,8 @@ impl Command for Diff {
             Compared::Bytes { differ: false } => {}
             Compared::Bytes { differ: true } => told.changes.push(bytes(cx, &old, &new)?),
             Compared::Trees(trees) => {
-                told.changes = trees.all.iter().map(Changed::of).collect();
+                let changes = trees.all.iter().map(|found| Changed::of(cx, found));
+                told.changes = changes.collect::<Result<_>>()?;
                 told.more = trees.more;
             }
         }
@@ -273,13 +276,14 @@ fn bytes(cx: &Context<'_>, old: &Side, new: &Side) -> Result<Changed> {
 }
 
 impl Changed {
-    fn of(found: &Difference) -> Self {
-        Self {
+    fn of(cx: &Context<'_>, found: &Difference) -> Result<Self> {
+        let state = |node: Option<&Node>| node.map(|node| State::of(cx, node)).transpose();
+        Ok(Self {
             path: Text(found.path.clone()),
             change: word(found.change).to_owned(),
-            old: found.old.as_deref().map(State::of),
-            new: found.new.as_deref().map(State::of),
-        }
+            old: state(found.old.as_deref())?,
+            new: state(found.new.as_deref())?,
+        })
     }
 }
 

@@ -262,7 +262,7 @@ pub(super) fn key(place: &Place, command: KeyCommand) -> Result<()> {
             let end = made.about.expires.as_deref();
             let end = end.map_or_else(
                 || "until it is revoked".to_owned(),
-                |t| format!("until {t}"),
+                |t| format!("until {}", super::log::short(t)),
             );
             let text = format!(
                 "API Key: {}\nnumber {} of {}, {end}; it is not shown again",

@@ -1,10 +1,12 @@
 //! `nexus trash`.
 
+use super::client::Client;
 use super::place::Place;
 use super::undo::{self, Ways};
 use super::wanted::WantedArgs;
 use super::{output, paths};
-use crate::api::trash::{Deleted, Emptied, TrashEmpty, TrashList, TrashRestore};
+use crate::api::log::Wanted;
+use crate::api::trash::{Deleted, Emptied, Trash, TrashEmpty, TrashList, TrashRestore};
 use crate::api::undo::Asked;
 use crate::core::{Kind, Result, error::fail};
 use crate::history::Answer;
@@ -79,7 +81,7 @@ pub(super) fn run(place: &Place, command: TrashCommand) -> Result<()> {
 
 fn list(place: &Place, wanted: &WantedArgs, all: bool, limit: u32) -> Result<()> {
     let (client, wanted) = wanted.asked(place)?;
-    let found = client.call(TrashList { wanted, all, limit })?;
+    let found = newest(&client, wanted, all, limit)?;
     let row = |d: &Deleted| {
         let who = d.agent.as_deref().or(d.user.as_deref());
         let slash = if d.directory { "/" } else { "" };
@@ -93,6 +95,27 @@ fn list(place: &Place, wanted: &WantedArgs, all: bool, limit: u32) -> Result<()>
     };
     let head = ["op", "deleted", "by", "command", "path"];
     output::listed(place.json, &found, &head, found.deleted.iter().map(row))
+}
+
+/// The newest `limit` deletions: as many answers as it takes.
+fn newest(client: &Client, mut wanted: Wanted, all: bool, limit: u32) -> Result<Trash> {
+    // None is asked for as the usual number is.
+    let limit = if limit == 0 { 100 } else { limit };
+    let (mut found, mut left) = (Vec::new(), limit);
+    loop {
+        let page = client.call(TrashList {
+            wanted: wanted.clone(),
+            all,
+            limit: left,
+        })?;
+        found.extend(page.deleted);
+        left = limit.saturating_sub(u32::try_from(found.len()).unwrap_or(u32::MAX));
+        if left == 0 || page.more.is_none_or(|more| more == 0) {
+            let (deleted, more) = (found, page.more);
+            return Ok(Trash { deleted, more });
+        }
+        wanted.last = page.more;
+    }
 }
 
 fn restore(

@@ -18,7 +18,7 @@ pub(super) enum LogCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct VerifyArgs {
-    /// Only that the log still has what these receipts say, and what follows from it; `-`: standard input
+    /// Only that the log still has what these receipts say, whole up to them and since; `-`: standard input
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
 }

@@ -236,6 +236,13 @@ fn show(undoing: &Undoing, how: &str) -> Result<()> {
     if more > 0 {
         output::line(format!("stays    {more} more of that kind"))?;
     }
+    if let Some(others) = undoing.others {
+        let s = if others == 1 { "" } else { "s" };
+        let ways = "--user or --agent names whose to undo";
+        output::line(format!(
+            "stays    {others} operation{s} of others in that session: {ways}"
+        ))?;
+    }
     if let Some(path) = &undoing.now_at {
         output::line(format!("it is {path} now"))?;
     }

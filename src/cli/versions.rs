@@ -96,7 +96,7 @@ fn who(v: &Version) -> String {
 pub(super) fn differences(told: &Diffed) -> Result<Vec<u8>> {
     let mut out = headed(&told.text.clone().unwrap_or_default().0);
     for change in &told.changes {
-        writeln!(out, "{}", changed(change))?;
+        writeln!(out, "{}", plain(&changed(change)))?;
     }
     if told.more {
         writeln!(out, "… and more: compare a directory further down")?;
@@ -188,4 +188,21 @@ fn blame(place: &Place, told: &Blamed) -> Result<()> {
     output::raw(&out)?;
     tell_beginning(place, told.begins);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_name_in_a_comparison_commands_no_terminal() {
+        let moment = json!({"op": 1, "time": "2026-11-22T10:00:00Z"});
+        let told = json!({
+            "from": moment, "to": moment,
+            "changes": [{"path": "nl\nroot \u{1b}[31mred", "change": "added"}],
+        });
+        let shown = differences(&serde_json::from_value(told).unwrap()).unwrap();
+        assert_eq!(shown, b"+ nl\\nroot \\u{1b}[31mred\n");
+    }
 }

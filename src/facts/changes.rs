@@ -3,15 +3,19 @@
 //! An administrator reads all of his tenant's; others what is about tuples that they may know of ([`Engine::knows`]), boundaries
 //! of what is theirs, and groups and types, which everybody knows. Nothing is named that they may not see.
 
-use crate::core::{Caller, Error, Ino, Kind, Op, PrincipalId, Result, TenantId, Text, error::fail};
+use super::log::length;
+use crate::core::{Caller, Ino, Kind, Op, PrincipalId, Result, TenantId, Text, error::fail};
 use crate::fs::Engine;
 use crate::meta::tuple::{FILE, Tuple};
 use crate::meta::{Member, OpKind, Principal, Record, Roster, SubjectKind, log};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use std::sync::Arc;
 
 /// How many changes one answer holds, but for the rest of the last operation's.
 pub const CHANGES_MAX: u32 = 10_000;
+/// How many bytes of JSON they have, but for the same.
+const TEXT_MAX: usize = 4 << 20;
 /// How many operations one query looks at.
 const WINDOW: u64 = 20_000;
 
@@ -91,6 +95,8 @@ pub fn read(engine: &Engine, caller: &Caller, after: Op, limit: u32) -> Result<C
 #[serde(default)]
 struct Said {
     tuple: Option<Tuple>,
+    /// What a grant took the place of. A rename says here which node it replaced, and that is no tuple.
+    #[serde(deserialize_with = "tuples_or_none")]
     replaced: Vec<Tuple>,
     /// Tuples that went with something else, and to whom they were.
     grants: Vec<Tuple>,
@@ -116,6 +122,28 @@ struct Moved {
     member_name: String,
 }
 
+/// What a record says of relationships. One that cannot be read must not hide all that come after it: it is told of, without its
+/// particulars, to the daemon's log, and `verify` finds it.
+fn said_by(record: &Record) -> Option<Said> {
+    match serde_json::from_str(&record.undo) {
+        Ok(said) => Some(said),
+        Err(e) => {
+            tracing::error!(op = %record.op, "what an operation did to relationships cannot be read: {e}");
+            None
+        }
+    }
+}
+
+/// Tuples, where there are tuples.
+fn tuples_or_none<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Vec<Tuple>, D::Error> {
+    let said = serde_json::Value::deserialize(from)?;
+    Ok(if said.is_array() {
+        Vec::deserialize(said).map_err(D::Error::custom)?
+    } else {
+        Vec::new()
+    })
+}
+
 struct Reader<'a> {
     engine: &'a Engine,
     caller: &'a Caller,
@@ -127,11 +155,16 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn forwards(&mut self, mut at: Op, limit: usize) -> Result<Op> {
         let head = self.engine.head(self.tenant)?;
+        let (mut counted, mut text) = (0, 0);
         while at < head {
             let until = Op(at.0.saturating_add(WINDOW)).min(head);
             let mut tx = self.engine.store().read()?;
             for record in log::of_grants(&mut *tx, self.tenant, at, until)? {
-                if self.found.len() >= limit {
+                for new in &self.found[counted..] {
+                    text += length(new)?;
+                }
+                counted = self.found.len();
+                if counted >= limit || text >= TEXT_MAX {
                     return Ok(at);
                 }
                 at = record.op;
@@ -143,10 +176,9 @@ impl Reader<'_> {
     }
 
     fn take(&mut self, record: &Record) -> Result<()> {
-        let said: Said = serde_json::from_str(&record.undo).map_err(|e| {
-            let message = format!("operation {} of the log cannot be read", record.op);
-            Error::new(Kind::Corrupt, message).caused_by(e)
-        })?;
+        let Some(said) = said_by(record) else {
+            return Ok(());
+        };
         match record.kind {
             OpKind::Grant | OpKind::Revoke => self.tuple_came_or_went(record, &said)?,
             OpKind::Restrict => self.boundary(record, &said)?,

@@ -2,16 +2,19 @@
 //! [`Reader`](crate::fs::Reader).
 
 use super::stats::tenant_name;
-use crate::core::{Caller, Op, Result, Text};
+use crate::core::{Caller, Error, Kind, Op, Result, Text};
 use crate::fs::{Engine, Reader};
 use crate::meta::log_query::{Cursor, Query, look, page};
 use crate::meta::{Particulars, Record};
 use serde::{Deserialize, Serialize};
+use std::io;
 
 /// How many records one answer holds at most.
 pub const RECORDS_MAX: u32 = 10_000;
+/// How many bytes of JSON one answer has, but for its last record: a path may take 24 KiB of them.
+const TEXT_MAX: usize = 4 << 20;
 /// How many records one answer looks at: there may be many that the reader may not see.
-const LOOKED_MAX: usize = 200_000;
+const LOOKED_MAX: usize = 20_000;
 /// How many are read at a time.
 const PAGE_MIN: u32 = 64;
 const PAGE_MAX: u32 = 1000;
@@ -78,6 +81,27 @@ pub fn read(engine: &Engine, caller: &Caller, filter: &Filter) -> Result<LogPage
     }
 }
 
+/// How many bytes something is as JSON.
+pub(super) fn length(told: &impl Serialize) -> Result<usize> {
+    let mut counted = Counted(0);
+    serde_json::to_writer(&mut counted, told)
+        .map_err(|e| Error::new(Kind::Io, "a line cannot be written as JSON").caused_by(e))?;
+    Ok(counted.0)
+}
+
+struct Counted(usize);
+
+impl io::Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Reads a page of a reader's log, whether he may see it or not.
 pub(super) fn page_of(
     engine: &Engine,
@@ -127,6 +151,8 @@ struct Reading<'a> {
     limit: usize,
     before: Option<Op>,
     looked_at: usize,
+    /// Bytes of what was found.
+    text: usize,
     found: Vec<LogLine>,
 }
 
@@ -144,6 +170,7 @@ impl<'a> Reading<'a> {
             limit: filter.limit.min(RECORDS_MAX) as usize,
             before,
             looked_at: 0,
+            text: 0,
             found: Vec::new(),
         })
     }
@@ -188,7 +215,7 @@ impl<'a> Reading<'a> {
 
     fn is_full(&self) -> bool {
         let looked_at = self.looked_at + self.reader.effort();
-        self.found.len() >= self.limit || looked_at >= LOOKED_MAX
+        self.found.len() >= self.limit || self.text >= TEXT_MAX || looked_at >= LOOKED_MAX
     }
 
     /// The next records that fit, and what comes after them.
@@ -222,7 +249,9 @@ impl<'a> Reading<'a> {
     fn take(&mut self, record: &Record) -> Result<()> {
         self.looked_at += 1;
         if self.reader.tells(&self.query, record)? {
-            self.found.push(self.line(record));
+            let line = self.line(record);
+            self.text += length(&line)?;
+            self.found.push(line);
         }
         Ok(())
     }

@@ -16,8 +16,33 @@ use std::sync::Arc;
 
 /// Bytes of one fsync that go into the journal; a file with more of them becomes a version instead.
 const DRAFT_MAX: u64 = 1 << 20;
+/// After how many rounds at most a file that could not become a version is tried again.
+const ROUNDS_MAX: u64 = 64;
 /// Bytes that a file may have as drafts before it becomes a version: what a recovery has to write again.
 const DRAFTS_MAX: u64 = 16 << 20;
+
+/// Closed files that wait for a version.
+#[derive(Default)]
+pub(super) struct Unsealed {
+    pub(super) handles: Vec<Arc<Handle>>,
+    /// How often they could have been tried since one came.
+    pub(super) rounds: u64,
+}
+
+impl Unsealed {
+    /// Takes them out, if it is time to try them again: after 1, 2, 4, … rounds, then every `ROUNDS_MAX`.
+    pub(super) fn due(&mut self) -> Vec<Arc<Handle>> {
+        self.rounds += 1;
+        if is_due(self.rounds) {
+            return std::mem::take(&mut self.handles);
+        }
+        Vec::new()
+    }
+}
+
+fn is_due(round: u64) -> bool {
+    round.is_power_of_two() || round.is_multiple_of(ROUNDS_MAX)
+}
 
 impl Engine {
     /// Gets what was written to a file ready for the next sync of the journal: as a draft where that is little, else as
@@ -59,22 +84,36 @@ impl Engine {
         if let Source::Stored(held) = &handle.source
             && held.file.drafted() > 0
         {
-            self.files.unsealed.lock().push(handle);
+            let mut unsealed = self.files.unsealed.lock();
+            unsealed.handles.push(handle);
+            unsealed.rounds = 0;
         }
     }
 
-    /// Tries again to make versions of the files that were kept.
+    /// Tries again to make versions of the files that were kept; the more seldom the longer it is in vain.
     pub(super) fn retry_unsealed(&self) {
-        // Not in the loop's head: the lock would be held while one of them is kept again.
-        let kept = std::mem::take(&mut *self.files.unsealed.lock());
+        // Not held while one of them is sealed, nor in a loop's head.
+        let kept = self.files.unsealed.lock().due();
         for handle in kept {
-            if let Source::Stored(held) = &handle.source
-                && let Err(e) = self.settle_file(held.file.ino)
-            {
+            let Source::Stored(held) = &handle.source else {
+                continue;
+            };
+            if let Err(e) = self.settle_of_anybody(&held.file) {
                 tracing::warn!(ino = %held.file.ino, "synced bytes wait for a version: {}", e.chain());
-                self.keep_drafted(handle);
+                self.files.unsealed.lock().handles.push(handle);
             }
         }
+    }
+
+    /// Seals what is pending of a file in the name of who wrote it, also where he was deleted meanwhile: then under the uid that he
+    /// had, as a restart does.
+    fn settle_of_anybody(&self, file: &OpenFile) -> Result<()> {
+        if let Some(node) = self.stored_node(file.ino)?
+            && let Some(writer) = &mut file.state.lock().writer
+        {
+            writer.tenant.get_or_insert(node.tenant);
+        }
+        self.settle_file(file.ino)
     }
 
     /// What was synced of a file becomes a version before a name of it goes: undo has nothing else to bring back. A file whose
@@ -197,4 +236,19 @@ impl Engine {
 
 fn done(ino: Ino) -> Edits {
     Edits::from_iter([Edit::DraftsDone(ino)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fails_again_and_again_is_tried_more_and_more_seldom() {
+        let mut unsealed = Unsealed::default();
+        let tried = (1..=192).filter(|_| {
+            unsealed.due();
+            is_due(unsealed.rounds)
+        });
+        assert_eq!(tried.count(), 9);
+    }
 }

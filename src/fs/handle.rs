@@ -2,6 +2,7 @@
 
 use super::attr::{SetAttr, SetTime};
 use super::dir::DirHandle;
+use super::draft::Unsealed;
 use super::engine::Engine;
 use super::feed::Feed;
 use super::open_file::OpenFile;
@@ -109,7 +110,7 @@ pub(super) struct Files {
     pub(super) handles: RwLock<HashMap<HandleId, Arc<Handle>>>,
     pub(super) dirs: RwLock<HashMap<HandleId, Arc<DirHandle>>>,
     /// Closed files with synced bytes that could not become a version yet.
-    pub(super) unsealed: Mutex<Vec<Arc<Handle>>>,
+    pub(super) unsealed: Mutex<Unsealed>,
     next: AtomicU64,
 }
 

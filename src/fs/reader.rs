@@ -129,18 +129,31 @@ impl<'a> Reader<'a> {
             // Else what it was about had no name any more when it was written down.
             return Ok(record.ino == self.trails.root || is_about_principals(record.kind));
         }
-        let Some(names) = self.trails.follow(&path, record.op, record.ino)? else {
+        let Some((last, dirs)) = path.names().split_last() else {
             return Ok(false);
         };
-        let Some((last, dirs)) = names.split_last() else {
-            return Ok(false);
-        };
-        for dir in dirs {
-            if !self.sees(dir, Right::Execute)? {
+        // Name by name: what lies in or below a directory that is closed to the caller costs no question about itself.
+        let mut parent = self.trails.root;
+        for name in dirs {
+            if self.glance(parent, Right::Execute)?.is_none() {
                 return Ok(false);
             }
+            let name = name.clone();
+            let place = Place { parent, name };
+            match self.trails.directory(place, record.op)? {
+                Some(dir) if self.sees(&dir, Right::Execute)? => parent = dir.ino,
+                _ => return Ok(false),
+            }
         }
-        self.sees(last, Right::Read)
+        if self.glance(parent, Right::Read)?.is_none() {
+            return Ok(false);
+        }
+        let name = last.clone();
+        let place = Place { parent, name };
+        match self.trails.last(&place, record.op, record.ino)? {
+            Some(last) => self.sees(&last, Right::Read),
+            None => Ok(false),
+        }
     }
 
     /// Whether the caller, who looks into its directory to search or to list it, sees what had a name there.

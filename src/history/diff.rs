@@ -2,13 +2,15 @@
 
 use super::at::stored;
 use super::touched::Touched;
+use crate::access::Right;
 use crate::core::{Caller, Ino, Kind, Result, error::fail};
 use crate::fs::{DirEntry, Engine, Found, Moment};
 use crate::meta::Node;
 use std::cmp::Ordering;
 
-/// How many differences are told.
+/// How many differences are told, and how many bytes their paths have, but for the last.
 const DIFFERENCES_MAX: usize = 10_000;
+const PATHS_MAX: usize = 4 << 20;
 
 /// What is different under one name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,11 +63,23 @@ pub fn differences(
         caller,
         moments: (old.1, new.1),
         looked: 0,
+        paths: 0,
         touched: None,
         found: Differences::default(),
     };
     comparing.trees(old.0, new.0)?;
     Ok(comparing.found)
+}
+
+/// Whether the caller may read the bytes of what a comparison found, now or then, as things are today.
+pub fn may_read(engine: &Engine, caller: &Caller, found: Ino) -> Result<bool> {
+    match engine.access(caller, found, &[Right::Read]) {
+        Ok(()) => Ok(true),
+        Err(e) if matches!(e.kind(), Kind::Denied | Kind::NotPermitted | Kind::NotFound) => {
+            Ok(false)
+        }
+        Err(e) => Err(e),
+    }
 }
 
 struct Comparing<'a> {
@@ -74,6 +88,8 @@ struct Comparing<'a> {
     moments: (Moment, Moment),
     /// How many directories and names were looked at.
     looked: u64,
+    /// Bytes of the paths that are told.
+    paths: usize,
     /// What was done between the moments, once that is worth asking.
     touched: Option<Touched>,
     found: Differences,
@@ -203,9 +219,10 @@ impl Comparing<'_> {
     }
 
     fn tell(&mut self, difference: Difference) {
-        if self.found.all.len() == DIFFERENCES_MAX {
+        if self.found.all.len() == DIFFERENCES_MAX || self.paths >= PATHS_MAX {
             self.found.more = true;
         } else {
+            self.paths += difference.path.len();
             self.found.all.push(difference);
         }
     }

@@ -55,6 +55,26 @@ impl Effects {
         Ok(found)
     }
 
+    /// The grants that went with nodes that are gone, as the records have them that ended these: nothing else.
+    pub(super) fn of_gone(tx: &mut dyn Tx, tenant: TenantId, rows: &Rows) -> Result<Self> {
+        let ended = |line: &Timeline<Node>| match line.changes.last() {
+            Some((op, None)) => Some(*op),
+            _ => None,
+        };
+        let gone = rows.nodes.iter();
+        let gone = gone.filter_map(|(ino, line)| Some((*ino, ended(line)?)));
+        let gone: HashMap<_, _> = gone.collect();
+        let ops = gone.values().copied().collect();
+        let mut found = Self::default();
+        for record in records(tx, tenant, &ops)? {
+            let went_with =
+                |t: &Arc<Tuple>| t.ino().and_then(|ino| gone.get(&ino)) == Some(&record.op);
+            let went = told(&record.details()["grants"]).into_iter();
+            found.grants_lost.extend(went.filter(went_with));
+        }
+        Ok(found)
+    }
+
     fn take(&mut self, record: Record, nodes: &mut OpSet) -> Result<()> {
         if !is_reversible(record.kind) {
             self.others.push(record);

@@ -39,7 +39,7 @@ mod at_tests;
 pub use at::At;
 pub use blame::{Line, blame};
 pub use compare::{Compared, Side, compare};
-pub use diff::{Change, Difference, Differences, differences};
+pub use diff::{Change, Difference, Differences, differences, may_read};
 pub use home::{directory_now, named_at};
 pub use ops::OpSet;
 pub use pairs::undone_since;

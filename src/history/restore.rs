@@ -56,8 +56,8 @@ fn work_out(engine: &Engine, caller: &Caller, what: &Restoring, then: &[Ino]) ->
         let mut tx = store.read()?;
         let mut rows = Rows::read(&mut *tx, &tree.concerned(), all.first())?;
         let misfits = tree.fit(&mut *tx, &mut rows, &left)?;
+        let effects = Effects::of_gone(&mut *tx, what.at.tenant, &rows)?;
         drop(tx);
-        let effects = Effects::default();
         let mut plan = Plan::over(store, of, all, effects, (head, &rows))?;
         let mut new = std::mem::take(&mut plan.conflicts);
         new.extend(misfits);

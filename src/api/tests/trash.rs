@@ -62,3 +62,49 @@ fn one_empties_it_of_what_was_ones_own() {
     v.must(&ben, "remove", &json!({"path": "/workspace/d/a"}));
     assert_eq!(shown(&v, "ann").len(), 3);
 }
+
+#[test]
+fn a_list_is_gone_on_with_where_it_ended_and_a_tree_that_went_costs_few_questions() {
+    let v = Village::new();
+    let ann = v.person("ann");
+    let went = |dir: &str, files: usize| {
+        v.must(&ann, "mkdir", &json!({ "path": dir }));
+        for n in 0..files {
+            v.write(&ann, &format!("{dir}/f{n}"), b"x").unwrap();
+        }
+        v.must(&ann, "remove", &json!({"path": dir, "recursive": true}));
+    };
+    let list = |body: &Value| v.must(&ann, "trash-list", body);
+    let paths = |list: &Value| -> Vec<String> {
+        let all = list["deleted"].as_array().unwrap().iter();
+        all.map(|d| d["path"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let engine = &v.nexus.engine;
+    let mut costs = Vec::new();
+    for (dir, files) in [("/workspace/a", 5), ("/workspace/b", 150)] {
+        went(dir, files);
+        engine.settle().unwrap();
+        let before = engine.store().counters().statements;
+        let shown = list(&json!({"limit": 10, "path": dir}));
+        assert_eq!(
+            (paths(&shown), &shown["more"]),
+            (vec![dir.to_owned()], &Value::Null)
+        );
+        costs.push(engine.store().counters().statements - before);
+    }
+    assert!(costs[1] < costs[0] + 10, "{costs:?} statements");
+
+    let whole = paths(&list(&json!({"all": true, "limit": 1000})));
+    assert_eq!(whole.len(), 157);
+    let (mut all, mut upto) = (Vec::new(), Value::Null);
+    loop {
+        let some = list(&json!({"all": true, "limit": 50, "last": upto}));
+        all.extend(paths(&some));
+        upto = some["more"].clone();
+        if upto.is_null() {
+            break;
+        }
+    }
+    assert_eq!(all, whole);
+}

@@ -100,20 +100,38 @@ pub(super) fn own(cx: &Context<'_>, query: Query) -> Query {
     }
 }
 
-/// The newest operation of the caller himself; those that an undo has reversed already, and undos, are passed over. Fails where what
-/// he did last cannot be undone: he may not mean what he did before that.
+/// Whether a request speaks of a session alone: everybody may give his work any session's name, so it means the caller's own work
+/// in it, and that of his agents. An administrator means all of it.
+pub(super) fn is_of_session(cx: &Context<'_>, query: &Query) -> bool {
+    let names_somebody = query.user.is_some() || query.agent.is_some();
+    query.session.is_some() && !names_somebody && !cx.caller.admin
+}
+
+/// The newest operation of the caller himself, or of whom the query names; those that an undo has reversed already, and undos, are
+/// passed over. Fails where what he did last cannot be undone: he may not mean what he did before that.
 pub(super) fn newest(cx: &Context<'_>, query: Query) -> Result<Option<Found>> {
-    let query = own(cx, query);
+    let is_named = query.user.is_some() || query.agent.is_some();
+    let query = if is_named { query } else { own(cx, query) };
     let tenant = cx.tenant()?;
     let mut stays = None;
     let found = backwards(cx, &query, FEW, |page| {
         let oldest = page.last().map_or(Op(u64::MAX), |record| record.op);
         let undone = history::undone_since(cx.engine(), tenant, oldest)?;
-        let is_change = |r: &Record| {
-            let own = r.author.uid == cx.caller.uid;
-            own && !is_told(r.kind) && !undone.has(r.op)
+        let counts = |r: &Record| {
+            let own = is_named || r.author.uid == cx.caller.uid;
+            own && !undone.has(r.op)
         };
-        for record in page.into_iter().filter(is_change) {
+        for record in page.into_iter().filter(counts) {
+            if record.kind == OpKind::Undo && stays.is_none() && undid_others(cx, &record)? {
+                let message = format!(
+                    "operation {0} undid what others had done: `nexus undo {0}` takes it back",
+                    record.op
+                );
+                return fail(Kind::Invalid, message);
+            }
+            if is_told(record.kind) {
+                continue;
+            }
             let is_it = history::is_reversible(&record);
             let found = found(&record);
             if is_it {
@@ -130,8 +148,24 @@ pub(super) fn newest(cx: &Context<'_>, query: Query) -> Result<Option<Found>> {
         let Found { op, kind, path } = found;
         format!("; the newest that can be is {op} ({kind} {path}): `nexus undo {op}`")
     });
-    let message = format!("your newest change, operation {op} ({kind}), cannot be undone{older}");
+    let whose = if is_named { "the" } else { "your" };
+    let message =
+        format!("{whose} newest change, operation {op} ({kind}), cannot be undone{older}");
     fail(Kind::Invalid, message)
+}
+
+/// Whether an undo was of something that others had done: whoever did that last may mean it, and not what he did before.
+fn undid_others(cx: &Context<'_>, undo: &Record) -> Result<bool> {
+    let ops = history::named_by(undo)?;
+    let span = Query {
+        first: ops.first(),
+        last: ops.last(),
+        ..Query::default()
+    };
+    let others = all(cx, &span, |r| {
+        ops.has(r.op) && r.author.uid != undo.author.uid
+    })?;
+    Ok(!others.is_empty())
 }
 
 /// Whether an operation is no change that somebody meant to make, or one that undid others.
@@ -161,7 +195,7 @@ pub(in crate::api) fn backwards<T>(
 }
 
 /// A page of records as far as the caller may read them, and the last that was looked at.
-pub(super) fn records(
+pub(in crate::api) fn records(
     cx: &Context<'_>,
     query: &Query,
     from: Cursor,

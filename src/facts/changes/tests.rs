@@ -2,7 +2,7 @@ use super::*;
 use crate::access::rebac::{self, Format};
 use crate::core::{Clock, Config, FsPath, Name, Time};
 use crate::db::{Db as _, Sqlite};
-use crate::fs::To;
+use crate::fs::{RenameMode, To};
 use crate::history::{Choice, undo};
 use std::collections::{BTreeMap, BTreeSet};
 use tempfile::TempDir;
@@ -297,6 +297,43 @@ fn an_undo_tells_who_came_into_a_group_and_who_left_it() {
         let told = format!("{told} user:bob member group staff");
         assert_eq!(all.last(), Some(&told));
     }
+}
+
+#[test]
+fn what_a_save_by_rename_replaces_is_told_and_no_record_hides_those_behind_it() {
+    let town = Town::new();
+    let (alice, e) = (town.user("alice"), town.engine());
+    town.user("bob");
+    let old = town.mkdir(&alice, "plan");
+    town.grant(&alice, old, "can_read", "bob");
+    let new = town.mkdir(&alice, "plan.new");
+    let (dir, [from, to]) = (
+        town.workspace(),
+        ["plan.new", "plan"].map(|name| Name::new(name.as_bytes()).unwrap()),
+    );
+    e.rename(&alice, (dir, &from), (dir, &to), RenameMode::Replace)
+        .unwrap();
+    town.grant(&alice, new, "can_write", "bob");
+    let told = [
+        "Grant user:bob can_read file /workspace/plan",
+        "Revoke user:bob can_read file /workspace/plan",
+        "Grant user:bob can_write file /workspace/plan",
+    ];
+    let shown_now = || shown(&town.changes(&boss()));
+    assert!(shown_now().ends_with(&told.map(str::to_owned)));
+
+    let mut tx = e.store().begin().unwrap();
+    let sql = "UPDATE log SET undo = '{\"tuple\":1}' WHERE op = (SELECT MIN(op) FROM log WHERE kind = 'grant')";
+    assert_eq!(tx.execute(sql, &[]).unwrap(), 1);
+    tx.commit().unwrap();
+    assert!(
+        shown_now().ends_with(
+            &told[1..]
+                .iter()
+                .map(|s| (*s).to_owned())
+                .collect::<Vec<_>>()
+        )
+    );
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::*;
 use crate::core::{FsPath, Ino, Kind, TenantId, error::fail};
 use crate::facts::summary::of as summary;
 use crate::fs::tests::principals::make;
-use crate::fs::tests::{World, alice, name};
+use crate::fs::tests::{World, alice, bob, name};
 use crate::fs::{RenameMode, Stream};
 use crate::history::{Choice, undo};
 use crate::meta::OpKind;
@@ -368,4 +368,88 @@ fn a_sum_that_nobody_waits_for_ends() {
     });
     assert_eq!(left.unwrap_err().kind(), Kind::Unavailable);
     assert_eq!(looked_at, [0]);
+}
+
+/// A page of so many operations that cost what they show, and no more for each that is hidden.
+#[test]
+fn what_lies_below_a_hidden_directory_costs_the_log_no_question() {
+    let w = World::new();
+    let workspace = w.workspace();
+    let private = w.engine().mkdir(&alice(), workspace, &name("p"), 0o700);
+    let private = private.unwrap().ino;
+    let mut made = 0;
+    let mut cost = |files: u32| {
+        let begin = w.engine().head(TenantId(1)).unwrap().0;
+        for _ in 0..files {
+            made += 1;
+            let name = name(&format!("f{made}"));
+            w.engine().mkdir(&alice(), private, &name, 0o700).unwrap();
+            w.engine().rmdir(&alice(), private, &name).unwrap();
+        }
+        w.engine().settle().unwrap();
+        w.engine().drop_caches();
+        let asked = || w.engine().store().counters().statements;
+        let before = asked();
+        let filter = Filter {
+            after: Some(begin),
+            limit: RECORDS_MAX,
+            ..Filter::default()
+        };
+        let page = read(w.engine(), &bob(), &filter).unwrap();
+        assert_eq!(
+            (page.records, page.last),
+            (Vec::new(), begin + 2 * u64::from(files))
+        );
+        asked() - before
+    };
+    let (few, many) = (cost(10), cost(300));
+    assert!(many < few + 10, "{few} and {many} statements");
+}
+
+#[test]
+fn a_page_ends_where_its_text_is_long_and_the_next_goes_on_there() {
+    let w = World::new();
+    let mut dir = w.workspace();
+    // Each of these bytes is six in JSON.
+    let long = name(&"\u{1}".repeat(250));
+    for _ in 0..14 {
+        dir = w.engine().mkdir(&alice(), dir, &long, 0o755).unwrap().ino;
+    }
+    let begin = w.engine().head(TenantId(1)).unwrap().0;
+    for n in 0..450 {
+        let name = name(&format!("d{n}"));
+        w.engine().mkdir(&alice(), dir, &name, 0o755).unwrap();
+    }
+    let pages = |forwards: bool| {
+        let (mut at, mut ops, mut pages) =
+            (if forwards { begin } else { begin + 451 }, Vec::new(), 0);
+        loop {
+            let filter = Filter {
+                after: forwards.then_some(at),
+                before: (!forwards).then_some(at),
+                limit: RECORDS_MAX,
+                query: Query {
+                    first: Some(Op(begin + 1)),
+                    ..Query::default()
+                },
+            };
+            let page = read(w.engine(), &alice(), &filter).unwrap();
+            if page.records.is_empty() {
+                return (ops, pages);
+            }
+            assert!(length(&page).unwrap() < TEXT_MAX + (64 << 10));
+            pages += 1;
+            ops.extend(page.records.iter().map(|r| r.op));
+            at = if forwards { page.last } else { page.first };
+        }
+    };
+    for forwards in [true, false] {
+        let (mut ops, pages) = pages(forwards);
+        ops.sort_unstable();
+        assert!(
+            ops.into_iter().eq(begin + 1..=begin + 450),
+            "forwards: {forwards}"
+        );
+        assert!(pages > 2, "{pages} pages");
+    }
 }

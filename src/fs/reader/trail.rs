@@ -1,6 +1,6 @@
 //! Which names a path of the log was made of: as they were when the operation was done.
 
-use crate::core::{FsPath, Ino, Op, Result};
+use crate::core::{Ino, Op, Result};
 use crate::fs::engine::Engine;
 use crate::meta::Entry;
 use crate::meta::cache::Place;
@@ -25,36 +25,8 @@ impl<'a> Trails<'a> {
         }
     }
 
-    /// The names that a path was made of at an operation. Where the operation itself changed what the last one stood for it is
-    /// `about`, if that is one of the two. `None` when the past does not have it.
-    pub(super) fn follow(
-        &mut self,
-        path: &FsPath,
-        op: Op,
-        about: Ino,
-    ) -> Result<Option<Vec<Arc<Entry>>>> {
-        let (mut at, mut names) = (self.root, Vec::new());
-        let last = path.names().len().saturating_sub(1);
-        for (depth, name) in path.names().iter().enumerate() {
-            let place = Place {
-                parent: at,
-                name: name.clone(),
-            };
-            let found = if depth == last {
-                self.past(&place, op, Some(about))?.map(|spell| spell.state)
-            } else {
-                self.directory(place, op)?
-            };
-            let Some(entry) = found else {
-                return Ok(None);
-            };
-            at = entry.ino;
-            names.push(entry);
-        }
-        Ok(Some(names))
-    }
-
-    fn directory(&mut self, place: Place, op: Op) -> Result<Option<Arc<Entry>>> {
+    /// What a name stood for at an operation, if the operation changed something below it. `None` when the past does not have it.
+    pub(super) fn directory(&mut self, place: Place, op: Op) -> Result<Option<Arc<Entry>>> {
         let fits = |spell: &&Spell<Arc<Entry>>| {
             spell.state.began < op && spell.ended.is_some_and(|ended| op < ended)
         };
@@ -66,6 +38,12 @@ impl<'a> Trails<'a> {
         if let Some(spell) = found.as_ref().filter(|spell| spell.ended.is_some()) {
             self.known.entry(place).or_default().push(spell.clone());
         }
+        Ok(found.map(|spell| spell.state))
+    }
+
+    /// What a name stood for at an operation on that itself: where it changed that it is `about`, if that is one of the two.
+    pub(super) fn last(&self, place: &Place, op: Op, about: Ino) -> Result<Option<Arc<Entry>>> {
+        let found = self.past(place, op, Some(about))?;
         Ok(found.map(|spell| spell.state))
     }
 

@@ -115,6 +115,33 @@ fn a_deleted_user_takes_everything_along_in_one_operation() {
 }
 
 #[test]
+fn what_a_deleted_user_had_synced_becomes_a_version_when_his_file_is_closed() {
+    let w = World::new();
+    let (e, alice) = (w.engine(), make(&w, "alice"));
+    w.write(&alice, "/workspace/f", b"").unwrap();
+    let ino = e.resolve(&alice, &path("/workspace/f")).unwrap().ino;
+    let handle = e.open(&alice, ino, writing()).unwrap();
+    e.delete_user(&boss(), "alice").unwrap();
+    // What he is for a process that has the file open still.
+    let nobody = e.confirm(&alice);
+    e.write(&nobody, handle, 0, b"synced").unwrap();
+    e.fsync(&nobody, handle).unwrap();
+    refused(e.release(&nobody, handle), Kind::Denied);
+    assert_eq!(e.files.unsealed.lock().handles.len(), 1);
+    let before = e.head(TENANT).unwrap();
+    e.housekeep().unwrap();
+    assert_eq!(e.files.unsealed.lock().handles.len(), 0);
+    let made = records(&w, before);
+    assert_eq!(made.len(), 1);
+    assert_eq!(
+        (made[0].kind, made[0].author.uid),
+        (OpKind::Write, alice.uid)
+    );
+    assert_eq!(w.read(&boss(), "/workspace/f").unwrap(), b"synced");
+    w.assert_sound();
+}
+
+#[test]
 fn who_says_the_wrong_kind_is_told_the_right_one() {
     let w = World::new();
     let (alice, carol) = (populate(&w), make(&w, "carol"));

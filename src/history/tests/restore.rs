@@ -63,6 +63,32 @@ fn timeless(mut tree: Tree) -> Tree {
 }
 
 #[test]
+fn what_comes_back_has_the_grants_that_went_with_it() {
+    let w = World::new();
+    let bob = w.unrelated_grant();
+    w.mkdir(&alice(), "/workspace/p");
+    w.mkdir(&alice(), "/workspace/p/team");
+    w.write(&alice(), "/workspace/p/team/f", b"f");
+    let dir = w.ino("/workspace/p/team");
+    let give = |role: &str| w.engine.grant(&alice(), dir, role, &bob, None).unwrap().id;
+    let (stays, given_back) = (give("can_write"), give("can_read"));
+    let then = w.head();
+    // It is gone when the directory goes.
+    w.engine.revoke(&alice(), given_back).unwrap();
+    w.remove_all(&alice(), "/workspace/p/team");
+    let granted = || -> Vec<u64> { w.granted(dir).iter().map(|t| t.id).collect() };
+    assert!(granted().is_empty());
+    let done = restored(&w, "/workspace/p", then).unwrap();
+    assert_eq!(granted(), [stays]);
+    w.undo(&alice(), [done].into_iter().collect()).unwrap();
+    assert!(granted().is_empty());
+    let undone = tried(&w, "/workspace/p", then).unwrap();
+    assert_eq!(undone.plan.revision.grants_back.len(), 1);
+    assert_eq!(granted(), [stays]);
+    w.assert_sound();
+}
+
+#[test]
 fn a_directory_is_made_again_what_it_was_and_what_is_beside_it_stays() {
     let w = project();
     let (before, then) = (timeless(w.tree()), w.head());

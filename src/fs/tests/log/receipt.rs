@@ -87,6 +87,21 @@ fn a_log_that_was_rewritten_is_not_the_one_of_a_receipt() {
     assert!(found[0].contains(&wanted), "{found:?}");
 }
 
+/// semantics.md §6: "A receipt of the log's end shows later whether anything up to it was cut off or rewritten."
+#[test]
+fn what_breaks_before_a_receipt_is_named_once_however_many_receipts_there_are() {
+    let (w, receipt) = busy();
+    let later = w.engine().receipt(&alice()).unwrap();
+    let before = Op(receipt.op.0 - 1);
+    let sql = "UPDATE log SET comm = 'rm' WHERE op = $1";
+    execute(&w, sql, &[before.into()]);
+    let found = w.engine().verify_receipts(&boss(), &[receipt, later]);
+    let found = found.unwrap().problems;
+    assert_eq!(found.len(), 1, "{found:?}");
+    let wanted = format!("operation {before} was altered");
+    assert!(found[0].contains(&wanted), "{found:?}");
+}
+
 #[test]
 fn what_breaks_behind_a_receipt_is_named() {
     let (w, receipt) = busy();
