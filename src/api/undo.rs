@@ -134,8 +134,8 @@ impl Command for Undo {
         let done = reply(cx, &choice.ops, &undone)?;
         cx.durable(Undoing {
             newest,
-            reaching,
             others,
+            reaching,
             ..done
         })
     }

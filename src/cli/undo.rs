@@ -227,22 +227,7 @@ fn show(undoing: &Undoing, how: &str) -> Result<()> {
         output::line(format!("{}{times}", in_the_way(&obstacle)))?;
     }
     staying(&undoing.left).try_for_each(output::line)?;
-    for Found { op, kind, path } in undoing.reaching.iter().take(SHOWN) {
-        output::line(format!(
-            "stays    operation {op} ({kind} {path}) changed something there, and more: `nexus undo {op}`"
-        ))?;
-    }
-    let more = undoing.reaching.len().saturating_sub(SHOWN);
-    if more > 0 {
-        output::line(format!("stays    {more} more of that kind"))?;
-    }
-    if let Some(others) = undoing.others {
-        let s = if others == 1 { "" } else { "s" };
-        let ways = "--user or --agent names whose to undo";
-        output::line(format!(
-            "stays    {others} operation{s} of others in that session: {ways}"
-        ))?;
-    }
+    not_chosen(undoing)?;
     if let Some(path) = &undoing.now_at {
         output::line(format!("it is {path} now"))?;
     }
@@ -269,6 +254,27 @@ fn show(undoing: &Undoing, how: &str) -> Result<()> {
         format!("; `nexus undo {op}` takes this back")
     });
     output::line(format!("{how}: {what}{by}"))
+}
+
+/// What bears on what was asked for, and stays.
+fn not_chosen(undoing: &Undoing) -> Result<()> {
+    for Found { op, kind, path } in undoing.reaching.iter().take(SHOWN) {
+        output::line(format!(
+            "stays    operation {op} ({kind} {path}) changed something there, and more: `nexus undo {op}`"
+        ))?;
+    }
+    let more = undoing.reaching.len().saturating_sub(SHOWN);
+    if more > 0 {
+        output::line(format!("stays    {more} more of that kind"))?;
+    }
+    if let Some(others) = undoing.others {
+        let s = if others == 1 { "" } else { "s" };
+        let ways = "--user or --agent names whose to undo";
+        output::line(format!(
+            "stays    {others} operation{s} of others in that session: {ways}"
+        ))?;
+    }
+    Ok(())
 }
 
 /// Conflicts that say the same of the same path as one, with all that they are in the way of; how many they were.
