@@ -7,7 +7,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 #[test]
 fn all_that_a_command_starts_is_its_agents_and_its_sessions() {
@@ -322,4 +322,73 @@ fn no_socket_of_the_daemon_is_open_to_an_agent() {
     assert_eq!(said.must(), "");
     drop(nexus.stdin.take());
     wait(&mut nexus);
+}
+
+/// A directory that its caller had open would lead an agent past its mount, by `/proc/self/fd` without knowing the path.
+#[test]
+fn what_its_caller_has_open_leads_no_agent_out() {
+    let world = World::new();
+    let dir = world.workspace();
+    sh(&dir, "mkdir open secret; echo no > secret/f");
+    world.ctl(&["agent", "create", "guest", "--isolated"]);
+    let words = "rebac grant agent guest file /workspace/open --relation can_write";
+    world.nexus(&words.split(' ').collect::<Vec<_>>()).must();
+    let program = world
+        .command(&[])
+        .get_program()
+        .to_str()
+        .unwrap()
+        .to_owned();
+    let run = |redirect: &str, does: &str| {
+        let text = format!("cd /; {program} run --agent guest -- sh -c '{does}' {redirect}");
+        let mut shell = Command::new("sh");
+        world.furnish(shell.args(["-c", &text]).stdin(Stdio::null()));
+        run(&mut shell)
+    };
+    let here = dir.display();
+    for (redirect, way) in [
+        (format!("5<{here}"), "5/secret/f".to_owned()),
+        (format!("5<{here}/open"), "5/../secret/f".to_owned()),
+        (format!("5<{here}/secret/f"), "5".to_owned()),
+        ("5</".to_owned(), format!("5{here}/secret/f")),
+    ] {
+        let said = run(&redirect, &format!("cat /proc/self/fd/{way}"));
+        assert!(!said.ok() && said.out.is_empty(), "{redirect}: {said:?}");
+    }
+    let refused = run(&format!("<{here}"), "true").must_fail();
+    assert!(
+        refused.contains("standard input is a directory"),
+        "{refused}"
+    );
+    // A redirection is its caller's word, and a pipe leads nowhere.
+    run(&format!(">{here}/secret/out"), "echo said").must();
+    assert_eq!(
+        fs::read_to_string(world.path("secret/out")).unwrap(),
+        "said\n"
+    );
+    assert_eq!(run("5<<E\nhanded\nE\n", "cat <&5").must(), "handed\n");
+}
+
+/// semantics.md §2: what a grant lets it write it keeps as tools do.
+#[test]
+fn an_isolated_agent_uses_tools_on_what_it_may_write() {
+    let world = World::new();
+    let dir = world.workspace();
+    sh(&dir, "mkdir p; echo one > p/f; chmod 644 p/f");
+    world.ctl(&["agent", "create", "guest", "--isolated"]);
+    let words = "rebac grant agent guest file /workspace/p --relation can_write";
+    world.nexus(&words.split(' ').collect::<Vec<_>>()).must();
+    let does = format!(
+        "cd {}/p; sed -i s/one/two/ f; stat -c %a f; echo 1 > s; chmod 750 s; touch -d @7 s; cp -p s t; install -m 700 s i; stat -c %a:%Y s t; \
+         mkdir -m 700 d; tar cf a.tar s d; mkdir o; tar xf a.tar -C o; stat -c %a:%Y o/s; git init -q r; cd r; git add .",
+        dir.display()
+    );
+    let said = world.nexus(&["run", "--agent", "guest", "--", "sh", "-ec", &does]);
+    assert_eq!(said.err, "");
+    assert_eq!(said.must(), "644\n750:7\n750:7\n750:7\n");
+    // Whom it is open to, its owner says.
+    let give = format!("setfacl -m u:65534:r {}/p/s", dir.display());
+    let said = world.nexus(&["run", "--agent", "guest", "--", "sh", "-ec", &give]);
+    assert!(!said.ok());
+    world.is_sound();
 }

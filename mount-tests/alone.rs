@@ -1,8 +1,9 @@
 //! What `nexus run` of who is no root leaves of lists and groups: its user namespace knows nobody else.
 
 use crate::guests::{ALICE, BOB, said, town};
-use crate::shell::Said;
+use crate::shell::{Said, run};
 use crate::world::World;
+use std::process::Command;
 
 const CARL: u32 = 2004;
 
@@ -164,5 +165,43 @@ fn what_is_no_newer_state_of_a_file_takes_nothing_over() {
     there(&world, BOB, "cat f").must_fail();
     session(&world, "umask 0; echo 1 > n; chmod 600 n");
     there(&world, BOB, "cat n").must_fail();
+    world.is_sound();
+}
+
+/// A user's own group is that of his processes, which need not have his number.
+#[test]
+fn what_is_made_in_a_session_and_by_commands_has_the_group_that_it_has_outside() {
+    let Some(world) = shared() else { return };
+    let (dir, bin) = (world.workspace(), world.host("bin"));
+    let alice = |text: &str| {
+        let text = format!(
+            "cd {}; PATH={}:$PATH; umask 027; {text}",
+            dir.display(),
+            bin.display()
+        );
+        let mut shell = Command::new("setpriv");
+        shell.args(["--reuid", &ALICE.to_string(), "--regid", "4711"]);
+        shell.args(["--clear-groups", "bash", "-ec", &text]);
+        run(shell
+            .env_remove("NEXUS_DATA_DIR")
+            .env_remove("XDG_DATA_HOME"))
+        .must()
+    };
+    alice(
+        "echo 1 > outside; nexus mkdir command; echo 1 | nexus write written; nexus run --session s -- sh -c 'echo 1 > inside; mkdir in'",
+    );
+    let made = "outside command written inside in";
+    let (uid, all) = (ALICE, format!("stat -c %u:%g {made}"));
+    assert_eq!(alice(&all), format!("{uid}:4711\n").repeat(5));
+    assert_eq!(
+        alice(&format!("nexus run --session s -- {all}")),
+        format!("{uid}:4711\n").repeat(5)
+    );
+    assert_eq!(
+        alice(
+            "nexus run --session s -- sh -c 'stat -c %a outside; chmod 600 outside'; stat -c %a outside"
+        ),
+        "640\n600\n"
+    );
     world.is_sound();
 }

@@ -90,9 +90,14 @@ pub fn weigh(caller: &Caller, node: &Node, ground: &Ground) -> Result<Standing> 
     if node.is_dir() && graph.has(Right::Read) {
         graph = graph.and(Rights::EXECUTE);
     }
+    let mut denied = ground.denied(caller);
+    if caller.uid == node.uid && !caller.isolated {
+        // Else whoever was granted ownership could shut out the owner, and he himself by a slip.
+        denied = denied.without(Rights::OWN);
+    }
     Ok(Standing {
         admin: caller.admin,
-        denied: ground.denied(caller),
+        denied,
         graph,
         unix: if caller.isolated {
             Rights::NONE
@@ -309,6 +314,31 @@ mod tests {
         };
         let denied = ground(Some(lists(Some(deny(7)), None)), vec![], 70);
         assert!(super::decide(&admin, &file, &denied, Right::Read).is_ok());
+    }
+
+    #[test]
+    fn a_deny_leaves_a_node_to_its_owner() {
+        let denies = Domain {
+            acls: Acls {
+                access: Some(deny(5)),
+                default: None,
+            },
+            ..Domain::default()
+        };
+        let shut = ground(Some(denies), vec![], 70);
+        let own = |caller: &Caller, owner, right| {
+            super::decide(caller, &node(0o700, owner, owner), &shut, right)
+        };
+        let alice = person(5, &[]);
+        assert!(own(&alice, 5, Right::Own).is_ok());
+        assert!(own(&alice, 5, Right::Read).is_err());
+        assert!(own(&alice, 6, Right::Own).is_err());
+        let agent = Caller {
+            agent: Some("a".into()),
+            isolated: true,
+            ..alice
+        };
+        assert!(own(&agent, 5, Right::Own).is_err());
     }
 
     #[test]

@@ -76,7 +76,9 @@ pub fn local(nexus: &Nexus, peer: &Peer, asked: &Asked) -> Result<Caller> {
         session: asked.session.as_deref().map(Arc::from),
         admin: trusted && asked.agent.is_none(),
         uid: user.as_ref().map_or(peer.uid, |u| u.uid),
-        gid: user.as_ref().map_or(peer.gid, |u| u.gid),
+        gid: user
+            .as_ref()
+            .map_or(peer.gid, |u| u.group_of((peer.uid, peer.gid))),
         groups: member
             .then_some(tenant.gid)
             .into_iter()
@@ -208,6 +210,25 @@ mod tests {
         assert!(label.agent_id.is_none() && !label.isolated && !label.admin);
         let refused = acting(&nexus, "hers").unwrap_err();
         assert_eq!(refused.kind(), Kind::NotPermitted);
+    }
+
+    /// As on a mount where the calling uid decides.
+    #[test]
+    fn what_a_user_makes_has_the_group_of_its_process() {
+        let (_dir, nexus) = store();
+        let engine = &nexus.engine;
+        let me = Caller::engine(TenantId(1));
+        engine
+            .create_user(&me, "eve", Some(54_321), (None, None))
+            .unwrap();
+        let peer = |uid| Peer {
+            uid,
+            gid: 4711,
+            groups: Vec::new(),
+            pid: 1,
+        };
+        let of = |uid| local(&nexus, &peer(uid), &Asked::default()).unwrap();
+        assert_eq!((of(54_321).uid, of(54_321).gid), (54_321, 4711));
     }
 
     #[test]

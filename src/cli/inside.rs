@@ -1,6 +1,6 @@
 //! The inner half of `nexus run`: enters a mount namespace, makes it the agent's, and becomes the command.
 
-use super::mounted;
+use super::{inherited, mounted};
 use crate::api::Peer;
 use crate::core::{Error, Kind, Result, error::fail};
 use caps::{CapSet, Capability};
@@ -85,6 +85,7 @@ pub(super) fn enter(args: &Inside) -> Result<()> {
             hide(&way)?;
         }
     }
+    inherited::close_ways_out(&args.device)?;
     // The same path, on the agent's mount now.
     std::env::set_current_dir(&here).map_err(|e| {
         Error::from(e).context(format!("the agent cannot start in {}", here.display()))

@@ -42,6 +42,7 @@ mod why;
 mod owners;
 mod rebac;
 mod foreground;
+mod inherited;
 mod inside;
 mod run;
 mod acl;

@@ -1,5 +1,6 @@
 //! Access control lists of nodes: read, set, handed on to what is made in a directory (acl(5)).
 
+use super::attr::SetAttr;
 use super::commit::Change;
 use super::engine::Engine;
 use super::privileges::mode_by;
@@ -99,7 +100,8 @@ impl Engine {
         bytes.ok_or_else(|| Error::new(Kind::NoAttribute, "no such attribute"))
     }
 
-    /// Sets a list in the kernel's form, and the mode's bits that it tells of; denies stay. Takes ownership.
+    /// Sets a list in the kernel's form, and the mode's bits that it tells of; denies stay. Takes ownership; one that says no more than
+    /// a mode, as cp(1) and sed(1) copy modes, what a mode takes.
     pub(super) fn set_posix_acl(
         &self,
         caller: &Caller,
@@ -108,6 +110,19 @@ impl Engine {
         bytes: &[u8],
     ) -> Result<()> {
         let new = posix_acl::decode(bytes)?;
+        if of == AclOf::Itself && new.entries.is_empty() {
+            let (node, acls) = self.acls(caller, ino)?;
+            let is_listed = acls.access.is_some_and(|list| !list.entries.is_empty());
+            if !is_listed && node.kind != FileKind::Symlink {
+                let set = SetAttr {
+                    mode: Some(mode_of(&new, node.mode)),
+                    ..SetAttr::default()
+                };
+                // Kernels hear of a mode that they did not set from the operation.
+                self.change(caller, |ch| ch.birth(ino, None))?;
+                return self.setattr(caller, ino, &set, None).map(drop);
+            }
+        }
         self.edit_acl(caller, ino, of, |list| {
             let denies = list.entries.iter().filter(|e| e.deny).copied();
             let entries = new.entries.iter().copied().chain(denies).collect();

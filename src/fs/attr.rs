@@ -229,15 +229,21 @@ impl Engine {
             return Err(super::engine::no_node(node.ino));
         }
         if set.uid.is_some() || set.gid.is_some() {
-            self.may_chown(caller, node, set.uid, set.gid)?;
+            let same = |new: Option<u32>, old| new.is_none_or(|new| new == old);
+            if same(set.uid, node.uid) && same(set.gid, node.gid) {
+                // As tar(1) says it when it runs as root.
+                self.may_keep(caller, node, None)?;
+            } else {
+                self.may_chown(caller, node, set.uid, set.gid)?;
+            }
         }
         if set.mode.is_some() {
-            self.may(caller, node, Right::Own)?;
+            self.may_keep(caller, node, set.mode)?;
         }
         let exact = |t: Option<SetTime>| matches!(t, Some(SetTime::At(_)));
         if exact(set.atime) || exact(set.mtime) || set.atime.is_some() != set.mtime.is_some() {
-            self.may(caller, node, Right::Own)?;
-        } else if set.atime.is_some() && !allowed(self.may(caller, node, Right::Own))? {
+            self.may_keep(caller, node, None)?;
+        } else if set.atime.is_some() && !allowed(self.may_keep(caller, node, None))? {
             self.may(caller, node, Right::Write)?;
         }
         Ok(())

@@ -28,6 +28,7 @@ mod gone;
 mod grant;
 mod acl;
 mod alone;
+mod isolated;
 mod holders;
 mod explain;
 mod audit;

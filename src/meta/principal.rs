@@ -24,6 +24,14 @@ pub struct User {
     pub created: Time,
 }
 
+impl User {
+    /// The group of what is made for the user by a process with this uid and gid: the process's own where it runs as the user, else that of
+    /// the user alone.
+    pub fn group_of(&self, (uid, gid): (u32, u32)) -> u32 {
+        if self.uid == uid { gid } else { self.gid }
+    }
+}
+
 /// A user as journals of the first version hold it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unnumbered {

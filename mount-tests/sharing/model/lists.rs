@@ -160,9 +160,15 @@ impl Model {
         let handed = handed.flat_map(|h| &h.entries);
         let all = self.things[at].list.iter().chain(handed);
         let his = all.filter(|(who, deny, _)| *deny && reached.contains(who));
-        his.fold(0, |sum, (_, _, bits)| {
+        let denied = his.fold(0, |sum, (_, _, bits)| {
             sum | if *bits == 0 { ALL } else { *bits }
-        })
+        });
+        // Whose it is may change that.
+        if self.things[at].owner == user {
+            denied & !OWN
+        } else {
+            denied
+        }
     }
 
     /// What mode and list give.

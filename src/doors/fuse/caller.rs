@@ -79,7 +79,7 @@ impl Callers {
                     session: session.as_deref().map(Into::into),
                     admin: false,
                     uid: user.uid,
-                    gid: user.gid,
+                    gid: user.group_of((*os_uid, *os_gid)),
                     groups: single_groups(tenant_gid, (*os_uid, *os_gid)),
                     pid: 0,
                     comm: None,

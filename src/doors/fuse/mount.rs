@@ -298,13 +298,22 @@ fn door(engine: Arc<Engine>, id: MountId, options: &MountOptions) -> Result<Door
             os_uid,
             os_gid,
             ..
-        } => Numbers::exchanging(root, (user.uid, *os_uid), (user.gid, *os_gid)),
+        } => {
+            let gid = user.group_of((*os_uid, *os_gid));
+            Numbers::exchanging(root, (user.uid, *os_uid), (gid, *os_gid))
+        }
         Identity::Os { .. } => Numbers::plain(root),
     };
     let callers = Callers::new(engine.clone(), options.tenant, id, &options.identity)?;
     let alone = match &options.identity {
-        Identity::Single { user, .. } if options.is_alone => {
-            Some(Company::new([user.gid, callers.tenant_gid()]))
+        Identity::Single {
+            user,
+            os_uid,
+            os_gid,
+            ..
+        } if options.is_alone => {
+            let gid = user.group_of((*os_uid, *os_gid));
+            Some(Company::new([gid, callers.tenant_gid()]))
         }
         Identity::Single { .. } | Identity::Os { .. } => None,
     };

@@ -293,7 +293,7 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
                 engine.may(caller, old, Right::Write)?;
             }
             if old.mode != new.mode {
-                engine.may(caller, old, Right::Own)?;
+                engine.may_keep(caller, old, Some(new.mode))?;
             }
             Ok(())
         };

@@ -18,6 +18,7 @@ mod audit;
 mod looks;
 mod privileges;
 mod alone;
+mod isolated;
 pub(crate) mod permissions;
 mod relations;
 mod log;

@@ -203,3 +203,32 @@ fn what_comes_back_has_the_set_id_bits_it_went_with_and_no_others() {
     done(&w, &alice(), &[written]);
     assert_eq!((mode() & SETID, w.read(AT)), (0, b"evil".to_vec()));
 }
+
+/// An isolated agent undoes what it may do: modes of what a grant lets it write.
+#[test]
+fn an_isolated_agent_undoes_its_chmod() {
+    let w = project();
+    let e = &w.engine;
+    let owner = alice();
+    e.create_user(&root(), "alice", Some(owner.uid), (None, None))
+        .unwrap();
+    let made = e.create_agent(&root(), "coder", Some("alice"), true);
+    let made = made.unwrap();
+    let agent = Caller {
+        agent: Some("coder".into()),
+        agent_id: Some(made.id),
+        isolated: true,
+        ..alice()
+    };
+    let to = To::One("agent:coder".parse().unwrap());
+    e.grant(&alice(), w.ino(AT), "can_write", &to, None)
+        .unwrap();
+    let old = e.getattr(&alice(), w.ino(AT)).unwrap().mode;
+    let set = SetAttr {
+        mode: Some(old ^ 0o004),
+        ..SetAttr::default()
+    };
+    e.setattr(&agent, w.ino(AT), &set, None).unwrap();
+    done(&w, &agent, &[w.head()]);
+    assert_eq!(e.getattr(&alice(), w.ino(AT)).unwrap().mode, old);
+}

@@ -297,7 +297,9 @@ impl State {
     }
 
     fn is_denied(&self, who: &Person, of: Ino, right: Right) -> bool {
-        self.lists.keys().any(|at| self.denies(*at, who, of, right))
+        // Whose it is may change what is said about it.
+        let is_own = right == Right::Own && self.by_mode(who, &self.nodes[&of], right);
+        !is_own && self.lists.keys().any(|at| self.denies(*at, who, of, right))
     }
 
     fn is_granted(&self, who: &Person, of: Ino, right: Right) -> bool {
