@@ -24,12 +24,16 @@ pub enum Bits {
     Others,
     /// The node has a list, which names more.
     Listed,
+    /// Modes and lists give an isolated agent nothing.
+    Nobody,
 }
 
 impl Bits {
     /// Those that decide about a caller.
     pub fn of(caller: &Caller, node: &Node, list: Option<&Acl>) -> Self {
-        if caller.is_root() {
+        if caller.isolated {
+            Self::Nobody
+        } else if caller.is_root() {
             Self::Superuser
         } else if caller.uid == node.uid {
             Self::Owner

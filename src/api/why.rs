@@ -179,6 +179,7 @@ fn by_mode(cx: &Context<'_>, why: &Explanation) -> Result<String> {
         Bits::Owner => format!("{mode} for the owner"),
         Bits::Group => format!("{mode} for the group"),
         Bits::Others => format!("{mode} for others"),
+        Bits::Nobody => format!("{mode}, which is nothing to an isolated agent"),
         Bits::Listed => format!("the list with {mode}"),
     })
 }

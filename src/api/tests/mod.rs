@@ -11,6 +11,7 @@ mod untold;
 mod grep;
 mod left;
 mod checks;
+mod whose;
 mod tenants;
 
 use super::{Context, dispatch};
