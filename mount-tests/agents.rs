@@ -57,6 +57,49 @@ fn all_that_a_command_starts_is_its_agents_and_its_sessions() {
 }
 
 #[test]
+fn whoever_asks_for_the_store_in_a_session_is_told_that_it_is_hidden() {
+    let world = World::new();
+    let other = world.host("other");
+    let other = other.to_str().unwrap();
+    let nexus = |words: &str| format!("'{}' {words}", crate::world::NEXUS);
+    let ctl = |words: &str| format!("'{}' {words}", crate::world::NEXUSCTL);
+    for command in [
+        nexus("status"),
+        nexus(&format!("mount {other}")),
+        nexus(&format!("umount {other}")),
+        nexus("undo --last --yes"),
+        nexus("run --session s2 -- true"),
+        nexus("doctor"),
+        ctl("user create zed"),
+        ctl("mounts"),
+        ctl("shutdown"),
+    ] {
+        let inside = ["run", "--session", "s1", "--", "sh", "-c", &command];
+        let said = run(world.command(&inside).current_dir(world.workspace()));
+        let told = said.must_fail();
+        assert!(
+            told.contains("hides the store") && told.contains("outside"),
+            "{command}: {told}"
+        );
+    }
+    // A name for the log hides nothing.
+    let named = ["--session", "s1", "status"];
+    world.nexus(&named).must();
+    let empty = world.host("empty");
+    let mut fresh = world.command(&["init"]);
+    fresh
+        .env("NEXUS_SESSION", "s1")
+        .env("NEXUS_DATA_DIR", empty);
+    run(&mut fresh).must();
+    let log = world.nexus(&["log"]).must();
+    assert!(!log.contains("@s1"), "{log}");
+    let touch = ["run", "--session", "s1", "--", "touch", "it"];
+    run(world.command(&touch).current_dir(world.workspace())).must();
+    let log = world.nexus(&["log", "--kind", "create"]).must();
+    assert!(log.contains("@s1  touch["), "{log}");
+}
+
+#[test]
 fn an_isolated_agent_is_confined_to_what_it_was_granted() {
     let world = World::new();
     sh(

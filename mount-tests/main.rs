@@ -30,6 +30,7 @@ mod people;
 mod tenants;
 mod sharing;
 mod guests;
+mod neighbours;
 mod alone;
 mod unmount;
 mod revoke;

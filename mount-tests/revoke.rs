@@ -155,7 +155,7 @@ fn what_one_user_has_walked_opens_nothing_to_the_next() {
     }
 }
 
-/// semantics.md §4: "What `open(2)` granted holds for the open file."
+/// semantics.md §4: "What `open(2)` granted holds for the open file, until who opened it is deleted."
 #[test]
 fn what_is_open_stays_open_and_nothing_else_does() {
     let Some(world) = village() else { return };

@@ -28,7 +28,7 @@ impl Ground {
     }
 
     /// The node's own list.
-    pub(super) fn list(&self) -> Option<&Acl> {
+    pub fn list(&self) -> Option<&Acl> {
         self.own.as_ref().and_then(|d| d.acls.access.as_ref())
     }
 

@@ -19,3 +19,4 @@ pub use chain::{Chain, Reach};
 pub use decide::{Layer, Standing, decide};
 pub use ground::Ground;
 pub use rights::{Right, Rights};
+pub use unix::Bits;

@@ -15,6 +15,38 @@ pub(super) fn rights(caller: &Caller, node: &Node, list: Option<&Acl>) -> Rights
     plain(caller, node, list)
 }
 
+/// Whose bits of a mode are somebody's, for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bits {
+    Superuser,
+    Owner,
+    Group,
+    Others,
+    /// The node has a list, which names more.
+    Listed,
+    /// Modes and lists give an isolated agent nothing.
+    Nobody,
+}
+
+impl Bits {
+    /// Those that decide about a caller.
+    pub fn of(caller: &Caller, node: &Node, list: Option<&Acl>) -> Self {
+        if caller.isolated {
+            Self::Nobody
+        } else if caller.is_root() {
+            Self::Superuser
+        } else if caller.uid == node.uid {
+            Self::Owner
+        } else if list.is_some_and(Acl::extends) {
+            Self::Listed
+        } else if caller.in_group(node.gid) {
+            Self::Group
+        } else {
+            Self::Others
+        }
+    }
+}
+
 /// The same for anybody, whatever his number.
 pub(super) fn plain(caller: &Caller, node: &Node, list: Option<&Acl>) -> Rights {
     if caller.uid == node.uid {

@@ -12,6 +12,10 @@ use serde::{Deserialize, Serialize};
 
 /// The most questions of one request.
 pub const QUESTIONS_MAX: usize = 1000;
+/// How much the questions of one request look at before the rest of them has to be asked in another: objects and tuples.
+const EFFORT_MAX: usize = 1_000_000;
+const TOO_MUCH: &str =
+    "the questions before it took all the work that one request may: ask it in another";
 /// What the relation between a group and who is in it is called.
 pub const MEMBER_OF: [&str; 5] = ["member-of", "member_of", "member", "part-of", "part_of"];
 /// What the relation between a group and who is in charge of it is called.
@@ -98,7 +102,8 @@ pub(super) fn no_relation<T>(said: &str) -> Result<T> {
     fail(Kind::Invalid, message)
 }
 
-/// Answers many questions, each as `rebac-check` does; those about objects from one moment.
+/// Answers many questions, each as `rebac-check` does; those about objects from one moment. What no effort is left for fails with
+/// `unavailable`: it is to be asked in another request, of which the first question is always answered.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RebacCheckMany {
@@ -112,6 +117,13 @@ pub enum Outcome {
     Answered(Checked),
     /// It could not be asked: somebody or something that it names is not there, or not his to ask about.
     Failed(Failure),
+}
+
+impl Outcome {
+    /// Whether it was left out because of what came before it.
+    pub fn is_left_out(&self) -> bool {
+        matches!(self, Self::Failed(failure) if failure.error.kind == Kind::Unavailable)
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -133,13 +145,31 @@ impl Command for RebacCheckMany {
         let caller = cx.caller;
         let engine = cx.engine().clone();
         let inquiry = engine.inquire(caller)?;
-        let outcome = |question: RebacCheck| match question.answered(cx, &inquiry) {
-            Ok(checked) => Outcome::Answered(checked),
-            Err(e) => Outcome::Failed(Failure::from(&e)),
+        Ok(self.within(cx, &inquiry, EFFORT_MAX))
+    }
+}
+
+impl RebacCheckMany {
+    pub(super) fn within(
+        self,
+        cx: &mut Context<'_>,
+        inquiry: &Inquiry<'_>,
+        effort: usize,
+    ) -> Outcomes {
+        let outcome = |question: RebacCheck| {
+            let answer = if inquiry.effort() < effort {
+                question.answered(cx, inquiry)
+            } else {
+                fail(Kind::Unavailable, TOO_MUCH)
+            };
+            match answer {
+                Ok(checked) => Outcome::Answered(checked),
+                Err(e) => Outcome::Failed(Failure::from(&e)),
+            }
         };
-        Ok(Outcomes {
+        Outcomes {
             answers: self.questions.into_iter().map(outcome).collect(),
-        })
+        }
     }
 }
 

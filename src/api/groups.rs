@@ -13,7 +13,8 @@ pub struct GroupInfo {
     pub group: String,
     pub id: u64,
     pub description: Option<String>,
-    /// Who is in it, itself and not through another: `user:alice`, `agent:coder`, `group:interns`.
+    /// Who is in it, itself and not through another: `user:alice`, `agent:coder`, `group:interns`. Agents of others are told to
+    /// who is in the group, or in charge of it.
     pub members: Vec<String>,
     /// Who may change that, beside administrators; `group:leads` are its members.
     #[serde(default)]
@@ -24,6 +25,12 @@ pub struct GroupInfo {
 impl GroupInfo {
     fn of(cx: &Context<'_>, group: &Group) -> Result<Self> {
         let roster = cx.roster()?;
+        let mut members = Vec::new();
+        for id in roster.members_of(group.id) {
+            if cx.engine().knows_member(cx.caller, group.id, id)? {
+                members.push(id);
+            }
+        }
         let names = |all: &mut dyn Iterator<Item = PrincipalId>| {
             let names = all.filter_map(|id| Some(roster.by_id(id)?.subject().to_string()));
             let mut names: Vec<_> = names.collect();
@@ -35,7 +42,7 @@ impl GroupInfo {
             group: group.name.clone(),
             id: group.id.0,
             description: group.description.clone(),
-            members: names(&mut roster.members_of(group.id)),
+            members: names(&mut members.into_iter()),
             owners: names(&mut owners.iter().filter_map(|t| t.principal())),
             created: group.created.to_string(),
         })

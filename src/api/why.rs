@@ -4,7 +4,7 @@ use super::Command;
 use super::context::{Context, found_at};
 use super::files::Attr;
 use super::grants::TupleInfo;
-use crate::access::{Layer, Right};
+use crate::access::{Bits, Layer, Right};
 use crate::core::{Error, Ino, Result, Text};
 use crate::fs::{Explanation, Obstacle};
 use crate::meta::tuple::Tuple;
@@ -156,7 +156,10 @@ fn in_the_way(
             let end = tuple
                 .expires
                 .map_or_else(String::new, |end| format!(" until {end}"));
-            format!("{}{end}, and nothing else gives it now", grant("gave"))
+            format!(
+                "{}{end}, and nothing else gives it now: an owner may grant it again",
+                grant("gave")
+            )
         }
         Obstacle::Names => {
             "the file has several names, and not all of them lie where a grant gives it".to_owned()
@@ -169,10 +172,16 @@ fn in_the_way(
 fn by_mode(cx: &Context<'_>, why: &Explanation) -> Result<String> {
     let attr = Attr::of(cx, &why.node)?;
     let (mode, owner) = (attr.mode & 0o7777, attr.owner);
-    Ok(format!(
-        "mode {mode:04o} of owner {owner} (gid {})",
-        attr.gid
-    ))
+    let gid = attr.gid;
+    let mode = format!("mode {mode:04o} of owner {owner} (gid {gid})");
+    Ok(match why.bits {
+        Bits::Superuser => format!("{mode} for the superuser"),
+        Bits::Owner => format!("{mode} for the owner"),
+        Bits::Group => format!("{mode} for the group"),
+        Bits::Others => format!("{mode} for others"),
+        Bits::Nobody => format!("{mode}, which is nothing to an isolated agent"),
+        Bits::Listed => format!("the list with {mode}"),
+    })
 }
 
 /// A path, as far as the caller may see it.

@@ -3,6 +3,7 @@
 use super::output;
 use super::place::Place;
 use super::principals::{self, GroupCommand, NewGroup, NewKey, NewUser, UserCommand};
+use crate::api::groups::GroupList;
 use crate::api::principals::{UserInfo, UserList};
 use crate::core::Result;
 use clap::Subcommand;
@@ -13,10 +14,14 @@ pub(super) enum AdminWord {
     CreateUser(NewUser),
     /// List the tenant's users
     ListUsers,
+    /// Take a user away with his agents, keys and memberships; his files stay
+    DeleteUser { user: String },
     /// Make an API key, shown this once
     CreateUserKey(NewKey),
     /// Make a group
     CreateGroup(NewGroup),
+    /// List the tenant's groups
+    ListGroups,
     /// Put a user into a group
     AddUserToGroup { user: String, group: String },
 }
@@ -25,6 +30,8 @@ pub(super) fn run(place: &Place, word: AdminWord) -> Result<()> {
     match word {
         AdminWord::CreateUser(new) => principals::user(place, UserCommand::Create(new)),
         AdminWord::ListUsers => list_users(place),
+        AdminWord::DeleteUser { user } => principals::user(place, UserCommand::Delete { user }),
+        AdminWord::ListGroups => list_groups(place),
         AdminWord::CreateUserKey(new) => create_key(place, new),
         AdminWord::CreateGroup(new) => principals::group(place, GroupCommand::Create(new)),
         AdminWord::AddUserToGroup { user, group } => {
@@ -43,6 +50,19 @@ fn list_users(place: &Place) -> Result<()> {
     all.users
         .iter()
         .try_for_each(|user| output::line(format!("  - {}", described(user))))
+}
+
+fn list_groups(place: &Place) -> Result<()> {
+    let all = place.client()?.call(GroupList {})?;
+    if place.json {
+        return output::json(&all);
+    }
+    output::line("Groups:")?;
+    all.groups.iter().try_for_each(|group| {
+        let about = group.description.as_ref();
+        let about = about.map_or(String::new(), |text| format!(" ({text})"));
+        output::line(format!("  - {}{about}", group.group))
+    })
 }
 
 /// `alice (Alice Smith) - alice@example.com`, as far as it is known.

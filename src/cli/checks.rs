@@ -1,5 +1,6 @@
 //! `nexus rebac check`: one question, or a list of them.
 
+use super::client::Client;
 use super::input;
 use super::output;
 use super::paths;
@@ -100,8 +101,7 @@ fn many(place: &Place, text: &str) -> Result<()> {
     let mut answers = Vec::new();
     for part in parts(&lines) {
         let questions = part.iter().map(|line| question(line));
-        let questions = questions.collect::<Result<_>>()?;
-        answers.extend(client.call(RebacCheckMany { questions })?.answers);
+        answers.extend(asked(&client, &questions.collect::<Result<Vec<_>>>()?)?);
     }
     let failed = answers.iter().filter(|a| matches!(a, Outcome::Failed(_)));
     let failed = failed.count();
@@ -117,6 +117,24 @@ fn many(place: &Place, text: &str) -> Result<()> {
     }
     let message = format!("{failed} of {} questions could not be asked", lines.len());
     fail(Kind::Invalid, message)
+}
+
+/// Asks again what one request has left out, for as long as something comes of that.
+fn asked(client: &Client, questions: &[RebacCheck]) -> Result<Vec<Outcome>> {
+    let mut answers: Vec<Outcome> = Vec::new();
+    while answers.len() < questions.len() {
+        let rest = questions[answers.len()..].to_vec();
+        let mut some = client.call(RebacCheckMany { questions: rest })?.answers;
+        let told = some.iter().position(Outcome::is_left_out);
+        if let Some(told) = told.filter(|told| *told > 0) {
+            some.truncate(told);
+        }
+        if some.is_empty() {
+            return fail(Kind::Version, "the daemon left questions unanswered");
+        }
+        answers.append(&mut some);
+    }
+    Ok(answers)
 }
 
 /// `SUBJECT RELATION OBJECT`; an object may have blanks in its name.

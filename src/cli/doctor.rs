@@ -2,7 +2,7 @@
 
 use super::client::Socket;
 use super::place::Place;
-use super::{exit, mounted, output};
+use super::{exit, mounted, output, session};
 use crate::api::Asked;
 use crate::core::{Config, Kind, Result, config, error::fail};
 use crate::doors::daemon::Status;
@@ -46,6 +46,9 @@ fn bad(check: &'static str, found: impl Into<String>, cure: impl Into<String>) -
 
 pub(super) fn run(place: &Place) -> Result<()> {
     let config = place.config()?;
+    if let Some(hidden) = session::hides(&config.data_dir) {
+        return fail(Kind::NotFound, hidden);
+    }
     let mut all = vec![device(), helper(), allow_other()];
     all.extend(stale_mounts());
     all.extend([

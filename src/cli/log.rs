@@ -84,9 +84,13 @@ fn line(r: &LogLine) -> String {
     let note = r.note.as_ref().map_or(String::new(), |n| format!(" ({n})"));
     let who = r.user.clone().unwrap_or_else(|| format!("uid {}", r.uid));
     let agent = r.agent.as_ref().map_or(String::new(), |a| format!("+{a}"));
+    let session = r
+        .session
+        .as_ref()
+        .map_or(String::new(), |s| format!("@{s}"));
     let time = short(&r.time);
     format!(
-        "{:>7}  {time}  {:11}  {}{note}  {who}{agent}  {}[{}]",
+        "{:>7}  {time}  {:11}  {}{note}  {who}{agent}{session}  {}[{}]",
         r.op,
         r.kind,
         about(r),

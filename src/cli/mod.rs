@@ -1,6 +1,7 @@
 //! The programs `nexus` and `nexusctl`: arguments in, one command of the API, a reply shown.
 
 mod exit;
+mod session;
 mod mounted;
 mod place;
 mod plain;

@@ -3,6 +3,7 @@
 use super::client::{Client, Socket};
 use super::label;
 use super::mounted;
+use super::session;
 use crate::api::Asked;
 use crate::core::config::{self, socket_of};
 use crate::core::{Config, Error, Kind, Result, error::fail};
@@ -214,23 +215,14 @@ fn is_closed(dir: &Path) -> bool {
 }
 
 fn no_store(dir: &Path) -> String {
-    if is_hidden(dir) {
-        return format!(
-            "this session of `nexus run` hides the store at {}: ask from outside of it",
-            dir.display()
-        );
+    if let Some(hidden) = session::hides(dir) {
+        return hidden;
     }
     format!(
         "no store at {}: `nexus mount DIR` and `nexus init` make one; where there is one, {WORK_THERE}, or say --data-dir{}",
         dir.display(),
         choice()
     )
-}
-
-/// Whether we are in a session, which puts an empty directory over a data directory.
-fn is_hidden(dir: &Path) -> bool {
-    let is_empty = |mut names: std::fs::ReadDir| names.next().is_none();
-    config::env("NEXUS_SESSION").is_some() && std::fs::read_dir(dir).is_ok_and(is_empty)
 }
 
 /// What is mounted on this machine, for whoever has to choose.

@@ -37,7 +37,7 @@ pub(super) struct WantedArgs {
     /// Only by this command, as `ps` calls it
     #[arg(long, value_name = "NAME")]
     command: Option<String>,
-    /// Only these operations: N, A..B, A.. or ..B
+    /// Only these operations: N, A..B or A-B, A.. or ..B
     #[arg(long, value_name = "RANGE", value_parser = range)]
     op: Option<Range>,
 }
@@ -132,12 +132,18 @@ fn number(word: &str) -> Option<String> {
 fn range(text: &str) -> Result<Range> {
     let number = |text: &str| match text {
         "" => Ok(None),
-        text => text.parse().map(Some).map_err(|e| {
-            let message = format!("{text:?} is no number of an operation");
-            Error::new(Kind::Invalid, message).caused_by(e)
-        }),
+        text => text
+            .strip_prefix("op:")
+            .unwrap_or(text)
+            .parse()
+            .map(Some)
+            .map_err(|e| {
+                let message = format!("{text:?} is no number of an operation");
+                Error::new(Kind::Invalid, message).caused_by(e)
+            }),
     };
-    let range = match text.split_once("..") {
+    let ends = text.split_once("..").or_else(|| text.split_once('-'));
+    let range = match ends.filter(|ends| *ends != ("", "")) {
         Some((first, last)) => (number(first)?, number(last)?),
         None => number(text).map(|one| (one, one))?,
     };
@@ -182,11 +188,13 @@ mod tests {
     #[test]
     fn a_range_has_either_end_or_both() {
         assert_eq!(range("3..7").unwrap(), (Some(3), Some(7)));
+        assert_eq!(range("3-7").unwrap(), (Some(3), Some(7)));
+        assert_eq!(range("op:3..op:7").unwrap(), (Some(3), Some(7)));
         assert_eq!(range("3..").unwrap(), (Some(3), None));
         assert_eq!(range("..7").unwrap(), (None, Some(7)));
         assert_eq!(range("7").unwrap(), (Some(7), Some(7)));
         assert_eq!(range("3..3").unwrap(), (Some(3), Some(3)));
-        for wrong in ["a..b", "1-2", "1...3", "x", "5..3"] {
+        for wrong in ["a..b", "1-x", "1...3", "x", "5..3", "5-3", "..", "-"] {
             assert_eq!(range(wrong).unwrap_err().kind(), Kind::Invalid, "{wrong}");
         }
     }

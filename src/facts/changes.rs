@@ -1,14 +1,15 @@
 //! How relationships came to be what they are: every tuple that came or went, every boundary, group and type, as the log has them.
 //!
-//! An administrator reads all of his tenant's; others what is about tuples that they may know of ([`Engine::knows`]), boundaries
-//! of what is theirs, and groups and types, which everybody knows. Nothing is named that they may not see.
+//! An administrator reads all of his tenant's; others what is about tuples and memberships that they may know of
+//! ([`Engine::knows`], [`Engine::knows_membership`]), boundaries of what is theirs, and types, which everybody knows. Nothing is
+//! named that they may not see.
 
 use super::log::length;
 use crate::core::{Caller, Ino, Kind, Op, PrincipalId, Result, TenantId, Text, error::fail};
 use crate::fs::Engine;
 use crate::meta::tuple::{FILE, Tuple};
 use crate::meta::{Member, OpKind, Principal, Record, Roster, SubjectKind, log};
-use serde::de::Error as _;
+use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::sync::Arc;
 
@@ -107,7 +108,6 @@ struct Said {
     subject: Option<String>,
     object: Option<String>,
     restricted: bool,
-    member_name: Option<String>,
     principals: Vec<Principal>,
     members: Vec<Member>,
     /// Memberships that an undo brought back, and those that it ended.
@@ -120,11 +120,13 @@ struct Said {
 struct Moved {
     subject: String,
     member_name: String,
+    group: PrincipalId,
+    member: PrincipalId,
 }
 
 /// What a record says of relationships. One that cannot be read must not hide all that come after it: it is told of, without its
 /// particulars, to the daemon's log, and `verify` finds it.
-fn said_by(record: &Record) -> Option<Said> {
+fn said_by<S: DeserializeOwned>(record: &Record) -> Option<S> {
     match serde_json::from_str(&record.undo) {
         Ok(said) => Some(said),
         Err(e) => {
@@ -176,7 +178,7 @@ impl Reader<'_> {
     }
 
     fn take(&mut self, record: &Record) -> Result<()> {
-        let Some(said) = said_by(record) else {
+        let Some(said) = said_by::<Said>(record) else {
             return Ok(());
         };
         match record.kind {
@@ -184,22 +186,30 @@ impl Reader<'_> {
             OpKind::Restrict => self.boundary(record, &said)?,
             OpKind::TypeSet => self.types(record, &said, ChangeKind::TypeSet),
             OpKind::TypeDelete => self.types(record, &said, ChangeKind::TypeDelete),
-            OpKind::GroupAdd => self.membership(record, &said, ChangeKind::Grant),
-            OpKind::GroupRemove => self.membership(record, &said, ChangeKind::Revoke),
+            OpKind::GroupAdd => self.membership(record, ChangeKind::Grant)?,
+            OpKind::GroupRemove => self.membership(record, ChangeKind::Revoke)?,
             // Of others only what went with it.
             _ => {}
         }
-        for member in &said.members {
-            let names = [member.member, member.group].map(|id| self.subject(id, &said));
-            let [member, group] = names;
-            self.member(record, ChangeKind::Revoke, member, &group);
+        for gone in &said.members {
+            let owner = said.principals.iter().find_map(|p| match p {
+                Principal::Agent(agent) if agent.id == gone.member => Some(agent.owner),
+                Principal::Agent(_) | Principal::User(_) | Principal::Group(_) => None,
+            });
+            if self.knows(gone.group, owner.unwrap_or(gone.member))? {
+                let names = [gone.member, gone.group].map(|id| self.subject(id, &said));
+                let [member, group] = names;
+                self.member(record, ChangeKind::Revoke, member, &group);
+            }
         }
         for (moved, change) in [
             (&said.left, ChangeKind::Revoke),
             (&said.joined, ChangeKind::Grant),
         ] {
             for m in moved {
-                self.member(record, change, m.member_name.clone(), &m.subject);
+                if self.knows(m.group, m.member)? {
+                    self.member(record, change, m.member_name.clone(), &m.subject);
+                }
             }
         }
         let went = (&said.grants, &said.grantees, ChangeKind::Revoke);
@@ -279,10 +289,22 @@ impl Reader<'_> {
         self.found.extend(lines);
     }
 
-    fn membership(&mut self, record: &Record, said: &Said, change: ChangeKind) {
-        if let (Some(group), Some(member)) = (&said.subject, &said.member_name) {
-            self.member(record, change, member.clone(), group);
+    fn membership(&mut self, record: &Record, change: ChangeKind) -> Result<()> {
+        if let Some(Moved {
+            subject,
+            member_name,
+            group,
+            member,
+        }) = said_by(record)
+            && self.knows(group, member)?
+        {
+            self.member(record, change, member_name, &subject);
         }
+        Ok(())
+    }
+
+    fn knows(&self, group: PrincipalId, member: PrincipalId) -> Result<bool> {
+        self.engine.knows_membership(self.caller, group, member)
     }
 
     /// The name of a group.

@@ -2,6 +2,7 @@
 
 use super::commit::Change;
 use super::engine::Engine;
+use super::ground::allowed;
 use super::handle::OpenFlags;
 use super::namespace::has_room_below;
 use super::privileges::mode_by;
@@ -223,6 +224,7 @@ impl Engine {
             ch.birth(ino, None)?;
             let old = ch.node(ino)?;
             linkable(caller, &old)?;
+            self.may_link(caller, &old)?;
             ch.vacant(&to, name)?;
             for place in self.places(&old)? {
                 self.one_domain(place.parent, parent)?;
@@ -252,6 +254,24 @@ impl Engine {
             Ok(())
         })?;
         self.getattr(caller, ino)
+    }
+
+    /// Decides as fs.protected_hardlinks (proc_sys_fs(5)): whoever gives a node another name, which would keep it when its owner
+    /// removes his, owns it, or may read and write it and nobody runs it as somebody else. A kernel asks no more of a mount
+    /// than whether it is a file of no set-id bits.
+    fn may_link(&self, caller: &Caller, node: &Node) -> Result<()> {
+        if allowed(self.may(caller, node, Right::Own))? {
+            return Ok(());
+        }
+        let runs_as_other = node.mode & 0o4000 != 0 || node.mode & 0o2010 == 0o2010;
+        let uses = |right| allowed(self.may(caller, node, right));
+        if node.is_file() && !runs_as_other && uses(Right::Read)? && uses(Right::Write)? {
+            return Ok(());
+        }
+        fail(
+            Kind::NotPermitted,
+            "only who owns a file, or may read and write it, gives it another name",
+        )
     }
 
     /// Whether the caller may put a new name into a directory.

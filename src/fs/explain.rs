@@ -3,9 +3,10 @@
 use super::engine::Engine;
 use super::ground::allowed;
 use super::holders::found;
+use super::policy;
 use crate::access::decide::weigh;
 use crate::access::domain::{self, Domain, Grant};
-use crate::access::{Ground, Layer, Right, Rights};
+use crate::access::{Bits, Ground, Layer, Right, Rights};
 use crate::core::{Caller, Ino, Kind, PrincipalId, Result, error::fail};
 use crate::meta::tuple::Tuple;
 use crate::meta::{Node, Principal, Roster, Subject, User};
@@ -25,6 +26,8 @@ pub struct Explanation {
     /// What is in the way, where it is not allowed.
     pub obstacle: Option<Obstacle>,
     pub node: Arc<Node>,
+    /// Whom of those that the mode tells apart he is.
+    pub bits: Bits,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,9 +121,16 @@ impl Engine {
             through: Vec::new(),
             obstacle: None,
             node: node.clone(),
+            bits: Bits::of(&who, node, ground.list()),
         };
         if let Some(dir) = self.stopped_at(&who, node)? {
-            let obstacle = self.stopping(&who, dir)?;
+            let mut obstacle = self.stopping(&who, dir)?;
+            // A grant on the node is a way to it, too, while it lasts.
+            if let (Obstacle::Way(_), ended @ Obstacle::Ended(_)) =
+                (&obstacle, self.refusing(&ground, &who, node, right))
+            {
+                obstacle = ended;
+            }
             why.allowed = false;
             why.layer = match obstacle {
                 Obstacle::Deny(_) => Layer::Deny,
@@ -239,11 +249,11 @@ impl Engine {
         }
         let (mut cut, mut ended) = (None, None);
         for line in ground.lines() {
-            let found = lapsed(line, ground, |grant| gives(grant.rights, node, right));
+            let found = self.lapsed(line, ground, |grant| gives(grant.rights, node, right));
             (cut, ended) = (cut.or(found.0), ended.or(found.1));
         }
-        let tuple = |grant: &Grant| self.policy.tuple(grant.id);
-        let cut = cut.and_then(|(at, grant)| Some(Obstacle::Boundary(at, tuple(grant)?)));
+        let tuple = |id| self.policy.tuple(id);
+        let cut = cut.and_then(|(at, id)| Some(Obstacle::Boundary(at, tuple(id)?)));
         let ended = || Some(Obstacle::Ended(tuple(ended?)?));
         cut.or_else(ended).unwrap_or(Obstacle::Nothing)
     }
@@ -262,31 +272,38 @@ impl Engine {
     }
 }
 
-/// A grant that a boundary takes away, with that boundary; and one whose time is over.
-type Lapsed<'g> = (Option<(Ino, &'g Grant)>, Option<&'g Grant>);
+/// The number of a grant that a boundary takes away, with that boundary; and of one whose time is over.
+type Lapsed = (Option<(Ino, u64)>, Option<u64>);
 
-/// What would be given along a line, were it not for one boundary or one end; the nearest of each.
-fn lapsed<'g>(
-    line: impl Iterator<Item = &'g Domain>,
-    ground: &Ground,
-    gives: impl Fn(&Grant) -> bool,
-) -> Lapsed<'g> {
-    let (mut cut, mut ended) = (None, None);
-    let mut boundary = None;
-    for domain in line {
-        for grant in domain.grants.iter().filter(|g| g.is_for(&ground.who)) {
-            // Ownership passes boundaries.
-            let at = boundary.filter(|_| !grant.rights.covers(Rights::OWN));
-            match (at, grant.is_expired(ground.now)) {
-                _ if !gives(grant) => {}
-                (Some(at), false) => cut = cut.or(Some((at, grant))),
-                (None, true) => ended = ended.or(Some(grant)),
-                _ => {}
+impl Engine {
+    /// What would be given along a line, were it not for one boundary or one end; the nearest of each.
+    fn lapsed<'g>(
+        &self,
+        line: impl Iterator<Item = &'g Domain>,
+        ground: &Ground,
+        gives: impl Fn(&Grant) -> bool,
+    ) -> Lapsed {
+        let (mut cut, mut ended) = (None, None);
+        let mut boundary = None;
+        for domain in line {
+            // Decisions do not look at what ended a while ago.
+            let over = domain.over.iter().filter_map(|id| self.policy.tuple(*id));
+            let over = over.filter_map(|tuple| Some((policy::grant(&tuple)?, true)));
+            let told = |grant: &Grant| (grant.clone(), grant.is_expired(ground.now));
+            let all = domain.grants.iter().map(told).chain(over);
+            for (grant, is_over) in all.filter(|(g, _)| g.is_for(&ground.who) && gives(g)) {
+                // Ownership passes boundaries.
+                let at = boundary.filter(|_| !grant.rights.covers(Rights::OWN));
+                match (at, is_over) {
+                    (Some(at), false) => cut = cut.or(Some((at, grant.id))),
+                    (None, true) => ended = ended.or(Some(grant.id)),
+                    (Some(_), true) | (None, false) => {}
+                }
             }
+            boundary = boundary.or(domain.restricted.then_some(domain.on));
         }
-        boundary = boundary.or(domain.restricted.then_some(domain.on));
+        (cut, ended)
     }
-    (cut, ended)
 }
 
 /// The shortest way from a principal to whom a grant names.

@@ -35,6 +35,7 @@ impl Engine {
         len: usize,
     ) -> Result<Bytes> {
         let handle = self.files.handle(id)?;
+        self.holds_open(&handle)?;
         match handle.readable()? {
             Source::Feed(feed) => feed.read(&who(), offset, len),
             other => self.read_source(other, offset, len),

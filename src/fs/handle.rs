@@ -6,6 +6,7 @@ use super::draft::Unsealed;
 use super::engine::Engine;
 use super::feed::Feed;
 use super::open_file::OpenFile;
+use super::opener::Opener;
 use super::transient::Transient;
 use super::view;
 use crate::access::Right;
@@ -92,7 +93,8 @@ pub(super) struct Handle {
     pub flags: OpenFlags,
     /// The mount that it was opened through.
     pub mount: Option<MountId>,
-    /// Who opened it, if it may be written: no kernel says for whom it writes a page of a memory map back.
+    pub opener: Opener,
+    /// The same, if it may be written: no kernel says for whom it writes a page of a memory map back.
     pub writer: Option<Caller>,
 }
 
@@ -299,6 +301,7 @@ impl Engine {
             source: Source::Stored(held),
             flags,
             mount: caller.mount,
+            opener: Opener::of(caller),
             writer: flags.access.writes().then(|| caller.clone()),
         }))
     }
@@ -315,6 +318,7 @@ impl Engine {
             source: Source::Stored(held),
             flags,
             mount: caller.mount,
+            opener: Opener::of(caller),
             writer: flags.access.writes().then(|| caller.clone()),
         }))
     }

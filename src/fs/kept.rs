@@ -2,6 +2,7 @@
 
 use super::engine::Engine;
 use super::handle::{Access, Handle, OpenFlags, Source};
+use super::opener::Opener;
 use super::view::{self, Item};
 use crate::access::Right;
 use crate::core::{Caller, HandleId, Ino, Kind, MountId, Result, error::fail};
@@ -23,6 +24,7 @@ impl Engine {
             source: Source::Kept(node),
             flags,
             mount: caller.mount,
+            opener: Opener::of(caller),
             writer: None,
         });
         // Only now: who deletes the tenant meanwhile sees the handle, or is seen.
@@ -61,6 +63,7 @@ impl Engine {
             source,
             flags,
             mount: caller.mount,
+            opener: Opener::of(caller),
             writer: None,
         }))
     }

@@ -43,6 +43,7 @@ mod rename;
 mod revise;
 mod handle;
 mod open_file;
+mod opener;
 mod kept;
 mod read;
 mod write;

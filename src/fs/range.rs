@@ -35,6 +35,9 @@ impl Engine {
     ) -> Result<u64> {
         let source = self.files.handle(from.0)?;
         let target = self.files.handle(to.0)?;
+        self.holds_open(&source)?;
+        self.holds_open(&target)?;
+        let caller = target.hand(caller);
         let target = target.writable()?;
         if let Some(content) = self.content_of(&source, target)? {
             let end = content.size().min(from.1.saturating_add(len));

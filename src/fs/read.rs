@@ -9,9 +9,11 @@ use crate::meta::{FileKind, Node};
 use bytes::Bytes;
 
 impl Engine {
-    /// Reads up to `len` bytes; fewer only at the end of the file. The handle carries the permission.
+    /// Reads up to `len` bytes; fewer only at the end of the file. The handle carries the permission; fails with `Denied` when
+    /// who opened it was deleted since.
     pub fn read(&self, id: HandleId, offset: u64, len: usize) -> Result<Bytes> {
         let handle = self.files.handle(id)?;
+        self.holds_open(&handle)?;
         self.read_source(handle.readable()?, offset, len)
     }
 

@@ -4,9 +4,9 @@ use super::check::PAGE;
 use super::engine::Engine;
 use super::ground::allowed;
 use crate::access::Right;
-use crate::core::{Caller, Ino, Kind, Result, TenantId};
+use crate::core::{Caller, Ino, Kind, PrincipalId, Result, TenantId};
 use crate::meta::tuple::{self, Tuple};
-use crate::meta::{Edit, object_type};
+use crate::meta::{Edit, Principal, object_type};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -90,6 +90,43 @@ impl Engine {
             return Ok(caller.tenant == Some(tuple.tenant));
         }
         Ok(tuple.names(&self.reached_by(caller)?) || self.rules(caller, tuple)?)
+    }
+
+    /// Whether a caller may know when somebody came into a group or left it, and who did it: an administrator of all, others of
+    /// themselves and of groups that they are in or in charge of, and who owns an agent of that. Who is in a group now, everybody
+    /// in the tenant may know (see [`Engine::knows_member`]).
+    pub fn knows_membership(
+        &self,
+        caller: &Caller,
+        group: PrincipalId,
+        member: PrincipalId,
+    ) -> Result<bool> {
+        if caller.admin {
+            return Ok(true);
+        }
+        let who = self.reached_by(caller)?;
+        let is_his = |id: PrincipalId| who.binary_search(&id).is_ok();
+        let roster = self.roster_of(caller)?;
+        let owner = match roster.by_id(member) {
+            Some(Principal::Agent(agent)) => Some(agent.owner),
+            _ => None,
+        };
+        let concerned = is_his(group) || is_his(member) || owner.is_some_and(is_his);
+        Ok(concerned || self.is_in_charge(caller, group)?)
+    }
+
+    /// Whether a caller may know that somebody is in a group now. Users and groups are no secret; whose agents there are is.
+    pub fn knows_member(
+        &self,
+        caller: &Caller,
+        group: PrincipalId,
+        member: PrincipalId,
+    ) -> Result<bool> {
+        let roster = self.roster_of(caller)?;
+        match roster.by_id(member) {
+            Some(Principal::Agent(_)) => self.knows_membership(caller, group, member),
+            Some(Principal::User(_) | Principal::Group(_)) | None => Ok(true),
+        }
     }
 
     /// Whom a tuple is about, for the log: `user:bob`, `group:developers`, `user:*`, `folder:plans#viewer`.

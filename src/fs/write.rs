@@ -15,11 +15,13 @@ use std::sync::atomic::Ordering;
 
 impl Engine {
     /// Writes at `offset`, or at the end when the handle appends. Returns how many bytes: always all of them.
+    /// Fails with `Denied` when who opened the file was deleted since.
     pub fn write(&self, caller: &Caller, id: HandleId, offset: u64, data: &[u8]) -> Result<usize> {
         let handle = self.files.handle(id)?;
+        self.holds_open(&handle)?;
         let append = handle.flags.append;
         self.write_to(
-            caller,
+            handle.hand(caller),
             handle.writable()?,
             |w| if append { w.working.size() } else { offset },
             data,
@@ -30,6 +32,7 @@ impl Engine {
     /// Of several who have a file open to write, that need not be who changed the page.
     pub fn write_page(&self, id: HandleId, offset: u64, data: &[u8]) -> Result<usize> {
         let handle = self.files.handle(id)?;
+        self.holds_open(&handle)?;
         let file = handle.writable()?;
         match &handle.writer {
             Some(writer) => self.write_to(writer, file, |_| offset, data),
@@ -68,7 +71,8 @@ impl Engine {
         f: impl FnOnce(&mut Writing) -> Result<T>,
     ) -> Result<T> {
         let handle = self.files.handle(id)?;
-        self.modify(caller, handle.writable()?, f)
+        self.holds_open(&handle)?;
+        self.modify(handle.hand(caller), handle.writable()?, f)
     }
 
     /// Changes a working copy in the caller's name. What somebody else has written to it becomes a version of his before.

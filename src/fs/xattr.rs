@@ -14,6 +14,9 @@ use std::sync::Arc;
 const VALUE_MAX: usize = 65_536;
 /// All names and values of a node together, in bytes.
 const NODE_MAX: usize = 1 << 20;
+/// The names of a node together, each with its end, in bytes: listxattr(2) tells no more (XATTR_LIST_MAX), and lists of
+/// permissions that come later have names, too.
+const NAMES_MAX: usize = 65_536 - 64;
 /// Facts that every file shows under this prefix; not listed, so that copying tools leave them alone.
 const FACTS: &[u8] = b"user.nexus.";
 
@@ -109,6 +112,9 @@ impl Engine {
                 .filter(|x| x.name != name)
                 .map(|x| x.name.len() + x.value.len())
                 .sum();
+            if old.is_none() {
+                has_room(all.iter().map(|x| &*x.name), Some(name))?;
+            }
             if others + name.len() + value.len() > NODE_MAX {
                 return fail(
                     Kind::NoSpace,
@@ -239,6 +245,19 @@ impl Engine {
         };
         Ok(format!("{answer}: {}", standing.layer(right).word()))
     }
+}
+
+/// Fails with `NoSpace` when the names of a node, and a new one, are more than one listing tells.
+pub(in crate::fs) fn has_room<'n>(
+    names: impl Iterator<Item = &'n [u8]>,
+    new: Option<&'n [u8]>,
+) -> Result<()> {
+    let all: usize = names.chain(new).map(|name| name.len() + 1).sum();
+    if all > NAMES_MAX {
+        let message = format!("the names of a node's attributes take {NAMES_MAX} bytes at most");
+        return fail(Kind::NoSpace, message);
+    }
+    Ok(())
 }
 
 pub(super) fn prefix(name: &[u8]) -> &[u8] {

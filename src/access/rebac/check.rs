@@ -60,9 +60,20 @@ impl<'a> Evaluator<'a> {
         relation: &Relation,
         subject: &Subject,
     ) -> Result<Answer> {
+        Ok(self.check_counting(object, relation, subject)?.0)
+    }
+
+    /// The same, with what it took: vertices and tuples that were looked at.
+    pub fn check_counting(
+        &mut self,
+        object: &ObjectRef,
+        relation: &Relation,
+        subject: &Subject,
+    ) -> Result<(Answer, usize)> {
         let place = self.place(object, relation)?;
         let asked = self.asked(subject)?;
-        Ok(self.decide(place, asked).answer)
+        let decision = self.decide(place, asked);
+        Ok((decision.answer, decision.graph.work()))
     }
 
     /// Explores layer by layer until the answer is known or there is nothing left: a definite answer stays what it is

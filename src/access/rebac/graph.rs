@@ -92,6 +92,11 @@ impl<'a> Graph<'a> {
         graph
     }
 
+    /// What it took so far: vertices that were found, and tuples that were followed.
+    pub(super) fn work(&self) -> usize {
+        self.vertices.len() + self.read
+    }
+
     /// Explores everything.
     pub(super) fn explore(&mut self, facts: &Facts<'a>) {
         while self.is_pending() {

@@ -10,6 +10,8 @@ mod sessions;
 mod untold;
 mod grep;
 mod left;
+mod checks;
+mod whose;
 mod tenants;
 
 use super::{Context, dispatch};

@@ -4,6 +4,7 @@
 use super::next_piece;
 use crate::api::stream::{Onto, Written};
 use crate::api::{Asked, Command, Failure, Progress, to_json};
+use crate::cli::session;
 use crate::core::{Error, Kind, Result};
 use crate::doors::control::percent;
 use bytes::Bytes;
@@ -260,6 +261,10 @@ async fn dial(path: &Path) -> Result<UnixStream> {
 }
 
 fn nobody(path: &Path) -> Error {
+    // No daemon is to be started there, either.
+    if let Some(hidden) = path.parent().and_then(session::hides) {
+        return Error::new(Kind::NotFound, hidden);
+    }
     Error::new(
         Kind::Unavailable,
         format!("no daemon answers at {}", path.display()),

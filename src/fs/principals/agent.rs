@@ -53,7 +53,7 @@ impl Engine {
 
     /// Takes an agent away with its keys, memberships and grants.
     pub fn delete_agent(&self, caller: &Caller, name: &str) -> Result<()> {
-        self.change(caller, |ch| {
+        let agent = self.change(caller, |ch| {
             let home = self.own_home(caller)?;
             let agent = home.roster.agent(name);
             let agent = agent.filter(|a| may_see(caller, a));
@@ -63,8 +63,11 @@ impl Engine {
                 &home,
                 OpKind::AgentDelete,
                 &[Principal::Agent(agent.clone())],
-            )
-        })
+            )?;
+            Ok(agent.clone())
+        })?;
+        self.close_to(agent.tenant, &[agent.id]);
+        Ok(())
     }
 
     /// The agents that the caller may know of: all for an administrator, for others their own.

@@ -120,7 +120,8 @@ impl Engine {
         let name = &tenant.name;
         if self.tenants.has_guests(tenant.id) {
             let message = format!(
-                "tenant {name:?} is mounted: `nexusctl mounts` shows where, `nexus umount DIR` takes it away"
+                "tenant {name:?} is mounted: `nexusctl mounts` shows where, `nexus umount DIR` takes it away; \
+                 one that was taken away lazily lasts until nobody has anything open on it (`lsof` shows who)"
             );
             return fail(Kind::Busy, message);
         }

@@ -62,15 +62,19 @@ impl Engine {
     /// Takes a user away with his agents, and the keys, memberships and grants of all of them; administrators only.
     pub fn delete_user(&self, caller: &Caller, name: &str) -> Result<()> {
         admin(caller)?;
-        self.change(caller, |ch| {
+        let (tenant, gone) = self.change(caller, |ch| {
             let home = self.own_home(caller)?;
             let user = home.roster.user(name);
             let user = user.ok_or_else(|| no_principal(SubjectKind::User, name))?;
             let agents = home.roster.agents().filter(|a| a.owner == user.id);
             let mut all = vec![Principal::User(user.clone())];
             all.extend(agents.cloned().map(Principal::Agent));
-            ch.take_away(&home, OpKind::UserDelete, &all)
-        })
+            ch.take_away(&home, OpKind::UserDelete, &all)?;
+            let gone: Vec<_> = all.iter().map(Principal::id).collect();
+            Ok((home.tenant.id, gone))
+        })?;
+        self.close_to(tenant, &gone);
+        Ok(())
     }
 
     /// Numbers the users that the first version made.

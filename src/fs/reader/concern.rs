@@ -35,10 +35,13 @@ impl Engine {
             let message = format!("operation {} of the log cannot be read", record.op);
             Error::new(Kind::Corrupt, message).caused_by(e)
         })?;
-        let who = self.reached_by(caller)?;
         if let Some(tuple) = said.tuple.as_ref().filter(|_| is_about_grants) {
             return self.knows(caller, tuple);
         }
+        if let (Some(group), Some(member)) = (said.group, said.member) {
+            return self.knows_membership(caller, group, member);
+        }
+        let who = self.reached_by(caller)?;
         Ok(self
             .principals_of(caller, &said)?
             .iter()

@@ -14,6 +14,7 @@ use crate::core::{Caller, Kind, PrincipalId, Result, Time, error::fail};
 use crate::fs::Engine;
 use crate::meta::Roster;
 use crate::meta::tuple::{PRINCIPALS, Tuple};
+use std::cell::Cell;
 use std::sync::Arc;
 
 /// Questions of one caller. Subjects are principals by name, and objects.
@@ -25,6 +26,7 @@ pub struct Inquiry<'a> {
     /// Whom the caller may ask about: himself and his groups.
     own: Reach,
     now: Time,
+    effort: Cell<usize>,
 }
 
 /// Why an answer is what it is, as far as whoever asked may know.
@@ -50,6 +52,7 @@ impl Engine {
             graph: self.relations.graph(home.tenant.id).unwrap_or_default(),
             own: self.reached_by(caller)?,
             now: self.latest(),
+            effort: Cell::new(0),
         })
     }
 }
@@ -68,7 +71,15 @@ impl Inquiry<'_> {
             self.may_ask(object)?;
         }
         let relation = canonical(&self.graph.schema, &object.kind, relation);
-        self.evaluator().check(object, &relation, &subject)
+        let mut evaluator = self.evaluator();
+        let (answer, took) = evaluator.check_counting(object, &relation, &subject)?;
+        self.effort.set(self.effort.get() + took);
+        Ok(answer)
+    }
+
+    /// What all checks so far took, in objects and tuples that were looked at.
+    pub fn effort(&self) -> usize {
+        self.effort.get()
     }
 
     /// Why a subject has a relation on an object, or has not; for who may ask whether. Of the tuples on the way only those are

@@ -11,6 +11,7 @@ use crate::fs::engine::Engine;
 use crate::fs::ground::has_names;
 use crate::fs::privileges::CAPABILITY;
 use crate::fs::reader::Reader;
+use crate::fs::xattr::has_room;
 use crate::meta::cache::Place;
 use crate::meta::tuple::Tuple;
 use crate::meta::{Node, Xattr};
@@ -83,6 +84,7 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
             }
         }
         self.recount()?;
+        self.names_fit()?;
         for (ino, name, value) in &self.what.xattrs {
             self.xattr(*ino, name, value.as_deref())?;
         }
@@ -344,6 +346,27 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
         let is_left = self.engine.store.names_in(dir, freed + 1)? > freed;
         if filled.contains(&dir) || is_left || !self.engine.transient.children(dir, 0).is_empty() {
             return fail(Kind::Conflict, "a directory that would go is not empty");
+        }
+        Ok(())
+    }
+
+    /// Fails with `NoSpace` where the names of attributes that come back are too many beside those that a node got since.
+    fn names_fit(&self) -> Result<()> {
+        let back = self.what.xattrs.iter().filter(|(_, _, v)| v.is_some());
+        let nodes: HashSet<Ino> = back.map(|(ino, ..)| *ino).collect();
+        for ino in nodes.iter().filter(|ino| !self.new.contains_key(ino)) {
+            let all = self.engine.xattrs(*ino)?;
+            let mut names: HashSet<&[u8]> = all.iter().map(|x| &*x.name).collect();
+            let had = names.len();
+            for (_, name, value) in self.what.xattrs.iter().filter(|(of, ..)| of == ino) {
+                match value {
+                    Some(_) => names.insert(name),
+                    None => names.remove(&**name),
+                };
+            }
+            if names.len() > had {
+                has_room(names.into_iter(), None)?;
+            }
         }
         Ok(())
     }

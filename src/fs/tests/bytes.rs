@@ -164,6 +164,31 @@ fn a_file_of_holes_has_no_hash() {
 }
 
 /// semantics.md §7: "they are not listed, so that copying tools leave them alone."
+/// listxattr(2) tells 64 KiB of names: a file with more could be copied by nobody.
+#[test]
+fn attributes_have_no_more_names_than_one_listing_tells() {
+    let w = World::new();
+    let ino = w.write(&alice(), "/workspace/f", b"").unwrap();
+    let e = w.engine();
+    let set = |n: usize| {
+        let name = format!("user.{n:0240}");
+        e.setxattr(&alice(), ino, name.as_bytes(), b"", SetMode::Any)
+    };
+    let full = (0..1000).find(|n| set(*n).is_err()).unwrap();
+    refused(set(full), Kind::NoSpace);
+    set(0).unwrap();
+    let listed = || -> usize {
+        let all = e.listxattr(&alice(), ino).unwrap();
+        all.iter().map(|name| name.len() + 1).sum()
+    };
+    // As many as there is room for, and room for the names of lists.
+    assert_eq!(full, (65_536 - 64) / 246);
+    assert!(listed() <= 65_536 - 64);
+    let name = format!("user.{:0240}", 7);
+    e.removexattr(&alice(), ino, name.as_bytes()).unwrap();
+    set(full).unwrap();
+}
+
 #[test]
 fn attributes_keep_bytes_and_refuse_what_xattr_7_refuses() {
     let w = World::new();

@@ -318,7 +318,7 @@ fn readdir_goes_on_where_it_was_while_entries_come_and_go() {
     assert!(e.list(&alice(), ws).unwrap().is_empty());
 }
 
-/// semantics.md §4: "What `open(2)` granted holds for the open file."
+/// semantics.md §4: "What `open(2)` granted holds for the open file, until who opened it is deleted."
 #[test]
 fn an_open_file_outlives_the_permission_it_was_opened_with() {
     let w = World::new();

@@ -17,7 +17,7 @@ fn shared(w: &World, bytes: &[u8]) -> Ino {
 }
 
 /// What was done to it since, by whom, and what it was then.
-fn story(w: &World, ino: Ino, since: Op) -> Vec<(OpKind, String, Vec<u8>)> {
+pub(super) fn story(w: &World, ino: Ino, since: Op) -> Vec<(OpKind, String, Vec<u8>)> {
     let e = w.engine();
     let all = log::after(&mut *e.store().read().unwrap(), TenantId(1), since, 100).unwrap();
     let told = all.into_iter().map(|(record, _)| {
@@ -29,7 +29,7 @@ fn story(w: &World, ino: Ino, since: Op) -> Vec<(OpKind, String, Vec<u8>)> {
     told.collect()
 }
 
-fn told(kind: OpKind, who: &Caller, bytes: &[u8]) -> (OpKind, String, Vec<u8>) {
+pub(super) fn told(kind: OpKind, who: &Caller, bytes: &[u8]) -> (OpKind, String, Vec<u8>) {
     (
         kind,
         who.user.as_deref().unwrap().to_owned(),

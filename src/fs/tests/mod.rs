@@ -7,6 +7,7 @@ mod model;
 pub(crate) mod threads;
 mod session;
 mod hands;
+mod opened;
 mod window;
 mod walk;
 pub(crate) mod principals;

@@ -9,6 +9,8 @@ use crate::fs::{Obstacle, To};
 use crate::meta::{OpKind, Xattr, xattr};
 use std::time::Duration;
 
+mod ended;
+
 const NEVER: Option<Time> = None;
 
 /// Alice with agent and groups, and bob; a file of hers two directories down.
@@ -412,54 +414,6 @@ fn another_tenant_knows_of_no_grant_and_gives_none() {
         Kind::NotFound,
     );
     refused(e.expand(&theirs, top, "can_read"), Kind::NotFound);
-}
-
-/// semantics.md §4: "An expired grant is no grant."
-#[test]
-fn what_has_ended_is_not_looked_at_and_can_still_be_taken_away() {
-    let (mut w, alice, bob) = village();
-    let dir = at(&w, DIRS[0]);
-    let until = |secs: i64| Some(Time(w.engine().latest().0 + secs * 1_000_000_000));
-    let give = |role, end| {
-        let given = w.engine().grant(&alice, dir, role, &to("user:bob"), end);
-        given.unwrap().id
-    };
-    let (short, long) = (give("can_write", until(10)), give("can_read", until(20)));
-    let counts = |w: &World| {
-        let domain = w.engine().policy.domain(dir).unwrap();
-        domain.grants.iter().map(|g| g.id).collect::<Vec<_>>()
-    };
-    let may = |w: &World, right| w.engine().access(&bob, dir, &[right]);
-    may(&w, Right::Write).unwrap();
-    w.engine().housekeep().unwrap();
-    assert_eq!(counts(&w), [short, long]);
-    w.engine().clock().advance(Duration::from_secs(10));
-    w.engine().housekeep().unwrap();
-    assert_eq!(counts(&w), [long]);
-    refused(may(&w, Right::Write), Kind::Denied);
-    may(&w, Right::Read).unwrap();
-    w.engine().clock().advance(Duration::from_secs(10));
-    w.engine().housekeep().unwrap();
-    assert!(counts(&w).is_empty());
-    assert!(!w.engine().policy.any_ends());
-    refused(may(&w, Right::Read), Kind::Denied);
-    w.engine().revoke(&alice, short).unwrap();
-    let held = w.engine().grants(&boss(), |_| true).unwrap();
-    assert_eq!(held.iter().map(|t| t.id).collect::<Vec<_>>(), [long]);
-    w.assert_sound();
-    // It goes with its node, too.
-    for p in [DIRS[2], DIRS[1], DIRS[0]] {
-        let p = path(p);
-        let e = w.engine();
-        let (dir, name) = e.resolve_parent(&alice, &p).unwrap();
-        e.unlink(&alice, dir, name)
-            .or_else(|_| e.rmdir(&alice, dir, name))
-            .unwrap();
-    }
-    assert_eq!(w.engine().grants(&boss(), |_| true).unwrap(), []);
-    w.crash();
-    assert!(w.engine().policy.is_empty());
-    w.assert_sound();
 }
 
 #[test]

@@ -46,6 +46,26 @@ pub(in crate::history::tests) fn project() -> World {
     w
 }
 
+#[test]
+fn attributes_that_come_back_are_no_more_than_a_listing_tells_with_those_given_since() {
+    let w = project();
+    let (e, at) = (&w.engine, w.ino("/workspace/p/src/b"));
+    let name = |n: usize| format!("user.{n:0240}");
+    let give = |n: usize| e.setxattr(&alice(), at, name(n).as_bytes(), b"", SetMode::Any);
+    let take = |n: usize| e.removexattr(&alice(), at, name(n).as_bytes());
+    let full = (0..1000).find(|n| give(*n).is_err()).unwrap();
+    let before = w.head();
+    take(0).unwrap();
+    let taken = w.by(&alice(), before);
+    give(full).unwrap();
+    let refused = w.undo(&alice(), taken.clone()).map(|u| u.op);
+    assert_eq!(refused.unwrap_err().kind(), Kind::NoSpace);
+    take(1).unwrap();
+    assert!(w.undo(&alice(), taken).unwrap().op.is_some());
+    assert_eq!(e.listxattr(&alice(), at).unwrap().len(), full);
+    w.assert_sound();
+}
+
 fn set(w: &World, who: &Caller, at: &str, what: &SetAttr) {
     w.engine.setattr(who, w.ino(at), what, None).unwrap();
 }

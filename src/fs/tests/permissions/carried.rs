@@ -138,7 +138,7 @@ fn nobody_gives_himself_what_is_not_his_by_moving_it_below_a_grant() {
     ] {
         refused(exchange(&w, &bob, one, other), Kind::CrossDevice);
     }
-    refused(link(&w, &bob, FROM, TO), Kind::CrossDevice);
+    refused(link(&w, &bob, FROM, TO), Kind::NotPermitted);
     closed(w.read(&bob, FROM));
     // Within the directory he may move it, as POSIX has it; and who owns it may put it where she likes.
     rename(&w, &bob, FROM, "/workspace/team/g").unwrap();
@@ -153,7 +153,7 @@ fn nobody_gives_himself_what_is_not_his_by_moving_it_below_a_grant() {
 fn nobody_puts_what_is_not_his_where_he_might_grant_it_to_himself_later() {
     let (w, alice, bob) = team();
     refused(rename(&w, &bob, FROM, TO), Kind::CrossDevice);
-    refused(link(&w, &bob, FROM, TO), Kind::CrossDevice);
+    refused(link(&w, &bob, FROM, TO), Kind::NotPermitted);
     // Nor into a directory of his own that lies in hers.
     mkdir(&w, &bob, "/workspace/team/bobs");
     refused(

@@ -56,6 +56,48 @@ fn a_boundary_or_a_deny_above_one_name_closes_the_file_by_all() {
     assert!(!reads());
 }
 
+/// As fs.protected_hardlinks has it (proc_sys_fs(5)), of which kernels ask files of a mount nothing but set-id bits.
+#[test]
+fn a_file_is_linked_by_who_owns_it_or_may_read_and_write_it() {
+    let (w, alice, bob) = with(&["a"]);
+    let dir = ino(&w, "/workspace/a");
+    let mode = |at: &str, mode| {
+        let set = SetAttr {
+            mode: Some(mode),
+            ..SetAttr::default()
+        };
+        w.engine().setattr(&alice, ino(&w, at), &set, None).unwrap();
+    };
+    mode("/workspace/a", 0o1777);
+    let link = |who: &Caller, n: usize| {
+        let new = name(&format!("l{n}"));
+        let file = ino(&w, "/workspace/a/f");
+        w.engine().link(who, file, dir, &new).map(drop)
+    };
+    for (n, bits) in [0o600, 0o644, 0o622, 0o4666, 0o2676]
+        .into_iter()
+        .enumerate()
+    {
+        mode("/workspace/a/f", bits);
+        refused(link(&bob, n), Kind::NotPermitted);
+        link(&alice, n).unwrap();
+    }
+    // A set-group-id bit without the group's x is none (inode(7)).
+    for (n, bits) in [(10, 0o666), (11, 0o2666)] {
+        mode("/workspace/a/f", bits);
+        link(&bob, n).unwrap();
+    }
+    mode("/workspace/a/f", 0o600);
+    give(&w, &alice, "/workspace/a/f", "can_read", "bob");
+    refused(link(&bob, 20), Kind::NotPermitted);
+    give(&w, &alice, "/workspace/a/f", "can_write", "bob");
+    link(&bob, 20).unwrap();
+    let symlink = w.engine().symlink(&alice, dir, &name("s"), b"f").unwrap();
+    let twin = w.engine().link(&bob, symlink.ino, dir, &name("t"));
+    refused(twin, Kind::NotPermitted);
+    w.assert_sound();
+}
+
 #[test]
 fn a_moved_directory_takes_what_was_granted_from_the_files_it_shares() {
     let (w, alice, bob) = with(&["a", "a/d", "b"]);

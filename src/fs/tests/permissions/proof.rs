@@ -451,10 +451,9 @@ impl State {
             Obstacle::Ended(tuple) => {
                 let refused = self.refused_at(who, node.ino, right);
                 let open = |walls: &[Ino]| walls.is_empty();
-                !self.is_alive(tuple)
-                    && refused
-                        .iter()
-                        .any(|on| self.would_give(tuple, who, *on, open))
+                // It was a way to the node as well, if it is of the node.
+                let mut meant = refused.into_iter().chain([(node.ino, right)]);
+                !self.is_alive(tuple) && meant.any(|on| self.would_give(tuple, who, on, open))
             }
             // No boundary and no end is to blame either.
             Obstacle::Nothing => {
