@@ -22,6 +22,7 @@ mod versions;
 mod snapshots;
 mod log;
 mod undo;
+mod redo;
 mod trash;
 mod log_summary;
 mod wanted;

@@ -5,7 +5,7 @@ use super::output;
 use super::paths;
 use super::place::Place;
 use super::wanted::WantedArgs;
-use crate::api::undo::{Asked, Found, LeftOut, Obstacle, Restore, Undo, Undoing};
+use crate::api::undo::{Asked, Found, LeftOut, Obstacle, Restore, Step, Undo, Undoing};
 use crate::core::{Kind, Result, error::fail};
 use crate::history::{Answer, OpSet};
 use clap::Args;
@@ -157,7 +157,11 @@ pub(super) fn sure(
         let planned = work(true)?;
         show(&planned, &says(asked, true))?;
         planned.done(asked)?;
-        if !planned.is_nothing() && !confirmed("Restore this?")? {
+        let question = match asked {
+            Asked::Undo => "Undo this?",
+            Asked::Trash | Asked::Restore => "Restore this?",
+        };
+        if !planned.is_nothing() && !confirmed(question)? {
             return fail(Kind::Invalid, "nothing was changed");
         }
     }
@@ -202,7 +206,13 @@ fn show(undoing: &Undoing, how: &str) -> Result<()> {
         let (op, kind, path) = (found.op, &found.kind, &found.path);
         output::line(format!("undoing {op} {kind} {path}"))?;
     }
-    for step in undoing.steps.iter().take(SHOWN) {
+    // Of what stands in the way nothing would be done.
+    let blocked = |step: &&Step| {
+        let mut all = undoing.conflicts.iter().filter_map(|o| o.path.as_ref());
+        undoing.is_stopped() && all.any(|path| *path == step.path)
+    };
+    let steps = undoing.steps.iter().filter(|step| !blocked(step));
+    for step in steps.take(SHOWN) {
         output::line(format!("{:8} {}", step.what, step.path))?;
     }
     let more = undoing.names.saturating_sub(SHOWN as u64);
