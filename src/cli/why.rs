@@ -95,13 +95,14 @@ fn of_path_in_short(words: &[OsString]) -> Result<Option<Question>> {
         _ => return Ok(None),
     };
     let what = what.to_string_lossy();
-    match (wish(&what), role(&what)) {
-        (Some(wish), _) => Ok(Some(Question::Path(who, wish, path.clone()))),
-        (None, _) if is_typed(path) => Ok(None),
-        (None, Some(wish)) => Ok(Some(Question::Path(who, wish, path.clone()))),
-        // `user bob write`: what is missing is the path.
-        (None, None) if words.len() == 3 && words.first().is_some_and(is_kind) => Ok(None),
-        (None, None) => no_wish(&what),
+    // A role may be a relation of an object, too, and of these there are more.
+    let meant = wish(&what).or_else(|| role(&what).filter(|_| !is_typed(path)));
+    // `user bob write`: what is missing is the path.
+    let is_unclear = is_typed(path) || (words.len() == 3 && words.first().is_some_and(is_kind));
+    match meant {
+        Some(wish) => Ok(Some(Question::Path(who, wish, path.clone()))),
+        None if is_unclear => Ok(None),
+        None => no_wish(&what),
     }
 }
 

@@ -108,7 +108,7 @@ fn what_an_administrator_only_tries_is_not_in_the_log() {
         .iter()
         .map(|r| &r["kind"]);
     let mut kinds: Vec<_> = kinds.collect();
-    kinds.sort_by_key(|kind| kind.to_string());
+    kinds.sort_by_key(ToString::to_string);
     assert_eq!(kinds, ["bypass", "undo"]);
 }
 

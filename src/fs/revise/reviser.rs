@@ -285,7 +285,7 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
         let (engine, caller) = (self.engine, self.ch.caller);
         engine.locate(old.ino)?.writable(caller)?;
         let may = || {
-            engine.may_reach(caller, old)?;
+            engine.may_reach(caller, old).map_err(unseen)?;
             if (old.uid, old.gid) != (new.uid, new.gid) {
                 engine.may_chown(caller, old, Some(new.uid), Some(new.gid))?;
             }
