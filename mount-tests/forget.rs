@@ -65,6 +65,9 @@ fn history_is_forgotten_by_an_administrators_word_alone() {
     assert!(why.contains("the oldest that can be is"), "{why}");
     let why = world.nexus(&["undo", "--since", "op:3"]).must_fail();
     assert!(why.contains("`--since op:"), "{why}");
+    let never = ["trash", "restore", "/workspace/never"];
+    let why = world.nexus(&never).must_fail();
+    assert!(why.contains("was forgotten on 2"), "{why}");
     let (gone, space) = gc(&world, &[]);
     assert_eq!(gone["snapshots"][0], "before");
     assert!(space["bytes"].as_u64().unwrap() > 300_000, "{space}");

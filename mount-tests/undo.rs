@@ -147,7 +147,8 @@ fn what_was_deleted_is_listed_and_comes_back() {
         .nexus(&["trash", "restore", "--force-copy", "/workspace/x"])
         .must();
     assert_eq!(sh(&world.workspace(), "cat x x.undo-*"), "new\nx\n");
-    assert_eq!(world.nexus(&["trash", "list"]).must(), "");
+    let empty = world.nexus(&["trash", "list"]);
+    assert_eq!((&*empty.out, &*empty.err), ("", "nothing in the trash\n"));
     world
         .nexus(&["trash", "restore", "/workspace/none"])
         .must_fail();
@@ -433,4 +434,30 @@ fn a_path_is_restored_without_its_directory_or_where_that_is_now() {
         "3\ntheirs\n"
     );
     world.ctl(&["verify"]);
+}
+
+#[test]
+fn what_was_undone_is_done_again_and_a_list_says_whose_agent_it_was() {
+    let world = World::new();
+    sh(&world.workspace(), "echo one > f; echo x > x");
+    as_agent(&world, "s1", "rm x");
+    let listed = world.nexus(&["trash", "list"]).must();
+    assert!(listed.contains("+fixer"), "{listed}");
+    sh(&world.workspace(), "echo two >> f");
+    let read = || fs::read_to_string(world.path("f")).unwrap();
+    world.nexus(&["ops", "undo", "--last"]).must();
+    assert_eq!(read(), "one\n");
+    let planned = world.nexus(&["redo", "--dry-run"]).must();
+    assert!(
+        planned.contains("undoing") && read() == "one\n",
+        "{planned}"
+    );
+    world.nexus(&["redo"]).must();
+    assert_eq!(read(), "one\ntwo\n");
+    let why = world.nexus(&["redo"]).must_fail();
+    assert!(why.contains("nothing that you have undone"), "{why}");
+    for since in ["2h", "2 hours ago", "monday"] {
+        let log = world.nexus(&["log", "--since", since]).must();
+        assert!(log.contains("/workspace/f"), "{since}: {log}");
+    }
 }

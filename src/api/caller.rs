@@ -90,10 +90,12 @@ pub fn local(nexus: &Nexus, peer: &Peer, asked: &Asked) -> Result<Caller> {
         comm: None,
         mount: None,
         umask: asked.umask.unwrap_or(UMASK) & 0o777,
+        rehearses: false,
     }))
 }
 
-fn is_trusted(engine: &Engine, uid: u32) -> Result<bool> {
+/// Whether a number is that of an administrator of the store: root's, or that of who owns the data directory.
+pub(super) fn is_trusted(engine: &Engine, uid: u32) -> Result<bool> {
     Ok(uid == 0 || std::fs::metadata(&engine.config().data_dir)?.uid() == uid)
 }
 

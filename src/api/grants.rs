@@ -6,7 +6,7 @@ use super::context::{Context, found_at};
 use super::expiry::expiry;
 use super::groups::group_named;
 use super::object::{Fields, On, Target, subject};
-use super::principals::name_of;
+use super::principals::{is_somebody, name_of};
 use crate::access::rebac;
 use crate::access::relation;
 use crate::core::{Error, Kind, Result, Text, Time, error::fail};
@@ -429,6 +429,11 @@ impl RebacList {
             && !is_own(kind)
         {
             return no_type(kind, FILE);
+        }
+        let kind = self.subject_type.as_deref();
+        let may_be_object = kind.is_none() && !own.is_empty();
+        if let Some(name) = self.subject_id.as_deref().filter(|_| !may_be_object) {
+            is_somebody(cx, kind, name)?;
         }
         let Some(relation) = self.relation.as_deref() else {
             return Ok(());

@@ -9,6 +9,7 @@ pub mod files;
 pub mod log;
 pub mod regrouped;
 pub mod undo;
+pub mod redo;
 pub mod trash;
 pub mod moment;
 pub mod versions;
@@ -85,6 +86,7 @@ commands! {
     log::Log,
     undo::Undo,
     undo::Restore,
+    redo::Redo,
     trash::TrashList,
     trash::TrashRestore,
     trash::TrashEmpty,

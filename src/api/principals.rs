@@ -1,11 +1,13 @@
 //! Tenants, users and the settings of namespaces.
 
 use super::Command;
+use super::caller::is_trusted;
 use super::context::{Context, Done};
-use crate::core::{Error, Kind, PrincipalId, Result, error::fail};
+use crate::core::{Caller, Error, Kind, PrincipalId, Result, error::fail};
 use crate::fs::Estate;
 use crate::meta::tenant::GroupRule;
-use crate::meta::{Namespace, Roster, Tenant, User};
+use crate::meta::tuple::EVERYBODY;
+use crate::meta::{Namespace, Roster, SubjectKind, Tenant, User};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -100,6 +102,18 @@ pub struct UserInfo {
     pub created: String,
 }
 
+impl UserInfo {
+    /// A user as the caller may know him.
+    fn shown(caller: &Caller, user: User) -> Self {
+        let is_own = caller.user_id == Some(user.id) && !caller.isolated;
+        let mut shown = Self::from(user);
+        if !caller.admin && !is_own {
+            shown.email = None;
+        }
+        shown
+    }
+}
+
 impl From<User> for UserInfo {
     fn from(u: User) -> Self {
         Self {
@@ -140,7 +154,7 @@ impl Command for UserCreate {
     }
 }
 
-/// Lists the users of the tenant.
+/// Lists the users of the tenant. E-mail addresses are for administrators and for whose they are.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UserList {}
@@ -155,9 +169,9 @@ impl Command for UserList {
     type Reply = Users;
 
     fn run(self, cx: &mut Context<'_>) -> Result<Users> {
-        let users = cx.engine().users(cx.tenant()?)?;
+        let users = cx.engine().users(cx.tenant()?)?.into_iter();
         Ok(Users {
-            users: users.into_iter().map(Into::into).collect(),
+            users: users.map(|u| UserInfo::shown(cx.caller, u)).collect(),
         })
     }
 }
@@ -195,7 +209,7 @@ impl Command for UserShow {
         Ok(UserDetails {
             groups,
             agents: own.map(|a| a.name.clone()).collect(),
-            about: user.into(),
+            about: UserInfo::shown(cx.caller, user),
         })
     }
 }
@@ -207,7 +221,8 @@ pub(super) fn name_of(roster: &Roster, id: PrincipalId) -> String {
         .map_or_else(|| format!("#{}", id.0), |p| p.subject().name)
 }
 
-/// Takes a user away with his agents, and the keys, memberships and grants of all of them.
+/// Takes a user away with his agents, and the keys, memberships and grants of all of them. Fails with `Invalid` for the user of root or
+/// of the owner of the data directory, who would be made anew by the next thing he does.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UserDelete {
@@ -219,9 +234,46 @@ impl Command for UserDelete {
     type Reply = Done;
 
     fn run(self, cx: &mut Context<'_>) -> Result<Done> {
+        if cx.caller.admin {
+            stays(cx, &self.user)?;
+        }
         cx.engine().delete_user(cx.caller, &self.user)?;
         cx.durable(Done {})
     }
+}
+
+/// Fails for a user whom the store makes by itself (see [`own_user`](super::own_user)).
+fn stays(cx: &Context<'_>, name: &str) -> Result<()> {
+    let roster = cx.roster()?;
+    let Some(user) = roster.user(name) else {
+        return Ok(());
+    };
+    if !is_trusted(cx.engine(), user.uid)? || super::os_user(user.uid).as_deref() != Some(name) {
+        return Ok(());
+    }
+    let message = format!(
+        "user {name:?} is there for root, or for who owns the data directory, and would be made anew by the next command; \
+         agents, grants and keys can be taken away one by one"
+    );
+    fail(Kind::Invalid, message)
+}
+
+/// Fails with `NotFound` where no principal of a kind, if that is said, has a name, or none that the caller may know of.
+pub(super) fn is_somebody(cx: &Context<'_>, kind: Option<&str>, name: &str) -> Result<()> {
+    let (roster, agents) = (cx.roster()?, cx.engine().agents(cx.caller)?);
+    let is = |kind| match kind {
+        SubjectKind::User => name == EVERYBODY || roster.user(name).is_some(),
+        SubjectKind::Group => roster.group(name).is_some(),
+        SubjectKind::Agent => agents.iter().any(|agent| agent.name == name),
+    };
+    let is_of_kind = |one: &SubjectKind| kind.is_none_or(|kind| one.to_string() == kind);
+    let mut kinds = SubjectKind::ALL.into_iter().filter(is_of_kind).peekable();
+    // Of a type of the tenant's own there is whatever something is said of.
+    if kinds.peek().is_none() || kinds.any(is) {
+        return Ok(());
+    }
+    let what = kind.unwrap_or("user, agent or group");
+    fail(Kind::NotFound, format!("no {what} {name:?}"))
 }
 
 #[derive(Debug, Serialize, Deserialize)]

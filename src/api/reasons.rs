@@ -42,6 +42,9 @@ pub struct Explained {
     pub chain: Vec<Link>,
     /// How many more there are, about what the asker may not see.
     pub untold: usize,
+    /// Relationships that are over and would have led there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ended: Vec<Link>,
     /// The same for people, and what is missing or excludes.
     pub because: String,
 }
@@ -69,6 +72,7 @@ impl Command for RebacWhy {
             because: because(&why),
             chain: why.chain.iter().map(link).collect(),
             untold: why.untold,
+            ended: why.ended.iter().map(link).collect(),
         })
     }
 }
@@ -93,8 +97,19 @@ fn because(why: &Reasons) -> String {
         0 => None,
         more => Some(format!("{more} more about what you may not see")),
     };
+    let ended = why.ended.iter().map(|tuple| {
+        let Link {
+            subject,
+            relation,
+            object,
+            expires,
+        } = link(tuple);
+        let end = expires.unwrap_or_default();
+        format!("{subject} was {relation} of {object} until {end}")
+    });
     let all: Vec<_> = gap
         .into_iter()
+        .chain(ended)
         .chain(cut)
         .chain(chain)
         .chain(untold)

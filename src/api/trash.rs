@@ -78,8 +78,10 @@ impl Command for TrashList {
                     more: None,
                 });
             };
+            // What was undone is as if it had not been, and may be much: it is leapt over.
+            let undone = history::undone_since(cx.engine(), cx.tenant()?, oldest)?;
             let mut left = gone(cx, page)?;
-            left.retain(|record| !emptied.has(record.op));
+            left.retain(|record| !emptied.has(record.op) && !undone.has(record.op));
             for item in lost(cx, &left)? {
                 if !self.all && !item.parent_is_there {
                     continue;
@@ -92,7 +94,7 @@ impl Command for TrashList {
                     return Ok(Trash { deleted, more });
                 }
             }
-            at = oldest;
+            at = undone.leap(oldest);
         }
         let more = Some(at.0.saturating_sub(1));
         Ok(Trash { deleted, more })
@@ -193,13 +195,14 @@ impl Command for TrashEmpty {
 
     fn run(self, cx: &mut Context<'_>) -> Result<Emptied> {
         let query = deletions(cx, self.wanted.query(cx)?)?;
-        let (emptied, mut own, mut done) = (emptied(cx)?, Vec::new(), Emptied::default());
+        let (emptied, mut done) = (emptied(cx)?, Emptied::default());
+        let mut own: Vec<(Op, Text)> = Vec::new();
         backwards(cx, &query, PAGE, |page| {
             let mut left = gone(cx, page)?;
             left.retain(|record| !emptied.has(record.op));
             for item in lost(cx, &left)? {
                 if cx.engine().owns_still(cx.caller, item.ino)? {
-                    own.push(Op(item.deleted.op));
+                    own.push((Op(item.deleted.op), item.deleted.path));
                     done.listed += u64::from(item.parent_is_there);
                     done.bytes += item.deleted.size;
                 } else {
@@ -211,16 +214,23 @@ impl Command for TrashEmpty {
         done.deletions = own.len() as u64;
         if !self.dry_run {
             for some in own.chunks(AT_ONCE) {
-                let ops: OpSet = some.iter().copied().collect();
-                let by = cx
-                    .engine()
-                    .empty_trash(cx.caller, &ops.to_string(), some.len());
-                done.by.push(by?.0);
+                done.by.push(empty(cx, some)?.0);
             }
         }
-        done.ops = own.into_iter().collect::<OpSet>().to_string();
+        let ops: OpSet = own.iter().map(|(op, _)| *op).collect();
+        done.ops = ops.to_string();
         cx.durable(done)
     }
+}
+
+/// Takes some deletions out of the trash, the newest first.
+fn empty(cx: &Context<'_>, some: &[(Op, Text)]) -> Result<Op> {
+    let ops: OpSet = some.iter().map(|(op, _)| *op).collect();
+    let paths: Vec<_> = some.iter().map(|(_, path)| path.0.clone()).collect();
+    let newest = some.first().map_or(Op(0), |(op, _)| *op);
+    let about = (&history::common(&paths), newest);
+    cx.engine()
+        .empty_trash(cx.caller, (&ops.to_string(), some.len()), about)
 }
 
 /// What was taken out of the trash.
@@ -263,7 +273,7 @@ impl Command for TrashRestore {
         let Some(record) = self.newest(cx, &query)? else {
             let what = match self.op {
                 Some(op) => format!("operation {op} deleted nothing that is gone"),
-                None => "nothing of that name was deleted and is gone".to_owned(),
+                None => nothing(cx)?,
             };
             return fail(Kind::NotFound, format!("{what}: see `nexus trash list`"));
         };
@@ -278,6 +288,18 @@ impl Command for TrashRestore {
         let undone = history::undo(cx.engine(), cx.caller, &choice)?;
         cx.durable(reply(cx, &choice.ops, &undone)?)
     }
+}
+
+/// What to say where nothing was deleted that had a path, as far as is known.
+fn nothing(cx: &Context<'_>) -> Result<String> {
+    let tenant = cx.tenant()?;
+    let horizon = cx.engine().horizon(tenant)?;
+    let what = "nothing of that name was deleted and is gone";
+    if horizon.oldest() <= Op(1) {
+        return Ok(what.to_owned());
+    }
+    let forgotten = cx.engine().forgotten(tenant, &horizon)?;
+    Ok(format!("{what} ({forgotten})"))
 }
 
 impl TrashRestore {

@@ -122,6 +122,12 @@ impl Command for Undo {
         let reaching = self.reaching(cx, &query, &ops)?;
         if ops.is_empty() {
             alone(&reaching)?;
+            if let Some(others) = others {
+                let message = format!(
+                    "nothing of yours fits: {others} operations of others do, and --user or --agent names whose to undo"
+                );
+                return fail(Kind::NotFound, message);
+            }
         }
         remembered(cx, &ops)?;
         let choice = Choice {

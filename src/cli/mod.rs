@@ -23,6 +23,7 @@ mod versions;
 mod snapshots;
 mod log;
 mod undo;
+mod redo;
 mod trash;
 mod log_summary;
 mod wanted;

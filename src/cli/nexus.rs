@@ -12,6 +12,7 @@ use super::log::{self, LogArgs};
 use super::mount::{self, MountArgs, UmountArgs};
 use super::owners::{self, OwnerCommand};
 use super::place::Place;
+use super::redo::{self, RedoArgs};
 use super::run::{self as as_agent, RunArgs};
 use super::snapshots::{self, SnapshotCommand};
 use super::trash::{self, TrashCommand};
@@ -59,6 +60,8 @@ enum Command {
     Log(LogArgs),
     /// Reverse operations: later work of others stays, and undoing is an operation that can be undone
     Undo(UndoArgs),
+    /// Do again what an undo took back: the undo is undone
+    Redo(RedoArgs),
     /// Make a file or a directory what it was
     #[command(disable_version_flag = true)]
     Restore(RestoreArgs),
@@ -67,7 +70,7 @@ enum Command {
     Trash(TrashCommand),
     /// Print operations as they are done
     Watch(WatchArgs),
-    /// The log by its longer name
+    /// The log and undo by their longer names
     #[command(subcommand)]
     Ops(OpsCommand),
     #[command(flatten)]
@@ -107,6 +110,8 @@ enum Command {
 enum OpsCommand {
     /// Show who changed what
     Log(LogArgs),
+    /// Reverse operations: `nexus undo`
+    Undo(UndoArgs),
 }
 
 /// Runs the program.
@@ -131,7 +136,8 @@ fn run(Nexus { place, command }: Nexus) -> Result<()> {
         Command::Doctor => doctor::run(&place),
         Command::Run(args) => as_agent::run(&place, args),
         Command::Inside(args) => inside::enter(&args),
-        Command::Undo(args) => undo::run(&place, args),
+        Command::Undo(args) | Command::Ops(OpsCommand::Undo(args)) => undo::run(&place, args),
+        Command::Redo(args) => redo::run(&place, &args),
         Command::Restore(args) => undo::restore(&place, args),
         Command::Trash(command) => trash::run(&place, command),
         Command::Log(args) | Command::Ops(OpsCommand::Log(args)) => log::run(&place, &args),

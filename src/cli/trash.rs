@@ -83,18 +83,30 @@ fn list(place: &Place, wanted: &WantedArgs, all: bool, limit: u32) -> Result<()>
     let (client, wanted) = wanted.asked(place)?;
     let found = newest(&client, wanted, all, limit)?;
     let row = |d: &Deleted| {
-        let who = d.agent.as_deref().or(d.user.as_deref());
         let slash = if d.directory { "/" } else { "" };
         vec![
             d.op.to_string(),
             super::log::short(&d.time),
-            output::or_dash(who),
+            by(d),
             d.command.clone(),
             format!("{}{slash}", d.path),
         ]
     };
     let head = ["op", "deleted", "by", "command", "path"];
-    output::listed(place.json, &found, &head, found.deleted.iter().map(row))
+    output::listed(place.json, &found, &head, found.deleted.iter().map(row))?;
+    if found.deleted.is_empty() {
+        eprintln!("nothing in the trash");
+    }
+    Ok(())
+}
+
+/// Who deleted it, as the log has it.
+fn by(deleted: &Deleted) -> String {
+    let user = output::or_dash(deleted.user.as_deref());
+    match &deleted.agent {
+        Some(agent) => format!("{user}+{agent}"),
+        None => user,
+    }
 }
 
 /// The newest `limit` deletions: as many answers as it takes.

@@ -5,7 +5,7 @@ use super::output;
 use super::paths;
 use super::place::Place;
 use super::wanted::WantedArgs;
-use crate::api::undo::{Asked, Found, LeftOut, Obstacle, Restore, Undo, Undoing};
+use crate::api::undo::{Asked, Found, LeftOut, Obstacle, Restore, Step, Undo, Undoing};
 use crate::core::{Kind, Result, error::fail};
 use crate::history::{Answer, OpSet};
 use clap::Args;
@@ -157,7 +157,11 @@ pub(super) fn sure(
         let planned = work(true)?;
         show(&planned, &says(asked, true))?;
         planned.done(asked)?;
-        if !planned.is_nothing() && !confirmed("Restore this?")? {
+        let question = match asked {
+            Asked::Undo => "Undo this?",
+            Asked::Trash | Asked::Restore => "Restore this?",
+        };
+        if !planned.is_nothing() && !confirmed(question)? {
             return fail(Kind::Invalid, "nothing was changed");
         }
     }
@@ -202,7 +206,7 @@ fn show(undoing: &Undoing, how: &str) -> Result<()> {
         let (op, kind, path) = (found.op, &found.kind, &found.path);
         output::line(format!("undoing {op} {kind} {path}"))?;
     }
-    for step in undoing.steps.iter().take(SHOWN) {
+    for step in told_steps(undoing).take(SHOWN) {
         output::line(format!("{:8} {}", step.what, step.path))?;
     }
     let more = undoing.names.saturating_sub(SHOWN as u64);
@@ -254,6 +258,15 @@ fn show(undoing: &Undoing, how: &str) -> Result<()> {
         format!("; `nexus undo {op}` takes this back")
     });
     output::line(format!("{how}: {what}{by}"))
+}
+
+/// What would be done or was; nothing of what stands in the way, where nothing was done for that.
+fn told_steps(undoing: &Undoing) -> impl Iterator<Item = &Step> {
+    let blocked = |step: &&Step| {
+        let mut all = undoing.conflicts.iter().filter_map(|o| o.path.as_ref());
+        undoing.is_stopped() && all.any(|path| *path == step.path)
+    };
+    undoing.steps.iter().filter(move |step| !blocked(step))
 }
 
 /// What bears on what was asked for, and stays.
@@ -350,6 +363,24 @@ mod tests {
         let found = folded(&all);
         let shown = found.iter().map(|(o, times)| (&*o.ops, *times));
         assert!(shown.eq([("5-6", 2), ("5", 1), ("7", 1)]));
+    }
+
+    #[test]
+    fn a_plan_that_is_refused_tells_of_a_path_once() {
+        let told = |stopped: bool| {
+            let plan = serde_json::json!({
+                "op": null, "ops": "5", "restored": 0, "removed": 2, "changed": 0, "names": 2, "grants": 0, "skipped": "",
+                "left": [], "stopped": stopped,
+                "steps": [{"what": "remove", "path": "/a"}, {"what": "remove", "path": "/b"}],
+                "conflicts": [{"ops": "5", "by": null, "kind": null, "who": null, "path": "/b", "why": "it was changed"}],
+            });
+            let plan: Undoing = serde_json::from_value(plan).unwrap();
+            let paths = told_steps(&plan).map(|step| step.path.to_string());
+            paths.collect::<Vec<_>>()
+        };
+        assert_eq!(told(true), ["/a"]);
+        // What stood in the way was left out, and what is told was done.
+        assert_eq!(told(false), ["/a", "/b"]);
     }
 
     #[test]

@@ -8,13 +8,14 @@ use crate::access::rebac::Verdict;
 use crate::api::reasons::{Explained, RebacWhy};
 use crate::api::why::{Because, Why, Wish};
 use crate::core::{Kind, Result, error::fail};
+use crate::meta::tuple::PRINCIPALS;
 use clap::Args;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
 
 #[derive(Debug, Args)]
 pub(super) struct WhyArgs {
-    /// WHO, what, and to what: `bob write /workspace/a`, `agent:coder read notes`, where it is read, write, execute or own; or
+    /// WHO, what, and to what: `bob write /workspace/a`, `agent coder read notes`, where it is read, write, execute or own; or
     /// `bob viewer doc:readme`, a relation to an object of your own types. A name alone is a user's
     #[arg(required = true, num_args = 3..=5, value_name = "WORD")]
     words: Vec<OsString>,
@@ -46,17 +47,12 @@ pub(super) fn run(place: &Place, client: &Client, args: WhyArgs) -> Result<()> {
 }
 
 fn question(mut words: Vec<OsString>) -> Result<Question> {
-    let wish = words.get(1).and_then(|op| wish(op.to_str()?));
-    if let (Some(wish), [who, _, path]) = (wish, &*words) {
-        let who = who.to_string_lossy().into_owned();
-        return Ok(Question::Path(who, wish, path.clone()));
+    if let Some(question) = of_path_in_short(&words)? {
+        return Ok(question);
     }
-    let is_one_word = |word: Option<&OsString>| {
-        let is_path = |word: &OsString| word.as_bytes().starts_with(b"/");
-        word.is_some_and(|word| is_joined(word) && !is_path(word))
-    };
-    let has_type = is_one_word(words.first());
-    let is_short = words.len() == 3 || (words.len() == 4 && !is_one_word(words.last()));
+    let is_joined = |word: Option<&OsString>| word.is_some_and(is_typed);
+    let has_type = is_joined(words.first());
+    let is_short = words.len() == 3 || (words.len() == 4 && !is_joined(words.last()));
     if let Some(who) = words.first_mut().filter(|_| !has_type && is_short) {
         let mut user = OsString::from("user:");
         user.push(&*who);
@@ -78,16 +74,48 @@ fn question(mut words: Vec<OsString>) -> Result<Question> {
             to: Thing::File(path),
         } => match role(&relation) {
             Some(wish) => Ok(Question::Path(subject, wish, path)),
-            None => fail(
-                Kind::Invalid,
-                format!("{relation:?}: say read, write, execute or own"),
-            ),
+            None => no_wish(&relation),
         },
         Meaning::Member { group, .. } => fail(
             Kind::Invalid,
             format!("`nexusctl group show {group}` tells who is in a group"),
         ),
     }
+}
+
+/// `bob write PATH`, `user bob write PATH`; `None` where it is said otherwise, or is about an object.
+fn of_path_in_short(words: &[OsString]) -> Result<Option<Question>> {
+    let is_kind = |word: &OsString| PRINCIPALS.iter().any(|kind| word == kind);
+    let (who, what, path) = match words {
+        [kind, name, what, path] if is_kind(kind) && !is_typed(path) => {
+            let (kind, name) = (kind.to_string_lossy(), name.to_string_lossy());
+            (format!("{kind}:{name}"), what, path)
+        }
+        [who, what, path] => (who.to_string_lossy().into_owned(), what, path),
+        _ => return Ok(None),
+    };
+    let what = what.to_string_lossy();
+    // A role may be a relation of an object, too, and of these there are more.
+    let meant = wish(&what).or_else(|| role(&what).filter(|_| !is_typed(path)));
+    // `user bob write`: what is missing is the path.
+    let is_unclear = is_typed(path) || (words.len() == 3 && words.first().is_some_and(is_kind));
+    match meant {
+        Some(wish) => Ok(Some(Question::Path(who, wish, path.clone()))),
+        None if is_unclear => Ok(None),
+        None => no_wish(&what),
+    }
+}
+
+/// Whether a word is an object, `TYPE:NAME`, and no path.
+fn is_typed(word: &OsString) -> bool {
+    is_joined(word) && !word.as_bytes().starts_with(b"/")
+}
+
+fn no_wish<T>(word: &str) -> Result<T> {
+    let message = format!(
+        "{word:?}: say read, write, execute or own; to make, delete or rename something takes write on its directory"
+    );
+    fail(Kind::Invalid, message)
 }
 
 fn wish(word: &str) -> Option<Wish> {
@@ -161,6 +189,9 @@ mod tests {
                 of_path("user:bob", Wish::Read),
             ),
             ("bob execute file /a:b", of_path("user:bob", Wish::Execute)),
+            ("user bob write /a:b", of_path("user:bob", Wish::Write)),
+            ("agent x can_read /a:b", of_path("agent:x", Wish::Read)),
+            ("bob can_write /a:b", of_path("bob", Wish::Write)),
         ] {
             assert_eq!(asked(line).unwrap(), expected, "{line}");
         }
@@ -174,8 +205,19 @@ mod tests {
         ] {
             assert_eq!(asked(line).unwrap(), expected, "{line}");
         }
-        for line in ["bob fly /a", "bob member-of group:g", "bob flies file /a"] {
-            assert_eq!(asked(line).unwrap_err().kind(), Kind::Invalid, "{line}");
+        let owner = Question::Object("user:bob".into(), "owner".into(), "doc:1".into());
+        assert_eq!(asked("bob owner doc:1").unwrap(), owner);
+        for (line, told) in [
+            ("bob fly /a", "say read, write, execute or own"),
+            ("bob delete a", "say read, write, execute or own"),
+            ("user bob delete a", "say read, write, execute or own"),
+            ("bob flies file /a", "say read, write, execute or own"),
+            ("bob member-of group:g", "nexusctl group show g"),
+            ("user bob write", "say it as in"),
+        ] {
+            let refused = asked(line).unwrap_err();
+            assert_eq!(refused.kind(), Kind::Invalid, "{line}");
+            assert!(refused.message().contains(told), "{line}: {refused}");
         }
     }
 }

@@ -35,6 +35,8 @@ pub struct Caller {
     pub mount: Option<MountId>,
     /// Bits a new file must not have (umask(2)); 0 when the surface has none.
     pub umask: u32,
+    /// Whether it is only tried what could be done: that is not done, by whosever word.
+    pub rehearses: bool,
 }
 
 impl Caller {
@@ -56,6 +58,7 @@ impl Caller {
             comm: Some(Arc::from("nexus")),
             mount: None,
             umask: 0,
+            rehearses: false,
         }
     }
 

@@ -12,7 +12,7 @@ mod touch;
 use self::trail::Trails;
 use super::engine::Engine;
 use super::gone::Glance;
-use super::ground::{allowed_to, is_refusal};
+use super::ground::{allowed, allowed_to, is_refusal};
 use crate::access::Right;
 use crate::core::{Caller, FsPath, Ino, Kind, Op, Result, TenantId};
 use crate::meta::cache::Place;
@@ -59,6 +59,9 @@ impl<'a> Reader<'a> {
             return Ok(true);
         }
         if !self.engine.is_concern_of(self.caller, record)? {
+            return Ok(false);
+        }
+        if is_about_contents(record.kind) && !self.reads_what(record)? {
             return Ok(false);
         }
         let paths = [Some(&record.path), record.path2.as_ref()];
@@ -122,6 +125,14 @@ impl<'a> Reader<'a> {
         record.author.uid == self.caller.uid && (by_agent || !self.caller.isolated)
     }
 
+    /// Whether the caller may read the directory whose contents a record is about. A trash that was emptied of what lay all over the
+    /// tree is its owner's to know.
+    fn reads_what(&self, record: &Record) -> Result<bool> {
+        let is_of_all = record.kind == OpKind::TrashEmpty && record.ino == self.trails.root;
+        let may = || self.engine.may_still(self.caller, record.ino, Right::Read);
+        Ok(!is_of_all && allowed(may())?)
+    }
+
     /// Whether one path of a record names only what the caller sees.
     fn shows(&mut self, record: &Record, path: &[u8]) -> Result<bool> {
         let path = FsPath::recorded(path)?;
@@ -176,6 +187,13 @@ impl<'a> Reader<'a> {
 /// Whether an operation was about which tenants there are.
 fn is_about_tenants(kind: OpKind) -> bool {
     matches!(kind, OpKind::TenantCreate | OpKind::TenantDelete)
+}
+
+/// Whether an operation was about what is in a directory, and says of it what only who may read it knows: that it has a snapshot,
+/// or had things that were deleted.
+fn is_about_contents(kind: OpKind) -> bool {
+    use OpKind as K;
+    matches!(kind, K::SnapshotCreate | K::SnapshotDelete | K::TrashEmpty)
 }
 
 /// Whether an operation was about who there is: such a record has the root's path.

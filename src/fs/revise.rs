@@ -87,7 +87,7 @@ impl Engine {
         rehearse: bool,
     ) -> Result<Option<Op>> {
         let mut end = End::Made;
-        let made = self.change(caller, |ch| {
+        let made = self.change(&rehearsing(caller, rehearse), |ch| {
             if ch.op() != Op(head.0 + 1) {
                 return fail(Kind::Conflict, "somebody changed something meanwhile");
             }
@@ -107,7 +107,7 @@ impl Engine {
         rehearse: bool,
     ) -> Result<(Option<Op>, Revision)> {
         let (mut end, mut what) = (End::Made, Revision::default());
-        let made = self.change(caller, |ch| {
+        let made = self.change(&rehearsing(caller, rehearse), |ch| {
             let (found, title) = work_out()?;
             what = found;
             let op = self.make(ch, &what, &title)?;
@@ -156,6 +156,13 @@ impl Engine {
             }
         }
         Ok(op)
+    }
+}
+
+fn rehearsing(caller: &Caller, rehearses: bool) -> Caller {
+    Caller {
+        rehearses,
+        ..caller.clone()
     }
 }
 

@@ -46,6 +46,6 @@ pub use pairs::undone_since;
 pub use plan::{Conflict, Plan};
 pub use record::named_by;
 pub use restore::{Restoring, restore, restore_content};
-pub use undo::{Answer, Choice, Undone, is_reversible, undo};
+pub use undo::{Answer, Choice, Undone, common, is_reversible, undo};
 pub use versions::{Version, beginning, version, versions};
 pub use when::{When, resolve_when};

@@ -261,7 +261,7 @@ fn title(undone: &Undone, choice: &Choice) -> Title {
 }
 
 /// The directory that all of some paths lie in, or the path itself where there is one.
-fn common(paths: &[Vec<u8>]) -> FsPath {
+pub fn common(paths: &[Vec<u8>]) -> FsPath {
     let mut all = paths.iter().filter_map(|p| FsPath::recorded(p).ok());
     let Some(mut names) = all.next().map(|p| p.names().to_vec()) else {
         return FsPath::default();

@@ -7,16 +7,16 @@ use super::snapshot;
 use crate::core::{Caller, Error, Kind, Op, Result, Time, error::fail};
 use crate::fs::{Engine, Moment};
 use crate::meta::log_query;
-use jiff::civil::{Date, DateTime};
+use jiff::civil::{Date, DateTime, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, Zoned};
 
-const AGO: &str = "-ago";
+const AGO: &str = "ago";
 const OPERATION: &str = "op:";
 const DAY: &str = "2026-11-22";
 /// What is told to who says something else.
-const FORMS: &str = "say a time (2026-11-22T10:00, 2026-11-22, 10m-ago, 2h-ago, 3d-ago, 1w-ago, yesterday, today, now), op:N, or a \
-     snapshot's name";
+const FORMS: &str = "say a time (2026-11-22T10:00, 2026-11-22, 10m-ago, 2h, 3d-ago, 1w-ago, \"2 hours ago\", yesterday, today, \
+     monday, now), op:N, or a snapshot's name";
 
 /// What a word says, before anybody looks it up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub enum When {
 
 impl When {
     /// Reads a word; `None` when it is of none of the forms. Times without a zone are of the zone of `now`, days begin at
-    /// midnight there; a day ago is 24 hours.
+    /// midnight there; a day ago is 24 hours, and a day of the week the last one before today.
     pub fn parse(word: &str, now: &Zoned) -> Option<Self> {
         match word {
             "now" => return Some(Self::Now),
@@ -40,8 +40,14 @@ impl When {
         if let Some(number) = word.strip_prefix(OPERATION) {
             return number.parse().ok().map(|op| Self::Op(Op(op)));
         }
-        if let Some(length) = word.strip_suffix(AGO) {
-            return Self::ago(length, now);
+        if let Some(seconds) = ago(word) {
+            let then = now
+                .timestamp()
+                .checked_sub(SignedDuration::from_secs(seconds));
+            return Some(Self::Time(time(then.ok()?)));
+        }
+        if let Some(day) = weekday(word) {
+            return start_of(now.date().nth_weekday(-1, day).ok()?, now);
         }
         if let Ok(at) = word.parse::<Timestamp>() {
             return Some(Self::Time(time(at)));
@@ -59,22 +65,38 @@ impl When {
     pub fn read(word: &str, now: Time) -> Result<Option<Self>> {
         Ok(Self::parse(word, &zoned(now)?))
     }
+}
 
-    fn ago(length: &str, now: &Zoned) -> Option<Self> {
-        let unit = length.chars().next_back()?;
-        let count: i64 = length.strip_suffix(unit)?.parse().ok()?;
-        let seconds = match unit {
-            's' => 1,
-            'm' => 60,
-            'h' => 3600,
-            'd' => 24 * 3600,
-            'w' => 7 * 24 * 3600,
-            _ => return None,
-        };
-        let span = count.checked_mul(seconds).filter(|s| *s >= 0)?;
-        let then = now.timestamp().checked_sub(SignedDuration::from_secs(span));
-        Some(Self::Time(time(then.ok()?)))
-    }
+/// How many seconds ago `2h`, `2h-ago`, `2 hours`, `2-hours-ago` or `2 hours ago` was.
+fn ago(word: &str) -> Option<i64> {
+    let between = [' ', '-'];
+    let length = match word.strip_suffix(AGO) {
+        Some(length) => length.strip_suffix(between)?,
+        None => word,
+    };
+    let (count, unit) = length.split_at(length.find(|c: char| !c.is_ascii_digit())?);
+    let seconds = match unit.strip_prefix(between).unwrap_or(unit) {
+        "s" | "second" | "seconds" => 1,
+        "m" | "minute" | "minutes" => 60,
+        "h" | "hour" | "hours" => 3600,
+        "d" | "day" | "days" => 24 * 3600,
+        "w" | "week" | "weeks" => 7 * 24 * 3600,
+        _ => return None,
+    };
+    count.parse::<i64>().ok()?.checked_mul(seconds)
+}
+
+fn weekday(word: &str) -> Option<Weekday> {
+    Some(match &*word.to_ascii_lowercase() {
+        "monday" => Weekday::Monday,
+        "tuesday" => Weekday::Tuesday,
+        "wednesday" => Weekday::Wednesday,
+        "thursday" => Weekday::Thursday,
+        "friday" => Weekday::Friday,
+        "saturday" => Weekday::Saturday,
+        "sunday" => Weekday::Sunday,
+        _ => return None,
+    })
 }
 
 fn start_of(day: Date, now: &Zoned) -> Option<When> {
@@ -92,6 +114,10 @@ fn time(at: Timestamp) -> Time {
 /// when it is no word for one, before the first operation, or in the future.
 pub fn resolve_when(engine: &Engine, caller: &Caller, word: &str) -> Result<Moment> {
     let now = engine.clock().now();
+    // A snapshot may have its name from before that was a word for a time.
+    if engine.snapshot(caller, word).is_ok() {
+        return snapshot::moment(engine, caller, word);
+    }
     match When::parse(word, &zoned(now)?) {
         Some(When::Now) => engine.last_moment(caller),
         Some(When::Op(op)) => engine.moment_of(caller, op),
@@ -167,6 +193,14 @@ mod tests {
             ("2h-ago", "2026-11-22T07:30:00Z"),
             ("3d-ago", "2026-11-19T09:30:00Z"),
             ("1w-ago", "2026-11-15T09:30:00Z"),
+            ("2h", "2026-11-22T07:30:00Z"),
+            ("2 hours ago", "2026-11-22T07:30:00Z"),
+            ("1-hour-ago", "2026-11-22T08:30:00Z"),
+            ("3 days", "2026-11-19T09:30:00Z"),
+            // The 22nd is a Sunday.
+            ("sunday", "2026-11-14T23:00:00Z"),
+            ("Monday", "2026-11-15T23:00:00Z"),
+            ("saturday", "2026-11-20T23:00:00Z"),
             ("today", "2026-11-21T23:00:00Z"),
             ("yesterday", "2026-11-20T23:00:00Z"),
             ("2026-11-22", "2026-11-21T23:00:00Z"),
@@ -188,6 +222,11 @@ mod tests {
             "-ago",
             "m-ago",
             "10x-ago",
+            "2hago",
+            "2 hours  ago",
+            "hours ago",
+            "22",
+            "mon",
             "-5m-ago",
             "99999999999999999999h-ago",
             "9999999999w-ago",

@@ -204,8 +204,8 @@ impl Record {
         (self.path == b"/" || grants).then(|| self.said("subject"))?
     }
 
-    /// Why something was refused, which right only an administrator had, which snapshot came or went, what was forgotten, or
-    /// that a boundary was taken away.
+    /// Why something was refused, which right only an administrator had, which snapshot came or went, what was forgotten,
+    /// how much left the trash, or that a boundary was taken away.
     pub fn note(&self) -> Option<String> {
         let noted = matches!(
             self.kind,
@@ -214,6 +214,7 @@ impl Record {
                 | OpKind::SnapshotCreate
                 | OpKind::SnapshotDelete
                 | OpKind::Forget
+                | OpKind::TrashEmpty
         );
         if self.kind == OpKind::Restrict && self.details()["restricted"] == true {
             return Some("taken away".to_owned());

@@ -32,6 +32,12 @@ impl OpSet {
         self.0.last().map(|range| Op(*range.end()))
     }
 
+    /// Where to go on backwards, where everything from `before` on has been looked at, to meet none of these next.
+    pub fn leap(&self, before: Op) -> Op {
+        let run = self.0.get(&before.0.saturating_sub(1));
+        run.map_or(before, |run| Op(*run.start()))
+    }
+
     pub fn add(&mut self, number: impl Into<u64>) {
         let number = number.into();
         self.0.insert(number..=number);
@@ -136,6 +142,10 @@ mod tests {
         assert_eq!(set.to_string(), "3,7-9,12");
         assert_eq!("3,7-9,12".parse::<OpSet>().unwrap(), set);
         assert_eq!("".parse::<OpSet>().unwrap(), OpSet::default());
+        assert_eq!(
+            [13, 11, 10, 8, 3].map(|n| set.leap(Op(n)).0),
+            [12, 11, 7, 7, 3]
+        );
         let other: OpSet = "1-3,8,20".parse().unwrap();
         assert_eq!(set.common(&other).to_string(), "3,8");
         let many: OpSet = "1-200000000,7".parse().unwrap();

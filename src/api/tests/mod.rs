@@ -6,6 +6,8 @@ mod undone;
 mod fields;
 mod known;
 mod trash;
+mod redo;
+mod people;
 mod sessions;
 mod untold;
 mod grep;

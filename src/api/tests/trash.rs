@@ -1,6 +1,7 @@
 //! The trash is emptied of what is one's own, and history has it still.
 
 use super::{Village, boss};
+use crate::core::TenantId;
 use serde_json::{Value, json};
 
 /// The paths that somebody's trash shows, the newest first.
@@ -107,4 +108,106 @@ fn a_list_is_gone_on_with_where_it_ended_and_a_tree_that_went_costs_few_question
         }
     }
     assert_eq!(all, whole);
+}
+
+/// What somebody is told of who emptied the trash of what, by path.
+fn emptied(v: &Village, who: &str, at: &str) -> Vec<String> {
+    let body = json!({"path": at, "kinds": ["trash-empty"]});
+    let log = v.must(&v.person(who), "log", &body);
+    let records = log["records"].as_array().unwrap().iter();
+    records
+        .map(|r| {
+            format!(
+                "{} {}",
+                r["path"].as_str().unwrap(),
+                r["note"].as_str().unwrap()
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn who_emptied_it_is_told_of_the_directory_that_it_was_about() {
+    let v = Village::new();
+    let ann = v.person("ann");
+    let mkdir = |path: &str, mode: &str| {
+        v.must(&ann, "mkdir", &json!({ "path": path }));
+        v.must(&ann, "chmod", &json!({"path": path, "mode": mode}));
+    };
+    mkdir("/workspace/open", "0755");
+    mkdir("/workspace/open/closed", "0700");
+    let gone = |path: &str| {
+        v.write(&ann, path, b"x").unwrap();
+        v.must(&ann, "remove", &json!({ "path": path }));
+    };
+    for name in ["open/a", "open/b", "open/closed/c", "open/closed/d"] {
+        gone(&format!("/workspace/{name}"));
+    }
+    let empty = |path: &str| v.must(&ann, "trash-empty", &json!({ "path": path }));
+    empty("/workspace/open/closed");
+    empty("/workspace");
+    let closed = "/workspace/open/closed 2 deletions".to_owned();
+    let open = "/workspace/open 2 deletions".to_owned();
+    assert_eq!(
+        emptied(&v, "ann", "/workspace/open"),
+        [closed.clone(), open.clone()]
+    );
+    assert_eq!(emptied(&v, "ann", "/workspace/open/closed"), [closed]);
+    assert_eq!(emptied(&v, "ben", "/"), [open]);
+}
+
+/// Something that is gone, and behind it many deletions that were undone; what a list costs, in statements.
+fn undone_again(many: usize) -> u64 {
+    let v = Village::new();
+    let (ann, engine) = (v.person("ann"), &v.nexus.engine);
+    v.write(&ann, "/workspace/old", b"x").unwrap();
+    v.must(&ann, "remove", &json!({"path": "/workspace/old"}));
+    let root = engine.root(&ann).unwrap();
+    let named = |name: String| crate::core::Name::new(name.as_bytes()).unwrap();
+    let dir = engine.lookup(&ann, root, &named("workspace".to_owned()));
+    let dir = dir.unwrap().ino;
+    let all = || (0..many).map(|n| named(format!("d{n}")));
+    for name in all() {
+        engine.mkdir(&ann, dir, &name, 0o755).unwrap();
+    }
+    let first = head(&v) + 1;
+    for name in all() {
+        engine.rmdir(&ann, dir, &name).unwrap();
+    }
+    let ops = format!("{first}-{}", head(&v));
+    v.must(&ann, "undo", &json!({ "ops": ops }));
+    engine.settle().unwrap();
+    let before = engine.store().counters().statements;
+    let told = v.must(&ann, "trash-list", &json!({"limit": 3}));
+    let cost = engine.store().counters().statements - before;
+    assert_eq!(told["deleted"].as_array().unwrap().len(), 1);
+    assert_eq!(told["deleted"][0]["path"], "/workspace/old");
+    cost
+}
+
+fn head(v: &Village) -> u64 {
+    v.nexus.engine.head(TenantId(1)).unwrap().0
+}
+
+#[test]
+fn what_was_undone_is_leapt_over() {
+    let costs = [1100, 2100].map(undone_again);
+    assert!(costs[1] <= costs[0] + 10, "{costs:?} statements");
+}
+
+#[test]
+fn what_was_made_and_deleted_and_both_undone_is_as_if_it_had_not_been() {
+    let v = Village::new();
+    let ann = v.person("ann");
+    let first = head(&v) + 1;
+    v.write(&ann, "/workspace/brief", b"x").unwrap();
+    v.must(&ann, "remove", &json!({"path": "/workspace/brief"}));
+    assert_eq!(shown(&v, "ann"), ["/workspace/brief"]);
+    v.must(&ann, "mkdir", &json!({"path": "/workspace/stays"}));
+    let ops = format!("{first}-{}", head(&v));
+    let done = v.must(&ann, "undo", &json!({ "ops": ops }));
+    assert_eq!(shown(&v, "ann"), Vec::<String>::new());
+    let ops = done["op"].to_string();
+    v.must(&ann, "undo", &json!({ "ops": ops }));
+    assert_eq!(shown(&v, "ann"), ["/workspace/brief"]);
 }

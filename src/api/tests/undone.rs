@@ -2,6 +2,7 @@
 
 use super::town::Town;
 use super::{Village, boss};
+use crate::core::Kind;
 use serde_json::{Value, json};
 
 const SEEDS: u64 = 6;
@@ -167,6 +168,25 @@ fn a_restore_and_an_undo_name_nothing_in_a_directory_that_may_not_be_listed() {
         &json!({"ops": restored.to_string(), "dry_run": true}),
     );
     assert!(seen.to_string().contains("topsecret"), "{seen}");
+}
+
+#[test]
+fn a_restore_that_takes_a_change_where_one_may_not_look_says_so() {
+    let village = Village::new();
+    let (ann, ben) = (village.person("ann"), village.person("ben"));
+    for (path, mode) in [("/shared/open", "0777"), ("/shared/priv", "0700")] {
+        village.must(&ann, "mkdir", &json!({ "path": path }));
+        village.must(&ann, "chmod", &json!({"path": path, "mode": mode}));
+    }
+    village.write(&ann, "/shared/open/f", b"one").unwrap();
+    let now = village.must(&boss(), "moment", &json!({"when": "now"}));
+    let away = json!({"from": "/shared/open/f", "to": "/shared/priv/f"});
+    village.must(&ann, "move", &away);
+    let back = json!({"path": "/shared/open", "at": format!("op:{}", now["op"])});
+    let refused = village.ask(&ben, "restore", &back).unwrap_err();
+    assert_eq!(refused.kind(), Kind::Denied);
+    let told = "/shared/open: it takes a change in another directory, which you may not search";
+    assert_eq!(refused.message(), told);
 }
 
 #[test]

@@ -85,6 +85,7 @@ impl Callers {
                     comm: None,
                     mount: Some(mount),
                     umask: 0,
+                    rehearses: false,
                 },
             )?),
             Identity::Os { root_admin } => Who::Os {
@@ -179,6 +180,7 @@ impl Callers {
             comm: None,
             mount: Some(self.mount),
             umask: 0,
+            rehearses: false,
         })
     }
 }

@@ -8,7 +8,7 @@ use super::names::{named, named_object, numbered};
 use crate::access::Reach;
 use crate::access::rebac::{
     self, Answer, Evaluator, Gap, Listing, ObjectRef, Principals, Relation, Subject, SubjectFilter,
-    TypeName, canonical, canonical_tuple,
+    TypeName, Verdict, canonical, canonical_tuple,
 };
 use crate::core::{Caller, Kind, PrincipalId, Result, Time, error::fail};
 use crate::fs::Engine;
@@ -39,6 +39,8 @@ pub struct Reasons {
     pub untold: usize,
     /// What stands between a no and a yes; nothing where that is somewhere else.
     pub gap: Option<Gap>,
+    /// Tuples that are over and without whose end it would be yes, as far as he may know of them.
+    pub ended: Vec<rebac::Tuple>,
 }
 
 impl Engine {
@@ -115,12 +117,39 @@ impl Inquiry<'_> {
             let of = named_object(&self.roster, gap.object().clone())?;
             names(&of).then(|| gap.of(of))
         });
+        let ended = match why.answer.verdict {
+            Verdict::No => self.ended(object, &relation, &subject)?,
+            Verdict::Yes | Verdict::Unknown => Vec::new(),
+        };
         Ok(Reasons {
             answer: why.answer,
             untold: all - told.len(),
             chain: told,
             gap,
+            ended,
         })
+    }
+
+    /// The tuples that are over among those by which it would be yes if none ended.
+    fn ended(
+        &self,
+        object: &ObjectRef,
+        relation: &Relation,
+        subject: &Subject,
+    ) -> Result<Vec<rebac::Tuple>> {
+        let mut ever = Evaluator::new(&self.graph.schema, &self.graph.store, Time(i64::MIN));
+        let why = ever.explain(object, relation, subject)?;
+        if why.answer.verdict != Verdict::Yes {
+            return Ok(Vec::new());
+        }
+        let is_over = |t: &rebac::Tuple| t.expires.is_some_and(|end| end <= self.now);
+        let mut over = Vec::new();
+        for tuple in why.chain.into_iter().filter(is_over) {
+            if self.may_tell(&tuple)? {
+                over.extend(self.named(tuple));
+            }
+        }
+        Ok(over)
     }
 
     /// Who is in a group everybody may know.

@@ -151,7 +151,7 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
             return fail(Kind::Conflict, "a file is being made there");
         }
         let may = || {
-            engine.may_walk(caller, dir.ino)?;
+            engine.may_walk(caller, dir.ino).map_err(unseen)?;
             if let Some(old) = &naming.was {
                 let old = self.ch.node(old.ino)?;
                 engine.may_meet(caller, &dir, &old)?;
@@ -287,7 +287,7 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
         let (engine, caller) = (self.engine, self.ch.caller);
         engine.locate(old.ino)?.writable(caller)?;
         let may = || {
-            engine.may_reach(caller, old)?;
+            engine.may_reach(caller, old).map_err(unseen)?;
             if (old.uid, old.gid) != (new.uid, new.gid) {
                 engine.may_chown(caller, old, Some(new.uid), Some(new.gid))?;
             }
@@ -461,5 +461,16 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
             Some(now) => self.engine.may(self.ch.caller, &now, right),
             None => Ok(()),
         }
+    }
+}
+
+/// What to say where it takes a change in a directory that is hidden: the path that is named with it is another one.
+fn unseen(refused: Error) -> Error {
+    match refused.kind() {
+        Kind::Denied => {
+            let message = "it takes a change in another directory, which you may not search";
+            Error::new(Kind::Denied, message).caused_by(refused)
+        }
+        _ => refused,
     }
 }

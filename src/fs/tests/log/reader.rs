@@ -318,6 +318,62 @@ fn an_undo_is_told_where_the_directory_of_what_it_changed_can_be_seen() {
     assert_eq!(undone, ["undo /workspace/f"]);
 }
 
+/// semantics.md §6: "A snapshot is a name for a directory at a moment; it costs the same for any tree, and is seen by who may see the
+/// directory today."
+#[test]
+fn a_snapshot_and_an_emptied_trash_are_told_to_who_may_read_the_directory() {
+    let t = Town::new();
+    let e = t.w.engine();
+    let closed = t.mkdir("/workspace/closed", 0o700);
+    let root = e.root(&t.alice).unwrap();
+    t.write("/workspace/closed/f");
+    t.remove("/workspace/closed/f");
+    let gone = e.head(TENANT).unwrap();
+    let known = t.read(&t.bob).len();
+    e.create_snapshot(&t.alice, closed, "kept", None).unwrap();
+    e.delete_snapshot(&t.alice, "kept").unwrap();
+    let empty = |at: &str| {
+        let about = (&path(at), gone);
+        let op = e.empty_trash(&t.alice, (&gone.to_string(), 1), about);
+        op.unwrap()
+    };
+    empty("/workspace/closed");
+    empty("/workspace/closed/f");
+    // Of what lay all over the tree.
+    empty("/");
+    assert_eq!(t.read(&t.bob).len(), known);
+    let of_alice = t.read(&t.alice);
+    let told = [
+        "snapshot-create /workspace/closed",
+        "snapshot-delete /workspace/closed",
+        "trash-empty /workspace/closed",
+        "trash-empty /workspace/closed/f",
+        "trash-empty /",
+    ];
+    assert_eq!(of_alice[of_alice.len() - 5..], told);
+    t.chmod("/workspace/closed", 0o755);
+    let of_bob = t.read(&t.bob);
+    assert!(
+        told[..3]
+            .iter()
+            .all(|line| of_bob.contains(&(*line).to_owned())),
+        "{of_bob:?}"
+    );
+    assert!(!of_bob.iter().any(|line| line == "trash-empty /"));
+    // Whose directory has the path by now does not matter.
+    t.chmod("/workspace/closed", 0o700);
+    t.rename("/workspace/closed", "/workspace/away");
+    t.mkdir("/workspace/closed", 0o755);
+    assert_eq!(e.node(closed).unwrap().mode & 0o777, 0o700);
+    empty("/workspace/closed");
+    assert!(
+        !t.read(&t.bob)
+            .iter()
+            .any(|line| line.starts_with("trash-empty"))
+    );
+    assert_ne!(closed, root);
+}
+
 /// A process goes down from directory to directory: PATH_MAX is for what one call names.
 #[test]
 fn a_path_longer_than_a_call_may_name_hides_nothing_else_of_the_log() {

@@ -1,5 +1,6 @@
 //! Questions: who may ask, what is unknown, groups as they are now.
 
+use super::super::permissions::time::world_at;
 use super::*;
 use crate::access::rebac::{Cut, Principals, SubjectFilter};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -231,6 +232,8 @@ fn why(w: &World, by: &Caller, text: &str) -> Result<Vec<String>> {
     let mut told = vec![why.answer.verdict.to_string()];
     told.extend(why.gap.map(|gap| format!("{gap:?}")));
     told.extend(why.chain.iter().map(ToString::to_string));
+    let once = |t: &rebac::Tuple| format!("once: {} {} {}", t.subject, t.relation, t.object);
+    told.extend(why.ended.iter().map(once));
     told.extend((why.untold > 0).then(|| format!("{} untold", why.untold)));
     Ok(told)
 }
@@ -271,4 +274,40 @@ fn why_is_told_to_who_may_ask_whether_and_names_what_he_may_know_of() {
     assert_eq!(banned[2], "user:bob is banned of doc:1");
     let missing = why(&w, &boss(), "user:alice parent doc:2").unwrap();
     assert!(missing[1].starts_with("Missing"), "{missing:?}");
+}
+
+#[test]
+fn why_names_what_is_over_and_would_have_led_there() {
+    let noon = Time(1_700_000_000_000_000_000);
+    let end = Time(noon.0 + 1_000_000_000);
+    let w = world_at(noon);
+    let (alice, bob) = (make(&w, "alice"), make(&w, "bob"));
+    define(&w, &boss(), DOCS);
+    let until = |text: &str| w.engine().relate(&boss(), &said(text).until(end)).unwrap();
+    until("user:bob viewer folder:f");
+    until("folder:f parent doc:1");
+    give(&w, "user:bob banned doc:2");
+    until("user:bob reader doc:2");
+    let asked = "user:bob viewer doc:1";
+    assert_eq!(why(&w, &bob, asked).unwrap()[0], "yes");
+    w.engine().clock().set(end);
+    let all = why(&w, &boss(), asked).unwrap();
+    assert_eq!(all[0], "no");
+    assert_eq!(
+        all[2..],
+        [
+            "once: folder:f parent doc:1",
+            "once: user:bob viewer folder:f"
+        ]
+    );
+    // He knows of what names him, and others may not ask.
+    let his = why(&w, &bob, asked).unwrap();
+    assert_eq!(his[2..], ["once: user:bob viewer folder:f"]);
+    refused(why(&w, &alice, asked), Kind::NotPermitted);
+    // It is not the end of it that keeps him out.
+    let banned = why(&w, &boss(), "user:bob viewer doc:2").unwrap();
+    assert!(
+        !banned.iter().any(|line| line.starts_with("once")),
+        "{banned:?}"
+    );
 }
