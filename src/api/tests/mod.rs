@@ -10,6 +10,7 @@ mod sessions;
 mod untold;
 mod grep;
 mod left;
+mod saves;
 mod tenants;
 
 use super::{Context, dispatch};
