@@ -95,8 +95,8 @@ fn each_save_is_one_version() {
         .nexus(&["diff", "/workspace/f", "--from", "3", "--to", "4"])
         .must();
     assert!(told.contains("-11\n") && told.contains("+112\n"), "{told}");
-    let last = list.lines().last().unwrap();
-    let op = last.split_whitespace().nth(1).unwrap();
+    let newest = list.lines().last().unwrap();
+    let op = newest.split_whitespace().nth(1).unwrap();
     let whose = world.nexus(&["blame", "/workspace/f"]).must();
     let own = format!("op:{op} ");
     assert!(whose.lines().all(|line| line.starts_with(&own)), "{whose}");

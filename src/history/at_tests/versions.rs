@@ -110,8 +110,8 @@ fn a_state_that_ended_before_a_file_took_the_name_is_no_version() {
     let all = told(&w, &who, F);
     assert_eq!(sizes(&all), [1, 2, 2, 4]);
     let made: Vec<_> = all.iter().map(|v| v.record.kind).collect();
-    use OpKind as K;
-    assert_eq!(made, [K::Create, K::Rename, K::Rename, K::Write]);
+    let renamed = OpKind::Rename;
+    assert_eq!(made, [OpKind::Create, renamed, renamed, OpKind::Write]);
     // The moment of each shows it at the path.
     for version in all {
         let at = path(&super::then(version.at.op, F));
