@@ -22,6 +22,7 @@ mod posix;
 mod tools;
 mod agents;
 mod undo;
+mod saves;
 mod forget;
 mod doors;
 mod twice;

@@ -47,6 +47,9 @@ pub struct Undoing {
     pub op: Option<u64>,
     /// Those that were to be undone.
     pub ops: String,
+    /// Those of them that came along: each is one save with a rename that was chosen.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub saves: String,
     /// The one that was found to be the newest, where that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest: Option<Found>,
@@ -115,7 +118,7 @@ impl Command for Undo {
     fn run(self, cx: &mut Context<'_>) -> Result<Undoing> {
         let query = self.wanted.query(cx)?;
         let Chosen {
-            ops,
+            mut ops,
             newest,
             others,
         } = self.chosen(cx, &query)?;
@@ -130,6 +133,8 @@ impl Command for Undo {
             }
         }
         remembered(cx, &ops)?;
+        let saves = history::saves(cx.engine(), cx.caller, &ops)?;
+        ops.join(&saves);
         let choice = Choice {
             ops,
             homes: Vec::new(),
@@ -139,6 +144,7 @@ impl Command for Undo {
         let undone = history::undo(cx.engine(), cx.caller, &choice)?;
         let done = reply(cx, &choice.ops, &undone)?;
         cx.durable(Undoing {
+            saves: saves.to_string(),
             newest,
             others,
             reaching,
@@ -320,6 +326,7 @@ pub(super) fn reply(cx: &Context<'_>, ops: &OpSet, undone: &Undone) -> Result<Un
     Ok(Undoing {
         op: undone.op.map(|op| op.0),
         ops: ops.to_string(),
+        saves: String::new(),
         newest: None,
         others: None,
         now_at: None,

@@ -206,6 +206,12 @@ fn show(undoing: &Undoing, how: &str) -> Result<()> {
         let (op, kind, path) = (found.op, &found.kind, &found.path);
         output::line(format!("undoing {op} {kind} {path}"))?;
     }
+    if !undoing.saves.is_empty() {
+        let Undoing { saves, .. } = undoing;
+        output::line(format!(
+            "with     operations {saves}: one save with a rename that is undone"
+        ))?;
+    }
     for step in told_steps(undoing).take(SHOWN) {
         output::line(format!("{:8} {}", step.what, step.path))?;
     }

@@ -126,7 +126,7 @@ impl Effects {
 }
 
 /// Reads records by their numbers, oldest first: a statement for some thousand that lie close together.
-fn records(tx: &mut dyn Tx, tenant: TenantId, ops: &OpSet) -> Result<Vec<Record>> {
+pub(super) fn records(tx: &mut dyn Tx, tenant: TenantId, ops: &OpSet) -> Result<Vec<Record>> {
     let mut all = Vec::new();
     let mut wanted = ops.iter().peekable();
     while let Some(first) = wanted.next() {

@@ -2,8 +2,9 @@
 //!
 //! A file is what has its name. Tools that save by writing a new file and renaming it over the old one make a new node each
 //! time; so the versions of a file are those of the node that has the name now, and before them those of the nodes that had it
-//! before, as long as they had it. A node that has the name once more, because it was renamed back or an undo brought it back, is
-//! there as of that operation. Versions are counted from the first of them that is not forgotten, and keep their numbers.
+//! before, as long as they had it. A node that took the name from another one, or has it once more, because it was renamed back or
+//! an undo brought it back, is there as of that operation: what it was elsewhere was never this file. Versions are counted from the
+//! first of them that is not forgotten, and keep their numbers.
 
 use super::at::stored;
 use crate::access::Right;
@@ -38,6 +39,8 @@ struct Holder {
     since: Op,
     /// The operation by which it lost it.
     until: Option<Op>,
+    /// Whether that by which it got the name took it from another node.
+    took_over: bool,
 }
 
 /// A version before anybody asks whose it is.
@@ -75,7 +78,7 @@ impl Stage {
 }
 
 /// The versions of the file at a path, the oldest first; of a file that is gone, too, where the directory it was in is still
-/// there. Takes read permission on the file: versions of a node that the caller may not read any more, and those before it, are
+/// there. Takes read permission on the file: versions of a node that had the name and that the caller may not read any more are
 /// left out. Fails with `Invalid` on what is no regular file.
 pub fn versions(engine: &Engine, caller: &Caller, path: &FsPath) -> Result<Vec<Version>> {
     let all = stages(engine, caller, path)?;
@@ -86,7 +89,8 @@ pub fn versions(engine: &Engine, caller: &Caller, path: &FsPath) -> Result<Vec<V
 pub(super) fn stages(engine: &Engine, caller: &Caller, path: &FsPath) -> Result<Vec<Stage>> {
     let mut all: Vec<Stage> = Vec::new();
     let mut lives = HashMap::new();
-    for holder in holders(engine, caller, path)?.iter().rev() {
+    let (holders, readable) = holders(engine, caller, path)?;
+    for holder in holders.iter().rev() {
         let is_back = lives.contains_key(&holder.ino);
         if !is_back {
             lives.insert(holder.ino, life(engine, holder.ino)?);
@@ -100,6 +104,8 @@ pub(super) fn stages(engine: &Engine, caller: &Caller, path: &FsPath) -> Result<
         (a.ino, a.version, a.size) == (b.ino, b.version, b.size) && a.content == b.content
     };
     all.dedup_by(|later, first| is_same(&later.node, &first.node));
+    // Only now: what came back behind something hidden came back.
+    all.retain(|stage| readable.contains(&stage.node.ino));
     for (stage, number) in all.iter_mut().zip(1..) {
         stage.number = number;
     }
@@ -136,8 +142,8 @@ pub fn version(engine: &Engine, caller: &Caller, path: &FsPath, number: u64) -> 
     found.ok_or_else(missing)?.told(engine, caller)
 }
 
-/// The nodes that have or had a file's name and that the caller may read, the newest first.
-fn holders(engine: &Engine, caller: &Caller, path: &FsPath) -> Result<Vec<Holder>> {
+/// The nodes that have or had a file's name, the newest first, and which of them the caller may read: one at least.
+fn holders(engine: &Engine, caller: &Caller, path: &FsPath) -> Result<(Vec<Holder>, HashSet<Ino>)> {
     let (dir, name) = engine.resolve_parent(caller, path)?;
     let now = match engine.lookup(caller, dir, name) {
         Ok(link) if link.kind == FileKind::Symlink => {
@@ -150,39 +156,37 @@ fn holders(engine: &Engine, caller: &Caller, path: &FsPath) -> Result<Vec<Holder
     };
     let dir = stored(engine, dir)?;
     engine.may_still(caller, dir, Right::Execute)?;
-    let mut found = Vec::new();
-    let mut readable = HashSet::new();
-    for holder in had_name(engine, caller, dir, name)?
-        .into_iter()
-        .take(SPELLS_MAX)
-    {
-        if readable.contains(&holder.ino) {
-            found.push(holder);
+    let mut found = had_name(engine, caller, dir, name)?;
+    found.truncate(SPELLS_MAX);
+    let (mut asked, mut readable) = (HashSet::new(), HashSet::new());
+    for ino in found.iter().map(|holder| holder.ino) {
+        if !asked.insert(ino) {
             continue;
         }
-        match engine.may_still(caller, holder.ino, Right::Read) {
+        match engine.may_still(caller, ino, Right::Read) {
             Ok(()) => {
-                readable.insert(holder.ino);
-                found.push(holder);
+                readable.insert(ino);
             }
             // Of what is there he is told why he may not read it.
-            Err(e) if Some(holder.ino) == now => return Err(e.context(path)),
-            Err(_) => break,
+            Err(e) if Some(ino) == now => return Err(e.context(path)),
+            Err(_) => {}
         }
     }
-    if found.is_empty() {
+    if readable.is_empty() {
         return fail(Kind::NotFound, format!("no {path}"));
     }
-    Ok(found)
+    Ok((found, readable))
 }
 
-fn one(engine: &Engine, caller: &Caller, ino: Ino) -> Result<Vec<Holder>> {
+fn one(engine: &Engine, caller: &Caller, ino: Ino) -> Result<(Vec<Holder>, HashSet<Ino>)> {
     engine.may_still(caller, ino, Right::Read)?;
-    Ok(vec![Holder {
+    let holder = Holder {
         ino,
         since: Op(0),
         until: None,
-    }])
+        took_over: false,
+    };
+    Ok((vec![holder], HashSet::from([ino])))
 }
 
 fn file(path: &FsPath, node: Found) -> Result<Found> {
@@ -199,17 +203,21 @@ fn had_name(engine: &Engine, caller: &Caller, parent: Ino, name: &Name) -> Resul
         name: name.clone(),
     };
     let mut tx = engine.store().read()?;
-    let mut spells = timeline::meanings(&mut *tx, &place, Op(0))?;
+    let spells = timeline::meanings(&mut *tx, &place, Op(0))?;
     drop(tx);
     // Looked at afterwards: no row goes before it has moved.
     let horizon = kept(engine, caller)?;
-    spells.retain(|spell| !horizon.hides(spell.state.began, spell.ended));
+    let mut before = None;
     let holder = |spell: Spell<Entry>| Holder {
         ino: spell.state.ino,
         since: spell.state.began,
         until: spell.ended,
+        took_over: std::mem::replace(&mut before, spell.ended) == Some(spell.state.began),
     };
-    Ok(spells.into_iter().rev().map(holder).collect())
+    let mut all: Vec<_> = spells.into_iter().map(holder).collect();
+    all.retain(|holder| !horizon.hides(holder.since, holder.until));
+    all.reverse();
+    Ok(all)
 }
 
 /// All states of a node, the oldest first.
@@ -225,7 +233,7 @@ fn life(engine: &Engine, ino: Ino) -> Result<Vec<Spell<Arc<Node>>>> {
 }
 
 /// A state of a holder as a version that has no number yet; `None` where it was none of this name, or is forgotten. What a file
-/// was before it got the name counts, too, unless it was elsewhere and `is_back`.
+/// was before it was moved to a free name counts, too, unless it was elsewhere and `is_back`.
 fn shown(
     Spell { state, ended }: &Spell<Arc<Node>>,
     of: &Holder,
@@ -233,7 +241,7 @@ fn shown(
     horizon: &Horizon,
 ) -> Option<Stage> {
     let since = state.began.max(of.since);
-    let (by, over) = if is_back {
+    let (by, over) = if is_back || of.took_over {
         (since, ended.iter().chain(&of.until).min().copied())
     } else {
         (state.began, *ended)

@@ -14,6 +14,7 @@ mod grep;
 mod left;
 mod checks;
 mod whose;
+mod saves;
 mod tenants;
 
 use super::{Context, dispatch};

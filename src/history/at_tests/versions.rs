@@ -3,7 +3,7 @@
 use super::{head, world};
 use crate::core::{Caller, Kind, Op};
 use crate::fs::tests::permissions::{ino, mkdir, rename, unlink};
-use crate::fs::tests::principals::make;
+use crate::fs::tests::principals::{boss, make};
 use crate::fs::tests::{World, alice, bob, name, path, person, refused};
 use crate::fs::{Access, OpenFlags, SetAttr};
 use crate::history::{Choice, Compared, Line, Version, blame, compare, undo, version, versions};
@@ -94,8 +94,68 @@ fn what_was_renamed_over_a_file_goes_on_where_it_was() {
     assert_eq!(bytes(&w, &who, 5), b"55555");
 }
 
+/// What a file was under another name before it took this one from another file is no version of that.
 #[test]
-fn versions_that_somebody_may_not_read_are_left_out_with_those_before() {
+fn a_state_that_ended_before_a_file_took_the_name_is_no_version() {
+    let w = world();
+    let who = alice();
+    w.write(&who, F, b"1").unwrap();
+    for save in [b"22", b"33"] {
+        // As sed -i does it: made, written, renamed over.
+        w.write(&who, "/workspace/sed", b"").unwrap();
+        w.write(&who, "/workspace/sed", save).unwrap();
+        rename(&w, &who, "/workspace/sed", F).unwrap();
+    }
+    w.write(&who, F, b"4444").unwrap();
+    let all = told(&w, &who, F);
+    assert_eq!(sizes(&all), [1, 2, 2, 4]);
+    let made: Vec<_> = all.iter().map(|v| v.record.kind).collect();
+    let renamed = OpKind::Rename;
+    assert_eq!(made, [OpKind::Create, renamed, renamed, OpKind::Write]);
+    // The moment of each shows it at the path.
+    for version in all {
+        let at = path(&super::then(version.at.op, F));
+        let shown = w.engine().resolve(&who, &at).unwrap();
+        assert_eq!(shown.content, version.node.content);
+    }
+    // Moved to a name that nobody has, it is the file that it was.
+    rename(&w, &who, F, "/workspace/g").unwrap();
+    assert_eq!(sizes(&told(&w, &who, "/workspace/g")), [0, 2, 4]);
+}
+
+#[test]
+fn what_came_back_over_something_hidden_is_the_newest_version_and_what_was_before_stays() {
+    let w = world();
+    let (alice, bob) = (make(&w, "alice"), make(&w, "bob"));
+    mkdir(&w, &alice, "/workspace/d");
+    let shared = SetAttr {
+        mode: Some(0o777),
+        ..SetAttr::default()
+    };
+    let dir = ino(&w, "/workspace/d");
+    w.engine().setattr(&alice, dir, &shared, None).unwrap();
+    let at = "/workspace/d/f";
+    w.write(&alice, at, b"1").unwrap();
+    w.write(&alice, at, b"22").unwrap();
+    let before = head(&w);
+    // bob saves by another file, which is his alone.
+    let hidden = w.write(&bob, "/workspace/d/new", b"333").unwrap();
+    let closed = SetAttr {
+        mode: Some(0o600),
+        ..SetAttr::default()
+    };
+    w.engine().setattr(&bob, hidden, &closed, None).unwrap();
+    rename(&w, &bob, "/workspace/d/new", at).unwrap();
+    refused(versions(w.engine(), &alice, &path(at)), Kind::Denied);
+    undo_behind(&w, &boss(), before);
+    let all = told(&w, &alice, at);
+    assert_eq!(sizes(&all), [1, 2, 2]);
+    assert_eq!(all[2].record.kind, OpKind::Undo);
+    assert_eq!(sizes(&told(&w, &boss(), at)), [1, 2, 3, 2]);
+}
+
+#[test]
+fn versions_that_somebody_may_not_read_are_left_out() {
     let w = world();
     let (alice, bob) = (make(&w, "alice"), make(&w, "bob"));
     w.write(&alice, F, b"1").unwrap();

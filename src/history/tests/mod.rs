@@ -7,6 +7,7 @@ mod members;
 mod reverse;
 mod aside;
 mod saved;
+mod saves;
 mod busy;
 mod open;
 mod privileges;
