@@ -16,6 +16,8 @@ pub(super) struct OpenFile {
     pub(super) mtime: AtomicI64,
     /// Handles that may write: while there is one, a change of length belongs to its session.
     pub(super) writers: AtomicUsize,
+    /// Whether anybody has asked for a lock: whoever closes it from now on is to say so.
+    pub(super) locked: AtomicBool,
     /// Bytes of its unsealed writes that are durable already, as drafts; changed under `state`.
     drafted: AtomicU64,
 }
@@ -45,6 +47,7 @@ impl OpenFile {
             held: AtomicU64::new(node.held()),
             mtime: AtomicI64::new(node.mtime.0),
             writers: AtomicUsize::new(0),
+            locked: AtomicBool::new(false),
             drafted: AtomicU64::new(0),
         }
     }
