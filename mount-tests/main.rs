@@ -25,6 +25,7 @@ mod undo;
 mod forget;
 mod doors;
 mod twice;
+mod locks;
 mod log;
 mod people;
 mod tenants;

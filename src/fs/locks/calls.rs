@@ -158,6 +158,12 @@ impl Engine {
         handle.is_ok_and(|handle| locked(&handle, 0).is_some())
     }
 
+    /// How many ranges are locked, and how many requests wait for one.
+    pub fn lock_counts(&self) -> (usize, usize) {
+        let table = self.locks.0.lock();
+        (table.ranges(), table.waiting())
+    }
+
     /// Ends the locks that were taken through a handle.
     pub(in crate::fs) fn unlock_handle(&self, handle: &Handle, id: HandleId) {
         if let Some((ino, _)) = locked(handle, 0) {

@@ -222,6 +222,11 @@ impl Table {
         self.last + 1
     }
 
+    /// How many ranges are locked.
+    pub(super) fn ranges(&self) -> usize {
+        self.paid.values().map(|paid| paid.ranges).sum()
+    }
+
     /// How many wait.
     pub(super) fn waiting(&self) -> usize {
         self.waits.len()
