@@ -3,6 +3,7 @@
 use super::two_mounts;
 use crate::shell::{python, run, wait};
 use crate::world::World;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -70,6 +71,53 @@ fn a_database_that_is_written_through_several_mounts_loses_nothing() {
         is_whole(dir, 3 * WRITERS * ROWS);
     }
     world.is_sound();
+}
+
+const SHARES: &str = r#"
+import sqlite3, sys
+try:
+    db = sqlite3.connect("db", timeout=1, isolation_level=None)
+    db.execute("PRAGMA journal_mode=WAL")
+    db.execute("INSERT INTO t VALUES (1, (SELECT COUNT(*) FROM t), '')")
+    db.execute("UPDATE total SET value = value + 1")
+    print("written", flush=True)
+    sys.stdin.readline()
+    db.close()
+except sqlite3.OperationalError as e:
+    print("refused", flush=True)
+"#;
+
+/// semantics.md §7: "Of a database whose processes share memory by mapping a file (SQLite with a write-ahead log, LMDB), one mount has
+/// the use at a time: who comes through another meanwhile finds it locked."
+#[test]
+fn a_database_that_shares_memory_is_locked_to_other_mounts_while_it_is_in_use() {
+    let (_world, here, there) = two_mounts();
+    made(&here);
+    let start = |dir: &Path| {
+        let mut command = Command::new("/usr/bin/python3");
+        command.args(["-c", SHARES]).current_dir(dir);
+        let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = piped.spawn().unwrap();
+        let mut said = String::new();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        out.read_line(&mut said).unwrap();
+        (child, said)
+    };
+    let mut rows = 0;
+    for (one, other) in [(&here, &there), (&there, &here), (&here, &there)] {
+        let (mut first, said) = start(one);
+        assert_eq!(said, "written\n");
+        let (mut second, said) = start(one);
+        assert_eq!(said, "written\n", "on the same mount");
+        let (mut third, said) = start(other);
+        assert_eq!(said, "refused\n");
+        rows += 2;
+        for child in [&mut first, &mut second, &mut third] {
+            drop(child.stdin.take());
+            assert!(wait(child).unwrap().success());
+        }
+        is_whole(other, rows);
+    }
 }
 
 /// What a writer left in the midst of a transaction, the next one on another mount takes back.

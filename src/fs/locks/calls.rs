@@ -6,6 +6,7 @@ use super::wait::{Due, Reply, Wait};
 use crate::core::{Caller, Error, HandleId, Ino, Kind, MountId, Result, error::fail};
 use crate::fs::Engine;
 use crate::fs::handle::{Handle, Source};
+use crate::fs::open_file::OpenFile;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -58,13 +59,13 @@ impl Engine {
         };
         let mut due = Due::default();
         let mut table = self.locks.0.lock();
-        let Some(blocker) = table.blocker(ino, owner, &want.range, want.kind) else {
+        let Some(blocker) = table.blocker(ino, owner, &want) else {
             let taken = table.take(ino, owner, &want, &mut due);
             drop(table);
             due.send();
             return Some(taken);
         };
-        let wait = Wait {
+        let asked = Wait {
             ino,
             owner,
             want,
@@ -73,13 +74,10 @@ impl Engine {
             is_suspect: false,
             reply: later(),
         };
-        let number = match table.wait(wait) {
-            Ok(number) => number,
-            Err((wait, refused)) => {
-                drop(table);
-                (wait.reply)(Err(refused));
-                return None;
-            }
+        let Some(number) = table.wait(asked, &mut due) else {
+            drop(table);
+            due.send();
+            return None;
         };
         let is_watched = std::mem::replace(&mut table.is_watched, true);
         drop(table);
@@ -105,9 +103,9 @@ impl Engine {
             Pending::Nothing | Pending::Perhaps | Pending::Signal => Ok(()),
         });
         if let Err(e) = seen
-            && let Some(wait) = self.locks.0.lock().remove(number)
+            && let Some(ended) = self.locks.0.lock().remove(number)
         {
-            (wait.reply)(Err(e));
+            (ended.reply)(Err(e));
         }
     }
 
@@ -134,7 +132,7 @@ impl Engine {
             return Ok(None);
         };
         let table = self.locks.0.lock();
-        let found = table.in_the_way(ino, owner, &want.range, want.kind);
+        let found = table.in_the_way(ino, owner, &want);
         Ok(found.map(|(kind, range, pid)| LockFound { range, kind, pid }))
     }
 
@@ -180,6 +178,14 @@ impl Engine {
         due.send();
     }
 
+    /// Whether a file is one of those: whoever locks it has a map of it, of which another mount's kernel has a copy of its own.
+    fn is_mapped(&self, file: &OpenFile) -> bool {
+        *file.is_mapped.get_or_init(|| {
+            let place = self.place(file.ino).ok().flatten();
+            place.is_some_and(|at| MAPPED.iter().any(|end| at.name.as_bytes().ends_with(end)))
+        })
+    }
+
     /// What is asked for, in the table's words; nothing where no lock excludes another: on what nobody can write.
     fn wanted(
         &self,
@@ -202,6 +208,7 @@ impl Engine {
         let want = Want {
             range: ask.range.clone(),
             kind: ask.kind,
+            is_mapped: self.is_mapped(&held.file),
             handle: id,
             pid: ask.pid,
             payer: Payer {
@@ -212,6 +219,9 @@ impl Engine {
         Ok(Some((held.file.ino, owner, want)))
     }
 }
+
+/// What files are called through whose maps databases share memory: SQLite's log (WAL) and LMDB.
+const MAPPED: [&[u8]; 2] = [b"-shm", b"lock.mdb"];
 
 /// The file behind a handle and an owner on its mount, if the file may be locked.
 fn locked(handle: &Handle, owner: u64) -> Option<(Ino, Owner)> {

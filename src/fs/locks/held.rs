@@ -33,6 +33,9 @@ pub(super) struct Want {
     /// Never empty.
     pub range: Range<u64>,
     pub kind: LockKind,
+    /// Whether those who lock the file share memory through it, which they do on one mount only: to those of another mount, all
+    /// locks are exclusive.
+    pub is_mapped: bool,
     /// The open file that it is asked through: the lock ends with it.
     pub handle: HandleId,
     /// The process that is told to whoever asks who is in the way.

@@ -55,6 +55,7 @@ fn want(n: u64, range: &Range<u64>, kind: LockKind, handle: u64) -> Want {
     Want {
         range: range.clone(),
         kind,
+        is_mapped: false,
         handle: HandleId(handle),
         pid: u32::try_from(n).unwrap(),
         payer: Payer {
@@ -177,7 +178,7 @@ impl Pair {
     }
 
     fn wait(&mut self, ino: Ino, n: u64, want: Want) {
-        let blocker = self.table.blocker(ino, owner(n), &want.range, want.kind);
+        let blocker = self.table.blocker(ino, owner(n), &want);
         let Some(blocker) = blocker else {
             return self.take(ino, n, &want);
         };
@@ -187,18 +188,22 @@ impl Pair {
         let number = self.table.next_wait();
         let tell = self.answers.0.clone();
         let tell = move |said| tell.send((number, said)).unwrap();
-        match self.table.wait(wait(ino, n, want.clone(), blocker, tell)) {
-            Ok(given) => {
-                assert_eq!(given, number);
-                let owner = owner(n);
-                let waiting = Waiting { ino, owner, want };
-                self.model.waiting.insert(number, waiting);
-            }
-            Err((_, refused)) => {
-                assert_eq!(refused.kind(), Kind::Deadlock);
-                assert!(self.model.leads(&blockers, owner(n)));
-            }
+        let mut due = Due::default();
+        let asked = wait(ino, n, want.clone(), blocker, tell);
+        let given = self.table.wait(asked, &mut due);
+        due.send();
+        if given.is_none() {
+            assert_eq!(
+                self.answers.1.try_recv(),
+                Ok((number, Some(Kind::Deadlock)))
+            );
+            assert!(self.model.leads(&blockers, owner(n)));
+            return;
         }
+        assert_eq!(given, Some(number));
+        let owner = owner(n);
+        let waiting = Waiting { ino, owner, want };
+        self.model.waiting.insert(number, waiting);
     }
 
     fn call(&mut self, call: Call) {
@@ -258,7 +263,7 @@ impl Pair {
                 for kind in [LockKind::Shared, LockKind::Exclusive] {
                     let ask = want(90, &(byte..byte + 1), kind, 0);
                     let expected = self.model.blockers(ino, owner(90), &ask);
-                    let found = self.table.in_the_way(ino, owner(90), &ask.range, kind);
+                    let found = self.table.in_the_way(ino, owner(90), &ask);
                     assert_eq!(found.is_some(), !expected.is_empty());
                     if let Some((kind, range, pid)) = found {
                         let whose = owner(pid.into());
@@ -334,27 +339,28 @@ fn a_user_has_so_many_locks_and_no_more_and_takes_none_from_others() {
     assert!(table.is_empty());
 }
 
+/// Asks to wait; gives what hears the answer.
+fn begin(table: &mut Table, n: u64, want: Want, blocker: u64) -> Receiver<Option<Kind>> {
+    let (tell, told) = channel();
+    let mut due = Due::default();
+    let tell = move |said| drop(tell.send(said));
+    table.wait(wait(FILE, n, want, owner(blocker), tell), &mut due);
+    due.send();
+    told
+}
+
 #[test]
 fn so_many_of_a_user_wait_and_no_more() {
     let mut table = Table::default();
     let mut due = Due::default();
-    let all = want(0, &(0..9), LockKind::Exclusive, 0);
-    table.take(FILE, owner(0), &all, &mut due).unwrap();
-    let asks = |n: u64| {
-        wait(
-            FILE,
-            n,
-            want(n, &(0..1), LockKind::Exclusive, n),
-            owner(0),
-            drop,
-        )
-    };
+    let alone = |n| want(n, &(0..9), LockKind::Exclusive, n);
+    table.take(FILE, owner(0), &alone(0), &mut due).unwrap();
+    let mut asks = |n: u64| begin(&mut table, n, alone(n), 0).try_recv().ok();
     for n in 0..u64::try_from(WAITS_MAX).unwrap() {
-        table.wait(asks(2 * n + 1)).ok().unwrap();
+        assert_eq!(asks(2 * n + 1), None);
     }
-    let refused = table.wait(asks(1)).err().unwrap().1;
-    assert_eq!(refused.kind(), Kind::NoLocks);
-    table.wait(asks(2)).ok().unwrap();
+    assert_eq!(asks(1), Some(Some(Kind::NoLocks)));
+    assert_eq!(asks(2), None, "on another mount there is room");
     table.forget(MountId(1), &mut due);
     table.forget(MountId(2), &mut due);
     assert!(table.is_empty());
@@ -365,22 +371,17 @@ fn of_two_who_want_alone_what_they_share_the_second_is_told_and_the_first_goes_o
     let mut table = Table::default();
     let mut due = Due::default();
     for n in [0, 1] {
-        table
-            .take(FILE, owner(n), &shared(n, 0..4), &mut due)
-            .unwrap();
+        let both = shared(n, 0..4);
+        table.take(FILE, owner(n), &both, &mut due).unwrap();
     }
     let alone = |n| want(n, &(0..4), LockKind::Exclusive, n);
-    let (tell, told) = channel();
-    let first = wait(FILE, 0, alone(0), owner(1), move |said| {
-        tell.send(said).unwrap()
-    });
-    table.wait(first).ok().unwrap();
-    let second = table.wait(wait(FILE, 1, alone(1), owner(0), drop));
-    assert_eq!(second.err().unwrap().1.kind(), Kind::Deadlock);
-    assert!(told.try_recv().is_err());
+    let first = begin(&mut table, 0, alone(0), 1);
+    let second = begin(&mut table, 1, alone(1), 0);
+    assert_eq!(second.try_recv(), Ok(Some(Kind::Deadlock)));
+    assert!(first.try_recv().is_err());
     table.give_all_back(FILE, owner(1), &mut due);
     due.send();
-    assert_eq!(told.try_recv(), Ok(None));
+    assert_eq!(first.try_recv(), Ok(None));
 }
 
 #[test]
@@ -389,8 +390,24 @@ fn a_signal_that_may_be_anothers_counts_when_it_is_there_twice() {
     let mut due = Due::default();
     let all = want(0, &(0..9), LockKind::Exclusive, 0);
     table.take(FILE, owner(0), &all, &mut due).unwrap();
-    let number = table.wait(wait(FILE, 1, all, owner(0), drop)).ok().unwrap();
+    let number = table.next_wait();
+    drop(begin(&mut table, 1, all, 0));
     let mut seen = |pending| table.seen(number, pending).is_some();
     assert!(!seen(Pending::Perhaps) && !seen(Pending::Nothing));
     assert!(!seen(Pending::Perhaps) && seen(Pending::Perhaps));
+}
+
+#[test]
+fn memory_is_shared_on_one_mount_only() {
+    let mut table = Table::default();
+    let mut due = Due::default();
+    let mut take = |n: u64| {
+        let mapped = Want {
+            is_mapped: true,
+            ..shared(n, 0..1)
+        };
+        table.take(FILE, owner(n), &mapped, &mut due).is_ok()
+    };
+    // 0 and 2 are on one mount, 1 is on another.
+    assert_eq!([0, 1, 2].map(&mut take), [true, false, true]);
 }

@@ -47,16 +47,13 @@ struct Paid {
 
 impl Table {
     /// Somebody whose lock excludes another, if there is one.
-    pub(super) fn blocker(
-        &self,
-        ino: Ino,
-        owner: Owner,
-        range: &Range<u64>,
-        kind: LockKind,
-    ) -> Option<Owner> {
+    pub(super) fn blocker(&self, ino: Ino, owner: Owner, want: &Want) -> Option<Owner> {
         let file = self.files.get(&ino)?;
         let others = file.held.iter().filter(|(other, _)| **other != owner);
-        let mut blockers = others.filter(|(_, held)| held.excludes(range, kind));
+        let excludes = |(other, held): &(&Owner, &Held)| {
+            held.excludes(&want.range, kind_for(want, owner, **other))
+        };
+        let mut blockers = others.filter(excludes);
         blockers.next().map(|(blocker, _)| *blocker)
     }
 
@@ -65,12 +62,11 @@ impl Table {
         &self,
         ino: Ino,
         owner: Owner,
-        range: &Range<u64>,
-        kind: LockKind,
+        want: &Want,
     ) -> Option<(LockKind, Range<u64>, u32)> {
-        let blocker = self.blocker(ino, owner, range, kind)?;
-        let held = &self.files.get(&ino)?.held[&blocker];
-        let (kind, range) = held.in_the_way(range, kind)?;
+        let blocker = self.blocker(ino, owner, want)?;
+        let held = self.held(ino, blocker)?;
+        let (kind, range) = held.in_the_way(&want.range, kind_for(want, owner, blocker))?;
         Some((kind, range, held.pid))
     }
 
@@ -82,7 +78,7 @@ impl Table {
         want: &Want,
         due: &mut Due,
     ) -> Result<()> {
-        if self.blocker(ino, owner, &want.range, want.kind).is_some() {
+        if self.blocker(ino, owner, want).is_some() {
             return fail(Kind::Unavailable, "somebody else has locked it");
         }
         self.grant(ino, owner, want)?;
@@ -156,14 +152,17 @@ impl Table {
         }
     }
 
-    /// Lets somebody wait whom this one is in the way of; gives the number of his wait. `Deadlock` where that one waits for him.
-    pub(super) fn wait(&mut self, wait: Wait) -> std::result::Result<u64, (Wait, Error)> {
+    /// Lets somebody wait for whoever is in his way; gives the number of his wait. Refused, `Deadlock` where that one waits for him, he
+    /// is answered.
+    pub(super) fn wait(&mut self, wait: Wait, due: &mut Due) -> Option<u64> {
         if self.is_circle(wait.owner, wait.blocker) {
-            return Err((wait, deadlock()));
+            due.add(wait.reply, Err(deadlock()));
+            return None;
         }
         let paid = self.paid.entry(wait.want.payer).or_default();
         if paid.waits >= WAITS_MAX {
-            return Err((wait, no_locks()));
+            due.add(wait.reply, Err(no_locks()));
+            return None;
         }
         paid.waits += 1;
         self.last += 1;
@@ -172,7 +171,7 @@ impl Table {
         file.waits.insert(number);
         self.waiting.entry(wait.owner).or_default().insert(number);
         self.waits.insert(number, wait);
-        Ok(number)
+        Some(number)
     }
 
     /// Takes a wait out, if it is there still.
@@ -319,7 +318,7 @@ impl Table {
     fn try_again(&mut self, number: u64, due: &mut Due) -> Option<Owner> {
         let wait = self.waits.get(&number)?;
         let (ino, owner) = (wait.ino, wait.owner);
-        let next = self.blocker(ino, owner, &wait.want.range, wait.want.kind);
+        let next = self.blocker(ino, owner, &wait.want);
         if let Some(next) = next {
             if self.is_circle(owner, next) {
                 let wait = self.remove(number)?;
@@ -349,6 +348,15 @@ impl Table {
             }
         }
         false
+    }
+}
+
+/// How a lock is asked for, as far as another owner is concerned.
+fn kind_for(want: &Want, owner: Owner, other: Owner) -> LockKind {
+    if want.is_mapped && owner.mount != other.mount {
+        LockKind::Exclusive
+    } else {
+        want.kind
     }
 }
 

@@ -9,6 +9,7 @@ use crate::doors::fuse::numbers::Numbers;
 use crate::fs::Engine;
 use crate::fs::view::{Item, View};
 use bytes::Bytes;
+use fuser::FopenFlags;
 use proptest::prelude::*;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -198,6 +199,15 @@ fn a_range_is_locked_looked_for_waited_for_and_given_back_through_a_slot() {
     assert_eq!(desk.ask(SETLKW, ino, &beside, b"").error, 0);
     assert_eq!(desk.ask(25, ino, &longs(&[handle, 0, 1]), b"").error, 0);
     assert_eq!(desk.ask(SETLKW, ino, &refused, b"").error, 0);
+    // From now on every close is told of, that of who only reads, too.
+    let reads = words(&[libc::O_RDONLY.cast_unsigned(), 0]);
+    let flags = |opened: &Back| u32::from_ne_bytes(opened.bytes[8..12].try_into().unwrap());
+    let noflush = FopenFlags::FOPEN_NOFLUSH.bits();
+    assert_eq!(flags(&desk.ask(14, ino, &reads, b"")) & noflush, 0);
+    let other = desk
+        .ask(35, dir, &words(&[2, 0o644, 0, 0]), b"other\0")
+        .u64(0);
+    assert_eq!(flags(&desk.ask(14, other, &reads, b"")) & noflush, noflush);
     let free = desk.ask(GETLK, ino, &lock(2, libc::F_WRLCK, (0, 99)), b"");
     assert_eq!(free.bytes[16..20], libc::F_UNLCK.to_ne_bytes());
     assert_eq!(desk.ask(SETLK, ino, &[0; 47], b"").error, -libc::EBADF);
