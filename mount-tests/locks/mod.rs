@@ -7,6 +7,7 @@ mod waits;
 
 use crate::shell::wait;
 use crate::world::World;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -23,6 +24,11 @@ struct Actor {
     /// Has a byte for each signal that was handled.
     heard: PathBuf,
 }
+
+/// Far above what any answer here takes on a slow, busy machine.
+const ANSWER_MAX_SECONDS: i64 = 100;
+/// How often the daemon is asked at most whether somebody waits.
+const LOOKS_MAX: usize = 1000;
 
 const PROGRAM: &str = r#"
 import errno, fcntl, os, signal, struct, sys, threading
@@ -135,12 +141,22 @@ impl Actor {
         writeln!(input, "{words}").unwrap();
     }
 
+    #[track_caller]
     fn answer(&mut self) -> String {
+        if self.output.buffer().is_empty() {
+            let mut fds = [PollFd::new(self.output.get_ref(), PollFlags::IN)];
+            let bound = Timespec {
+                tv_sec: ANSWER_MAX_SECONDS,
+                tv_nsec: 0,
+            };
+            assert!(poll(&mut fds, Some(&bound)).unwrap() > 0, "no answer");
+        }
         let mut line = String::new();
         self.output.read_line(&mut line).unwrap();
         line.trim_end().to_owned()
     }
 
+    #[track_caller]
     fn ask(&mut self, words: &str) -> String {
         self.tell(words);
         self.answer()
@@ -204,10 +220,10 @@ fn waiting(world: &World) -> u64 {
 }
 
 /// Waits until so many requests wait for a lock.
+#[track_caller]
 fn until_waiting(world: &World, wanted: u64) {
-    while waiting(world) != wanted {
-        std::thread::yield_now();
-    }
+    let mut looks = std::iter::repeat_with(|| waiting(world)).take(LOOKS_MAX);
+    assert!(looks.any(|n| n == wanted), "not {wanted} wait");
 }
 
 /// Two mounts of one store, with a file `f` of 100 bytes; the workspaces of both.

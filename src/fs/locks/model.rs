@@ -343,7 +343,9 @@ fn a_user_has_so_many_locks_and_no_more_and_takes_none_from_others() {
 fn begin(table: &mut Table, n: u64, want: Want, blocker: u64) -> Receiver<Option<Kind>> {
     let (tell, told) = channel();
     let mut due = Due::default();
-    let tell = move |said| drop(tell.send(said));
+    let tell = move |said| {
+        tell.send(said).ok();
+    };
     table.wait(wait(FILE, n, want, owner(blocker), tell), &mut due);
     due.send();
     told
