@@ -26,6 +26,7 @@ mod saves;
 mod forget;
 mod doors;
 mod twice;
+mod locks;
 mod log;
 mod people;
 mod tenants;

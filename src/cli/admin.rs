@@ -157,6 +157,8 @@ pub(super) fn stats(place: &Place) -> Result<()> {
         lines.extend([
             ("open", work.open_handles),
             ("pending", work.pending_files),
+            ("locks", work.locks),
+            ("lock waits", work.lock_waits),
             ("cached bytes", work.cache_bytes),
             ("statements", work.statements),
             ("reads", work.reads),

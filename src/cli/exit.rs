@@ -79,6 +79,9 @@ pub(super) fn code(kind: Kind) -> u8 {
         | Kind::Busy
         | Kind::Conflict
         | Kind::Unavailable
+        | Kind::Interrupted
+        | Kind::Deadlock
+        | Kind::NoLocks
         | Kind::Version => 1,
     }
 }

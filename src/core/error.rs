@@ -49,6 +49,12 @@ pub enum Kind {
     Conflict,
     /// The daemon, the database or a lock cannot be reached now; trying again may help.
     Unavailable,
+    /// A signal came for whoever waits (EINTR).
+    Interrupted,
+    /// Waiting for a lock would never end: whoever has it waits for the one who asks.
+    Deadlock,
+    /// A user has as many locks as one may have (ENOLCK).
+    NoLocks,
     /// The data directory or the peer is of a version we do not know.
     Version,
 }

@@ -21,6 +21,9 @@ pub struct Work {
     pub open_handles: u64,
     /// Open files with writes that no version has yet.
     pub pending_files: u64,
+    /// Ranges of files that are locked (fcntl(2)), and requests that wait for one.
+    pub locks: u64,
+    pub lock_waits: u64,
     /// Verified content kept in memory, in bytes.
     pub cache_bytes: u64,
     /// Changes committed: records of the journal.
@@ -48,9 +51,12 @@ impl Stats {
 impl Work {
     fn of(engine: &Engine) -> Self {
         let (db, store) = (engine.store().counters(), engine.store().progress());
+        let (locks, lock_waits) = engine.lock_counts();
         Self {
             open_handles: engine.open_handles() as u64,
             pending_files: engine.pending_files() as u64,
+            locks: locks as u64,
+            lock_waits: lock_waits as u64,
             cache_bytes: engine.blobs().cache_bytes(),
             changes: store.records,
             waiting: store.waiting,

@@ -6,6 +6,7 @@ use super::forget::Thinning;
 use super::gone::Graveyard;
 use super::handle::Files;
 use super::home::Tenants;
+use super::locks::Locks;
 use super::memory::Memory;
 use super::policy::Policy;
 use super::process::Processes;
@@ -41,6 +42,7 @@ pub struct Engine {
     pub(super) turn: Mutex<()>,
     pub(super) transient: Arc<Transient>,
     pub(super) files: Files,
+    pub(super) locks: Arc<Locks>,
     pub(super) tenants: Tenants,
     pub(super) policy: Policy,
     pub(super) graveyard: Graveyard,
@@ -78,6 +80,7 @@ impl Engine {
             config,
             turn: Mutex::new(()),
             files: Files::new(transient.clone()),
+            locks: Arc::default(),
             transient,
             tenants: Tenants::default(),
             policy: Policy::default(),

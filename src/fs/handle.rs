@@ -366,6 +366,7 @@ impl Engine {
             _ => self.flush(caller, id),
         };
         self.files.handles.write().remove(&id);
+        self.unlock_handle(&handle, id);
         if let Source::Feed(_) = handle.source {
             self.events.forget(id);
         }

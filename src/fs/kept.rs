@@ -128,5 +128,6 @@ impl Engine {
                 tracing::warn!("a file left open on a mount that is gone: {}", e.chain());
             }
         }
+        self.forget_locks(mount);
     }
 }

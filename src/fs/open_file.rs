@@ -4,6 +4,7 @@ use crate::blob::{Content, Working};
 use crate::core::{Caller, Ino, Time};
 use crate::meta::Node;
 use parking_lot::Mutex;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
 /// The working copy of a node that is open, and what has to be known about it without waiting for it.
@@ -16,6 +17,10 @@ pub(super) struct OpenFile {
     pub(super) mtime: AtomicI64,
     /// Handles that may write: while there is one, a change of length belongs to its session.
     pub(super) writers: AtomicUsize,
+    /// Whether anybody has asked for a lock: whoever closes it from now on is to say so.
+    pub(super) locked: AtomicBool,
+    /// Whether those who lock it share memory through it; found out by the first of them.
+    pub(super) is_mapped: OnceLock<bool>,
     /// Bytes of its unsealed writes that are durable already, as drafts; changed under `state`.
     drafted: AtomicU64,
 }
@@ -45,6 +50,8 @@ impl OpenFile {
             held: AtomicU64::new(node.held()),
             mtime: AtomicI64::new(node.mtime.0),
             writers: AtomicUsize::new(0),
+            locked: AtomicBool::new(false),
+            is_mapped: OnceLock::new(),
             drafted: AtomicU64::new(0),
         }
     }

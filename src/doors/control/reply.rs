@@ -33,7 +33,9 @@ fn status(kind: Kind) -> StatusCode {
     match kind {
         Kind::NotFound | Kind::NoAttribute => StatusCode::NOT_FOUND,
         Kind::Denied | Kind::NotPermitted | Kind::ReadOnly => StatusCode::FORBIDDEN,
-        Kind::Exists | Kind::NotEmpty | Kind::Busy | Kind::Conflict => StatusCode::CONFLICT,
+        Kind::Exists | Kind::NotEmpty | Kind::Busy | Kind::Conflict | Kind::Deadlock => {
+            StatusCode::CONFLICT
+        }
         Kind::Invalid
         | Kind::NotDirectory
         | Kind::IsDirectory
@@ -47,7 +49,7 @@ fn status(kind: Kind) -> StatusCode {
         Kind::Range => StatusCode::RANGE_NOT_SATISFIABLE,
         Kind::Unsupported => StatusCode::NOT_IMPLEMENTED,
         Kind::NoSpace => StatusCode::INSUFFICIENT_STORAGE,
-        Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::Unavailable | Kind::Interrupted | Kind::NoLocks => StatusCode::SERVICE_UNAVAILABLE,
         Kind::Io | Kind::Corrupt => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

@@ -29,6 +29,9 @@ pub(super) fn of(kind: Kind) -> Errno {
         Kind::BadHandle => Errno::EBADF,
         Kind::Busy | Kind::Conflict => Errno::EBUSY,
         Kind::Unavailable => Errno::EAGAIN,
+        Kind::Interrupted => Errno::EINTR,
+        Kind::Deadlock => Errno::EDEADLK,
+        Kind::NoLocks => Errno::ENOLCK,
         Kind::Version => Errno::EPROTO,
     }
 }

@@ -23,6 +23,10 @@ impl Door {
         let handle = answer("open", self.engine.open(&caller, ino, flags))?;
         let is_computed = self.engine.is_computed(ino);
         let mut flags = open::reply(flags, is_computed);
+        if self.engine.is_locked(handle) {
+            // Whoever closes a file has no lock on it any more, and nothing else tells us of that.
+            flags.remove(FopenFlags::FOPEN_NOFLUSH);
+        }
         if is_computed && self.engine.is_feed(handle) {
             flags |= FopenFlags::FOPEN_NONSEEKABLE;
         }
@@ -80,9 +84,10 @@ impl Door {
         written("write", wrote.map(|n| n as u64))
     }
 
-    pub(super) fn flush(&self, who: Sender, handle: HandleId) -> Answer<()> {
+    /// `owner` is the process that closes a descriptor, as its locks name it.
+    pub(super) fn flush(&self, who: Sender, handle: HandleId, owner: u64) -> Answer<()> {
         let caller = self.callers.of(who);
-        answer("flush", self.engine.flush(&caller, handle))
+        answer("flush", self.engine.close(&caller, handle, owner))
     }
 
     pub(super) fn release(&self, who: Sender, handle: HandleId) -> Answer<()> {

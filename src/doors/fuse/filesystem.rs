@@ -2,6 +2,7 @@
 
 use super::answer::Sender;
 use super::door::Door;
+use super::locks::Lock;
 use super::names::Mode;
 use super::session::configure;
 use super::{numbers, reply};
@@ -11,8 +12,8 @@ use fuser::{
     AccessFlags, BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, INodeNo,
     IoctlFlags, KernelConfig, LockOwner, OpenFlags, PollEvents, PollFlags, PollNotifier,
     RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty,
-    ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen, ReplyPoll, ReplyStatfs, ReplyWrite, ReplyXattr,
-    Request, TimeOrNow, WriteFlags,
+    ReplyEntry, ReplyIoctl, ReplyLock, ReplyLseek, ReplyOpen, ReplyPoll, ReplyStatfs, ReplyWrite,
+    ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 use std::ffi::OsStr;
 use std::io;
@@ -37,6 +38,24 @@ fn sender(req: &Request) -> Sender {
 
 fn handle(fh: FileHandle) -> HandleId {
     HandleId(fh.0)
+}
+
+impl ByFuser {
+    /// The answer leaves when there is one.
+    fn lock_or_wait(&self, who: Sender, at: (HandleId, u64), lock: Lock, reply: ReplyEmpty) {
+        let mut reply = Some(reply);
+        let said = self.door.setlkw(who, at, lock, || {
+            let reply = reply.take();
+            Box::new(move |said| {
+                if let Some(reply) = reply {
+                    reply::done(Door::waited(said), reply);
+                }
+            })
+        });
+        if let (Some(said), Some(reply)) = (said, reply) {
+            reply::done(said, reply);
+        }
+    }
 }
 
 impl Filesystem for ByFuser {
@@ -212,8 +231,64 @@ impl Filesystem for ByFuser {
         reply::written(wrote, reply);
     }
 
-    fn flush(&self, req: &Request, _: INodeNo, fh: FileHandle, _: LockOwner, reply: ReplyEmpty) {
-        reply::done(self.door.flush(sender(req), handle(fh)), reply);
+    fn flush(
+        &self,
+        req: &Request,
+        _: INodeNo,
+        fh: FileHandle,
+        owner: LockOwner,
+        reply: ReplyEmpty,
+    ) {
+        reply::done(self.door.flush(sender(req), handle(fh), owner.0), reply);
+    }
+
+    fn getlk(
+        &self,
+        req: &Request,
+        _: INodeNo,
+        fh: FileHandle,
+        owner: LockOwner,
+        start: u64,
+        end: u64,
+        kind: i32,
+        pid: u32,
+        reply: ReplyLock,
+    ) {
+        let lock = Lock {
+            start,
+            end,
+            kind,
+            pid,
+        };
+        let at = (handle(fh), owner.0);
+        reply::lock(self.door.getlk(sender(req), at, lock), reply);
+    }
+
+    fn setlk(
+        &self,
+        req: &Request,
+        _: INodeNo,
+        fh: FileHandle,
+        owner: LockOwner,
+        start: u64,
+        end: u64,
+        kind: i32,
+        pid: u32,
+        sleep: bool,
+        reply: ReplyEmpty,
+    ) {
+        let lock = Lock {
+            start,
+            end,
+            kind,
+            pid,
+        };
+        let (who, at) = (sender(req), (handle(fh), owner.0));
+        if sleep {
+            self.lock_or_wait(who, at, lock, reply);
+        } else {
+            reply::done(self.door.setlk(who, at, lock), reply);
+        }
     }
 
     fn release(

@@ -16,6 +16,7 @@ mod past;
 mod names;
 mod nodes;
 mod files;
+mod locks;
 mod dir;
 mod session;
 mod reply;

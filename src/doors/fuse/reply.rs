@@ -1,10 +1,11 @@
 //! Answers on their way back through fuser.
 
 use super::answer::{Answer, Blocks, Entry, NAME_LEN, Opened, Shown, Sized};
+use super::locks::Lock;
 use super::numbers::BLOCK_SIZE;
 use fuser::{
-    FileHandle, PollEvents, ReplyAttr, ReplyCreate, ReplyData, ReplyEmpty, ReplyEntry, ReplyLseek,
-    ReplyOpen, ReplyPoll, ReplyStatfs, ReplyWrite, ReplyXattr,
+    FileHandle, PollEvents, ReplyAttr, ReplyCreate, ReplyData, ReplyEmpty, ReplyEntry, ReplyLock,
+    ReplyLseek, ReplyOpen, ReplyPoll, ReplyStatfs, ReplyWrite, ReplyXattr,
 };
 
 pub(super) fn done(done: Answer<()>, reply: ReplyEmpty) {
@@ -74,6 +75,13 @@ pub(super) fn written(count: Answer<u32>, reply: ReplyWrite) {
 pub(super) fn polled(ready: Answer<PollEvents>, reply: ReplyPoll) {
     match ready {
         Ok(events) => reply.poll(events),
+        Err(e) => reply.error(e),
+    }
+}
+
+pub(super) fn lock(found: Answer<Lock>, reply: ReplyLock) {
+    match found {
+        Ok(lock) => reply.locked(lock.start, lock.end, lock.kind, lock.pid),
         Err(e) => reply.error(e),
     }
 }

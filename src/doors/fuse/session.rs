@@ -10,7 +10,7 @@ pub(super) const TRANSFER_MAX: u32 = 1 << 20;
 const BACKGROUND_MAX: u16 = 64;
 
 /// Asks for what the kernel offers of the features that this door is written for. Not among them: the write-back cache,
-/// which would keep changes from other doors; locks, which the kernel keeps itself for one host; and ATOMIC_O_TRUNC,
+/// which would keep changes from other doors; flock(2) locks, which the kernel keeps itself for each mount; and ATOMIC_O_TRUNC,
 /// with which a running program would be cut before the kernel says ETXTBSY. Who asks for `rings` must bring them: the
 /// kernel lets no request through before.
 pub(super) fn configure(config: &mut KernelConfig, rings: bool) -> io::Result<()> {
@@ -22,6 +22,7 @@ pub(super) fn configure(config: &mut KernelConfig, rings: bool) -> io::Result<()
         | InitFlags::FUSE_READDIRPLUS_AUTO
         | InitFlags::FUSE_CACHE_SYMLINKS
         | InitFlags::FUSE_HANDLE_KILLPRIV_V2
+        | InitFlags::FUSE_POSIX_LOCKS
         | InitFlags::FUSE_DONT_MASK;
     if rings {
         wanted |= InitFlags::FUSE_OVER_IO_URING;

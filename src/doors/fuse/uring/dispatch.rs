@@ -1,14 +1,16 @@
 //! One request to the door, one answer back.
 
 use super::encode::{Encoded, Stretch};
-use super::fields::Request;
-use crate::core::Time;
+use super::fields::{Fields, Request};
+use crate::core::{HandleId, Time};
 use crate::doors::fuse::answer::{Answer, Sized};
 use crate::doors::fuse::door::Door;
+use crate::doors::fuse::locks::Lock;
 use crate::doors::fuse::names::Mode;
-use crate::fs::{SetAttr, SetTime};
+use crate::fs::{Reply, SetAttr, SetTime};
 use bytes::Bytes;
 use fuser::{AccessFlags, Errno, PollFlags, PollHandle, RenameFlags, WriteFlags};
+use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 
 /// Operations (`fuse_opcode`). FORGET, INTERRUPT, INIT and DESTROY come through `/dev/fuse`.
@@ -39,6 +41,9 @@ mod op {
     pub(super) const READDIR: u32 = 28;
     pub(super) const RELEASEDIR: u32 = 29;
     pub(super) const FSYNCDIR: u32 = 30;
+    pub(super) const GETLK: u32 = 31;
+    pub(super) const SETLK: u32 = 32;
+    pub(super) const SETLKW: u32 = 33;
     pub(super) const ACCESS: u32 = 34;
     pub(super) const CREATE: u32 = 35;
     pub(super) const IOCTL: u32 = 39;
@@ -63,8 +68,30 @@ mod fattr {
     pub(super) const MTIME_NOW: u32 = 1 << 8;
 }
 
+/// Gives a request to the door; without an answer, it comes through `later`.
+pub(super) fn begin(
+    door: &Door,
+    req: Request<'_>,
+    later: impl FnOnce() -> io::Result<Reply>,
+) -> Option<Answer<Bytes>> {
+    if req.opcode != op::SETLKW {
+        return Some(dispatch(door, req));
+    }
+    match (lock(req.head), later()) {
+        (Ok((at, lock)), Ok(reply)) => {
+            let done = door.setlkw(req.who, at, lock, || reply)?;
+            Some(done.map(nothing))
+        }
+        (Err(e), _) => Some(Err(e)),
+        (_, Err(e)) => {
+            tracing::error!("nobody can wait for a lock: {e}");
+            Some(Err(Errno::ENOLCK))
+        }
+    }
+}
+
 /// Gives a request to the door. What this door does not know is ENOSYS, after which the kernel does without.
-pub(super) fn dispatch(door: &Door, req: Request<'_>) -> Answer<Bytes> {
+fn dispatch(door: &Door, req: Request<'_>) -> Answer<Bytes> {
     match req.opcode {
         op::GETATTR => {
             let shown = door.getattr(req.who, req.node)?;
@@ -92,6 +119,15 @@ pub(super) fn dispatch(door: &Door, req: Request<'_>) -> Answer<Bytes> {
         op::READDIR | op::READDIRPLUS => readdir(door, req),
         op::RELEASE | op::FSYNC | op::FLUSH | op::RELEASEDIR | op::FSYNCDIR => {
             settle(door, req).map(nothing)
+        }
+        op::GETLK => {
+            let (at, lock) = lock(req.head)?;
+            let found = door.getlk(req.who, at, lock)?;
+            Ok(Encoded::new().lock(found).into_bytes().into())
+        }
+        op::SETLK => {
+            let (at, lock) = lock(req.head)?;
+            door.setlk(req.who, at, lock).map(nothing)
         }
         op::FALLOCATE => fallocate(door, req).map(nothing),
         op::LSEEK => lseek(door, req),
@@ -255,13 +291,28 @@ fn settle(door: &Door, mut req: Request<'_>) -> Answer<()> {
     match req.opcode {
         op::RELEASE => door.release(req.who, handle),
         op::FSYNC => door.fsync(req.who, handle),
-        op::FLUSH => door.flush(req.who, handle),
+        op::FLUSH => {
+            let (_unused, _padding) = (req.head.u32()?, req.head.u32()?);
+            door.flush(req.who, handle, req.head.u64()?)
+        }
         op::FSYNCDIR => door.fsyncdir(handle),
         _ => {
             door.releasedir(handle);
             Ok(())
         }
     }
+}
+
+/// `fuse_lk_in`: the open file and whose the lock is, then the lock.
+fn lock(mut head: Fields<'_>) -> Answer<((HandleId, u64), Lock)> {
+    let at = (head.handle()?, head.u64()?);
+    let lock = Lock {
+        start: head.u64()?,
+        end: head.u64()?,
+        kind: head.i32()?,
+        pid: head.u32()?,
+    };
+    Ok((at, lock))
 }
 
 /// `fuse_fallocate_in`.

@@ -2,6 +2,7 @@
 
 use crate::core::Time;
 use crate::doors::fuse::answer::{Blocks, Entry, NAME_LEN, Opened, Shown};
+use crate::doors::fuse::locks::Lock;
 use crate::doors::fuse::numbers::BLOCK_SIZE;
 use fuser::{FileAttr, FileType, INodeNo};
 use std::time::Duration;
@@ -58,6 +59,12 @@ impl Encoded {
     /// `fuse_open_out`.
     pub(super) fn opened(self, opened: Opened) -> Self {
         self.u64(opened.handle.0).u32(opened.flags.bits()).u32(0)
+    }
+
+    /// `fuse_lk_out`.
+    pub(super) fn lock(self, lock: Lock) -> Self {
+        let kind = lock.kind.cast_unsigned();
+        self.u64(lock.start).u64(lock.end).u32(kind).u32(lock.pid)
     }
 
     /// `fuse_kstatfs`.

@@ -8,6 +8,7 @@ mod cpus;
 mod fields;
 mod encode;
 mod dispatch;
+mod late;
 mod slot;
 mod worker;
 mod rings;

@@ -1,14 +1,16 @@
 //! Where one request at a time lies, and its answer: memory that the kernel and we take turns with.
 
-use super::dispatch::dispatch;
+use super::dispatch::begin;
 use super::fields::{Fields, Request};
 use crate::doors::fuse::answer::Answer;
 use crate::doors::fuse::door::Door;
+use crate::fs::Reply;
 use bytes::Bytes;
 use fuser::Errno;
 use io_uring::opcode::UringCmd80;
 use io_uring::squeue::Entry128;
 use io_uring::types::Fd;
+use std::io;
 use std::os::fd::RawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
@@ -28,7 +30,9 @@ const COMMIT_AND_FETCH: u32 = 2;
 
 /// An entry of one queue.
 pub(super) struct Slot {
-    queue: u16,
+    pub queue: u16,
+    /// Whether the answer comes later: the kernel has nothing to fill here until then.
+    pub is_waiting: bool,
     header: Box<[u8; HEADER]>,
     payload: Box<[u8]>,
     /// The two above, as the kernel is told of them.
@@ -47,6 +51,7 @@ impl Slot {
         let parts = Box::new([part(&mut *header), part(&mut payload)]);
         Self {
             queue,
+            is_waiting: false,
             header,
             payload,
             parts,
@@ -76,20 +81,26 @@ impl Slot {
         command
     }
 
-    /// Has the request that lies here answered, and puts the answer in its place.
-    pub(super) fn answer(&mut self, door: &Door) {
+    /// Has the request that lies here answered, and puts the answer in its place; or lets it wait for one that comes through
+    /// `later`.
+    pub(super) fn answer(&mut self, door: &Door, later: impl FnOnce() -> io::Result<Reply>) {
         let (in_out, rest) = self.header.split_at(AREA);
         let (head, entry) = rest.split_at(AREA);
         let answer = Fields(&entry[PAYLOAD_LEN..])
             .size()
             .and_then(|len| self.payload.get(..len).ok_or(Errno::EINVAL))
             .and_then(|body| Request::parse(in_out, head, body))
-            .and_then(|request| guarded(door, request));
-        self.put(answer);
+            .map(|request| guarded(door, request, later));
+        match answer {
+            Ok(None) => self.is_waiting = true,
+            Ok(Some(answer)) => self.put(answer),
+            Err(e) => self.put(Err(e)),
+        }
     }
 
     /// Writes `fuse_out_header` and what follows it.
-    fn put(&mut self, answer: Answer<Bytes>) {
+    pub(super) fn put(&mut self, answer: Answer<Bytes>) {
+        self.is_waiting = false;
         let put = answer.and_then(|bytes| {
             let room = self.payload.get_mut(..bytes.len()).ok_or(Errno::EIO)?;
             room.copy_from_slice(&bytes);
@@ -110,10 +121,14 @@ impl Slot {
 
 /// Answers EIO where we panic, as the other doors do: a thread that ended would leave its queue, and the mount with it, without
 /// an answer for good. Nothing of a change is in the tables before its commit, which is one step.
-fn guarded(door: &Door, request: Request<'_>) -> Answer<Bytes> {
-    catch_unwind(AssertUnwindSafe(|| dispatch(door, request))).unwrap_or_else(|_| {
+fn guarded(
+    door: &Door,
+    request: Request<'_>,
+    later: impl FnOnce() -> io::Result<Reply>,
+) -> Option<Answer<Bytes>> {
+    catch_unwind(AssertUnwindSafe(|| begin(door, request, later))).unwrap_or_else(|_| {
         tracing::error!("a request of the mount panicked");
-        Err(Errno::EIO)
+        Some(Err(Errno::EIO))
     })
 }
 

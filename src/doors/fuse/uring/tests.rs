@@ -8,8 +8,11 @@ use crate::doors::fuse::door::Door;
 use crate::doors::fuse::numbers::Numbers;
 use crate::fs::Engine;
 use crate::fs::view::{Item, View};
+use bytes::Bytes;
+use fuser::FopenFlags;
 use proptest::prelude::*;
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 use tempfile::TempDir;
 
 const ROOM: usize = 8192;
@@ -79,7 +82,15 @@ impl Desk {
     }
 
     fn answered(&mut self) -> Back {
-        self.slot.answer(&self.door);
+        let (tell, told) = channel();
+        self.slot.answer(&self.door, || {
+            Ok(Box::new(move |said| tell.send(said).unwrap()))
+        });
+        if self.slot.is_waiting {
+            // Who asks here is no thread, so that he is not let wait.
+            let said = told.recv().unwrap();
+            self.slot.put(Door::waited(said).map(|()| Bytes::new()));
+        }
         let (header, bytes) = self.slot.taken();
         let word = |at: usize| header[at..at + 4].try_into().unwrap();
         Back {
@@ -158,6 +169,49 @@ fn a_file_is_made_written_read_and_listed_through_a_slot() {
     assert_eq!(desk.ask(25, ino, &longs(&[handle, 0, 0]), b"").error, 0);
     assert_eq!(desk.ask(18, ino, &longs(&[handle, 0, 0]), b"").error, 0);
     assert_eq!(desk.number(dir, b"new"), ino);
+}
+
+#[test]
+fn a_range_is_locked_looked_for_waited_for_and_given_back_through_a_slot() {
+    const GETLK: u32 = 31;
+    const SETLK: u32 = 32;
+    const SETLKW: u32 = 33;
+    let mut desk = Desk::new();
+    let dir = desk.number(1, b"workspace");
+    let flags = u32::try_from(libc::O_RDWR | libc::O_CREAT).unwrap();
+    let made = desk.ask(35, dir, &words(&[flags, 0o644, 0, 0]), b"new\0");
+    let (ino, handle) = (made.u64(0), made.u64(128));
+    let lock = |owner: u64, kind: i32, (start, end): (u64, u64)| {
+        let kind = kind.cast_unsigned();
+        let place = longs(&[handle, owner, start, end]);
+        [place, words(&[kind, 4711, 0, 0])].concat()
+    };
+    let taken = desk.ask(SETLK, ino, &lock(1, libc::F_WRLCK, (10, 19)), b"");
+    assert_eq!((taken.error, taken.bytes.len()), (0, 0));
+    let refused = lock(2, libc::F_RDLCK, (0, 10));
+    assert_eq!(desk.ask(SETLK, ino, &refused, b"").error, -libc::EAGAIN);
+    assert_eq!(desk.ask(SETLKW, ino, &refused, b"").error, -libc::EAGAIN);
+    let found = desk.ask(GETLK, ino, &refused, b"");
+    let exclusive = libc::F_WRLCK.cast_unsigned();
+    let expected = [longs(&[10, 19]), words(&[exclusive, 4711])].concat();
+    assert_eq!((found.error, found.bytes), (0, expected));
+    let beside = lock(2, libc::F_RDLCK, (0, 9));
+    assert_eq!(desk.ask(SETLKW, ino, &beside, b"").error, 0);
+    assert_eq!(desk.ask(25, ino, &longs(&[handle, 0, 1]), b"").error, 0);
+    assert_eq!(desk.ask(SETLKW, ino, &refused, b"").error, 0);
+    // From now on every close is told of, that of who only reads, too.
+    let reads = words(&[libc::O_RDONLY.cast_unsigned(), 0]);
+    let flags = |opened: &Back| u32::from_ne_bytes(opened.bytes[8..12].try_into().unwrap());
+    let noflush = FopenFlags::FOPEN_NOFLUSH.bits();
+    assert_eq!(flags(&desk.ask(14, ino, &reads, b"")) & noflush, 0);
+    let other = desk
+        .ask(35, dir, &words(&[2, 0o644, 0, 0]), b"other\0")
+        .u64(0);
+    assert_eq!(flags(&desk.ask(14, other, &reads, b"")) & noflush, noflush);
+    let free = desk.ask(GETLK, ino, &lock(2, libc::F_WRLCK, (0, 99)), b"");
+    assert_eq!(free.bytes[16..20], libc::F_UNLCK.to_ne_bytes());
+    assert_eq!(desk.ask(SETLK, ino, &[0; 47], b"").error, -libc::EBADF);
+    assert_eq!(desk.ask(SETLK, ino, &[0; 39], b"").error, -libc::EINVAL);
 }
 
 #[test]
