@@ -11,8 +11,8 @@ use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-const ANNA: u32 = 21_001;
-const BERT: u32 = 21_002;
+pub(crate) const ANNA: u32 = 21_001;
+pub(crate) const BERT: u32 = 21_002;
 
 /// What opens `t/vault` to bert and closes it again.
 #[derive(Clone, Copy, Debug)]
@@ -107,7 +107,7 @@ fn village_in(world: World) -> Option<World> {
     Some(world)
 }
 
-fn setpriv(uid: u32, program: &[&str]) -> Command {
+pub(crate) fn setpriv(uid: u32, program: &[&str]) -> Command {
     let mut command = Command::new("setpriv");
     let id = uid.to_string();
     command.args(["--reuid", &id, "--regid", &id, "--clear-groups"]);
@@ -115,7 +115,7 @@ fn setpriv(uid: u32, program: &[&str]) -> Command {
     command
 }
 
-fn as_user(uid: u32, dir: &Path, text: &str) -> Said {
+pub(crate) fn as_user(uid: u32, dir: &Path, text: &str) -> Said {
     run(setpriv(uid, &["bash", "-ec", text]).current_dir(dir))
 }
 

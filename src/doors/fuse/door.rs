@@ -114,9 +114,9 @@ impl Door {
     }
 
     /// Whether the kernel may remember that a name does not exist.
-    pub(super) fn keeps_absence(&self, parent: Ino) -> bool {
+    pub(super) fn keeps_absence(&self, parent: Ino, name: &[u8]) -> bool {
         if self.engine.is_in_view(parent) {
-            return self.keeps_view_absence(parent);
+            return self.keeps_view_absence(parent, name);
         }
         (self.callers.is_single() || parent != self.numbers.root())
             && self.is_same_for_all(parent, None)

@@ -1,0 +1,186 @@
+//! The past on a mount of several users: what all find is kept for all, and nothing else for anybody.
+
+use super::forgets_names;
+use crate::past::head;
+use crate::revoke::{ANNA, BERT, Gate, as_user, village};
+use crate::shell::{run, sh};
+use crate::world::World;
+use rustix::process::{Signal, kill_process};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// A directory that all may search, as it was and as it is: `d/f` was changed, `d/gone` removed, `d/away` moved to where bert may
+/// not look, and `d/sub` is as it was.
+fn town() -> Option<(World, String)> {
+    let world = village()?;
+    let t = world.path("t");
+    sh(
+        &t,
+        "umask 022; mkdir -p d/sub private; chmod 750 private; chown 21001 private
+         for f in d/f d/gone d/away d/sub/g; do echo -n old > $f; done; ln -s f d/link",
+    );
+    let op = head(&world);
+    sh(
+        &t,
+        "umask 022; echo changed > d/f; rm d/gone; mv d/away private/away; ln -sf other d/link",
+    );
+    Some((world, format!("{}/.at/op:{op}", t.display())))
+}
+
+fn looks(at: &str, uid: u32) -> Command {
+    let text = format!(
+        "import os
+os.setresgid({uid}, {uid}, {uid}); os.setgroups([]); os.setresuid({uid}, {uid}, {uid})
+for name in ['d', 'd/f', 'd/gone', 'd/sub', 'd/sub/g']: os.stat('{at}/' + name)
+os.readlink('{at}/d/link')
+assert not os.path.lexists('{at}/d/none')"
+    );
+    let mut command = Command::new("timeout");
+    command.args(["60", "python3", "-c", &text]);
+    command.current_dir("/").stdin(Stdio::null());
+    command
+}
+
+#[test]
+fn what_one_user_has_looked_at_all_look_at_again_without_asking() {
+    let Some((world, at)) = town() else { return };
+    if !forgets_names() {
+        println!("skipped: this kernel cannot be told to forget all names");
+        return;
+    }
+    run(&mut looks(&at, ANNA)).must();
+    let daemon = world.daemon();
+    // Who asks it now waits.
+    kill_process(daemon, Signal::STOP).unwrap();
+    let said = [ANNA, BERT, 0].map(|uid| run(&mut looks(&at, uid)));
+    kill_process(daemon, Signal::CONT).unwrap();
+    for said in said {
+        said.must();
+    }
+}
+
+#[test]
+fn what_one_user_finds_in_the_past_opens_nothing_to_the_next() {
+    let Some((world, at)) = town() else { return };
+    let t = world.path("t");
+    // By path, and by whoever stands there.
+    let sees = |uid, name: &str, there: bool| {
+        let not = if there { "" } else { "! " };
+        for look in ["stat", "cat"] {
+            let by_path = format!("{not}{look} {at}/{name}");
+            as_user(uid, Path::new("/"), &by_path).must();
+            let inside = format!("cd {at}/d; {not}{look} ../{name}");
+            as_user(uid, Path::new("/"), &inside).must();
+        }
+    };
+    // Whoever asks first, nobody is told what holds for another.
+    for first in [ANNA, BERT] {
+        for uid in [first, ANNA, BERT, ANNA] {
+            sees(uid, "d/away", uid == ANNA);
+            sees(uid, "d/gone", true);
+            sees(uid, "d/f", true);
+        }
+        let lists = |uid| as_user(uid, &t, &format!("ls {at}/d; ls -l {at}/d > /dev/null")).must();
+        assert_eq!(lists(ANNA), "away\nf\ngone\nlink\nsub\n");
+        assert_eq!(lists(BERT), "f\ngone\nlink\nsub\n");
+        assert_eq!(lists(ANNA), "away\nf\ngone\nlink\nsub\n");
+    }
+    // Where it is open to all again, it is there for all.
+    sh(&t, "mv private/away d/away");
+    sees(BERT, "d/away", true);
+    // What goes where not all may look was as closed as that.
+    sh(&t, "mv d/sub private/sub");
+    for uid in [ANNA, BERT, ANNA, BERT] {
+        sees(uid, "d/sub/g", uid == ANNA);
+    }
+    sh(&t, "rm -r private/sub");
+    for uid in [ANNA, BERT, ANNA, BERT] {
+        sees(uid, "d/sub/g", uid == ANNA);
+    }
+    world.is_sound();
+}
+
+/// Somebody stands in a directory of the past, and somebody else looks there again whenever something was closed.
+#[test]
+fn who_stands_in_the_past_sees_no_more_by_what_others_look_at() {
+    let Some((world, at)) = town() else { return };
+    let t = world.path("t");
+    let looks = format!(
+        "stat {at}/d/f {at}/d/gone {at}/d/sub/g > /dev/null; ls -l {at}/d {at}/d/sub > /dev/null"
+    );
+    let closed: [(&str, &str, &[&str]); 5] = [
+        ("setfacl -m u:21002:--- d/f", "setfacl -b d/f", &["f"]),
+        (
+            "setfacl -m u:21002:--- d",
+            "setfacl -b d",
+            &["f", "gone", "sub/g", "none"],
+        ),
+        (
+            "chmod 750 d; chgrp 21001 d",
+            "chmod 755 d",
+            &["f", "gone", "sub/g", "none"],
+        ),
+        (
+            "mv d private/d",
+            "mv private/d d",
+            &["f", "gone", "sub", "sub/g", "none"],
+        ),
+        (
+            "chmod 700 d/sub; chown 21001 d/sub",
+            "chmod 755 d/sub",
+            &["sub/g"],
+        ),
+    ];
+    for (close, open, names) in closed {
+        as_user(ANNA, &t, &looks).must();
+        let tries: Vec<_> = names.iter().map(|name| format!("! stat {name}")).collect();
+        let text = format!(
+            "cd {at}/d; stat f gone sub/g > /dev/null; ! stat none; echo; read || true; {0}; {0}",
+            tries.join("; ")
+        );
+        let mut inside = crate::revoke::setpriv(BERT, &["bash", "-ec", &text]);
+        inside
+            .current_dir(&t)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut inside = inside.spawn().unwrap();
+        let mut out = std::io::BufReader::new(inside.stdout.take().unwrap());
+        std::io::BufRead::read_line(&mut out, &mut String::new()).unwrap();
+        sh(&t, close);
+        as_user(ANNA, &t, &looks).must();
+        drop(inside.stdin.take());
+        assert!(inside.wait().unwrap().success(), "{close}");
+        sh(&t, open);
+        as_user(BERT, &t, &looks).must();
+    }
+    world.is_sound();
+}
+
+/// What is seen by a grant is one's own, and so is that it is not there.
+#[test]
+fn a_grant_shows_the_past_to_whom_it_is_for_alone() {
+    let Some((world, at)) = town() else { return };
+    let t = world.path("t");
+    let sees = |uid, there: bool| {
+        let not = if there { "" } else { "! " };
+        let text =
+            format!("{not}stat {at}/vault/f; {not}stat {at}/vault/sub/g; ! stat {at}/vault/none");
+        as_user(uid, &t, &text).must();
+    };
+    for gate in [
+        Gate::Grant,
+        Gate::Group,
+        Gate::Mode,
+        Gate::Restrict,
+        Gate::Deny,
+    ] {
+        for open in [false, true, false] {
+            if open || !matches!(gate, Gate::Deny) {
+                gate.set(&world, open);
+            }
+            sees(ANNA, true);
+            sees(BERT, open);
+            sees(ANNA, true);
+        }
+    }
+}
