@@ -6,7 +6,7 @@ use crate::hammer::{EVERY, HAMMER, Must, Outcome, State, accesses};
 use crate::past::head;
 use crate::person::BECOMES;
 use crate::revoke::{ANNA, BERT, Gate as Right, village};
-use crate::shell::{python, run, script, sh};
+use crate::shell::{NOT, python, run, script, sh};
 use crate::world::{World, needs_root};
 use rustix::process::{Signal, kill_process};
 use std::fs;
@@ -248,7 +248,7 @@ fn a_file_that_is_nobodys_any_more_is_not_in_the_past() {
     sh(&t, "chmod 755 vault");
     Right::Grant.set(&world, true);
     let text = format!(
-        "cd workspace/t/.at/op:{op}/vault; exec 3< sub; stat f sub/g > /dev/null; ls; echo; read || true; ls; ! stat f; ! cat f; stat sub/g > /dev/null; ! stat ../vault/f"
+        "{NOT}cd workspace/t/.at/op:{op}/vault; exec 3< sub; stat f sub/g > /dev/null; ls; echo; read || true; ls; not stat f; not cat f; stat sub/g > /dev/null; not stat ../vault/f"
     );
     let mut inside = Command::new("bash");
     inside.args(["-ec", &text]).current_dir(&bert);
