@@ -2,13 +2,14 @@
 
 use super::forgets_names;
 use crate::past::head;
+use crate::person::BECOMES;
 use crate::revoke::{ANNA, BERT, Gate, as_user, setpriv, village};
-use crate::shell::{NOT, run, sh};
+use crate::shell::{NOT, sh};
 use crate::world::World;
 use rustix::process::{Signal, kill_process};
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 /// A directory that all may search, as it was and as it is: `d/f` was changed, `d/gone` removed, `d/away` moved to where bert may
 /// not look, and `d/sub` is as it was.
@@ -28,18 +29,39 @@ fn town() -> Option<(World, String)> {
     Some((world, format!("{}/.at/op:{op}", t.display())))
 }
 
-fn looks(at: &str, uid: u32) -> Command {
+/// Somebody who stands beside the directory, and looks at what it was when his input ends. Names of the root are asked for each time.
+fn looker(world: &World, op_dir: &str, uid: u32) -> Child {
+    let at = op_dir.rsplit('/').next().unwrap();
     let text = format!(
-        "import os
-os.setresgid({uid}, {uid}, {uid}); os.setgroups([]); os.setresuid({uid}, {uid}, {uid})
-for name in ['d', 'd/f', 'd/gone', 'd/sub', 'd/sub/g']: os.stat('{at}/' + name)
-os.readlink('{at}/d/link')
-assert not os.path.lexists('{at}/d/none')"
+        "{BECOMES}
+become({uid})
+os.chdir('{}')
+print('stands', flush=True)
+input()
+for name in ['d', 'd/f', 'd/gone', 'd/sub', 'd/sub/g']: os.stat('.at/{at}/' + name)
+os.readlink('.at/{at}/d/link')
+assert not os.path.lexists('.at/{at}/d/none')",
+        world.path("t").display()
     );
     let mut command = Command::new("timeout");
-    command.args(["60", "python3", "-c", &text]);
-    command.current_dir("/").stdin(Stdio::null());
     command
+        .args(["60", "python3", "-c", &text])
+        .current_dir("/");
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    out.read_line(&mut said).unwrap();
+    assert_eq!(said, "stands\n");
+    child
+}
+
+fn looks(mut looker: Child) -> bool {
+    looker.stdin.take().unwrap().write_all(b"look\n").unwrap();
+    looker.wait().unwrap().success()
 }
 
 #[test]
@@ -49,15 +71,15 @@ fn what_one_user_has_looked_at_all_look_at_again_without_asking() {
         println!("skipped: this kernel cannot be told to forget all names");
         return;
     }
-    run(&mut looks(&at, ANNA)).must();
+    let stand = |uid| looker(&world, &at, uid);
+    let others = [ANNA, BERT, 0].map(stand);
+    assert!(looks(stand(ANNA)));
     let daemon = world.daemon();
     // Who asks it now waits.
     kill_process(daemon, Signal::STOP).unwrap();
-    let said = [ANNA, BERT, 0].map(|uid| run(&mut looks(&at, uid)));
+    let looked = others.map(looks);
     kill_process(daemon, Signal::CONT).unwrap();
-    for said in said {
-        said.must();
-    }
+    assert_eq!(looked, [true; 3]);
 }
 
 #[test]
