@@ -6,12 +6,12 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 /// Defines `become(uid)`; 0 stays who he is.
-pub(crate) const BECOMES: &str = r#"
+pub(crate) const BECOMES: &str = r"
 import os
 def become(uid):
     # Not through setpriv: others may not run every python3.
     if uid: os.setgroups([]), os.setresgid(uid, uid, uid), os.setresuid(uid, uid, uid)
-"#;
+";
 
 /// Defines `ask(command, body)`, which asks the daemon at the socket `sock` and raises `OSError` when that refuses.
 pub(crate) const ASKS: &str = r#"

@@ -99,12 +99,11 @@ impl Engine {
 
     /// The directory above one that everybody may search who is there, 0 above a root; `None` where not everybody may.
     fn above_open(&self, dir: Ino) -> Result<Option<Ino>> {
-        let (mode, is_said, up) = match self.stored_node(dir)? {
-            Some(now) => (now.mode, self.policy.domain(dir).is_some(), now.parent),
-            None => {
-                let gone = self.gone(dir)?;
-                (gone.node.mode, gone.said.is_some(), gone.parent)
-            }
+        let (mode, is_said, up) = if let Some(now) = self.stored_node(dir)? {
+            (now.mode, self.policy.domain(dir).is_some(), now.parent)
+        } else {
+            let gone = self.gone(dir)?;
+            (gone.node.mode, gone.said.is_some(), gone.parent)
         };
         let is_open = mode & ALL_SEARCH == ALL_SEARCH && !is_said && !self.is_admins(dir, up)?;
         Ok(is_open.then_some(up))

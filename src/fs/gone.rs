@@ -140,17 +140,14 @@ impl Engine {
         dir: Ino,
         right: Right,
     ) -> Result<Glance<'a>> {
-        let (in_root, sight, chain, today) = match self.stored_node(dir)? {
-            Some(now) => {
-                self.may_reach(caller, &now)?;
-                let look = self.look(caller, &now, right)?;
-                let (sight, chain) = (look.sight().clone(), self.chain_of(dir)?);
-                (now.parent == Ino(0), sight, chain, Some(look))
-            }
-            None => {
-                let (sight, chain) = self.outlook(caller, dir, right)?;
-                (false, sight, chain, None)
-            }
+        let (in_root, sight, chain, today) = if let Some(now) = self.stored_node(dir)? {
+            self.may_reach(caller, &now)?;
+            let look = self.look(caller, &now, right)?;
+            let (sight, chain) = (look.sight().clone(), self.chain_of(dir)?);
+            (now.parent == Ino(0), sight, chain, Some(look))
+        } else {
+            let (sight, chain) = self.outlook(caller, dir, right)?;
+            (false, sight, chain, None)
         };
         Ok(Glance {
             engine: self,

@@ -21,6 +21,14 @@ const PAGES: usize = 16;
 /// All attributes of a node.
 pub(super) type Xattrs = Arc<[Arc<Xattr>]>;
 
+/// What is known of a name.
+pub(super) enum Known {
+    Name(Arc<Entry>),
+    /// That it stood for nothing.
+    NoName,
+    Nothing,
+}
+
 /// Former states of nodes, former meanings of names and former attributes, by the operation they were asked for.
 pub(super) struct Memory {
     nodes: Cache<(Ino, Op), Arc<Node>>,
@@ -48,9 +56,13 @@ impl Memory {
         self.nodes.get(&(ino, at))
     }
 
-    /// What a name stood for, if anything, where that is known.
-    pub(super) fn entry(&self, place: &Place, at: Op) -> Option<Option<Arc<Entry>>> {
-        self.entries.get(&(place.clone(), at))
+    /// What a name stood for.
+    pub(super) fn entry(&self, place: &Place, at: Op) -> Known {
+        match self.entries.get(&(place.clone(), at)) {
+            Some(Some(then)) => Known::Name(then),
+            Some(None) => Known::NoName,
+            None => Known::Nothing,
+        }
     }
 
     pub(super) fn time(&self, of: TenantId, at: Op) -> Option<Time> {

@@ -8,6 +8,7 @@ use super::engine::{Engine, no_node};
 use super::former::Former;
 use super::handle::{Access, OpenFlags};
 use super::lookup::Found;
+use super::memory::Known;
 use crate::access::Right;
 use crate::core::{
     Caller, Error, FsPath, HandleId, Ino, Kind, Name, Op, Result, TenantId, Time, error::fail,
@@ -39,13 +40,12 @@ impl Engine {
         if op == Op(0) || !is_told && op > self.settled_head(tenant)? {
             return Err(missing());
         }
-        let time = match self.memory.time(tenant, op) {
-            Some(time) => time,
-            None => {
-                let (_, time) = self.store.time_of(tenant, op)?.ok_or_else(missing)?;
-                self.memory.keep_time(tenant, op, time);
-                time
-            }
+        let time = if let Some(time) = self.memory.time(tenant, op) {
+            time
+        } else {
+            let (_, time) = self.store.time_of(tenant, op)?.ok_or_else(missing)?;
+            self.memory.keep_time(tenant, op, time);
+            time
         };
         let at = Moment { tenant, op, time };
         self.remembers(at)?;
@@ -263,8 +263,10 @@ impl Engine {
         {
             return Ok(Some(now));
         }
-        if let Some(then) = self.memory.entry(place, at.op) {
-            return Ok(then);
+        match self.memory.entry(place, at.op) {
+            Known::Name(then) => return Ok(Some(then)),
+            Known::NoName => return Ok(None),
+            Known::Nothing => {}
         }
         let then = self.store.entry_at(place, at.op)?;
         match &then {
