@@ -126,6 +126,7 @@ fn what_one_user_finds_in_the_past_opens_nothing_to_the_next() {
 /// Somebody stands in a directory of the past, and somebody else looks there again whenever something was closed.
 #[test]
 fn who_stands_in_the_past_sees_no_more_by_what_others_look_at() {
+    const DENIED: &[&str] = &["f", "gone", "sub/g", "none"];
     let Some((world, at)) = town() else { return };
     let t = world.path("t");
     let looks = format!(
@@ -135,7 +136,6 @@ fn who_stands_in_the_past_sees_no_more_by_what_others_look_at() {
         let words: Vec<_> = line.split(' ').collect();
         world.nexus(&words).must();
     };
-    const DENIED: &[&str] = &["f", "gone", "sub/g", "none"];
     let closed: [(&str, &str, &[&str]); 5] = [
         (
             "setfacl deny:user:bert:--- /workspace/t/d/f",
