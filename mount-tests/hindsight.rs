@@ -1,9 +1,12 @@
 //! What a kernel keeps of the past it forgets when the present is closed: names, lists, whoever stands in it already.
 
+mod together;
+
 use crate::hammer::{EVERY, HAMMER, Must, Outcome, State, accesses};
 use crate::past::head;
-use crate::revoke::{Gate as Right, village};
-use crate::shell::{python, run, script, sh};
+use crate::person::BECOMES;
+use crate::revoke::{ANNA, BERT, Gate as Right, village};
+use crate::shell::{NOT, python, run, script, sh};
 use crate::world::{World, needs_root};
 use rustix::process::{Signal, kill_process};
 use std::fs;
@@ -80,6 +83,7 @@ const TRIES: &str = r#"
 import mmap, os, sys
 state, vault, n, every, always, within = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5] == "always", sys.argv[6] == "within"
 state = mmap.mmap(os.open(state, os.O_RDONLY), 16, prot=mmap.PROT_READ)
+become(int(sys.argv[7]))
 def say(*words):
     os.write(1, (" ".join(map(str, words)) + "\n").encode())
 def reads(name):
@@ -115,6 +119,8 @@ def after():
 
 struct Hammer<'a> {
     vault: &'a Path,
+    /// Whose they are: 0 on a mount of somebody's own.
+    uid: u32,
     state: &'a Path,
     says: &'a PipeWriter,
     n: u64,
@@ -126,20 +132,33 @@ impl Hammer<'_> {
         let mut command = Command::new("python3");
         command.args([
             "-c",
-            &format!("{TRIES}{HAMMER}"),
+            &format!("{BECOMES}{TRIES}{HAMMER}"),
             &text(self.state),
             &text(self.vault),
         ]);
         command.args([&self.n.to_string(), &EVERY.to_string(), expects, from]);
+        command.arg(self.uid.to_string());
         command.stdin(Stdio::null());
         command.stdout(self.says.try_clone().unwrap());
         command.spawn().unwrap()
     }
 }
 
-fn hammer(gate: Gate) {
+/// Where bert and anna look: each on a mount of his own, or both on that of everybody.
+#[derive(Clone, Copy, PartialEq)]
+enum On {
+    Own,
+    Shared,
+}
+
+fn hammer(gate: Gate, on: On) {
     let Some((world, op, [bert, anna])) = archive() else {
         return;
+    };
+    let everybodys = world.root().to_owned();
+    let ([bert, anna], uids) = match on {
+        On::Own => ([bert, anna], [0, 0]),
+        On::Shared => ([everybodys.clone(), everybodys], [BERT, ANNA]),
     };
     gate.prepare(&world);
     let path = world.host("state").join("now");
@@ -151,17 +170,20 @@ fn hammer(gate: Gate) {
     let then = format!("workspace/t/.at/op:{op}/vault");
     let (to_bert, to_anna) = (bert.join(&then), anna.join(&then));
     let (state_at, says_at) = (&path, &says);
-    let of = |vault| Hammer {
+    let of = |vault, uid| Hammer {
         vault,
+        uid,
         state: state_at,
         says: says_at,
         n,
     };
-    let mut workers = vec![of(&to_bert).worker("once", "outside")];
-    workers.extend((0..2).map(|_| of(&to_bert).worker("once", "within")));
-    let with_anna = !matches!(gate, Gate::Move);
-    if with_anna {
-        workers.push(of(&to_anna).worker("always", "within"));
+    let mut workers = vec![of(&to_bert, uids[0]).worker("once", "outside")];
+    workers.extend((0..2).map(|_| of(&to_bert, uids[0]).worker("once", "within")));
+    // Who may always: it is somebody else's answer that must not be kept for bert.
+    match (gate, on) {
+        (Gate::Move, On::Own) => {}
+        (Gate::Move, On::Shared) => workers.push(of(&to_anna, 0).worker("always", "within")),
+        _ => workers.push(of(&to_anna, uids[1]).worker("always", "within")),
     }
     drop(says);
     let mut lines = BufReader::new(hears).lines().map(Result::unwrap);
@@ -194,22 +216,26 @@ fn hammer(gate: Gate) {
 
 #[test]
 fn no_look_at_the_past_succeeds_after_a_revoke_has_returned() {
-    hammer(Gate::Right(Right::Grant));
+    hammer(Gate::Right(Right::Grant), On::Own);
+    hammer(Gate::Right(Right::Grant), On::Shared);
 }
 
 #[test]
 fn nor_after_somebody_has_left_a_group() {
-    hammer(Gate::Right(Right::Group));
+    hammer(Gate::Right(Right::Group), On::Own);
+    hammer(Gate::Right(Right::Group), On::Shared);
 }
 
 #[test]
 fn nor_after_a_mode_was_narrowed() {
-    hammer(Gate::Mode);
+    hammer(Gate::Mode, On::Own);
+    hammer(Gate::Mode, On::Shared);
 }
 
 #[test]
 fn nor_after_what_it_shows_was_moved_away() {
-    hammer(Gate::Move);
+    hammer(Gate::Move, On::Own);
+    hammer(Gate::Move, On::Shared);
 }
 
 /// One file of many, in a directory that somebody stands in, where something was said about another.
@@ -222,7 +248,7 @@ fn a_file_that_is_nobodys_any_more_is_not_in_the_past() {
     sh(&t, "chmod 755 vault");
     Right::Grant.set(&world, true);
     let text = format!(
-        "cd workspace/t/.at/op:{op}/vault; exec 3< sub; stat f sub/g > /dev/null; ls; echo; read || true; ls; ! stat f; ! cat f; stat sub/g > /dev/null; ! stat ../vault/f"
+        "{NOT}cd workspace/t/.at/op:{op}/vault; exec 3< sub; stat f sub/g > /dev/null; ls; echo; read || true; ls; not stat f; not cat f; stat sub/g > /dev/null; not stat ../vault/f"
     );
     let mut inside = Command::new("bash");
     inside.args(["-ec", &text]).current_dir(&bert);

@@ -5,6 +5,14 @@ use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+/// Defines `become(uid)`; 0 stays who he is.
+pub(crate) const BECOMES: &str = r"
+import os
+def become(uid):
+    # Not through setpriv: others may not run every python3.
+    if uid: os.setgroups([]), os.setresgid(uid, uid, uid), os.setresuid(uid, uid, uid)
+";
+
 /// Defines `ask(command, body)`, which asks the daemon at the socket `sock` and raises `OSError` when that refuses.
 pub(crate) const ASKS: &str = r#"
 import http.client, json, os, socket, sys
@@ -25,9 +33,6 @@ def get(path):
     said = reply.read()
     if reply.status != 200: raise OSError(reply.status, said)
     return said.decode()
-def become(uid):
-    # Not through setpriv: others may not run every python3.
-    if uid: os.setgroups([]), os.setresgid(uid, uid, uid), os.setresuid(uid, uid, uid)
 "#;
 
 const OBEYS: &str = r#"
@@ -78,7 +83,7 @@ impl Person {
     /// Somebody of a user number; 0 stays who runs the test.
     pub(crate) fn new(world: &World, uid: u32) -> Self {
         let mut command = Command::new("python3");
-        command.args(["-c", &format!("{ASKS}{OBEYS}")]);
+        command.args(["-c", &format!("{BECOMES}{ASKS}{OBEYS}")]);
         command.arg(world.socket());
         command.arg(uid.to_string()).current_dir("/");
         let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());

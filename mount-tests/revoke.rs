@@ -3,7 +3,7 @@
 mod hammered;
 mod listed;
 
-use crate::shell::{Said, python, run, sh};
+use crate::shell::{NOT, Said, python, run, sh};
 use crate::world::{World, needs_root};
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -11,8 +11,8 @@ use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-const ANNA: u32 = 21_001;
-const BERT: u32 = 21_002;
+pub(crate) const ANNA: u32 = 21_001;
+pub(crate) const BERT: u32 = 21_002;
 
 /// What opens `t/vault` to bert and closes it again.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +31,7 @@ pub(crate) enum Gate {
 
 impl Gate {
     /// In this order: each is closed while the ones before are, and the last two leave something closed behind.
-    const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 5] = [
         Self::Grant,
         Self::Group,
         Self::Mode,
@@ -107,7 +107,7 @@ fn village_in(world: World) -> Option<World> {
     Some(world)
 }
 
-fn setpriv(uid: u32, program: &[&str]) -> Command {
+pub(crate) fn setpriv(uid: u32, program: &[&str]) -> Command {
     let mut command = Command::new("setpriv");
     let id = uid.to_string();
     command.args(["--reuid", &id, "--regid", &id, "--clear-groups"]);
@@ -115,8 +115,8 @@ fn setpriv(uid: u32, program: &[&str]) -> Command {
     command
 }
 
-fn as_user(uid: u32, dir: &Path, text: &str) -> Said {
-    run(setpriv(uid, &["bash", "-ec", text]).current_dir(dir))
+pub(crate) fn as_user(uid: u32, dir: &Path, text: &str) -> Said {
+    run(setpriv(uid, &["bash", "-ec", &format!("{NOT}{text}")]).current_dir(dir))
 }
 
 /// A mount of bert's own.
@@ -161,8 +161,8 @@ fn what_is_open_stays_open_and_nothing_else_does() {
     let Some(world) = village() else { return };
     for gate in Gate::ALL {
         gate.set(&world, true);
-        let text = "cd vault; exec 3<f; echo open; read -r; cat <&3; ! cat f; ! stat f; ! ls; ! cat sub/g; ! cd sub; ! truncate -s 0 f";
-        let mut command = setpriv(BERT, &["bash", "-ec", text]);
+        let text = "cd vault; exec 3<f; echo open; read -r; cat <&3; not cat f; not stat f; not ls; not cat sub/g; not cd sub; not truncate -s 0 f";
+        let mut command = setpriv(BERT, &["bash", "-ec", &format!("{NOT}{text}")]);
         command
             .current_dir(world.path("t"))
             .stdin(Stdio::piped())

@@ -94,6 +94,9 @@ fn text(file: &mut File) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// Defines `not COMMAND`, which ends a script where the command succeeds: bash goes on behind `! COMMAND`, whatever came of it.
+pub(crate) const NOT: &str = r#"not() { if "$@"; then echo "went: $*" >&2; exit 9; fi; }; "#;
+
 /// A bash script that stops at the first failure, in a directory.
 pub(crate) fn script(dir: &Path, text: &str) -> Command {
     let mut command = Command::new("bash");

@@ -75,7 +75,7 @@ def main():
     parser.add_argument("--quick", action="store_true", help="small sizes, one round")
     parser.add_argument("--rounds", type=int)
     names = ", ".join(s.__name__ for s in STAGES)
-    parser.add_argument("--only", nargs="+", default=[], help=f"of {names}, startup, million, log, past; without it all but {', '.join(bench_scale.ON_REQUEST)}")
+    parser.add_argument("--only", nargs="+", default=[], help=f"of {names}, startup, million, log, past, several; without it all but {', '.join(bench_scale.ON_REQUEST)}")
     parser.add_argument("--soak", type=float, metavar="MINUTES", help="workloads over and over, and what the daemon uses")
     parser.add_argument("--instructions", action="store_true", help="of the engine's calls, counted by callgrind")
     parser.add_argument("--nexus", type=Path, help="a directory on a mount that is there already")
@@ -107,6 +107,8 @@ def main():
             bench_log.log(work, figures, size)
         if wanted("past") and not asked.nexus:
             bench_past.past(work, figures, size)
+        if wanted("several") and not asked.nexus:
+            bench_past.past_of_several(work, figures, size)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     show(figures)

@@ -9,6 +9,7 @@ import random
 import shutil
 import sqlite3
 import statistics
+import subprocess
 import sys
 
 from bench_log import Api
@@ -19,6 +20,29 @@ DIRECTORIES, FILES = 40, 100
 ROUNDS = 5
 SNAPSHOTS = 1_000
 UNDOS = 100
+
+# Of a mount of several users: who looks, and which directories are for all.
+PEOPLE = {"admin": 0, "anna": 21_001, "bert": 21_002}
+TENANT = 2_000_001
+TOPS = {"open to all": ("shared/open", 0o777, 0o755, 0o644), "of a group": ("workspace/closed", 0o2770, 0o2770, 0o660)}
+# Works, made into one process each, so that it is somebody's; says itself how long it took.
+SELF = """
+import os, subprocess, sys, time
+what, at = sys.argv[1:]
+names = [f"{at}/d{d}/f{f}" for d in range(40) for f in range(3, 10)]
+quiet = dict(check=True, stdout=subprocess.DEVNULL)
+works = {
+    "stat": lambda: [os.stat(name) for name in names],
+    "find": lambda: subprocess.run(["find", at, "-ls"], **quiet),
+    "ls": lambda: subprocess.run(["ls", "-lR", at], **quiet),
+    "cat": lambda: subprocess.run(["sh", "-c", f"find '{at}' -type f -print0 | xargs -0 cat"], **quiet),
+}
+for _ in range(4):
+    began = time.perf_counter()
+    works[what]()
+    print(time.perf_counter() - began)
+"""
+WORKS = {"stat": "stat by whole path", "find": "find -ls", "ls": "ls -lR", "cat": "cat of all"}
 
 
 def past(work, figures, size):
@@ -36,6 +60,85 @@ def past(work, figures, size):
     note(figures, f"{count:,} files: ", snapshots(nexus, count))
     nexus.stop()
     shutil.rmtree(data)
+
+
+def past_of_several(work, figures, size):
+    """The same on a mount of several users, in directories that all may search and in such that a group may."""
+    data, mount = work / "several", work / "several.mount"
+    mount.mkdir()
+    for directory in (work, *work.parents):
+        if not os.stat(directory).st_mode & 0o001:
+            os.chmod(directory, 0o711)
+    nexus = Nexus(data, mount, "--identity", "os", "--root-admin")
+    nexus.start()
+    for name, uid in list(PEOPLE.items())[1:]:
+        nexus.ask("user", "create", name, "--uid", str(uid))
+    note(figures, "", several(nexus, ROUNDS if size.rounds > 1 else 2))
+    nexus.stop()
+    shutil.rmtree(data)
+
+
+def by(uid, *command):
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, user=uid, group=uid, extra_groups=[]).stdout
+
+
+# Makes or changes the directories that are somebody's: every second one.
+MAKES = """
+import os, sys
+at, mine, directories, mode, files = sys.argv[1], *map(int, sys.argv[2:])
+os.umask(0)
+for d in range(mine, directories, 2):
+    os.mkdir(f"{at}/d{d}")
+    os.chmod(f"{at}/d{d}", mode)
+    for f in range(100):
+        with open(f"{at}/d{d}/f{f}", "wb", opener=lambda path, flags: os.open(path, flags, files)) as out:
+            out.write(os.urandom(2048).hex().encode())
+"""
+CHANGES = """
+import os, sys
+at, mine, directories, files = sys.argv[1], *map(int, sys.argv[2:])
+for d in range(mine, directories, 2):
+    for f in range(0, 100, 10):
+        with open(f"{at}/d{d}/f{f}", "wb") as out: out.write(b"changed")
+        os.unlink(f"{at}/d{d}/f{f + 1}")
+        with open(f"{at}/d{d}/new{f}", "wb") as out: out.write(os.urandom(2048).hex().encode())
+        os.chmod(f"{at}/d{d}/new{f}", files)
+        os.chmod(f"{at}/d{d}/f{f + 2}", files | 0o100)
+"""
+
+
+def several(nexus, rounds):
+    for path, top, directory, file in TOPS.values():
+        at = nexus.mount / path
+        at.mkdir()
+        os.chown(at, 0, TENANT)
+        os.chmod(at, top)
+        for mine, who in enumerate(("anna", "bert")):
+            by(PEOPLE[who], "/usr/bin/python3", "-c", MAKES, at, str(mine), str(DIRECTORIES), str(directory), str(file))
+    op = Api(nexus.data).ask("log", limit=0)["last"]
+    for path, _, _, file in TOPS.values():
+        for mine, who in enumerate(("anna", "bert")):
+            by(PEOPLE[who], "/usr/bin/python3", "-c", CHANGES, nexus.mount / path, str(mine), str(DIRECTORIES), str(file))
+    times = {}
+    looks = [(kind, who, what) for kind in TOPS for who in PEOPLE for what in WORKS]
+    for turn in range(rounds):
+        for kind, who, what in looks:
+            at = nexus.mount / TOPS[kind][0]
+            trees = [("present", at), ("past", at / f".at/op:{op}")]
+            for when, tree in trees if turn % 2 else reversed(trees):
+                run("nexusctl", "--data-dir", nexus.data, "cache", "drop")
+                drop_caches(3)
+                os.stat(at)
+                cold, *warm = map(float, by(PEOPLE[who], "/usr/bin/python3", "-c", SELF, what, tree).split())
+                times.setdefault((kind, who, what, "cold", when), []).append(cold)
+                times.setdefault((kind, who, what, "warm", when), []).extend(warm)
+    for kind, who, what in looks:
+        for state in "cold", "warm":
+            now, then = (statistics.median(times[kind, who, what, state, when]) for when in ("present", "past"))
+            name = f"{kind}, {who}, {WORKS[what]}, {state}"
+            yield f"{name}, present", now * 1e3, "ms"
+            yield f"{name}, past", then * 1e3, "ms"
+            yield f"{name}, past as fast", now / then, "x"
 
 
 def note(figures, of, found):

@@ -18,7 +18,7 @@ from bench_work import MIB, PAGE, Nexus, drop_caches, run, seconds, stage
 
 LOOKS = 2_000
 # What takes minutes, or gigabytes.
-ON_REQUEST = "growth", "beside", "crowd", "million", "log", "past"
+ON_REQUEST = "growth", "beside", "crowd", "million", "log", "past", "several"
 
 
 def middle(times):

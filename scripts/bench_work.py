@@ -54,11 +54,11 @@ class Place:
 class Nexus:
     """A data directory with a daemon and one mount, and what the daemon uses."""
 
-    def __init__(self, data, mount):
-        self.data, self.mount = data, mount
+    def __init__(self, data, mount, *options):
+        self.data, self.mount, self.options = data, mount, options
 
     def start(self):
-        run("nexus", "--data-dir", self.data, "mount", self.mount)
+        run("nexus", "--data-dir", self.data, "mount", self.mount, *self.options)
 
     def stop(self):
         run("nexus", "--data-dir", self.data, "umount", self.mount)

@@ -140,6 +140,9 @@ fn a_stranger_sees_no_tenant() {
     );
     assert_eq!(seen.out, "", "{seen:?}");
     let root = world.root().display().to_string();
+    // Nor by what a kernel has kept of what others looked at.
+    let looks = "stat workspace/t workspace/.at .at; ls -l workspace/t; ls -l workspace; ls -l";
+    as_user(ANNA, world.root(), looks).must();
     as_user(29_999, Path::new("/"), &format!("stat {root}")).must();
     for name in [
         "archives",
@@ -149,6 +152,8 @@ fn a_stranger_sees_no_tenant() {
         "workspace",
         ".at",
         "no",
+        "workspace/t",
+        "workspace/.at",
     ] {
         let met = as_user(29_999, Path::new("/"), &format!("stat {root}/{name}"));
         assert!(met.must_fail().contains("No such file"), "{name}");

@@ -2,7 +2,7 @@
 
 use super::{ANNA, BERT, Gate, berts, village, village_in};
 use crate::hammer::{EVERY, HAMMER, Must, Outcome, State, accesses, now, pass};
-use crate::person::ASKS;
+use crate::person::{ASKS, BECOMES};
 use crate::shell::{python, sh};
 use crate::world::World;
 use nexus::core::Time;
@@ -65,7 +65,7 @@ impl Hammer<'_> {
     fn worker(&self, vault: &Path, uid: u32, mine: &str) -> Child {
         let (n, every) = (accesses(WORKERS).to_string(), EVERY.to_string());
         let mut command = Command::new("python3");
-        command.args(["-c", &format!("{ASKS}{TRIES}{HAMMER}")]);
+        command.args(["-c", &format!("{BECOMES}{ASKS}{TRIES}{HAMMER}")]);
         command.args([self.state, vault]);
         command.args([&n, &every, mine, &uid.to_string()]);
         command.arg(self.world.socket()).stdin(Stdio::null());

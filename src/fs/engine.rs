@@ -1,5 +1,6 @@
 //! The engine's state, and how it reads the present.
 
+use super::alike::Open;
 use super::audit::Audit;
 use super::events::Events;
 use super::forget::Thinning;
@@ -46,6 +47,7 @@ pub struct Engine {
     pub(super) tenants: Tenants,
     pub(super) policy: Policy,
     pub(super) graveyard: Graveyard,
+    pub(super) open: Open,
     pub(super) memory: Memory,
     pub(super) audit: Audit,
     pub(super) relations: Relations,
@@ -85,6 +87,7 @@ impl Engine {
             tenants: Tenants::default(),
             policy: Policy::default(),
             graveyard: Graveyard::default(),
+            open: Open::default(),
             memory: Memory::default(),
             audit: Audit::default(),
             relations: Relations::default(),

@@ -24,12 +24,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const REMEMBERED: usize = 16_384;
 
 /// The last that is known of a node that is gone.
-struct Gone {
-    node: Node,
+pub(super) struct Gone {
+    pub(super) node: Node,
     /// Lists and a boundary. Its grants went with it.
-    said: Option<Arc<Domain>>,
+    pub(super) said: Option<Arc<Domain>>,
     /// Where it lay.
-    parent: Ino,
+    pub(super) parent: Ino,
 }
 
 /// Nodes that were found to be gone.
@@ -84,13 +84,10 @@ impl Glance<'_> {
 
     /// Looks at once for what it takes to judge what had names in the directory, before each is asked for.
     pub(super) fn expect(&mut self, nodes: impl Iterator<Item = Ino>) -> Result<()> {
-        let mut elsewhere = Vec::new();
-        for ino in nodes {
-            let now = self.engine.stored_node(ino)?;
-            if now.is_none_or(|now| only_parent(&now) != Some(self.dir)) {
-                elsewhere.push(ino);
-            }
-        }
+        let nodes: Vec<_> = nodes.collect();
+        let now = self.engine.stored_nodes(&nodes)?;
+        let is_here = |ino: &Ino| now.get(ino).and_then(|now| only_parent(now)) == Some(self.dir);
+        let elsewhere = nodes.into_iter().filter(|ino| !is_here(ino)).collect();
         self.names = self.engine.survey(elsewhere)?;
         Ok(())
     }
@@ -143,10 +140,15 @@ impl Engine {
         dir: Ino,
         right: Right,
     ) -> Result<Glance<'a>> {
-        let (sight, chain) = self.outlook(caller, dir, right)?;
-        let today = self.stored_node(dir)?;
-        let in_root = today.as_ref().is_some_and(|now| now.parent == Ino(0));
-        let today = today.map(|now| self.look(caller, &now, right));
+        let (in_root, sight, chain, today) = if let Some(now) = self.stored_node(dir)? {
+            self.may_reach(caller, &now)?;
+            let look = self.look(caller, &now, right)?;
+            let (sight, chain) = (look.sight().clone(), self.chain_of(dir)?);
+            (now.parent == Ino(0), sight, chain, Some(look))
+        } else {
+            let (sight, chain) = self.outlook(caller, dir, right)?;
+            (false, sight, chain, None)
+        };
         Ok(Glance {
             engine: self,
             caller,
@@ -154,9 +156,17 @@ impl Engine {
             in_root,
             sight,
             chain,
-            today: today.transpose()?,
+            today,
             names: Names::new(),
         })
+    }
+
+    /// The domains of a directory and of what lies above it; none where nothing was said at all.
+    fn chain_of(&self, dir: Ino) -> Result<Chain> {
+        if self.policy.is_empty() {
+            return Ok(Chain::default());
+        }
+        self.chain(dir)
     }
 
     /// Decides whether a caller has `right` on a node today, or would if it were still there.
@@ -211,11 +221,7 @@ impl Engine {
         };
         self.may_reach(caller, &standing)?;
         let mut sight = self.sight(caller, &standing, asked)?;
-        let mut chain = if self.policy.is_empty() {
-            Chain::default()
-        } else {
-            self.chain(standing.ino)?
-        };
+        let mut chain = self.chain_of(standing.ino)?;
         for (left, gone) in fallen.iter().enumerate().rev() {
             if !self.sees_gone(caller, gone, &sight, &chain)? {
                 return Err(no_node(gone.node.ino));
@@ -258,7 +264,7 @@ impl Engine {
     }
 
     /// Whether a name stands today for what it stood for.
-    fn means(&self, entry: &Entry) -> Result<bool> {
+    pub(super) fn means(&self, entry: &Entry) -> Result<bool> {
         let place = Place {
             parent: entry.parent,
             name: entry.name.clone(),
@@ -309,7 +315,7 @@ impl Engine {
     }
 
     /// The last that is known of a node that is in the tables no more.
-    fn gone(&self, ino: Ino) -> Result<Arc<Gone>> {
+    pub(super) fn gone(&self, ino: Ino) -> Result<Arc<Gone>> {
         if let Some(known) = self.graveyard.known.get(&ino) {
             return Ok(known);
         }

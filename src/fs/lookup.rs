@@ -18,8 +18,8 @@ impl Engine {
     /// Finds a name in a directory. What the caller may not see does not exist.
     pub fn lookup(&self, caller: &Caller, parent: Ino, name: &Name) -> Result<Found> {
         if view::is_view(parent) {
-            let ino = self.views.child(caller, parent, name)?;
-            return self.view_node(caller, ino);
+            let (ino, item) = self.views.child(caller, parent, name)?;
+            return Ok(self.node_of(caller, ino, &item));
         }
         let dir = self.directory(caller, parent)?;
         let mut look = self.look(caller, &dir, Right::Execute)?;

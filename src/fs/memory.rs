@@ -1,6 +1,6 @@
 //! Rows of the past in memory. What was true after an operation stays true: nothing here is ever old.
 
-use crate::core::{Ino, Op};
+use crate::core::{Ino, Op, TenantId, Time};
 use crate::meta::cache::Place;
 use crate::meta::{Entry, Node, Xattr};
 use parking_lot::Mutex;
@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 /// How many nodes, how many names, and of how many nodes attributes are remembered.
 const REMEMBERED: usize = 32_768;
+/// Of how many operations it is remembered when they were done.
+const MOMENTS: usize = 1024;
 /// Attributes of more bytes than this are not remembered.
 const XATTRS_MAX: usize = 4096;
 
@@ -19,10 +21,19 @@ const PAGES: usize = 16;
 /// All attributes of a node.
 pub(super) type Xattrs = Arc<[Arc<Xattr>]>;
 
+/// What is known of a name.
+pub(super) enum Known {
+    Name(Arc<Entry>),
+    /// That it stood for nothing.
+    NoName,
+    Nothing,
+}
+
 /// Former states of nodes, former meanings of names and former attributes, by the operation they were asked for.
 pub(super) struct Memory {
     nodes: Cache<(Ino, Op), Arc<Node>>,
-    entries: Cache<(Place, Op), Arc<Entry>>,
+    entries: Cache<(Place, Op), Option<Arc<Entry>>>,
+    times: Cache<(TenantId, Op), Time>,
     xattrs: Cache<(Ino, Op), Xattrs>,
     /// What was listed last, the oldest first; the nodes of a page in order.
     pages: Mutex<VecDeque<(Op, Vec<Ino>)>>,
@@ -33,6 +44,7 @@ impl Default for Memory {
         Self {
             nodes: Cache::new(REMEMBERED),
             entries: Cache::new(REMEMBERED),
+            times: Cache::new(MOMENTS),
             xattrs: Cache::new(REMEMBERED),
             pages: Mutex::default(),
         }
@@ -44,8 +56,21 @@ impl Memory {
         self.nodes.get(&(ino, at))
     }
 
-    pub(super) fn entry(&self, place: &Place, at: Op) -> Option<Arc<Entry>> {
-        self.entries.get(&(place.clone(), at))
+    /// What a name stood for.
+    pub(super) fn entry(&self, place: &Place, at: Op) -> Known {
+        match self.entries.get(&(place.clone(), at)) {
+            Some(Some(then)) => Known::Name(then),
+            Some(None) => Known::NoName,
+            None => Known::Nothing,
+        }
+    }
+
+    pub(super) fn time(&self, of: TenantId, at: Op) -> Option<Time> {
+        self.times.get(&(of, at))
+    }
+
+    pub(super) fn keep_time(&self, of: TenantId, at: Op, time: Time) {
+        self.times.insert((of, at), time);
     }
 
     pub(super) fn xattrs(&self, ino: Ino, at: Op) -> Option<Xattrs> {
@@ -89,13 +114,19 @@ impl Memory {
             parent: entry.parent,
             name: entry.name.clone(),
         };
-        self.entries.insert((place, at), entry.clone());
+        self.entries.insert((place, at), Some(entry.clone()));
+    }
+
+    /// Remembers that a name stood for nothing.
+    pub(super) fn keep_absence(&self, at: Op, place: &Place) {
+        self.entries.insert((place.clone(), at), None);
     }
 
     /// Forgets all of it, to read cold.
     pub(super) fn clear(&self) {
         self.nodes.clear();
         self.entries.clear();
+        self.times.clear();
         self.xattrs.clear();
         self.pages.lock().clear();
     }

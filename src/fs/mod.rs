@@ -25,6 +25,7 @@ mod reach;
 mod ground;
 mod visible;
 mod gone;
+mod alike;
 mod grant;
 mod acl;
 mod alone;

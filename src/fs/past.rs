@@ -8,6 +8,7 @@ use super::engine::{Engine, no_node};
 use super::former::Former;
 use super::handle::{Access, OpenFlags};
 use super::lookup::Found;
+use super::memory::Known;
 use crate::access::Right;
 use crate::core::{
     Caller, Error, FsPath, HandleId, Ino, Kind, Name, Op, Result, TenantId, Time, error::fail,
@@ -32,17 +33,21 @@ impl Engine {
     /// The tree as an operation of the caller's tenant left it; fails with `NotFound` where the log has no such
     /// operation, and for what was forgotten.
     pub fn moment_of(&self, caller: &Caller, op: Op) -> Result<Moment> {
-        let now = self.last_moment(caller)?;
+        let tenant = self.tenant_of(caller)?;
         let missing = || Error::new(Kind::NotFound, format!("there is no operation {op} (yet)"));
-        if op > now.op || op == Op(0) {
+        // What everything has been told of is no end of the log that others are still being told of.
+        let is_told = self.events.told(tenant).is_some_and(|told| op <= told);
+        if op == Op(0) || !is_told && op > self.settled_head(tenant)? {
             return Err(missing());
         }
-        let found = self.store.time_of(now.tenant, op)?.ok_or_else(missing)?;
-        let at = Moment {
-            op,
-            time: found.1,
-            ..now
+        let time = if let Some(time) = self.memory.time(tenant, op) {
+            time
+        } else {
+            let (_, time) = self.store.time_of(tenant, op)?.ok_or_else(missing)?;
+            self.memory.keep_time(tenant, op, time);
+            time
         };
+        let at = Moment { tenant, op, time };
         self.remembers(at)?;
         Ok(at)
     }
@@ -50,15 +55,24 @@ impl Engine {
     /// The tree as it is, for reading it on and on while it changes.
     pub fn last_moment(&self, caller: &Caller) -> Result<Moment> {
         let none = || caller.stranger(Kind::NotFound);
-        let tenant = caller.tenant.ok_or_else(none)?;
-        self.tenants.lives(caller.tenant)?;
-        // Between changes: what is read from memory for this moment then is no older than it.
-        let op = {
-            let _turn = self.turn.lock();
-            self.store.head(tenant)?.op
-        };
+        let tenant = self.tenant_of(caller)?;
+        let op = self.settled_head(tenant)?;
         let (op, time) = self.store.time_of(tenant, op)?.ok_or_else(none)?;
         Ok(Moment { tenant, op, time })
+    }
+
+    /// A caller's tenant, which is there.
+    fn tenant_of(&self, caller: &Caller) -> Result<TenantId> {
+        let none = || caller.stranger(Kind::NotFound);
+        let tenant = caller.tenant.ok_or_else(none)?;
+        self.tenants.lives(caller.tenant)?;
+        Ok(tenant)
+    }
+
+    /// The end of the log between changes: what is read from memory for this moment then is no older than it.
+    fn settled_head(&self, tenant: TenantId) -> Result<Op> {
+        let _turn = self.turn.lock();
+        Ok(self.store.head(tenant)?.op)
     }
 
     /// A node as it was. Asks who may reach it as little as getattr does: only what was looked up can be asked for.
@@ -228,7 +242,12 @@ impl Engine {
         Ok(then)
     }
 
-    fn entry_at(&self, at: Moment, parent: Ino, name: &Name) -> Result<Option<Arc<Entry>>> {
+    pub(super) fn entry_at(
+        &self,
+        at: Moment,
+        parent: Ino,
+        name: &Name,
+    ) -> Result<Option<Arc<Entry>>> {
         let place = Place {
             parent,
             name: name.clone(),
@@ -244,12 +263,15 @@ impl Engine {
         {
             return Ok(Some(now));
         }
-        if let Some(then) = self.memory.entry(place, at.op) {
-            return Ok(Some(then));
+        match self.memory.entry(place, at.op) {
+            Known::Name(then) => return Ok(Some(then)),
+            Known::NoName => return Ok(None),
+            Known::Nothing => {}
         }
         let then = self.store.entry_at(place, at.op)?;
-        if let Some(then) = &then {
-            self.memory.keep_entry(at.op, then);
+        match &then {
+            Some(then) => self.memory.keep_entry(at.op, then),
+            None => self.memory.keep_absence(at.op, place),
         }
         Ok(then)
     }

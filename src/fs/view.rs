@@ -69,12 +69,12 @@ pub trait View: Send + Sync {
         fail(Kind::NotFound, format!("no feed {id}"))
     }
 
-    /// Finds a name in a directory of the view.
-    fn child(&self, caller: &Caller, id: u64, name: &Name) -> Result<u64> {
+    /// Finds a name in a directory of the view, and what it stands for.
+    fn child(&self, caller: &Caller, id: u64, name: &Name) -> Result<(u64, Item)> {
         let entries = names(self.item(caller, id)?)?;
         let found = entries.into_iter().find(|(n, _)| n == name);
         let (_, id) = found.ok_or_else(|| Error::new(Kind::NotFound, format!("no {name}")))?;
-        Ok(id)
+        Ok((id, self.item(caller, id)?))
     }
 
     /// Lists names of a directory behind the cookie `after`; none at the end.
@@ -120,6 +120,13 @@ pub trait View: Send + Sync {
     fn keeps_name(&self, dir: u64, name: &[u8]) -> bool {
         let _ = (dir, name);
         false
+    }
+
+    /// Whether all users of a tenant find the same under a name in a directory of the view, or nothing, until an event says
+    /// otherwise.
+    fn is_for_all(&self, dir: u64, name: &Name) -> Result<bool> {
+        let _ = (dir, name);
+        Ok(false)
     }
 
     /// Whether an item is the same for ever, so that who has seen its attributes or bytes may keep them.
@@ -222,9 +229,10 @@ impl Views {
         view.feed(caller, id)
     }
 
-    pub(super) fn child(&self, caller: &Caller, dir: Ino, name: &Name) -> Result<Ino> {
+    pub(super) fn child(&self, caller: &Caller, dir: Ino, name: &Name) -> Result<(Ino, Item)> {
         let (view, id) = self.of(dir)?;
-        Ok(sibling(dir, view.child(caller, id, name)?))
+        let (id, item) = view.child(caller, id, name)?;
+        Ok((sibling(dir, id), item))
     }
 
     pub(super) fn page(&self, caller: &Caller, dir: Ino, after: u64) -> Result<Vec<Listed>> {
@@ -249,6 +257,11 @@ impl Views {
     pub(super) fn keeps_name(&self, dir: Ino, name: &[u8]) -> bool {
         self.of(dir)
             .is_ok_and(|(view, id)| view.keeps_name(id, name))
+    }
+
+    pub(super) fn is_for_all(&self, dir: Ino, name: &Name) -> Result<bool> {
+        let (view, id) = self.of(dir)?;
+        view.is_for_all(id, name)
     }
 
     pub(super) fn lasts(&self, ino: Ino) -> bool {

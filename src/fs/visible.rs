@@ -28,6 +28,7 @@ impl Ways {
 }
 
 /// How a caller looks at a directory.
+#[derive(Clone)]
 pub(super) enum Sight {
     /// He has the right that was asked for; what lies in it may still be hidden where something was said, unless it is his
     /// own: he could grant himself all of it, and may take anything out.
@@ -68,6 +69,11 @@ impl Like {
 }
 
 impl Look<'_> {
+    /// How the caller looks at it.
+    pub(super) fn sight(&self) -> &Sight {
+        &self.sight
+    }
+
     /// Whether the caller sees a node that lies in the directory. Short for one that is like the last, so that a processor
     /// fetches the next ones meanwhile.
     #[inline]

@@ -116,6 +116,13 @@ fn numbered(id: u64, parent: Ino, node: &Node) -> Item {
     }))
 }
 
+/// What was found in a directory of the view, with its number there.
+fn in_dir(dir: u64, found: &Node) -> (u64, Item) {
+    let id = dir & !mask() | found.ino.0;
+    let parent = if found.is_dir() { Ino(dir) } else { Ino(0) };
+    (id, numbered(id, parent, found))
+}
+
 /// The stored node behind a number: itself, or what `.at` shows. Fails with `Unsupported` for what is computed.
 pub(super) fn stored(engine: &Engine, ino: Ino) -> Result<Ino> {
     if !engine.is_in_view(ino) {
@@ -163,18 +170,20 @@ impl View for At {
         self.stored(&seat, id, &node)
     }
 
-    fn child(&self, caller: &Caller, id: u64, name: &Name) -> Result<u64> {
+    fn child(&self, caller: &Caller, id: u64, name: &Name) -> Result<(u64, Item)> {
         let (engine, dir) = (self.engine()?, node_of(id));
         if let Some(seat) = self.seat(caller, id)? {
             let found = engine.lookup_at(caller, seat.at, dir, name)?;
-            return Ok(id & !mask() | found.ino.0);
+            return Ok(in_dir(id, &found));
         }
         self.may_enter(caller, dir)?;
         let word = name.to_string();
         let at = resolve_when(&engine, caller, &word)?;
         snapshot::belongs(&engine, caller, &word, dir)?;
-        engine.getattr_at(caller, at, dir)?;
-        Ok(self.enter(at, dir))
+        let node = engine.getattr_at(caller, at, dir)?;
+        let id = self.enter(at, dir);
+        let item = self.stored(&Seat { at, base: dir }, id, &node)?;
+        Ok((id, item))
     }
 
     fn page(&self, caller: &Caller, id: u64, after: u64) -> Result<Vec<Listed>> {
@@ -185,13 +194,12 @@ impl View for At {
             .engine()?
             .list_at(caller, seat.at, node_of(id), after)?;
         let listed = |e: DirEntry| {
-            let parent = if e.node.is_dir() { Ino(id) } else { Ino(0) };
-            let id = id & !mask() | e.node.ino.0;
+            let (id, item) = in_dir(id, &e.node);
             Listed {
                 cookie: e.cookie,
                 name: e.name,
                 id,
-                item: numbered(id, parent, &e.node),
+                item,
             }
         };
         Ok(page.into_iter().map(listed).collect())
@@ -226,6 +234,16 @@ impl View for At {
     /// an event tells; times move on, and what is no moment yet may become one.
     fn keeps_name(&self, dir: u64, name: &[u8]) -> bool {
         self.lasts(dir) || std::str::from_utf8(name).is_ok_and(|word| stays(self, word))
+    }
+
+    fn is_for_all(&self, dir: u64, name: &Name) -> Result<bool> {
+        let engine = self.engine()?;
+        if dir >> SEAT_SHIFT != 0 {
+            let number = u32::try_from(dir >> SEAT_SHIFT).unwrap_or(u32::MAX);
+            let seat = self.seats.lock().seat(number)?;
+            return engine.looked_alike(seat.at, node_of(dir), name);
+        }
+        Ok(engine.is_open(node_of(dir))? && engine.word_is_for_all(node_of(dir), name)?)
     }
 
     fn lasts(&self, id: u64) -> bool {

@@ -36,7 +36,10 @@ pub(super) struct Tree {
 }
 
 impl Tree {
-    /// Looks at a tree as it was behind an operation and as it is.
+    /// Looks at a tree as it was behind an operation and as it is: at all of it, also at what the caller may not see there, for to make
+    /// it what it was takes every right that the changes take, and whether one of them is missing is not known before (as `rm -r`
+    /// fails where it may not). So how long that takes tells roughly how much there is below what he may read; no name, number
+    /// or byte of it is told. Leaving out what is hidden would call a tree restored that is not.
     pub(super) fn look(store: &Store, at: Op, top: Ino, home: Home) -> Result<Self> {
         let mut tree = Self {
             top,

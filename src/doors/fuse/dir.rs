@@ -124,9 +124,14 @@ impl Door {
         })
     }
 
-    /// The view that hangs in every directory, where this mount lists it: not in the view itself.
+    /// The view that hangs in every directory, where this mount lists it: in the root and in each namespace, which nobody removes.
+    /// What removes a directory name by name would meet it elsewhere, and cannot remove it; what walks one would walk the past, too.
     fn listed_view(&self, caller: &Caller, dir: Ino) -> Option<(Name, Arc<Node>)> {
         if !self.lists_past || self.engine.is_in_view(dir) {
+            return None;
+        }
+        let root = self.numbers.root();
+        if dir != root && self.engine.getattr(caller, dir).ok()?.parent != root {
             return None;
         }
         let name = self.engine.everywhere()?;

@@ -6,7 +6,6 @@ use super::company::Company;
 use super::mount::End;
 use super::numbers::{Numbers, absent};
 use super::past::Past;
-use crate::access::namespace;
 use crate::core::{Caller, Ino, Name, Result, Time};
 use crate::fs::Engine;
 use crate::meta::Node;
@@ -39,7 +38,7 @@ pub(super) struct Door {
     pub past: Arc<Past>,
     /// The name of the view that hangs in every directory.
     pub everywhere: Option<Name>,
-    /// Whether directories list the view that hangs in every one of them.
+    /// Whether the root and its namespaces list the view that hangs in every directory.
     pub lists_past: bool,
     pub end: Arc<End>,
     /// The kernel's side, once there is one.
@@ -88,10 +87,9 @@ impl Door {
     }
 
     /// How long the kernel may keep a name. It keeps it for all users of a mount alike, so a name that some may not see
-    /// or reach is not kept where several users are.
+    /// or reach is not kept where several users are: none of the root's, by which whoever has no tenant is known.
     fn entry_ttl(&self, parent: Ino, name: &[u8], node: &Node, end: Option<Time>) -> Duration {
-        let for_some = namespace::named(name).is_some_and(|p| p.admin_only);
-        if for_some && parent == self.numbers.root() && !self.callers.is_single() {
+        if parent == self.numbers.root() && !self.callers.is_single() {
             return Duration::ZERO;
         }
         if self.engine.is_in_view(parent) || self.engine.is_in_view(node.ino) {
@@ -114,9 +112,9 @@ impl Door {
     }
 
     /// Whether the kernel may remember that a name does not exist.
-    pub(super) fn keeps_absence(&self, parent: Ino) -> bool {
+    pub(super) fn keeps_absence(&self, parent: Ino, name: &[u8]) -> bool {
         if self.engine.is_in_view(parent) {
-            return self.keeps_view_absence(parent);
+            return self.keeps_view_absence(parent, name);
         }
         (self.callers.is_single() || parent != self.numbers.root())
             && self.is_same_for_all(parent, None)

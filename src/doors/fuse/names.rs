@@ -38,7 +38,7 @@ impl Door {
             Err(e)
                 if e.kind() == Kind::NotFound
                     && caller.tenant.is_some()
-                    && self.keeps_absence(parent) =>
+                    && self.keeps_absence(parent, child.as_bytes()) =>
             {
                 Ok(missing())
             }

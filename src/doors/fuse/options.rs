@@ -69,7 +69,7 @@ impl MountOptions {
         said || self.allow_other || matches!(self.identity, Identity::Os { .. })
     }
 
-    /// Whether every directory lists `.at`; the last one said counts.
+    /// Whether the root and its namespaces list `.at`; the last one said counts.
     pub(super) fn lists_past(&self) -> Result<bool> {
         match self.said(SNAPDIR).map(|(_, value)| value.as_deref()) {
             None | Some(Some("hidden")) => Ok(false),

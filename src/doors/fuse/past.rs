@@ -1,11 +1,11 @@
 //! How long the kernel of one mount may keep names and lists of the past, and how it forgets them.
 //!
 //! Who may see them is judged by the present, so a change of anything may be one of anything in the past. They are kept where a
-//! kernel can be told to ask for all names again (Linux 6.16), which costs the same however many it has; elsewhere, and
-//! where several users are, they are asked for each time.
+//! kernel can be told to ask for all names again (Linux 6.16), which costs the same however many it has; elsewhere they are asked
+//! for each time. So is, where several users are, what some of them do not find as others do: a kernel has one answer for all.
 
 use super::door::Door;
-use crate::core::{HandleId, Ino, Time};
+use crate::core::{HandleId, Ino, Name, Time};
 use crate::fs::Looks;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -65,21 +65,36 @@ impl Door {
     /// Whether a name that leads into a view, or is in one, is kept.
     pub(super) fn keeps_view_name(&self, dir: Ino, name: &[u8], ino: Ino) -> bool {
         let is_way_in = !self.engine.is_in_view(dir) && self.engine.is_in_past(ino);
-        self.keeps_past() && (is_way_in || self.engine.keeps_name(dir, name))
+        let is_kept = is_way_in || self.engine.keeps_name(dir, name);
+        self.keeps_past() && is_kept && self.is_past_of_all(dir, name)
     }
 
     /// Whether it is kept that a name is not there: in what was, and not among the words for moments.
-    pub(super) fn keeps_view_absence(&self, dir: Ino) -> bool {
+    pub(super) fn keeps_view_absence(&self, dir: Ino, name: &[u8]) -> bool {
+        self.shows_what_was(dir) && self.is_past_of_all(dir, name)
+    }
+
+    /// Whether what a directory shows is what was, and kernels may keep that.
+    fn shows_what_was(&self, dir: Ino) -> bool {
         self.keeps_past() && self.engine.is_in_past(dir) && !self.engine.is_computed(dir)
     }
 
-    /// Notes that a directory of the past is open; what its list stands on, if that is kept. Kernels are told of a change after
-    /// [`Looks::turn`] is another one: a list is of the turn that it was opened in, or is told of.
+    /// Whether all who come through this mount find the same under a name that leads into the past, or is in it.
+    fn is_past_of_all(&self, dir: Ino, name: &[u8]) -> bool {
+        let finds_alike = || self.engine.finds_alike(dir, &Name::new(name)?);
+        self.callers.is_single() || finds_alike().unwrap_or(false)
+    }
+
+    /// Notes that a directory of the past is open: names that a list of it brings may be kept. What the list stands on, if that is
+    /// kept itself. Kernels are told of a change after [`Looks::turn`] is another one: a list is of the turn that it was opened in,
+    /// or is told of.
     pub(super) fn past_list(&self, handle: HandleId, dir: Ino) -> Option<(u64, u64)> {
-        if !self.keeps_view_absence(dir) {
+        if self.keeps_past() && self.engine.is_in_past(dir) {
+            self.past.open.lock().insert(handle, dir);
+        }
+        if !self.shows_what_was(dir) {
             return None;
         }
-        self.past.open.lock().insert(handle, dir);
         let ends = self.engine.next_end().is_some();
         Some((u64::MAX, self.past.looks.turn())).filter(|_| !ends)
     }
@@ -98,6 +113,6 @@ impl Door {
     }
 
     fn keeps_past(&self) -> bool {
-        self.callers.is_single() && self.past.forgets.load(Ordering::SeqCst)
+        self.past.forgets.load(Ordering::SeqCst)
     }
 }

@@ -4,6 +4,7 @@ mod replay;
 mod long_log;
 mod calls;
 mod today;
+mod alike;
 mod moved;
 mod versions;
 mod compared;
