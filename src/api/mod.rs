@@ -45,7 +45,7 @@ pub use caller::{Asked, Peer, label, local, os_user, own_user};
 pub use context::{Context, Progress, Tell};
 pub use failure::Failure;
 pub use object::On;
-pub use run::run;
+pub use run::{run, to_json};
 
 use crate::core::{Error, Kind, Result, error::fail};
 use serde::{Serialize, de::DeserializeOwned};
@@ -158,11 +158,4 @@ fn answer<C: Command>(cx: &mut Context<'_>, body: &[u8]) -> Result<Vec<u8>> {
     let command: C = serde_json::from_slice(body)
         .map_err(|e| Error::new(Kind::Invalid, format!("{}: {e}", C::NAME)).caused_by(e))?;
     to_json(&run::run_logged(command, cx, body)?)
-}
-
-/// Serialises a request or a reply.
-pub fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
-    serde_json::to_vec(value).map_err(|e| {
-        Error::new(Kind::Io, "a request or reply cannot be written as JSON").caused_by(e)
-    })
 }

@@ -1,8 +1,9 @@
 //! Running a command, and what of it goes into the log beside its effect.
 
-use super::{Command, Context, to_json};
-use crate::core::{Kind, Result, Text};
+use super::{Command, Context};
+use crate::core::{Error, Kind, Result, Text};
 use crate::meta::Request;
+use serde::Serialize;
 
 /// Runs a command.
 pub fn run<C: Command>(command: C, cx: &mut Context<'_>) -> Result<C::Reply> {
@@ -44,4 +45,11 @@ fn asked(body: &[u8]) -> Request {
         Some(((*key).to_owned(), text))
     });
     told.collect()
+}
+
+/// Serialises a request or a reply.
+pub fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(value).map_err(|e| {
+        Error::new(Kind::Io, "a request or reply cannot be written as JSON").caused_by(e)
+    })
 }
