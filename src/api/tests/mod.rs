@@ -6,6 +6,7 @@ mod undone;
 mod fields;
 mod known;
 mod trash;
+mod search;
 mod sessions;
 mod untold;
 mod grep;
