@@ -140,10 +140,8 @@ impl<'a> Meanwhile<'a> {
     pub(super) fn bears_on(&mut self, basis: &Basis) -> Result<bool> {
         while !self.is_quiet()? {
             let records = self.more()?;
-            if records.is_empty() {
-                break;
-            }
-            if self.follow(&records, basis) {
+            // None where there must be some: whatever that is, it is not followed.
+            if records.is_empty() || self.follow(&records, basis) {
                 return Ok(true);
             }
         }
@@ -178,7 +176,8 @@ impl<'a> Meanwhile<'a> {
 
     fn more(&self) -> Result<Vec<Record>> {
         let any = Query::default();
-        if let Some(recent) = self.store.recent(self.tenant, self.upto, &any, PAGE) {
+        let recent = self.store.recent(self.tenant, self.upto, &any, PAGE);
+        if let Some(recent) = recent.filter(|recent| !recent.is_empty()) {
             return Ok(recent);
         }
         let page = log::after(&mut *self.store.read()?, self.tenant, self.upto, PAGE)?;

@@ -158,7 +158,7 @@ impl Attempt<'_> {
                 meanwhile.keep_times(revision);
                 Ok(title)
             });
-        self.made(done, undone)
+        made(done, undone)
     }
 
     /// While nobody else changes anything.
@@ -181,20 +181,7 @@ impl Attempt<'_> {
         } else {
             undone.plan.revision = revision;
         }
-        self.made(done, undone)
-    }
-
-    fn made(&self, done: Result<Option<Op>>, mut undone: Undone) -> Result<Option<Undone>> {
-        match done {
-            Ok(op) => undone.op = op,
-            Err(e) if e.kind() == Kind::Conflict => return Ok(None),
-            Err(e) => return Err(e),
-        }
-        if undone.op.is_none() && !undone.stopped {
-            // All of it was so already, or is not to be had any more.
-            undone.plan.revision = Revision::default();
-        }
-        Ok(Some(undone))
+        made(done, undone)
     }
 
     /// Asks every permission. Who may not do it is told that, and nothing of what stands in the way; what does not fit together is
@@ -208,6 +195,20 @@ impl Attempt<'_> {
             may => may,
         }
     }
+}
+
+/// What came of an attempt to make it so.
+fn made(done: Result<Option<Op>>, mut undone: Undone) -> Result<Option<Undone>> {
+    match done {
+        Ok(op) => undone.op = op,
+        Err(e) if e.kind() == Kind::Conflict => return Ok(None),
+        Err(e) => return Err(e),
+    }
+    if undone.op.is_none() && !undone.stopped {
+        // All of it was so already, or is not to be had any more.
+        undone.plan.revision = Revision::default();
+    }
+    Ok(Some(undone))
 }
 
 /// Leaves operations out until what remains fits together.

@@ -28,14 +28,14 @@ pub(super) fn ask(
 pub(super) fn ask_each(
     tx: &mut dyn Tx,
     before: &[Param<'_>],
-    (of, filler): (&[Param<'_>], Param<'_>),
+    (of, nobody): (&[Param<'_>], Param<'_>),
     sql: impl Fn(&[String]) -> String,
     mut take: impl FnMut(&mut Row) -> Result<()>,
 ) -> Result<()> {
     for some in of.chunks(SIZES[SIZES.len() - 1]) {
         let fits = SIZES.iter().find(|size| **size >= some.len());
         let size = *fits.unwrap_or(&some.len());
-        let filled = some.iter().copied().chain(std::iter::repeat(filler));
+        let filled = some.iter().copied().chain(std::iter::repeat(nobody));
         let params: Vec<_> = before.iter().copied().chain(filled.take(size)).collect();
         let places: Vec<_> = (0..size)
             .map(|i| format!("${}", before.len() + 1 + i))

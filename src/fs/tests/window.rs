@@ -39,7 +39,7 @@ fn nobody_waits_for_a_rehearsal_and_it_waits_for_nobody() {
             tell.send(e.rehearse(&who, &what, &path("/workspace/f")))
                 .unwrap();
         });
-        let done = told.recv_timeout(Duration::from_secs(60));
+        let done = told.recv_timeout(Duration::from_mins(1));
         drop(turn);
         done.expect("a rehearsal waits for its turn").unwrap();
     });
