@@ -238,17 +238,18 @@ fn a_full_disk_is_told_to_who_meets_it_and_nothing_else_is_lost() {
 
 /// Fills the disk that a world lies on to the last byte, and has the database in want of more; what took the last bytes.
 fn fill(world: &World, seed: u64) -> std::path::PathBuf {
-    let write = |name: String, size| {
-        let bytes = crate::dice::Dice::from_seed(seed).bytes(size);
+    let write = |name: String, n: u64, size| {
+        // Each with bytes of its own: what is the same is stored once.
+        let bytes = crate::dice::Dice::from_seed(10_000 * seed + n).bytes(size);
         let made = fs::File::create(world.path(name));
         made.and_then(|mut f| f.write_all(&bytes).and_then(|()| f.sync_all()))
     };
-    let mut large = (0..1000).map(|n| write(format!("large{seed}.{n}"), (1 << 20) + n));
+    let mut large = (0..1000).map(|n| write(format!("large{n}"), n, 1 << 20));
     assert!(large.any(|done| done.is_err()), "the disk is never full");
     let filler = world.data().parent().unwrap().join(format!("filler{seed}"));
     let mut file = fs::File::create(&filler).unwrap();
     while file.write(&[1; 4096]).is_ok() {}
-    let mut small = (0..20_000).map(|n| write(format!("small{seed}.{n}"), 2000));
+    let mut small = (1000..20_000).map(|n| write(format!("small{n}"), n, 2000));
     assert!(
         small.any(|done| done.is_err()),
         "the database needs nothing"
