@@ -235,3 +235,59 @@ fn a_full_disk_is_told_to_who_meets_it_and_nothing_else_is_lost() {
     drop(world);
     detach(disk.path());
 }
+
+/// Fills the disk that a world lies on to the last byte, and has the database in want of more; what took the last bytes.
+fn fill(world: &World, seed: u64) -> std::path::PathBuf {
+    let write = |name: String, n: u64, size| {
+        // Each with bytes of its own: what is the same is stored once.
+        let bytes = crate::dice::Dice::from_seed(10_000 * seed + n).bytes(size);
+        let made = fs::File::create(world.path(name));
+        made.and_then(|mut f| f.write_all(&bytes).and_then(|()| f.sync_all()))
+    };
+    let mut large = (0..1000).map(|n| write(format!("large{n}"), n, 1 << 20));
+    assert!(large.any(|done| done.is_err()), "the disk is never full");
+    let filler = world.data().parent().unwrap().join(format!("filler{seed}"));
+    let mut file = fs::File::create(&filler).unwrap();
+    while file.write(&[1; 4096]).is_ok() {}
+    let mut small = (1000..20_000).map(|n| write(format!("small{n}"), n, 2000));
+    assert!(
+        small.any(|done| done.is_err()),
+        "the database needs nothing"
+    );
+    filler
+}
+
+#[test]
+fn gc_frees_what_nobody_needs_on_a_disk_that_is_full() {
+    const GARBAGE: u64 = 80;
+    if !needs_root() {
+        return;
+    }
+    let disk = tempfile::tempdir().unwrap();
+    let at = disk.path().display();
+    sh(
+        disk.path(),
+        &format!("mount -t tmpfs -o size=240m none {at}"),
+    );
+    let world = World::at(disk.path().join("data"));
+    world.start();
+    let reserve = world.data().join("reserve");
+    sh(world.data(), "until [ -e reserve ]; do sleep 0.05; done");
+    for n in 0..GARBAGE {
+        let bytes = crate::dice::Dice::from_seed(n).bytes(1 << 20);
+        fs::write(world.path("garbage"), bytes).unwrap();
+    }
+    fs::remove_file(world.path("garbage")).unwrap();
+    let filler = fill(&world, GARBAGE);
+    assert!(reserve.exists(), "nobody but gc takes what is kept for it");
+    let said = world.ctl(&["gc", "--keep-within", "0s"]);
+    let freed = said["bytes"].as_u64().unwrap();
+    assert!(freed > (GARBAGE - 2) << 20, "{said}");
+    fs::remove_file(filler).unwrap();
+    fs::write(world.path("late"), "after").unwrap();
+    world.restart();
+    assert_eq!(fs::read_to_string(world.path("late")).unwrap(), "after");
+    world.is_sound();
+    drop(world);
+    detach(disk.path());
+}

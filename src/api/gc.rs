@@ -72,7 +72,7 @@ impl Command for Gc {
                     "nothing is forgotten without a span to keep: say --keep-within",
                 );
             }
-            let found = engine.gc(cx.caller, !self.dry_run)?;
+            let found = engine.with_room(|| engine.gc(cx.caller, !self.dry_run))?;
             return Ok(Garbage {
                 blobs: found.blobs,
                 bytes: found.bytes,
@@ -83,7 +83,7 @@ impl Command for Gc {
             since: ago(engine.clock().now(), span)?,
             snapshots: self.keep_snapshots,
         };
-        let thinned = engine.forget(cx.caller, keep, self.dry_run)?;
+        let thinned = engine.with_room(|| engine.forget(cx.caller, keep, self.dry_run))?;
         let forgotten = thinned.tenants.into_iter().map(Forgotten::from);
         cx.durable(Garbage {
             blobs: thinned.freed.blobs,

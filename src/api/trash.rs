@@ -3,10 +3,11 @@
 use super::Command;
 use super::context::Context;
 use super::log::Wanted;
-use super::undo::chosen::{backwards, records};
+use super::undo::chosen::backwards;
+use super::undo::search::Search;
 use super::undo::{Undoing, record, reply};
 use crate::core::{FsPath, Ino, Kind, Op, Result, Text, error::fail};
-use crate::history::{self, Answer, Choice, OpSet};
+use crate::history::{self, Answer, Choice, OpSet, Undoings};
 use crate::meta::log_query::{Cursor, Query};
 use crate::meta::{OpKind, Record, timeline};
 use serde::{Deserialize, Serialize};
@@ -69,17 +70,15 @@ impl Command for TrashList {
         let limit = if self.limit == 0 { 100 } else { self.limit };
         let limit = limit.min(LISTED_MAX) as usize;
         let (mut deleted, emptied) = (Vec::new(), emptied(cx)?);
-        let (mut at, mut paths) = (Op(u64::MAX), 0);
+        let mut search = Search::new(cx, query, Cursor::NEWEST, PAGE)?;
+        let (mut undoings, mut paths) = (Undoings::default(), 0);
         for _ in 0..LOOKS {
-            let (oldest, page) = records(cx, &query, Cursor::Before(at), PAGE)?;
-            let Some(oldest) = oldest else {
-                return Ok(Trash {
-                    deleted,
-                    more: None,
-                });
+            let Some(page) = search.readable()? else {
+                break;
             };
             // What was undone is as if it had not been, and may be much: it is leapt over.
-            let undone = history::undone_since(cx.engine(), cx.tenant()?, oldest)?;
+            let oldest = page.last().map(|record| record.op).or(search.at());
+            let undone = undoings.back_to(cx.engine(), cx.tenant()?, oldest)?;
             let mut left = gone(cx, page)?;
             left.retain(|record| !emptied.has(record.op) && !undone.has(record.op));
             for item in lost(cx, &left)? {
@@ -94,9 +93,12 @@ impl Command for TrashList {
                     return Ok(Trash { deleted, more });
                 }
             }
-            at = undone.leap(oldest);
+            search.leap(undone);
+            if search.is_spent() {
+                break;
+            }
         }
-        let more = Some(at.0.saturating_sub(1));
+        let more = search.at().map(|at| at.0.saturating_sub(1));
         Ok(Trash { deleted, more })
     }
 }
@@ -198,6 +200,7 @@ impl Command for TrashEmpty {
         let (emptied, mut done) = (emptied(cx)?, Emptied::default());
         let mut own: Vec<(Op, Text)> = Vec::new();
         backwards(cx, &query, PAGE, |page| {
+            let (all, known) = (page.len(), own.len());
             let mut left = gone(cx, page)?;
             left.retain(|record| !emptied.has(record.op));
             for item in lost(cx, &left)? {
@@ -209,7 +212,7 @@ impl Command for TrashEmpty {
                     done.others += 1;
                 }
             }
-            Ok(Continue::<()>(()))
+            Ok(Continue::<(), _>(all - (own.len() - known)))
         })?;
         done.deletions = own.len() as u64;
         if !self.dry_run {
@@ -312,12 +315,13 @@ impl TrashRestore {
         let is_named = |r: &Record| self.path.as_ref().is_none_or(|p| p.0 == r.path);
         let is_it = |r: &Record| is_named(r) && !emptied.has(r.op);
         backwards(cx, query, PAGE, |page| {
+            let all = page.len();
             for record in gone(cx, page)?.into_iter().filter(is_it) {
                 if !lost(cx, std::slice::from_ref(&record))?.is_empty() {
                     return Ok(Break(record));
                 }
             }
-            Ok(Continue(()))
+            Ok(Continue(all))
         })
     }
 }
@@ -337,7 +341,7 @@ fn with_it(cx: &Context<'_>, record: &Record) -> Result<OpSet> {
     };
     let query = deletions(cx, wanted.query(cx)?)?;
     backwards(cx, &query, PAGE, |page| {
-        let mut is_end = true;
+        let (mut is_end, known) = (true, all.len());
         for other in page.iter().filter(|r| r.author == record.author) {
             is_end = false;
             if !is_there(cx, other.ino)? {
@@ -345,7 +349,8 @@ fn with_it(cx: &Context<'_>, record: &Record) -> Result<OpSet> {
             }
         }
         // A page of others: the process had not begun then.
-        Ok(if is_end { Break(()) } else { Continue(()) })
+        let vain = page.len() - (all.len() - known);
+        Ok(if is_end { Break(()) } else { Continue(vain) })
     })?;
     Ok(all.into_iter().collect())
 }

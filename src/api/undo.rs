@@ -2,21 +2,21 @@
 
 pub(super) mod chosen;
 mod reaching;
+pub(super) mod search;
 
 pub use self::chosen::Found;
-use self::chosen::{all, is_of_session, newest, numbered, records, remembered};
+use self::chosen::{all, is_of_session, newest, numbered, remembered};
 use self::reaching::{alone, reaching};
 use super::Command;
 use super::context::{Context, path_of};
 use super::log::Wanted;
 use super::regrouped::{Regrouped, regrouped};
 use crate::core::{FsPath, Ino, Kind, Op, Result, Text, error::fail};
-use crate::fs::Moment;
-use crate::history::{self, Answer, Choice, OpSet, Restoring, Undone};
-use crate::meta::log_query::{Cursor, Query};
-use crate::meta::{OpKind, Record};
+use crate::fs::{Moment, Reader};
+use crate::history::{self, Answer, Choice, OpSet, Restoring, Told, Undone};
+use crate::meta::log_query::Query;
+use crate::meta::{OpKind, Record, log};
 use serde::{Deserialize, Serialize};
-use std::cell::Cell;
 use std::collections::HashSet;
 
 /// How many steps a reply names; it counts all.
@@ -171,7 +171,7 @@ impl Undo {
                 "either operations by their numbers or --last: numbers say which",
             ),
             (Some(words), false) => Ok(Chosen {
-                ops: numbered(cx, &words.parse()?, query.clone())?,
+                ops: numbered(cx, &words.parse()?, query)?,
                 ..Chosen::default()
             }),
             (None, true) => {
@@ -188,18 +188,18 @@ impl Undo {
                 "say what to undo: operations by their numbers, a path, --last, --session, --agent, --user or --since",
             ),
             (None, false) => {
-                let (own_only, others) = (is_of_session(cx, query), Cell::new(0));
+                let (own_only, mut others) = (is_of_session(cx, query), 0);
                 let undoes = |r: &Record| {
                     if matches!(r.kind, OpKind::Undo | OpKind::Bypass) {
                         return false;
                     }
                     let is_others = own_only && r.author.uid != cx.caller.uid;
-                    others.set(others.get() + u64::from(is_others));
+                    others += u64::from(is_others);
                     !is_others
                 };
                 Ok(Chosen {
                     ops: all(cx, query, undoes)?,
-                    others: Some(others.get()).filter(|others| *others > 0),
+                    others: Some(others).filter(|others| *others > 0),
                     ..Chosen::default()
                 })
             }
@@ -209,18 +209,16 @@ impl Undo {
     /// What a path does not choose though it reached there; for the newest change, what the caller restored after it.
     fn reaching(&self, cx: &Context<'_>, query: &Query, chosen: &OpSet) -> Result<Vec<Found>> {
         if self.newest {
-            let after = chosen.first().map(|op| Op(op.0 + 1));
-            let mut own = chosen::own(cx, query.clone());
-            own.first = own.first.max(after);
-            if own.kinds.is_empty() {
-                own.kinds.push(OpKind::Restore);
+            if !query.kinds.is_empty() && !query.kinds.contains(&OpKind::Restore) {
+                return Ok(Vec::new());
             }
-            own.kinds.retain(|kind| *kind == OpKind::Restore);
-            return if own.kinds.is_empty() {
-                Ok(Vec::new())
-            } else {
-                reaching(cx, &own, chosen, |_| true)
+            let after = chosen.first().map(|op| Op(op.0 + 1));
+            let restores = Query {
+                kinds: vec![OpKind::Restore],
+                first: query.first.max(after),
+                ..chosen::own(cx, query.clone())
             };
+            return reaching(cx, &restores, chosen, |_| true);
         }
         let asked: Option<OpSet> = self.ops.as_ref().map(|words| words.parse()).transpose()?;
         let fits = |op| asked.as_ref().is_none_or(|ops| ops.has(op));
@@ -315,9 +313,9 @@ pub(super) fn reply(cx: &Context<'_>, ops: &OpSet, undone: &Undone) -> Result<Un
     // What comes back has its attributes, which is no change.
     let attributed = revision.xattrs.iter().map(|(ino, ..)| ino);
     let attributed = attributed.filter(|ino| !back.contains(ino)).count();
-    let mut conflicts = Vec::new();
+    let (mut conflicts, told) = (Vec::new(), undone.told(cx.engine(), cx.caller));
     for conflict in undone.conflicts.iter().take(STEPS_MAX) {
-        conflicts.push(obstacle(cx, (ops, undone), conflict)?);
+        conflicts.push(obstacle(cx, (ops, &told), conflict)?);
     }
     let left = undone.plan.others.iter().map(|record| LeftOut {
         op: record.op.0,
@@ -358,26 +356,26 @@ fn steps(cx: &Context<'_>, undone: &Undone) -> Result<Vec<Step>> {
 
 /// The record of an operation that the caller may read.
 pub(super) fn record(cx: &Context<'_>, op: Option<Op>) -> Result<Option<Record>> {
-    if op.is_none() {
+    let Some(op) = op else {
         return Ok(None);
-    }
-    let query = Query {
-        first: op,
-        last: op,
-        ..Query::default()
     };
-    Ok(records(cx, &query, Cursor::OLDEST, 1)?.1.into_iter().next())
+    let found = log::at(&mut *cx.engine().store().read()?, cx.tenant()?, op)?;
+    let Some((record, _)) = found else {
+        return Ok(None);
+    };
+    let may_read = Reader::new(cx.engine(), cx.caller)?.may_read(&record)?;
+    Ok(may_read.then_some(record))
 }
 
 fn obstacle(
     cx: &Context<'_>,
-    (ops, undone): (&OpSet, &Undone),
+    (ops, told): (&OpSet, &Told<'_>),
     conflict: &history::Conflict,
 ) -> Result<Obstacle> {
     // What is to be undone itself is in nobody's way.
     let by = conflict.by.filter(|by| !ops.has(*by));
     let found = record(cx, by)?;
-    let path = undone.place_of(cx.engine(), cx.caller, conflict)?;
+    let path = told.place_of(conflict)?;
     let path = match path.map(|path| Text(path.to_bytes())) {
         // What is gone has the path that it had when that was done.
         None => record(cx, conflict.undone.first())?.map(|r| Text(r.path)),

@@ -50,6 +50,8 @@ fn trace() {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // Else a line that finds no room on the disk ends the process: telling of that on stderr fails, too, and panics.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal() && config::env("NO_COLOR").is_none())
         .init();
 }

@@ -57,6 +57,11 @@ impl Config {
         self.data_dir.join("journal")
     }
 
+    /// What is given up for gc when the disk is full.
+    pub fn reserve(&self) -> PathBuf {
+        self.data_dir.join("reserve")
+    }
+
     pub fn lock(&self) -> PathBuf {
         self.data_dir.join("lock")
     }

@@ -99,11 +99,43 @@ impl Engine {
         head: Head,
         f: impl FnOnce(&mut Change<'_>) -> Result<T>,
     ) -> Result<(T, Vec<Event>)> {
-        let mut change = Change {
-            engine: self,
+        let mut change = Change::of(self, caller, tenant, head);
+        let out = f(&mut change)?;
+        Ok((out, change.commit()?))
+    }
+
+    /// Runs `f` as a change of which nothing is kept. It has not the turn: nobody waits for it, and others go on changing things.
+    pub(super) fn try_change(
+        &self,
+        caller: &Caller,
+        f: impl FnOnce(&mut Change<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let tenant = tenant_of(caller)?;
+        self.home(tenant)?;
+        let head = self.store.head(tenant)?;
+        f(&mut Change::of(self, caller, tenant, head))
+    }
+
+    /// Tells every kernel but the caller's own; a caller without a mount waits until they know.
+    pub(super) fn tell(&self, caller: &Caller, events: &[Event]) {
+        if let Some(tenant) = caller.tenant {
+            self.events.publish(tenant, caller.mount, events);
+        }
+    }
+}
+
+fn tenant_of(caller: &Caller) -> Result<TenantId> {
+    let none = || caller.stranger(Kind::Denied);
+    caller.tenant.ok_or_else(none)
+}
+
+impl<'a> Change<'a> {
+    fn of(engine: &'a Engine, caller: &'a Caller, tenant: TenantId, head: Head) -> Self {
+        Self {
+            engine,
             caller,
             edits: Edits::default(),
-            now: self.clock.now(),
+            now: engine.clock.now(),
             tenant,
             head,
             nodes: HashMap::new(),
@@ -122,22 +154,8 @@ impl Engine {
             touched: BTreeMap::new(),
             relocated: false,
             rejudged: None,
-        };
-        let out = f(&mut change)?;
-        Ok((out, change.commit()?))
-    }
-
-    /// Tells every kernel but the caller's own; a caller without a mount waits until they know.
-    pub(super) fn tell(&self, caller: &Caller, events: &[Event]) {
-        if let Some(tenant) = caller.tenant {
-            self.events.publish(tenant, caller.mount, events);
         }
     }
-}
-
-fn tenant_of(caller: &Caller) -> Result<TenantId> {
-    let none = || caller.stranger(Kind::Denied);
-    caller.tenant.ok_or_else(none)
 }
 
 impl Change<'_> {

@@ -12,6 +12,7 @@ use super::memory::Memory;
 use super::policy::Policy;
 use super::process::Processes;
 use super::relations::Relations;
+use super::reserve::Reserve;
 use super::revision::Revision;
 use super::transient::Transient;
 use super::view::{View, Views};
@@ -60,6 +61,7 @@ pub struct Engine {
     pub(super) borrowing: RwLock<()>,
     /// Rows of the past that are on their way out; one administrator forgets at a time.
     pub(super) thinning: Mutex<Thinning>,
+    pub(super) reserve: Reserve,
     /// Access times not yet written down (relatime: lazily, without an operation).
     pub(super) atimes: Mutex<HashMap<Ino, Time>>,
     /// The next number to give out.
@@ -97,6 +99,7 @@ impl Engine {
             processes: Processes::default(),
             borrowing: RwLock::default(),
             thinning: Mutex::default(),
+            reserve: Reserve::default(),
             atimes: Mutex::default(),
             ids: AtomicU64::new(first),
         };
@@ -283,6 +286,7 @@ impl Engine {
             self.write_bypasses(),
             self.thin_on(),
             self.write_atimes(),
+            self.keep_room(),
         ];
         done.into_iter().collect()
     }

@@ -61,6 +61,7 @@ mod horizon;
 mod forget;
 mod buried;
 mod sweep;
+mod reserve;
 mod snapshot;
 mod trash;
 mod seed;

@@ -18,7 +18,8 @@ use crate::meta::tuple::Tuple;
 use crate::meta::{Entry, Member, Node, OpKind};
 use std::sync::Arc;
 
-/// What rows are to be; what it does not speak of stays. Whoever makes one knows the present: it holds for one end of the log.
+/// What rows are to be; what it does not speak of stays. Whoever makes one knows the present: it holds for one end of the log, and
+/// for later ones as long as nothing that it was made of has changed.
 #[derive(Default)]
 pub struct Revision {
     /// Nodes that are not there and come back. Link counts and parents are worked out.
@@ -76,46 +77,42 @@ pub struct Title {
 }
 
 impl Engine {
-    /// Makes a revision that was worked out when the log ended with `head`; fails with `Conflict` when it has gone on since.
-    /// A rehearsal asks every permission, and leaves nothing; nor is there an operation where all is so already.
+    /// Makes a revision in one operation; there is none where all is so already. `finish` is asked while nobody else changes
+    /// anything, so all writers wait for it: it sees to it that the revision holds for the present, changes nothing but that, and
+    /// says how the log is to have it. Fails with `Conflict` where the revision does not fit the present.
     pub fn revise(
         &self,
         caller: &Caller,
-        head: Op,
-        what: &Revision,
-        title: &Title,
-        rehearse: bool,
+        what: &mut Revision,
+        finish: impl FnOnce(&mut Revision) -> Result<Title>,
     ) -> Result<Option<Op>> {
-        let mut end = End::Made;
-        let made = self.change(&rehearsing(caller, rehearse), |ch| {
-            if ch.op() != Op(head.0 + 1) {
-                return fail(Kind::Conflict, "somebody changed something meanwhile");
+        let mut is_written = false;
+        let made = self.change(caller, |ch| {
+            let title = finish(what)?;
+            let op = self.make(ch, what, &title)?;
+            is_written = what.touched().any(|ino| self.files.pending(ino).is_some());
+            if is_written {
+                return fail(Kind::Conflict, "somebody is writing there");
             }
-            let op = self.make(ch, what, title)?;
-            end = self.end(what, rehearse);
-            end.of(op)
+            Ok(op)
         });
-        self.made(end, made, what)
+        if is_written {
+            // What somebody is writing becomes a version first.
+            self.seal_pending(what.touched())?;
+        }
+        let op = made?;
+        self.refresh(what)?;
+        Ok(op)
     }
 
-    /// The same of a revision that `work_out` finds while nobody else changes anything: all writers wait for it, and it must
-    /// not change anything itself. Gives the revision back.
-    pub fn revise_alone(
-        &self,
-        caller: &Caller,
-        work_out: impl FnOnce() -> Result<(Revision, Title)>,
-        rehearse: bool,
-    ) -> Result<(Option<Op>, Revision)> {
-        let (mut end, mut what) = (End::Made, Revision::default());
-        let made = self.change(&rehearsing(caller, rehearse), |ch| {
-            let (found, title) = work_out()?;
-            what = found;
-            let op = self.make(ch, &what, &title)?;
-            end = self.end(&what, rehearse);
-            end.of(op)
-        });
-        let op = self.made(end, made, &what)?;
-        Ok((op, what))
+    /// Asks every permission that a revision takes, for a caller who asked for `path`, and leaves nothing. Nobody waits for it: where
+    /// others change meanwhile what it is about, it may fail with `Conflict` or `NotFound`, or not notice.
+    pub fn rehearse(&self, caller: &Caller, what: &Revision, path: &FsPath) -> Result<()> {
+        let rehearsing = Caller {
+            rehearses: true,
+            ..caller.clone()
+        };
+        self.try_change(&rehearsing, |ch| Reviser::new(ch, what, path).run())
     }
 
     fn make(&self, ch: &mut Change<'_>, what: &Revision, title: &Title) -> Result<Option<Op>> {
@@ -129,24 +126,8 @@ impl Engine {
         Ok(Some(op))
     }
 
-    fn end(&self, what: &Revision, rehearse: bool) -> End {
-        if rehearse {
-            End::Tried
-        } else if what.touched().any(|ino| self.files.pending(ino).is_some()) {
-            End::Written
-        } else {
-            End::Made
-        }
-    }
-
-    /// What somebody is writing becomes a version; files that are open go on from what they are now.
-    fn made(&self, end: End, op: Result<Option<Op>>, what: &Revision) -> Result<Option<Op>> {
-        match end {
-            End::Made => {}
-            End::Tried => return Ok(None),
-            End::Written => self.seal_pending(what.touched())?,
-        }
-        let op = op?;
+    /// Files that are open go on from what they are now.
+    fn refresh(&self, what: &Revision) -> Result<()> {
         for node in what.changed.iter().chain(&what.back) {
             match self.node(node.ino) {
                 Ok(node) => self.files.refresh(&node),
@@ -155,34 +136,6 @@ impl Engine {
                 Err(e) => return Err(e),
             }
         }
-        Ok(op)
-    }
-}
-
-fn rehearsing(caller: &Caller, rehearses: bool) -> Caller {
-    Caller {
-        rehearses,
-        ..caller.clone()
-    }
-}
-
-/// How a revision ends for which all permissions are there.
-#[derive(Debug, Clone, Copy)]
-enum End {
-    Made,
-    /// It was a rehearsal.
-    Tried,
-    /// Somebody is writing to what it changes: that comes first.
-    Written,
-}
-
-impl End {
-    /// An error, which leaves nothing, where it is not made.
-    fn of(self, op: Option<Op>) -> Result<Option<Op>> {
-        match self {
-            Self::Made => Ok(op),
-            Self::Tried => fail(Kind::Unsupported, "a rehearsal leaves nothing"),
-            Self::Written => fail(Kind::Conflict, "somebody is writing there"),
-        }
+        Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! Whether a revision leaves a tree: every name in a directory that is there, every directory with one name, nothing cut off.
 
+use super::basis::Basis;
 use super::effects::Rows;
 use super::fold::touching;
 use super::ops::{OpSet, Without};
@@ -17,12 +18,12 @@ const DEPTH_MAX: usize = 1 << 20;
 pub(super) const NAMELESS: &str = "has no name to come back under";
 
 /// What would not fit together. Of nodes of which something else is `known` to stand in the way it is not told that they lose their
-/// name.
+/// name. `basis` learns what was looked at.
 pub(super) fn conflicts(
     tx: &mut dyn Tx,
     undone: Without<'_>,
     (rows, revision): (&Rows, &Revision),
-    known: &HashSet<Ino>,
+    (known, basis): (&HashSet<Ino>, &mut Basis),
 ) -> Result<Vec<Conflict>> {
     let losing = revision.names.iter().filter_map(|n| n.was.as_ref());
     let mut check = Check {
@@ -33,6 +34,7 @@ pub(super) fn conflicts(
         after: HashMap::new(),
         parents: HashMap::new(),
         losing: losing.map(|entry| entry.ino).collect(),
+        named: None,
         found: Vec::new(),
     };
     let gone = revision.gone.iter().map(|ino| (*ino, None));
@@ -50,6 +52,7 @@ pub(super) fn conflicts(
     }
     check.nameless(revision);
     check.circles()?;
+    basis.nodes.extend(check.after.keys());
     Ok(check.found)
 }
 
@@ -100,6 +103,8 @@ struct Check<'a> {
     parents: HashMap<Ino, Ino>,
     /// Nodes that lose a name.
     losing: HashSet<Ino>,
+    /// What is undone of each node's names, once somebody asks for it.
+    named: Option<HashMap<Ino, OpSet>>,
     found: Vec<Conflict>,
 }
 
@@ -235,17 +240,26 @@ impl Check<'_> {
     }
 
     /// What is undone of the names that a node had and has.
-    fn namings(&self, ino: Ino) -> OpSet {
-        let lines = self.rows.names.values().map(|m| &m.line);
-        let of_it = lines.filter(|l| l.before == Some(ino) || l.now() == Some(&ino));
-        let mut undone = OpSet::default();
-        of_it.for_each(|l| undone.join(&touching(l, self.undone)));
-        undone
+    fn namings(&mut self, ino: Ino) -> OpSet {
+        let (rows, undone) = (self.rows, self.undone);
+        let named = self.named.get_or_insert_with(|| {
+            let mut named: HashMap<Ino, OpSet> = HashMap::new();
+            for line in rows.names.values().map(|m| &m.line) {
+                let touching = touching(line, undone);
+                let both: HashSet<_> = line.before.iter().chain(line.now()).collect();
+                for ino in both {
+                    named.entry(*ino).or_default().join(&touching);
+                }
+            }
+            named
+        });
+        named.get(&ino).cloned().unwrap_or_default()
     }
 
     fn circle(&mut self, ino: Ino) {
+        let undone = self.namings(ino);
         self.found.push(Conflict {
-            undone: self.namings(ino),
+            undone,
             by: self.rows.last_naming(ino),
             why: "would lie below itself",
             node: Some(ino),

@@ -3,7 +3,7 @@
 use super::fold::{Timeline, touching};
 use super::members::{self, Membership, Pair};
 use super::ops::{OpSet, Without};
-use crate::core::{Ino, Op, Result, TenantId, Time};
+use crate::core::{Ino, Name, Op, Result, TenantId, Time};
 use crate::db::Tx;
 use crate::meta::cache::Place;
 use crate::meta::timeline::{self, Spell};
@@ -73,6 +73,12 @@ impl Effects {
             found.grants_lost.extend(went.filter(went_with));
         }
         Ok(found)
+    }
+
+    /// Whether grants or memberships came or went.
+    pub(super) fn has_relations(&self) -> bool {
+        let grants = self.grants_made.is_empty() && self.grants_lost.is_empty();
+        !grants || !self.members.is_empty()
     }
 
     fn take(&mut self, record: Record, nodes: &mut OpSet) -> Result<()> {
@@ -279,15 +285,30 @@ impl Rows {
             let key = (entry.parent, entry.name.as_bytes().to_vec());
             places.entry(key).or_default().push(spell);
         }
-        for (key, mut spells) in places {
+        let mut asked: BTreeMap<Ino, Vec<Name>> = BTreeMap::new();
+        for spells in places.values_mut() {
+            if let Some(Spell { state, .. }) = spells.first()
+                && !self.is_gone(state.parent)
+            {
+                asked
+                    .entry(state.parent)
+                    .or_default()
+                    .push(state.name.clone());
+                spells.clear();
+            }
+        }
+        for (dir, names) in asked {
+            for spell in timeline::meanings_in(tx, dir, &names, since)? {
+                let key = (dir, spell.state.name.as_bytes().to_vec());
+                places.entry(key).or_default().push(spell);
+            }
+        }
+        for (key, spells) in places {
             let Some(first) = spells.first() else {
                 continue;
             };
             let (parent, name) = (first.state.parent, first.state.name.clone());
             let place = Place { parent, name };
-            if !self.is_gone(parent) {
-                spells = timeline::meanings(tx, &place, since)?;
-            }
             for other in &spells {
                 let given = (other.state.ino, other.state.began);
                 self.named.entry(given).or_default().push(key.clone());

@@ -16,6 +16,8 @@ pub(super) struct Home {
     pub was: Option<Place>,
     /// Directories above it that are gone and come back, the highest first.
     pub back: Vec<(Place, Ino)>,
+    /// The directories that lead there now, and those that did.
+    pub walked: Vec<Ino>,
 }
 
 impl Home {
@@ -32,7 +34,7 @@ impl Home {
             return Ok(Self::default());
         };
         let mut tx = engine.store().read()?;
-        let (mut dir, mut back) = (root, Vec::new());
+        let (mut dir, mut back, mut walked) = (root, Vec::new(), then.to_vec());
         for (name, was) in path.names().iter().zip(above) {
             dir = match entry::get(&mut *tx, dir, name)? {
                 Some(now) if is_dir(&mut *tx, now.ino)? => now.ino,
@@ -50,6 +52,7 @@ impl Home {
                     *was
                 }
             };
+            walked.push(dir);
         }
         let parent = above.last().copied().unwrap_or(root);
         let stayed = entry::get(&mut *tx, parent, name)?.is_some_and(|now| now.ino == *top);
@@ -65,6 +68,7 @@ impl Home {
             place: place(dir),
             was: place(parent),
             back,
+            walked,
         })
     }
 

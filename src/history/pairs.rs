@@ -30,7 +30,11 @@ impl Pairs {
     ) -> Result<Self> {
         let mut pairs = Self::default();
         let first = chosen.first().unwrap_or_default();
-        standing(tx, tenant, first, chosen, |record, ops| {
+        let mut standing = Standing {
+            off: chosen.clone(),
+            ..Standing::default()
+        };
+        standing.back_to(tx, tenant, first, |record, ops| {
             // Copies that it put beside something go with it: that is not as if it had not been.
             let has_copies = record.details()["copies"].as_bool() == Some(true);
             if !has_copies && ops.first().is_some_and(|op| op >= oldest) {
@@ -45,22 +49,20 @@ impl Pairs {
 
     /// Adds the pairs that had a part in making rows what they are; says whether there were any.
     pub(super) fn join(&self, undone: &mut OpSet, rows: &Rows) -> bool {
-        let mut joined = false;
-        for op in rows.operations() {
-            if self.any.has(op) && !undone.has(op) {
-                for pair in self.all.iter().filter(|pair| pair.has(op)) {
-                    undone.join(pair);
-                    joined = true;
-                }
-            }
+        let new = |op: &Op| self.any.has(*op) && !undone.has(*op);
+        let new: OpSet = rows.operations().filter(new).collect();
+        if new.is_empty() {
+            return false;
         }
-        joined
+        let met = self.all.iter().filter(|pair| pair.meets(&new));
+        met.for_each(|pair| undone.join(pair));
+        true
     }
 
     /// Forgets those with one of these operations: they cannot be as if they had not been. Says whether there were any.
     pub(super) fn part(&mut self, ops: &OpSet) -> bool {
         let before = self.all.len();
-        self.all.retain(|pair| !pair.iter().any(|op| ops.has(op)));
+        self.all.retain(|pair| !pair.meets(ops));
         self.any = OpSet::default();
         for pair in &self.all {
             self.any.join(pair);
@@ -69,40 +71,75 @@ impl Pairs {
     }
 }
 
-/// Operations of a tenant that undos from `first` on have undone, and that nobody has done again.
-pub fn undone_since(engine: &Engine, tenant: TenantId, first: Op) -> Result<OpSet> {
-    let (mut undone, none) = (OpSet::default(), OpSet::default());
-    let mut tx = engine.store().read()?;
-    standing(&mut *tx, tenant, first, &none, |_, ops| undone.join(ops))?;
-    Ok(undone)
+/// What undos have undone that nobody has done again: known as far back as was asked for.
+#[derive(Default)]
+pub struct Undoings {
+    standing: Standing,
+    undone: OpSet,
 }
 
-/// Gives the undos from `first` on that are not undone themselves, `but` some, the newest first, with what each has undone.
-fn standing(
-    tx: &mut dyn Tx,
-    tenant: TenantId,
-    first: Op,
-    but: &OpSet,
-    mut give: impl FnMut(&Record, &OpSet),
-) -> Result<()> {
-    let query = Query {
-        kinds: vec![OpKind::Undo],
-        first: Some(first),
-        ..Query::default()
-    };
-    let (mut off, mut at) = (but.clone(), Cursor::NEWEST);
-    loop {
-        let found = page(tx, tenant, &query, at, PAGE)?;
-        for (record, _) in &found {
-            at = at.moved(record.op);
-            if !off.has(record.op) {
-                let ops = named_by(record)?;
-                give(record, &ops);
-                off.join(&ops);
-            }
+impl Undoings {
+    /// Operations of a tenant that undos from `first` on have undone; with none, nothing more is looked at. It is asked for ever
+    /// earlier ones.
+    pub fn back_to(
+        &mut self,
+        engine: &Engine,
+        tenant: TenantId,
+        first: Option<Op>,
+    ) -> Result<&OpSet> {
+        if let Some(first) = first {
+            let mut tx = engine.store().read()?;
+            let undone = &mut self.undone;
+            self.standing
+                .back_to(&mut *tx, tenant, first, |_, ops| undone.join(ops))?;
         }
-        if found.len() < PAGE as usize {
-            return Ok(());
+        Ok(&self.undone)
+    }
+}
+
+/// Undos that are not undone themselves, the newest first.
+struct Standing {
+    /// What was undone, and undos that are not to be met.
+    off: OpSet,
+    at: Cursor,
+}
+
+impl Default for Standing {
+    fn default() -> Self {
+        Self {
+            off: OpSet::default(),
+            at: Cursor::NEWEST,
+        }
+    }
+}
+
+impl Standing {
+    /// Gives those from `first` on that it has not met yet, with what each has undone.
+    fn back_to(
+        &mut self,
+        tx: &mut dyn Tx,
+        tenant: TenantId,
+        first: Op,
+        mut give: impl FnMut(&Record, &OpSet),
+    ) -> Result<()> {
+        let query = Query {
+            kinds: vec![OpKind::Undo],
+            first: Some(first),
+            ..Query::default()
+        };
+        loop {
+            let found = page(tx, tenant, &query, self.at, PAGE)?;
+            for (record, _) in &found {
+                self.at = self.at.moved(record.op);
+                if !self.off.has(record.op) {
+                    let ops = named_by(record)?;
+                    give(record, &ops);
+                    self.off.join(&ops);
+                }
+            }
+            if found.len() < PAGE as usize {
+                return Ok(());
+            }
         }
     }
 }

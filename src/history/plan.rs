@@ -1,6 +1,7 @@
 //! What undoing some operations comes to: the rows that should be others, and what stands in the way.
 
 use super::aside::Aside;
+use super::basis::{Basis, Meanwhile};
 use super::effects::{Effects, Key, Rows, Touch};
 use super::fold::{Timeline, differs, touching};
 use super::grants::granted_by;
@@ -33,7 +34,7 @@ pub struct Conflict {
     pub(super) aside: Option<Aside>,
 }
 
-/// What to do, worked out for one end of the log.
+/// What to do, worked out for one end of the log, and for later ones as long as nothing bears on what it was made of.
 #[derive(Default)]
 pub struct Plan {
     pub revision: Revision,
@@ -42,6 +43,8 @@ pub struct Plan {
     pub others: Vec<Record>,
     /// Every path that the undone operations were recorded with.
     pub paths: Vec<Vec<u8>>,
+    /// What it was made of.
+    pub basis: Basis,
 }
 
 /// What a plan is made by, beside the operations.
@@ -78,14 +81,15 @@ impl Plan {
         }
         drop(tx);
         rows.beside.clone_from(given.beside);
-        Self::over(store, of, Without::These(&all), effects, (head, &rows))
+        let undone = (Without::These(&all), Basis::default());
+        Self::over(store, of, undone, effects, (head, &rows))
     }
 
-    /// The same of rows that were read already, when the log ended with an operation.
+    /// The same of rows that were read already, behind an operation; of what else was looked at to choose them.
     pub(super) fn over(
         store: &Store,
         (blobs, tenant): (&Blobs, TenantId),
-        undone: Without<'_>,
+        (undone, mut basis): (Without<'_>, Basis),
         effects: Effects,
         (head, rows): (Op, &Rows),
     ) -> Result<Self> {
@@ -96,8 +100,12 @@ impl Plan {
             conflicts: Vec::new(),
         };
         let named = planner.nodes(Merger::new(store, blobs, tenant))?;
+        basis.nodes.extend(rows.nodes.keys());
+        basis.relations |= effects.has_relations() || !rows.members.is_empty();
         let mut tx = store.read()?;
-        if tenant::head(&mut *tx, tenant)?.op != head {
+        // What is read from here on may be newer than the rows.
+        let meanwhile = Meanwhile::after(store, tenant, head);
+        if meanwhile.bore_on(&basis, &mut *tx)? {
             return fail(Kind::Conflict, "somebody changed something meanwhile");
         }
         let (away, on_gone) = planner.others_grants(&mut *tx, tenant, &effects)?;
@@ -113,8 +121,10 @@ impl Plan {
             ..
         } = planner;
         let known = conflicts.iter().filter_map(|c| c.node).collect();
-        let unfit = super::check::conflicts(&mut *tx, undone, (rows, &revision), &known)?;
+        let unfit =
+            super::check::conflicts(&mut *tx, undone, (rows, &revision), (&known, &mut basis))?;
         conflicts.extend(unfit);
+        basis.dirs.extend(&revision.gone);
         let mut others = effects.others;
         for op in stay.iter() {
             others.extend(log::at(&mut *tx, tenant, op)?.map(|(record, _)| record));
@@ -124,6 +134,7 @@ impl Plan {
             conflicts,
             others,
             paths: effects.paths,
+            basis,
         })
     }
 }

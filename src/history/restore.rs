@@ -3,6 +3,7 @@
 //! What was moved out of a directory since comes back into it, what was moved into it goes back where it was, what was made in
 //! it goes, and what took its path makes room. All of that stays in the past, and one operation undoes it.
 
+use super::basis::Basis;
 use super::effects::{Effects, Rows};
 use super::home::{Home, nodes_at};
 use super::ops::Without;
@@ -35,7 +36,7 @@ pub struct Restoring {
 pub fn restore(engine: &Engine, caller: &Caller, what: &Restoring) -> Result<Undone> {
     engine.may_at(caller, what.at, what.node, Right::Read)?;
     let then = nodes_at(engine, caller, what.at, &what.path)?;
-    applied(engine, caller, what.answer, what.dry_run, || {
+    applied(engine, caller, (what.answer, what.dry_run), || {
         // Each time: what is forgotten from here on moves the log on, and what was worked out is not done.
         engine.remembers(what.at)?;
         let undone = work_out(engine, caller, what, &then)?;
@@ -45,10 +46,16 @@ pub fn restore(engine: &Engine, caller: &Caller, what: &Restoring) -> Result<Und
 }
 
 /// Leaves out nodes, where that is wanted, until the rest fits together.
-fn work_out(engine: &Engine, caller: &Caller, what: &Restoring, then: &[Ino]) -> Result<Undone> {
+pub(super) fn work_out(
+    engine: &Engine,
+    caller: &Caller,
+    what: &Restoring,
+    then: &[Ino],
+) -> Result<Undone> {
     let store = engine.store();
     let (of, all) = ((engine.blobs(), what.at.tenant), Without::After(what.at.op));
     let (mut left, mut conflicts) = (HashSet::new(), Vec::new());
+    let mut basis = Basis::default();
     loop {
         let head = engine.head(what.at.tenant)?;
         let home = Home::of(engine, caller, &what.path, then)?;
@@ -58,13 +65,15 @@ fn work_out(engine: &Engine, caller: &Caller, what: &Restoring, then: &[Ino]) ->
         let misfits = tree.fit(&mut *tx, &mut rows, &left)?;
         let effects = Effects::of_gone(&mut *tx, what.at.tenant, &rows)?;
         drop(tx);
-        let mut plan = Plan::over(store, of, all, effects, (head, &rows))?;
+        let mut plan = Plan::over(store, of, (all, tree.basis()), effects, (head, &rows))?;
+        basis.join(std::mem::take(&mut plan.basis));
         let mut new = std::mem::take(&mut plan.conflicts);
         new.extend(misfits);
         let more: Vec<_> = new.iter().filter_map(|conflict| conflict.node).collect();
         let (stops, fits) = (what.answer == Answer::Stop, new.is_empty());
         conflicts.extend(new);
         if fits || stops {
+            plan.basis = basis;
             return Ok(Undone {
                 plan,
                 conflicts,
@@ -87,7 +96,7 @@ pub fn restore_content(
     old: &Node,
 ) -> Result<Undone> {
     engine.may_at(caller, what.at, old.ino, Right::Read)?;
-    applied(engine, caller, Answer::Stop, what.dry_run, || {
+    applied(engine, caller, (Answer::Stop, what.dry_run), || {
         engine.remembers(what.at)?;
         let now = engine.head(what.at.tenant)?;
         let now = engine.store().node_at(what.node, now)?;
@@ -104,8 +113,13 @@ pub fn restore_content(
             });
         }
         let title = titled(what, &revision);
+        let basis = Basis {
+            nodes: HashSet::from([what.node]),
+            ..Basis::default()
+        };
         let plan = Plan {
             revision,
+            basis,
             ..Plan::default()
         };
         let undone = Undone {

@@ -66,29 +66,40 @@ impl Undone {
         nodes.filter(|ino| !gone.contains(ino)).collect()
     }
 
-    /// Where that is of which something stands in the way, as far as a caller may know of it: by the name that it had, and not
-    /// by the one beside under which it was put.
-    pub fn place_of(
-        &self,
-        engine: &Engine,
-        caller: &Caller,
-        of: &Conflict,
-    ) -> Result<Option<FsPath>> {
-        let logged = self.logged();
-        if let Some(had) = of.aside.as_ref().and_then(Aside::named) {
-            let dir = engine.path_for(caller, had.parent)?;
-            let path = dir.map(|dir| dir.join(had.name.clone()));
-            return Ok(path.filter(|path| logged.contains(&*path.to_bytes())));
-        }
-        match of.node {
-            Some(ino) => told(engine, caller, &logged, ino),
-            None => Ok(None),
+    /// What a caller may be told of what stands in the way.
+    pub fn told<'a>(&'a self, engine: &'a Engine, caller: &'a Caller) -> Told<'a> {
+        Told {
+            engine,
+            caller,
+            logged: self.logged(),
         }
     }
 
     /// The paths that the log tells of the undone operations: none was chosen that the caller may not read.
     fn logged(&self) -> HashSet<&[u8]> {
         self.plan.paths.iter().map(Vec::as_slice).collect()
+    }
+}
+
+/// Says where things are, as far as a caller may know of it.
+pub struct Told<'a> {
+    engine: &'a Engine,
+    caller: &'a Caller,
+    logged: HashSet<&'a [u8]>,
+}
+
+impl Told<'_> {
+    /// Where that is of which something stands in the way: by the name that it had, and not by the one beside under which it was put.
+    pub fn place_of(&self, of: &Conflict) -> Result<Option<FsPath>> {
+        if let Some(had) = of.aside.as_ref().and_then(Aside::named) {
+            let dir = self.engine.path_for(self.caller, had.parent)?;
+            let path = dir.map(|dir| dir.join(had.name.clone()));
+            return Ok(path.filter(|path| self.logged.contains(&*path.to_bytes())));
+        }
+        match of.node {
+            Some(ino) => told(self.engine, self.caller, &self.logged, ino),
+            None => Ok(None),
+        }
     }
 }
 

@@ -110,7 +110,7 @@ fn add(engine: &Engine, at: Moment, ino: Ino, touched: &mut HashSet<Ino>) -> Res
 }
 
 /// The nodes that an operation changed, gave a name or took one from; `None` when its record does not name them all.
-fn changed(record: &Record) -> Option<Vec<Ino>> {
+pub(super) fn changed(record: &Record) -> Option<Vec<Ino>> {
     if matches!(record.kind, OpKind::Undo | OpKind::Restore | OpKind::Init) {
         return None;
     }

@@ -3,6 +3,7 @@
 //! In the tree each name stands for what it stood for then. Outside it a name only loses what was moved out of the tree, or gets
 //! back what was moved into it, where nothing else has the name now: what is beside the tree is not the restorer's to change.
 
+use super::basis::Basis;
 use super::effects::{Key, Meanings, Rows};
 use super::fold::Timeline;
 use super::home::{Home, key_of};
@@ -95,6 +96,16 @@ impl Tree {
                 }
             },
         )
+    }
+
+    /// What was looked at to find it.
+    pub(super) fn basis(&self) -> Basis {
+        let above = self.home.walked.iter().copied();
+        Basis {
+            nodes: above.chain(self.concerned()).collect(),
+            dirs: self.then.iter().chain(&self.made).copied().collect(),
+            relations: false,
+        }
     }
 
     /// Every node that restoring it may concern.

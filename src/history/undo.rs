@@ -1,22 +1,23 @@
 //! Undo: choose operations, work out what the tree would be without them, make it so in one operation.
 
 use super::aside;
+use super::basis::{Basis, Meanwhile};
 use super::check::NAMELESS;
 use super::ops::OpSet;
 use super::pairs::Pairs;
 use super::plan::{Conflict, Given, Plan};
-use crate::core::{Caller, Error, FsPath, Ino, Kind, Op, Result, TenantId, error::fail};
+use crate::core::{Caller, FsPath, Ino, Kind, Op, Result, TenantId, error::fail};
 use crate::fs::{Engine, Revision, Title};
 use crate::meta::{OpKind, Record};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::{HashMap, HashSet};
 
-/// How often a plan is made anew because somebody changed something meanwhile; a file that is being made where one is to come
+/// How often a plan is made because somebody changed meanwhile what it was made of; a file that is being made where one is to come
 /// back is in the way of the last ones, too.
-const TRIES: usize = 8;
+pub(super) const TRIES: usize = 8;
 /// How many of these nobody waits for.
-const TRIES_BESIDE: usize = 4;
+pub(super) const TRIES_BESIDE: usize = 4;
 
 /// What to do about what cannot be made what it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -66,64 +67,40 @@ pub fn undo(engine: &Engine, caller: &Caller, choice: &Choice) -> Result<Undone>
     if choice.ops.is_empty() {
         return fail(Kind::NotFound, "no operation fits: see `nexus log`");
     }
-    applied(engine, caller, choice.answer, choice.dry_run, || {
+    applied(engine, caller, (choice.answer, choice.dry_run), || {
         let undone = work_out(engine, tenant, choice)?;
         let title = title(&undone, choice);
         Ok((undone, title))
     })
 }
 
-/// Works out what to do and does it, again where others changed something in between, and at last while they wait. `work_out`
-/// changes nothing.
+/// Works out what to do and does it, again where others changed meanwhile what it was made of, and at last while they wait.
+/// `work_out` changes nothing. For a rehearsal nobody waits: at last it tells what it has seen.
 pub(super) fn applied(
     engine: &Engine,
     caller: &Caller,
-    answer: Answer,
-    dry_run: bool,
+    (answer, dry_run): (Answer, bool),
     work_out: impl Fn() -> Result<(Undone, Title)>,
 ) -> Result<Undone> {
-    let stops = |undone: &Undone| answer == Answer::Stop && !undone.conflicts.is_empty();
-    for alone in (0..TRIES).map(|n| n >= TRIES_BESIDE) {
+    let tenant = caller
+        .tenant
+        .ok_or_else(|| caller.stranger(Kind::NotFound))?;
+    let attempt = Attempt {
+        engine,
+        caller,
+        tenant,
+        answer,
+        dry_run,
+    };
+    for n in 1..=TRIES {
         engine.settle_files()?;
-        let done = if alone {
-            alone_applied(engine, caller, dry_run, || {
-                let (undone, title) = work_out()?;
-                let stopped = stops(&undone);
-                Ok((undone, title, stopped))
-            })
+        let done = if dry_run || n <= TRIES_BESIDE {
+            attempt.beside(&work_out, n == TRIES)?
         } else {
-            let head = engine.last_moment(caller)?.op;
-            let (mut undone, title) = match work_out() {
-                Err(e) if e.kind() == Kind::Conflict && engine.last_moment(caller)?.op != head => {
-                    continue;
-                }
-                worked_out => worked_out?,
-            };
-            undone.stopped = stops(&undone);
-            if undone.stopped {
-                may_know(engine, caller, &undone, &title)?;
-                return Ok(undone);
-            }
-            if undone.plan.revision.is_empty() {
-                return Ok(undone);
-            }
-            let op = engine.revise(caller, head, &undone.plan.revision, &title, dry_run);
-            op.map(|op| {
-                undone.op = op;
-                undone
-            })
+            attempt.alone(&work_out)?
         };
-        match done {
-            Ok(mut undone) => {
-                undone.stopped = stops(&undone);
-                if undone.op.is_none() && !dry_run && !undone.stopped {
-                    // All of it was so already, or is not to be had any more.
-                    undone.plan.revision = Revision::default();
-                }
-                return Ok(undone);
-            }
-            Err(e) if e.kind() == Kind::Conflict => {}
-            Err(e) => return Err(e),
+        if let Some(undone) = done {
+            return Ok(undone);
         }
     }
     fail(
@@ -132,45 +109,106 @@ pub(super) fn applied(
     )
 }
 
-/// The same once, while nobody else changes anything; `work_out` says also whether what it found is not to be done.
-fn alone_applied(
-    engine: &Engine,
-    caller: &Caller,
+/// One attempt to work something out and do it; `None` is to be tried again.
+struct Attempt<'a> {
+    engine: &'a Engine,
+    caller: &'a Caller,
+    tenant: TenantId,
+    answer: Answer,
     dry_run: bool,
-    work_out: impl FnOnce() -> Result<(Undone, Title, bool)>,
-) -> Result<Undone> {
-    let mut found = None;
-    let (op, revision) = engine.revise_alone(
-        caller,
-        || {
-            let (mut undone, title, stopped) = work_out()?;
-            let revision = if stopped {
-                Revision::default()
-            } else {
-                std::mem::take(&mut undone.plan.revision)
-            };
-            found = Some((undone, stopped.then(|| title.clone())));
-            Ok((revision, title))
-        },
-        dry_run,
-    )?;
-    let missing = || Error::new(Kind::Conflict, "nothing was worked out");
-    let (mut undone, stopped) = found.ok_or_else(missing)?;
-    match stopped {
-        Some(title) => may_know(engine, caller, &undone, &title)?,
-        None => undone.plan.revision = revision,
-    }
-    undone.op = op;
-    Ok(undone)
 }
 
-/// Who may not do it is told that, and nothing of what stands in the way. What does not fit together is the conflict's.
-fn may_know(engine: &Engine, caller: &Caller, undone: &Undone, title: &Title) -> Result<()> {
-    let head = engine.last_moment(caller)?.op;
-    match engine.revise(caller, head, &undone.plan.revision, title, true) {
-        Err(e) if matches!(e.kind(), Kind::Denied | Kind::NotPermitted) => Err(e),
-        _ => Ok(()),
+impl Attempt<'_> {
+    fn stops(&self, undone: &Undone) -> bool {
+        self.answer == Answer::Stop && !undone.conflicts.is_empty()
     }
+
+    /// While others go on: they wait for no more than what is done.
+    fn beside(
+        &self,
+        work_out: impl Fn() -> Result<(Undone, Title)>,
+        is_last: bool,
+    ) -> Result<Option<Undone>> {
+        let mut meanwhile = Meanwhile::from_now(self.engine, self.tenant)?;
+        let (mut undone, title) = match work_out() {
+            Err(e) if e.kind() == Kind::Conflict && !meanwhile.is_quiet()? => return Ok(None),
+            worked_out => worked_out?,
+        };
+        undone.stopped = self.stops(&undone);
+        let basis = std::mem::take(&mut undone.plan.basis);
+        if undone.stopped || self.dry_run || undone.plan.revision.is_empty() {
+            let may = self.may(&undone, &title);
+            let stands = is_last || !meanwhile.bears_on(&basis)?;
+            return match may {
+                Err(e) if stands && e.kind() != Kind::Conflict => Err(e),
+                Ok(()) if stands => Ok(Some(undone)),
+                _ => Ok(None),
+            };
+        }
+        // Most of it before anybody waits.
+        if meanwhile.bears_on(&basis)? {
+            return Ok(None);
+        }
+        let done = self
+            .engine
+            .revise(self.caller, &mut undone.plan.revision, |revision| {
+                if meanwhile.bears_on(&basis)? {
+                    return fail(Kind::Conflict, "somebody changed something meanwhile");
+                }
+                meanwhile.keep_times(revision);
+                Ok(title)
+            });
+        made(done, undone)
+    }
+
+    /// While nobody else changes anything.
+    fn alone(&self, work_out: impl FnOnce() -> Result<(Undone, Title)>) -> Result<Option<Undone>> {
+        let (mut undone, mut stopped) = (Undone::default(), None);
+        let mut revision = Revision::default();
+        let done = self.engine.revise(self.caller, &mut revision, |revision| {
+            let (found, title) = work_out()?;
+            undone = found;
+            undone.stopped = self.stops(&undone);
+            if undone.stopped {
+                stopped = Some(title.clone());
+            } else {
+                *revision = std::mem::take(&mut undone.plan.revision);
+            }
+            Ok(title)
+        });
+        if let Some(title) = stopped {
+            self.may(&undone, &title)?;
+        } else {
+            undone.plan.revision = revision;
+        }
+        made(done, undone)
+    }
+
+    /// Asks every permission. Who may not do it is told that, and nothing of what stands in the way; what does not fit together is
+    /// that conflict's.
+    fn may(&self, undone: &Undone, title: &Title) -> Result<()> {
+        let revision = &undone.plan.revision;
+        match self.engine.rehearse(self.caller, revision, &title.path) {
+            Err(e) if undone.stopped && !matches!(e.kind(), Kind::Denied | Kind::NotPermitted) => {
+                Ok(())
+            }
+            may => may,
+        }
+    }
+}
+
+/// What came of an attempt to make it so.
+fn made(done: Result<Option<Op>>, mut undone: Undone) -> Result<Option<Undone>> {
+    match done {
+        Ok(op) => undone.op = op,
+        Err(e) if e.kind() == Kind::Conflict => return Ok(None),
+        Err(e) => return Err(e),
+    }
+    if undone.op.is_none() && !undone.stopped {
+        // All of it was so already, or is not to be had any more.
+        undone.plan.revision = Revision::default();
+    }
+    Ok(Some(undone))
 }
 
 /// Leaves operations out until what remains fits together.
@@ -180,7 +218,7 @@ fn work_out(engine: &Engine, tenant: TenantId, choice: &Choice) -> Result<Undone
     let (mut conflicts, mut skipped) = (Vec::new(), OpSet::default());
     let first = ops.first().unwrap_or_default();
     let (of, oldest) = ((engine.blobs(), tenant), engine.horizon(tenant)?.oldest());
-    let mut beside = HashMap::new();
+    let (mut beside, mut basis) = (HashMap::new(), Basis::default());
     let mut plan = loop {
         let mut pairs = Pairs::beside(&mut *engine.store().read()?, tenant, &ops, oldest)?;
         pairs.part(&parted);
@@ -190,6 +228,7 @@ fn work_out(engine: &Engine, tenant: TenantId, choice: &Choice) -> Result<Undone
             beside: &beside,
         };
         let mut plan = Plan::of(engine.store(), of, &ops, &given)?;
+        basis.join(std::mem::take(&mut plan.basis));
         let mut new = std::mem::take(&mut plan.conflicts);
         if choice.answer == Answer::Aside
             && aside::of_directories(engine, &plan, &new, (first, &mut beside))?
@@ -227,6 +266,7 @@ fn work_out(engine: &Engine, tenant: TenantId, choice: &Choice) -> Result<Undone
     if choice.answer == Answer::Aside {
         aside::put(engine, &mut plan, &conflicts, first)?;
     }
+    plan.basis = basis;
     Ok(Undone {
         op: None,
         plan,

@@ -77,7 +77,8 @@ impl Shared {
 
     pub(super) fn full(&self) -> Error {
         let message = format!(
-            "no space left on device on {}: free {} MiB or more there, outside of Nexus (gc has to write, too)",
+            "no space left on device on {}: free {} MiB or more there, outside of Nexus, or run `nexusctl gc`, for which some room is kept as \
+             long as there is a file `reserve`",
             self.dir.display(),
             self.missing() >> 20
         );

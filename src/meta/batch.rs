@@ -15,17 +15,28 @@ pub(super) fn ask(
     before: &[Param<'_>],
     of: &[Ino],
     sql: impl Fn(&[String]) -> String,
-    mut take: impl FnMut(&mut Row) -> Result<()>,
+    take: impl FnMut(&mut Row) -> Result<()>,
 ) -> Result<()> {
     let mut of = of.to_vec();
     of.sort_unstable();
     of.dedup();
+    let of: Vec<_> = of.into_iter().map(Param::from).collect();
+    ask_each(tx, before, (&of, NOBODY.into()), sql, take)
+}
+
+/// The same of any values, with one that fills a statement up and answers nothing more.
+pub(super) fn ask_each(
+    tx: &mut dyn Tx,
+    before: &[Param<'_>],
+    (of, nobody): (&[Param<'_>], Param<'_>),
+    sql: impl Fn(&[String]) -> String,
+    mut take: impl FnMut(&mut Row) -> Result<()>,
+) -> Result<()> {
     for some in of.chunks(SIZES[SIZES.len() - 1]) {
         let fits = SIZES.iter().find(|size| **size >= some.len());
         let size = *fits.unwrap_or(&some.len());
-        let filled = some.iter().copied().chain(std::iter::repeat(NOBODY));
-        let nodes = filled.take(size).map(Param::from);
-        let params: Vec<_> = before.iter().copied().chain(nodes).collect();
+        let filled = some.iter().copied().chain(std::iter::repeat(nobody));
+        let params: Vec<_> = before.iter().copied().chain(filled.take(size)).collect();
         let places: Vec<_> = (0..size)
             .map(|i| format!("${}", before.len() + 1 + i))
             .collect();

@@ -57,11 +57,37 @@ impl OpSet {
     /// What is in another one, too.
     #[must_use]
     pub fn common(&self, other: &Self) -> Self {
-        let mut rest = self.clone();
-        rest.leave_out(other);
-        let mut common = self.clone();
-        common.leave_out(&rest);
-        common
+        Self(self.shared(other).collect())
+    }
+
+    /// Whether something of it is in another one, too.
+    pub fn meets(&self, other: &Self) -> bool {
+        self.shared(other).next().is_some()
+    }
+
+    /// It costs what the smaller of both has.
+    fn shared<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = RangeInclusive<u64>> + 'a {
+        let (few, many) = if self.0.len() <= other.0.len() {
+            (self, other)
+        } else {
+            (other, self)
+        };
+        few.0.iter().flat_map(|range| {
+            let met = many.0.overlapping(range.clone());
+            met.map(|other| *range.start().max(other.start())..=*range.end().min(other.end()))
+        })
+    }
+
+    /// Its ranges, those in one that have no more than `gap` numbers between them: the first and the last of each.
+    pub fn runs(&self, gap: u64) -> Vec<(Op, Op)> {
+        let mut runs: Vec<(Op, Op)> = Vec::new();
+        for range in self.0.iter() {
+            match runs.last_mut() {
+                Some((_, last)) if range.start() - last.0 <= gap => *last = Op(*range.end()),
+                _ => runs.push((Op(*range.start()), Op(*range.end()))),
+            }
+        }
+        runs
     }
 
     /// The operations, oldest first.
@@ -148,6 +174,10 @@ mod tests {
         );
         let other: OpSet = "1-3,8,20".parse().unwrap();
         assert_eq!(set.common(&other).to_string(), "3,8");
+        assert_eq!(other.common(&set).to_string(), "3,8");
+        assert!(set.meets(&other) && !set.meets(&"4-6,20".parse().unwrap()));
+        let runs = [(Op(3), Op(3)), (Op(7), Op(12))];
+        assert_eq!((set.runs(3), set.runs(4).len()), (runs.to_vec(), 1));
         let many: OpSet = "1-200000000,7".parse().unwrap();
         assert_eq!((many.to_string().len(), many.len()), (11, 200_000_000));
         for wrong in ["x", "3-", "-3", "5-3", "1-99999999999"] {

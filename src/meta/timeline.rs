@@ -5,8 +5,8 @@
 use super::node;
 use super::xattr::Xattr;
 use super::{Entry, FileKind, Node, batch, entry, xattr};
-use crate::core::{Ino, Op, Result};
-use crate::db::{Row, Tx};
+use crate::core::{Ino, Name, Op, Result};
+use crate::db::{Param, Row, Tx};
 use crate::meta::cache::Place;
 
 /// A state of a row. It held from the operation that it says itself it began with.
@@ -40,6 +40,32 @@ pub fn xattrs(tx: &mut dyn Tx, of: &[Ino], since: Op) -> Result<Vec<Spell<Xattr>
 /// What a name stood for when `since` began, or later, the oldest first.
 pub fn meanings(tx: &mut dyn Tx, place: &Place, since: Op) -> Result<Vec<Spell<Entry>>> {
     first_meanings(tx, place, since, i64::MAX)
+}
+
+/// What each of some names in a directory stood for when `since` began, or later.
+pub fn meanings_in(
+    tx: &mut dyn Tx,
+    dir: Ino,
+    names: &[Name],
+    since: Op,
+) -> Result<Vec<Spell<Entry>>> {
+    const COLUMNS: &str = "parent, name, ino, cookie, began, sum";
+    let mut all = Vec::new();
+    let sql = |places: &[String]| {
+        let places = places.join(",");
+        format!(
+            "SELECT {COLUMNS}, ended FROM entries_past WHERE parent = $1 AND ended >= $2 AND name IN ({places}) \
+             UNION ALL SELECT {COLUMNS}, NULL FROM entries WHERE parent = $1 AND $2 >= 0 AND name IN ({places})"
+        )
+    };
+    let of: Vec<_> = names.iter().map(Param::from).collect();
+    let before = [dir.into(), since.into()];
+    // No name is empty.
+    batch::ask_each(tx, &before, (&of, Param::Bytes(b"")), sql, |row| {
+        all.push(Spell::read(row, 6, entry::from_row)?);
+        Ok(())
+    })?;
+    Ok(all)
 }
 
 /// What a name stood for when an operation began and what when it had ended, the older first: the same, or two, one or none.

@@ -8,6 +8,7 @@ mod known;
 mod trash;
 mod redo;
 mod people;
+mod search;
 mod sessions;
 mod untold;
 mod grep;

@@ -1,15 +1,20 @@
 //! Operations of the log that a request chooses: by numbers, by conditions, or the newest; as far as the caller may read them.
 
+use super::search::Search;
 use crate::api::context::Context;
-use crate::core::{Error, Kind, Op, Result, Text, error::fail};
-use crate::fs::Reader;
-use crate::history::{self, OpSet};
-use crate::meta::log_query::{self, Cursor, Query};
+use crate::core::{Error, Kind, Op, Result, TenantId, Text, Time, error::fail};
+use crate::db::Tx;
+use crate::history::{self, OpSet, Undoings};
+use crate::meta::log_query::{Cursor, Query, op_at};
 use crate::meta::{OpKind, Record};
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow::{self, Break, Continue};
 
 const PAGE: u32 = 10_000;
+/// How many operations one request of somebody who is no administrator undoes.
+const CHOSEN_MAX: usize = 500_000;
+/// How many records that nobody asked for are read along rather than begin another statement.
+const GAP: u64 = 16;
 /// How many are looked at to find the newest.
 const FEW: u32 = 32;
 
@@ -29,49 +34,104 @@ pub(super) fn found(record: &Record) -> Found {
     }
 }
 
-/// Every operation that fits and that the caller may read.
+/// Every operation that fits and that the caller may read. Fails with `TooBig` where that takes too much, for whoever is no
+/// administrator.
 pub(super) fn all(
     cx: &Context<'_>,
     query: &Query,
-    fits: impl Fn(&Record) -> bool,
+    fits: impl FnMut(&Record) -> bool,
 ) -> Result<OpSet> {
-    let (mut at, mut all) = (Op(0), Vec::new());
-    loop {
-        let (last, page) = records(cx, query, Cursor::After(at), PAGE)?;
-        let Some(last) = last else {
-            return Ok(all.into_iter().collect());
-        };
-        at = last;
+    let search = Search::new(cx, query.clone(), Cursor::OLDEST, PAGE)?;
+    found_by(cx, search, fits)
+}
+
+/// The same of what a search finds.
+pub(in crate::api) fn found_by(
+    cx: &Context<'_>,
+    mut search: Search<'_>,
+    mut fits: impl FnMut(&Record) -> bool,
+) -> Result<OpSet> {
+    let mut all = Vec::new();
+    while let Some(page) = search.readable()? {
+        let known = all.len();
         all.extend(page.iter().filter(|r| fits(r)).map(|r| r.op));
+        search.in_vain(page.len() - (all.len() - known));
+        search.goes_on()?;
+        not_too_many(cx, all.len())?;
     }
+    Ok(all.into_iter().collect())
+}
+
+/// What one request undoes is planned in memory.
+fn not_too_many(cx: &Context<'_>, chosen: usize) -> Result<()> {
+    if chosen > CHOSEN_MAX && !cx.caller.admin {
+        let message = format!(
+            "more than {CHOSEN_MAX} operations: undo the newest first, with --since or their numbers"
+        );
+        return fail(Kind::TooBig, message);
+    }
+    Ok(())
+}
+
+/// Gives each of some operations that is there to `take`, with whether the caller may read it.
+fn by_number(
+    cx: &Context<'_>,
+    ops: &OpSet,
+    mut take: impl FnMut(&Record, bool) -> Result<()>,
+) -> Result<()> {
+    let mut search = Search::new(cx, Query::default(), Cursor::OLDEST, PAGE)?;
+    for (first, last) in ops.runs(GAP) {
+        let run = Query {
+            first: Some(first),
+            last: Some(last),
+            ..Query::default()
+        };
+        search.turn_to(run, Cursor::OLDEST);
+        while let Some(page) = search.page()? {
+            for record in page.iter().filter(|r| ops.has(r.op)) {
+                take(record, search.may_read(record)?)?;
+            }
+            search.goes_on()?;
+        }
+    }
+    Ok(())
 }
 
 /// Operations by their numbers, as far as they fit; fails with `NotFound` on those that are not there, for the caller.
-pub(super) fn numbered(cx: &Context<'_>, ops: &OpSet, wanted: Query) -> Result<OpSet> {
+pub(super) fn numbered(cx: &Context<'_>, ops: &OpSet, wanted: &Query) -> Result<OpSet> {
     if ops.is_empty() {
         return fail(Kind::Invalid, "say which operations: 7, 3-9 or 3,7-9");
     }
-    let span = Query {
-        first: ops.first(),
-        last: ops.last(),
-        ..Query::default()
-    };
-    let found = all(cx, &span, |r| ops.has(r.op))?;
+    let conditions = timed(&mut *cx.engine().store().read()?, cx.tenant()?, wanted)?;
+    let (mut found, mut fitting) = (Vec::new(), Vec::new());
+    by_number(cx, ops, |record, may_read| {
+        if may_read {
+            found.push(record.op);
+            fitting.extend((conditions.fits(record) == Some(true)).then_some(record.op));
+        }
+        not_too_many(cx, found.len())
+    })?;
     let mut missing = ops.clone();
-    missing.leave_out(&found);
+    missing.leave_out(&found.into_iter().collect());
     if let Some(first) = missing.first() {
         cx.engine().can_undo(cx.tenant()?, first)?;
         return fail(Kind::NotFound, format!("no operation {missing}"));
     }
-    if wanted == Query::default() {
-        return Ok(found);
+    Ok(fitting.into_iter().collect())
+}
+
+/// A query with operations for its times: a single record says whether it fits.
+pub(super) fn timed(tx: &mut dyn Tx, tenant: TenantId, query: &Query) -> Result<Query> {
+    let mut query = query.clone();
+    if let Some(since) = query.since.take() {
+        let before = op_at(tx, tenant, Time(since.0.saturating_sub(1)))?;
+        query.first = query.first.max(Some(Op(before.0 + 1)));
     }
-    let fitting = Query {
-        first: wanted.first.max(span.first),
-        last: wanted.last.into_iter().chain(span.last).min(),
-        ..wanted
-    };
-    all(cx, &fitting, |r| ops.has(r.op))
+    if let Some(until) = query.until.take() {
+        let last = op_at(tx, tenant, until)?;
+        query.last = query.last.into_iter().chain([last]).min();
+    }
+    Ok(query)
 }
 
 /// Fails with `NotFound` where some of the operations are behind the horizon.
@@ -113,10 +173,10 @@ pub(super) fn newest(cx: &Context<'_>, query: Query) -> Result<Option<Found>> {
     let is_named = query.user.is_some() || query.agent.is_some();
     let query = if is_named { query } else { own(cx, query) };
     let tenant = cx.tenant()?;
-    let mut stays = None;
+    let (mut stays, mut undoings) = (None, Undoings::default());
     let found = backwards(cx, &query, FEW, |page| {
-        let oldest = page.last().map_or(Op(u64::MAX), |record| record.op);
-        let undone = history::undone_since(cx.engine(), tenant, oldest)?;
+        let (oldest, vain) = (page.last().map(|record| record.op), page.len());
+        let undone = undoings.back_to(cx.engine(), tenant, oldest)?;
         let counts = |r: &Record| {
             let own = is_named || r.author.uid == cx.caller.uid;
             own && !undone.has(r.op)
@@ -139,7 +199,7 @@ pub(super) fn newest(cx: &Context<'_>, query: Query) -> Result<Option<Found>> {
             }
             stays.get_or_insert(found);
         }
-        Ok(Continue(()))
+        Ok(Continue(vain))
     })?;
     let Some(Found { op, kind, .. }) = stays else {
         return Ok(found);
@@ -156,16 +216,12 @@ pub(super) fn newest(cx: &Context<'_>, query: Query) -> Result<Option<Found>> {
 
 /// Whether an undo was of something that others had done: whoever did that last may mean it, and not what he did before.
 fn undid_others(cx: &Context<'_>, undo: &Record) -> Result<bool> {
-    let ops = history::named_by(undo)?;
-    let span = Query {
-        first: ops.first(),
-        last: ops.last(),
-        ..Query::default()
-    };
-    let others = all(cx, &span, |r| {
-        ops.has(r.op) && r.author.uid != undo.author.uid
+    let mut others = false;
+    by_number(cx, &history::named_by(undo)?, |record, may_read| {
+        others |= may_read && record.author.uid != undo.author.uid;
+        Ok(())
     })?;
-    Ok(!others.is_empty())
+    Ok(others)
 }
 
 /// Whether an operation is no change that somebody meant to make, or one that undid others.
@@ -174,43 +230,21 @@ fn is_told(kind: OpKind) -> bool {
     matches!(kind, K::Undo | K::Bypass | K::Refused | K::Init)
 }
 
-/// Gives pages of records to `look`, the newest first, until it has what it looks for or there are no more.
+/// Gives pages of records that the caller may read to `look`, the newest first, until it has what it looks for or there are no more;
+/// else it says how many of them were of no use. Fails with `TooBig` where these are too many, for whoever is no administrator.
 pub(in crate::api) fn backwards<T>(
     cx: &Context<'_>,
     query: &Query,
     limit: u32,
-    mut look: impl FnMut(Vec<Record>) -> Result<ControlFlow<T>>,
+    mut look: impl FnMut(Vec<Record>) -> Result<ControlFlow<T, usize>>,
 ) -> Result<Option<T>> {
-    let mut before = Op(u64::MAX);
-    loop {
-        let (oldest, page) = records(cx, query, Cursor::Before(before), limit)?;
-        let Some(oldest) = oldest else {
-            return Ok(None);
-        };
-        before = oldest;
-        if let Break(found) = look(page)? {
-            return Ok(Some(found));
+    let mut search = Search::new(cx, query.clone(), Cursor::NEWEST, limit)?;
+    while let Some(page) = search.readable()? {
+        match look(page)? {
+            Break(found) => return Ok(Some(found)),
+            Continue(vain) => search.in_vain(vain),
         }
+        search.goes_on()?;
     }
-}
-
-/// A page of records as far as the caller may read them, and the last that was looked at.
-pub(in crate::api) fn records(
-    cx: &Context<'_>,
-    query: &Query,
-    from: Cursor,
-    limit: u32,
-) -> Result<(Option<Op>, Vec<Record>)> {
-    let mut tx = cx.engine().store().read()?;
-    let page = log_query::page(&mut *tx, cx.tenant()?, query, from, limit)?;
-    drop(tx);
-    let last = page.last().map(|(record, _)| record.op);
-    let mut reader = Reader::new(cx.engine(), cx.caller)?;
-    let mut readable = Vec::with_capacity(page.len());
-    for (record, _) in page {
-        if reader.may_read(&record)? {
-            readable.push(record);
-        }
-    }
-    Ok((last, readable))
+    Ok(None)
 }

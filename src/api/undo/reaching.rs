@@ -1,24 +1,23 @@
 //! What a path does not choose though it changed something there: an undo or restore is recorded with the directory that all it
 //! changed is in, and to undo it for one path below would undo what was not asked for.
 
-use super::chosen::{Found, found};
+use super::chosen::{Found, found, timed};
+use super::search::Search;
 use crate::api::context::Context;
-use crate::core::{Kind, Op, Result, TenantId, Time, error::fail};
+use crate::core::{Kind, Op, Result, TenantId, error::fail};
 use crate::db::Tx;
-use crate::fs::Reader;
-use crate::history::{self, OpSet};
-use crate::meta::log_query::{Cursor, OF_MANY, Query, look, op_at};
+use crate::history::{self, OpSet, Undoings};
+use crate::meta::log_query::{Cursor, OF_MANY, Query};
 use crate::meta::{OpKind, Record, log};
 
 /// How many are told.
 const TOLD_MAX: usize = 100;
-/// How many records, or nodes of them, are looked at for that.
-const LOOKED_MAX: usize = 200_000;
 const PAGE: u32 = 256;
 /// How many operations that one undid are looked at; with more, it is told.
 const UNDONE_MAX: usize = 1000;
 
-/// Operations that changed something at the path of a query and are not chosen by it, the newest first. Those that are undone are as
+/// Operations that changed something at the path of a query and are not chosen by it, the newest first, as far as some seconds of
+/// looking find them. Those that are undone are as
 /// if they had not been, and so is an undo of what fits.
 pub(super) fn reaching(
     cx: &Context<'_>,
@@ -36,51 +35,41 @@ pub(super) fn reaching(
         reaching: true,
         ..query.clone()
     };
-    let (tenant, mut told) = (cx.tenant()?, Vec::new());
+    if query.kinds.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (tenant, mut told, mut undoings) = (cx.tenant()?, Vec::new(), Undoings::default());
     let conditions = conditions(&mut *cx.engine().store().read()?, tenant, query)?;
-    let (mut at, mut looked_at) = (Cursor::NEWEST, 0);
-    let mut reader = Reader::new(cx.engine(), cx.caller)?;
-    while !query.kinds.is_empty() {
-        let mut tx = cx.engine().store().read()?;
-        let page = look(&mut *tx, tenant, query, at, PAGE)?;
-        drop(tx);
-        let oldest = page.records.last().map(|(record, _)| record.op);
-        let undone = history::undone_since(cx.engine(), tenant, oldest.unwrap_or(Op(u64::MAX)))?;
-        for (record, _) in &page.records {
+    let mut search = Search::new(cx, query.clone(), Cursor::NEWEST, PAGE)?;
+    while let Some(page) = search.page()? {
+        let oldest = page.last().map(|record| record.op);
+        let undone = undoings.back_to(cx.engine(), tenant, oldest)?;
+        for record in &page {
             let op = record.op;
-            if told.len() >= TOLD_MAX || looked_at + reader.effort() >= LOOKED_MAX {
+            if told.len() >= TOLD_MAX || search.is_spent() {
                 return Ok(told);
             }
-            looked_at += 1;
+            search.in_vain(1);
             let stands = !undone.has(op) && !chosen.has(op) && fits(op);
-            if stands && reader.tells(query, record)? && !is_of_these(cx, record, &conditions)? {
+            if stands && search.tells(record)? && !is_of_these(cx, record, &conditions)? {
                 told.push(found(record));
             }
         }
-        match page.upto.or(oldest) {
-            Some(op) => at = at.moved(op),
-            None => break,
+        if search.is_spent() {
+            break;
         }
     }
     Ok(told)
 }
 
-/// What is asked of operations wherever they were, with their numbers for times.
+/// What is asked of operations wherever they were.
 fn conditions(tx: &mut dyn Tx, tenant: TenantId, query: &Query) -> Result<Query> {
-    let mut query = Query {
+    let query = Query {
         path: None,
         kinds: Vec::new(),
         ..query.clone()
     };
-    if let Some(since) = query.since.take() {
-        let before = op_at(tx, tenant, Time(since.0.saturating_sub(1)))?;
-        query.first = query.first.max(Some(Op(before.0 + 1)));
-    }
-    if let Some(until) = query.until.take() {
-        let last = op_at(tx, tenant, until)?;
-        query.last = query.last.into_iter().chain([last]).min();
-    }
-    Ok(query)
+    timed(tx, tenant, &query)
 }
 
 /// Whether one is an undo of nothing but what meets the conditions.

@@ -4,9 +4,10 @@ use super::*;
 use crate::fs::{Revision, Title};
 use crate::meta::{Node, OpKind};
 use std::sync::mpsc::channel;
+use std::time::Duration;
 
-/// What makes a content of a file, and how the log has it.
-fn making(e: &Engine, ino: Ino, bytes: &[u8]) -> (Revision, Title) {
+/// Has a revision make a content of a file; how the log has it.
+fn making(e: &Engine, ino: Ino, what: &mut Revision, bytes: &[u8]) -> Title {
     let node = e.node(ino).unwrap();
     let sealed = e.blobs().seal_bytes(bytes).unwrap();
     let changed = Node {
@@ -14,17 +15,36 @@ fn making(e: &Engine, ino: Ino, bytes: &[u8]) -> (Revision, Title) {
         size: sealed.content.size(),
         ..(*node).clone()
     };
-    let what = Revision {
-        changed: vec![changed],
-        made: vec![sealed],
-        ..Revision::default()
-    };
-    let title = Title {
+    what.changed.push(changed);
+    what.made.push(sealed);
+    Title {
         kind: OpKind::Undo,
         path: path("/workspace/f"),
         undo: serde_json::json!({ "nodes": ino.0.to_string() }),
-    };
-    (what, title)
+    }
+}
+
+#[test]
+fn nobody_waits_for_a_rehearsal_and_it_waits_for_nobody() {
+    let w = World::new();
+    let (e, who) = (w.engine(), alice());
+    let ino = w.write(&who, "/workspace/f", b"text").unwrap();
+    let before = e.head(TenantId(1)).unwrap();
+    let (tell, told) = channel();
+    let turn = e.turn.lock();
+    std::thread::scope(|s| {
+        s.spawn(move || {
+            let mut what = Revision::default();
+            making(e, ino, &mut what, b"what would be undone");
+            tell.send(e.rehearse(&who, &what, &path("/workspace/f")))
+                .unwrap();
+        });
+        let done = told.recv_timeout(Duration::from_mins(1));
+        drop(turn);
+        done.expect("a rehearsal waits for its turn").unwrap();
+    });
+    assert_eq!(e.head(TenantId(1)).unwrap(), before);
+    assert_eq!(w.read(&alice(), "/workspace/f").unwrap(), b"text");
 }
 
 #[test]
@@ -40,11 +60,10 @@ fn no_revision_comes_between_the_beginning_of_a_write_and_its_bytes() {
         let mut revising = None;
         e.modify(&who, &file, |writing| {
             revising = Some(s.spawn(move || {
-                let work_out = || {
+                e.revise(&alice(), &mut Revision::default(), |what| {
                     has_turn.send(()).unwrap();
-                    Ok(making(e, ino, b"what is undone"))
-                };
-                e.revise_alone(&alice(), work_out, false).map(|(op, _)| op)
+                    Ok(making(e, ino, what, b"what is undone"))
+                })
             }));
             told.recv().unwrap();
             // The revision has been made by then, or refused.
@@ -56,8 +75,10 @@ fn no_revision_comes_between_the_beginning_of_a_write_and_its_bytes() {
         refused(revised, Kind::Conflict);
     });
     // It was waited for, and has become a version.
-    let done = e.revise_alone(&who, || Ok(making(e, ino, b"what is undone")), false);
-    assert!(done.unwrap().0.is_some());
+    let done = e.revise(&who, &mut Revision::default(), |what| {
+        Ok(making(e, ino, what, b"what is undone"))
+    });
+    assert!(done.unwrap().is_some());
     assert_eq!(e.read(handle, 0, 100).unwrap()[..], b"what is undone"[..]);
     close(&w, &who, handle);
     assert_eq!(w.read(&who, "/workspace/f").unwrap(), b"what is undone");

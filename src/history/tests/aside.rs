@@ -3,7 +3,7 @@
 use super::reverse::project;
 use super::world::*;
 use crate::access::acl::{AclEntry, AclWho};
-use crate::core::{Kind, Name, Op};
+use crate::core::{Kind, Name};
 use crate::fs::{AclOf, Naming, Revision, Title};
 use crate::history::{Answer, OpSet};
 use crate::meta::OpKind;
@@ -158,11 +158,11 @@ fn place(w: &World, dir: &str, name: &str) -> Place {
     }
 }
 
-/// Makes a revision for this end of the log, which was worked out wrongly.
+/// Makes a revision that was worked out wrongly.
 #[track_caller]
-fn refused(w: &World, head: Op, what: &Revision) {
+fn refused(w: &World, what: &mut Revision) {
     let before = w.engine.head(TENANT).unwrap();
-    let made = w.engine.revise(&alice(), head, what, &title(), false);
+    let made = w.engine.revise(&alice(), what, |_| Ok(title()));
     assert_eq!(made.unwrap_err().kind(), Kind::Conflict);
     assert_eq!(w.engine.head(TENANT).unwrap(), before);
 }
@@ -176,7 +176,7 @@ fn a_name_that_stands_for_something_else_than_was_thought_is_not_taken() {
         was: None,
         to: Some(w.ino("/workspace/p/src/b")),
     });
-    refused(&w, w.head(), &revision);
+    refused(&w, &mut revision);
     w.assert_sound();
 }
 
@@ -184,7 +184,7 @@ fn a_name_that_stands_for_something_else_than_was_thought_is_not_taken() {
 fn a_directory_with_something_in_it_does_not_go() {
     let w = project();
     w.mkdir(&alice(), "/workspace/p/empty");
-    let head = w.head();
+    w.head();
     let going = |name: &str| {
         let place = place(&w, "/workspace/p", name);
         Revision {
@@ -197,7 +197,7 @@ fn a_directory_with_something_in_it_does_not_go() {
             ..Revision::default()
         }
     };
-    refused(&w, head, &going("docs"));
+    refused(&w, &mut going("docs"));
     let made = place(&w, "/workspace/p/empty", "f");
     let open = crate::fs::tests::writing();
     let e = &w.engine;
@@ -205,7 +205,7 @@ fn a_directory_with_something_in_it_does_not_go() {
         .create(&alice(), made.parent, &made.name, 0o644, open)
         .unwrap();
     e.write(&alice(), handle, 0, b"just made").unwrap();
-    refused(&w, head, &going("empty"));
+    refused(&w, &mut going("empty"));
     e.flush(&alice(), handle).unwrap();
     e.release(&alice(), handle).unwrap();
     assert_eq!(w.read("/workspace/p/empty/f"), b"just made");

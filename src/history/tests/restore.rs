@@ -4,6 +4,7 @@ use super::reverse::project;
 use super::world::*;
 use crate::core::{Caller, Kind, Name, Op, Result};
 use crate::fs::{Naming, Revision};
+use crate::history::basis::Basis;
 use crate::history::check::conflicts;
 use crate::history::effects::Rows;
 use crate::history::ops::Without;
@@ -374,7 +375,10 @@ fn a_directory_that_loses_its_name_must_lose_what_is_in_it() {
         ..Revision::default()
     };
     let mut found = |revision: &Revision| {
-        let found = conflicts(&mut *tx, all, (&rows, revision), &HashSet::new()).unwrap();
+        let found = {
+            let known = (&HashSet::new(), &mut Basis::default());
+            conflicts(&mut *tx, all, (&rows, revision), known).unwrap()
+        };
         found.into_iter().map(|c| c.why).collect::<Vec<_>>()
     };
     assert_eq!(found(&revision), ["holds or is named what came since"]);

@@ -1,7 +1,7 @@
 //! A directory in which everything was done that leaves rows.
 
 use crate::access::acl::{AclEntry, AclWho};
-use crate::fs::tests::principals::{TENANT, boss, subject};
+use crate::fs::tests::principals::{boss, subject};
 use crate::fs::tests::*;
 use crate::fs::{AclOf, Naming, RenameMode, Revision, SetAttr, Title, To};
 use crate::meta::cache::Place;
@@ -78,7 +78,7 @@ impl Work<'_> {
         };
         let was = self.e.stored_entry(place.clone()).unwrap();
         let nodes = format!("{},{}", was.as_ref().unwrap().ino, node.ino);
-        let revision = Revision {
+        let mut revision = Revision {
             names: vec![Naming {
                 place,
                 was,
@@ -96,8 +96,7 @@ impl Work<'_> {
             path: path(&self.dir),
             undo: json!({ "nodes": nodes }),
         };
-        let head = self.e.head(TENANT).unwrap();
-        let done = self.e.revise(self.who, head, &revision, &title, false);
+        let done = self.e.revise(self.who, &mut revision, |_| Ok(title));
         assert!(done.unwrap().is_some());
     }
 }
