@@ -340,7 +340,7 @@ fn commands_read_the_past_with_and_without_a_mount() {
         );
         let said = world.nexus(&["ls", "/workspace", "--at", "someday"]);
         assert_eq!(said.status.code(), Some(2));
-        assert!(said.err.contains("2h-ago"), "{said:?}");
+        assert!(said.err.contains("3d-ago"), "{said:?}");
         let said = world.nexus(&["ls", "/workspace", "--at", "2200-01-01"]);
         assert!(said.err.contains("still to come"), "{said:?}");
         let said = world.nexus(&["ls", "/workspace", "--at", "1980-01-01"]);

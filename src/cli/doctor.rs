@@ -6,7 +6,7 @@ use super::{exit, mounted, output, session};
 use crate::api::Asked;
 use crate::core::{Config, Kind, Result, config, error::fail};
 use crate::doors::daemon::Status;
-use crate::doors::fuse;
+use crate::doors::fuse::{self, Health};
 use crate::nexus::Nexus;
 use nix::unistd::{AccessFlags, access, geteuid};
 use serde::Serialize;
@@ -118,23 +118,33 @@ fn allow_other() -> Finding {
     pass("/etc/fuse.conf", found)
 }
 
-/// Every mount of ours whose daemon is gone; one line when there is none.
+/// Every mount of ours that does not answer; one line when there is none.
 fn stale_mounts() -> Vec<Finding> {
-    let stale = mounted::all().into_iter().filter(|dir| fuse::is_stale(dir));
-    let found: Vec<_> = stale
-        .map(|dir| {
-            let dir = dir.display();
-            bad(
-                "stale mount",
-                format!("{dir}: its daemon is gone"),
-                format!("`nexus umount {dir}`, or mount there again"),
-            )
-        })
-        .collect();
+    let found: Vec<_> = mounted::all().iter().filter_map(|dir| stale(dir)).collect();
     if found.is_empty() {
         vec![pass("stale mounts", "none")]
     } else {
         found
+    }
+}
+
+fn stale(dir: &Path) -> Option<Finding> {
+    let health = fuse::health(dir);
+    let dir = dir.display();
+    match health {
+        Health::Good => None,
+        Health::Gone => Some(bad(
+            "stale mount",
+            format!("{dir}: its daemon is gone"),
+            format!("`nexus umount {dir}`, or mount there again"),
+        )),
+        Health::Silent => Some(bad(
+            "silent mount",
+            format!("{dir} does not answer"),
+            format!(
+                "let its daemon go on; if that is gone, `umount -f {dir}` makes the kernel let go of it"
+            ),
+        )),
     }
 }
 

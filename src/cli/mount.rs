@@ -9,7 +9,8 @@ use crate::doors::control::UmountRequest;
 use crate::doors::daemon::{
     IdentityKind, MountInfo, MountRequest, Mounts, Standing, Unmounted, forget,
 };
-use crate::doors::{fuse, serve};
+use crate::doors::fuse::{self, Health};
+use crate::doors::serve;
 use crate::nexus::Nexus;
 use clap::{Args, ValueEnum};
 use std::os::unix::ffi::OsStrExt as _;
@@ -259,7 +260,7 @@ fn daemon_of(place: &Place, dir: &Path) -> Result<Socket> {
 
 /// Clears a mount whose daemon died, and makes sure that the next one does not bring it back.
 fn without_daemon(place: &Place, dir: &Path) -> Result<()> {
-    if !fuse::is_stale(dir) {
+    if fuse::health(dir) == Health::Good {
         let message = format!("{} is not mounted: no daemon runs for it", dir.display());
         return fail(Kind::NotFound, message);
     }

@@ -1,6 +1,5 @@
 //! Access control lists of nodes: read, set, handed on to what is made in a directory (acl(5)).
 
-use super::attr::SetAttr;
 use super::commit::Change;
 use super::engine::Engine;
 use super::privileges::mode_by;
@@ -110,20 +109,9 @@ impl Engine {
         bytes: &[u8],
     ) -> Result<()> {
         let new = posix_acl::decode(bytes)?;
-        if of == AclOf::Itself && new.entries.is_empty() {
-            let (node, acls) = self.acls(caller, ino)?;
-            let is_listed = acls.access.is_some_and(|list| !list.entries.is_empty());
-            if !is_listed && node.kind != FileKind::Symlink {
-                let set = SetAttr {
-                    mode: Some(mode_of(&new, node.mode)),
-                    ..SetAttr::default()
-                };
-                // Kernels hear of a mode that they did not set from the operation.
-                self.change(caller, |ch| ch.birth(ino, None))?;
-                return self.setattr(caller, ino, &set, None).map(drop);
-            }
-        }
-        self.edit_acl(caller, ino, of, |list| {
+        let plain = (of == AclOf::Itself && new.entries.is_empty()).then_some(&new);
+        let may = |ino| self.may_list(caller, ino, plain);
+        self.edit_acl_of(caller, ino, (of, &may), |list| {
             let denies = list.entries.iter().filter(|e| e.deny).copied();
             let entries = new.entries.iter().copied().chain(denies).collect();
             *list = Acl {
@@ -145,6 +133,19 @@ impl Engine {
         })
     }
 
+    /// Whether a caller may set a node's list. `plain` says no more than a mode.
+    fn may_list(&self, caller: &Caller, ino: Ino, plain: Option<&Acl>) -> Result<Arc<Node>> {
+        let (node, acls) = self.acls(caller, ino)?;
+        let is_listed = acls.access.is_some_and(|list| !list.entries.is_empty());
+        let Some(list) = plain.filter(|_| !is_listed) else {
+            return self.may_rule(caller, ino);
+        };
+        self.may_reach(caller, &node)?;
+        self.locate(ino)?.writable(caller)?;
+        self.may_keep(caller, &node, Some(mode_of(list, node.mode)))?;
+        Ok(node)
+    }
+
     fn edit_acl(
         &self,
         caller: &Caller,
@@ -152,12 +153,23 @@ impl Engine {
         of: AclOf,
         f: impl FnOnce(&mut Acl) -> Result<()>,
     ) -> Result<()> {
+        let may = |ino| self.may_rule(caller, ino);
+        self.edit_acl_of(caller, ino, (of, &may), f)
+    }
+
+    fn edit_acl_of(
+        &self,
+        caller: &Caller,
+        ino: Ino,
+        (of, may): (AclOf, &dyn Fn(Ino) -> Result<Arc<Node>>),
+        f: impl FnOnce(&mut Acl) -> Result<()>,
+    ) -> Result<()> {
         if view::is_view(ino) {
             return view::read_only();
         }
         self.change(caller, |ch| {
             ch.birth(ino, None)?;
-            let node = self.may_rule(caller, ino)?;
+            let node = may(ino)?;
             if node.kind == FileKind::Symlink {
                 return fail(Kind::Unsupported, "a symbolic link has no list");
             }

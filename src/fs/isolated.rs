@@ -14,7 +14,7 @@ const OTHERS: u32 = 0o077;
 impl Engine {
     /// Decides whether `caller` may give a node this mode, or set its times: who owns it may; and an isolated agent may of what
     /// is its owner's where a grant lets it read and write. Others get nothing by that which it could not copy for them: it
-    /// opens no directory below which something is shut.
+    /// opens neither a directory of which something is said, as the one that it was granted, nor one below which something is shut.
     pub(super) fn may_keep(&self, caller: &Caller, node: &Node, mode: Option<u32>) -> Result<()> {
         let owns = self.may(caller, node, Right::Own);
         if owns.is_ok() || !caller.isolated || caller.uid != node.uid {
@@ -28,7 +28,7 @@ impl Engine {
         if !granted.covers(Rights::READ.and(Rights::WRITE)) || frees {
             return owns;
         }
-        if opens && self.is_shut_below(node)? {
+        if opens && (self.policy.domain(node.ino).is_some() || self.is_shut_below(node)?) {
             return owns;
         }
         Ok(())

@@ -26,8 +26,10 @@ mod notify;
 mod readahead;
 mod options;
 mod transport;
+mod health;
 mod mount;
 
 pub use caller::Identity;
-pub use mount::{Mounted, clear_stale, discard, is_stale, mount};
+pub use health::{Health, health};
+pub use mount::{Mounted, clear_stale, discard, mount};
 pub use options::MountOptions;

@@ -4,6 +4,7 @@ use super::caller::{Callers, Identity};
 use super::company::Company;
 use super::door::{Door, LISTS};
 use super::filesystem::ByFuser;
+use super::health::{Health, health};
 use super::notify::{self, Kernel};
 use super::numbers::Numbers;
 use super::options::MountOptions;
@@ -29,8 +30,6 @@ use std::time::Duration;
 
 /// How long an unmount waits for the last requests.
 const END_MAX: Duration = Duration::from_secs(10);
-/// How often a mount is asked whether its daemon lives.
-const ASKED_MAX: usize = 1000;
 const DEVICE: &str = "/dev/fuse";
 const HELPER: &str = "fusermount3";
 
@@ -186,28 +185,28 @@ impl Drop for Mounted {
     }
 }
 
-/// Takes away what a daemon that died left at `dir`: a mount that answers every call with ENOTCONN.
+/// Takes away what a daemon that died left at `dir`: a mount that answers every call with ENOTCONN. Fails with `Busy` where one does
+/// not answer at all.
 pub fn clear_stale(dir: &Path) -> Result<()> {
-    if !is_stale(dir) {
-        return Ok(());
+    match health(dir) {
+        Health::Good => Ok(()),
+        Health::Gone => {
+            tracing::info!(dir = %dir.display(), "clearing a mount whose daemon is gone");
+            detach(dir, When::Now)
+        }
+        Health::Silent => {
+            let dir = dir.display();
+            let message = format!(
+                "what is mounted at {dir} does not answer: if its daemon is gone, `umount -f {dir}` makes the kernel let go of it"
+            );
+            fail(Kind::Busy, message)
+        }
     }
-    tracing::info!(dir = %dir.display(), "clearing a mount whose daemon is gone");
-    detach(dir, When::Now)
 }
 
 /// Takes what is mounted at `dir` out of the tree, without asking it anything: somebody else's might not answer.
 pub fn discard(dir: &Path) -> Result<()> {
     detach(dir, When::Now)
-}
-
-/// Whether at `dir` is what a daemon that died left.
-pub fn is_stale(dir: &Path) -> bool {
-    // Attributes may still come from the kernel's cache; this question always goes to the daemon.
-    let ask = || nix::sys::statvfs::statvfs(dir).err();
-    // Rings that died are found one after the other, before the kernel lets go of the connection.
-    let mut answers = std::iter::repeat_with(ask).take(ASKED_MAX);
-    let answer = answers.find(|errno| *errno != Some(Errno::ECANCELED));
-    matches!(answer, Some(Some(Errno::ENOTCONN | Errno::ECONNABORTED)))
 }
 
 /// When a mount leaves the tree.

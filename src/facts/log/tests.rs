@@ -10,7 +10,7 @@ use crate::history::{Choice, undo};
 use crate::meta::OpKind;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 #[test]
@@ -55,10 +55,11 @@ enum Granted {
     No,
 }
 
-/// The same from each of some operations on.
-type Grants = BTreeMap<u64, Granted>;
+/// The same, with how many such notes there were before, and the newest operation then. An operation may be in the log shortly
+/// before its grant is given or gone.
+type Grants = Vec<(u64, u64, Granted)>;
 
-/// A line, and the newest operations when it was asked for and when it came.
+/// A line, and how many notes there were when it was asked for and when it came.
 type Told = ((u64, u64), LogLine);
 
 struct Town {
@@ -66,6 +67,7 @@ struct Town {
     readers: Vec<Caller>,
     /// By reader and directory.
     grants: Mutex<Vec<Vec<Grants>>>,
+    notes: AtomicU64,
     ended: AtomicBool,
 }
 
@@ -84,6 +86,7 @@ impl Town {
         let readers: Vec<_> = (0..READERS).map(|n| make(&w, &format!("r{n}"))).collect();
         let town = Self {
             grants: Mutex::new(vec![vec![Grants::new(); DIRS]; READERS]),
+            notes: AtomicU64::default(),
             w,
             readers,
             ended: AtomicBool::new(false),
@@ -117,7 +120,9 @@ impl Town {
     }
 
     fn note(&self, reader: usize, n: usize, granted: Granted) {
-        self.grants.lock()[reader][n].insert(self.head(), granted);
+        let mut grants = self.grants.lock();
+        let number = self.notes.fetch_add(1, Ordering::SeqCst);
+        grants[reader][n].push((number, self.head(), granted));
     }
 
     /// Writes, renames and removes files in all directories.
@@ -171,9 +176,9 @@ impl Town {
                 limit: u32::try_from(random(&mut seed) % 20 + 1).unwrap(),
                 ..Filter::default()
             };
-            let began = self.head();
+            let began = self.notes.load(Ordering::SeqCst);
             let page = read(e, who, &filter).unwrap();
-            let when = (began, self.head());
+            let when = (began, self.notes.load(Ordering::SeqCst));
             assert!(page.records.len() <= filter.limit as usize);
             if is_last && page.last == after {
                 return told;
@@ -202,9 +207,8 @@ impl Town {
     fn is_due(&self, reader: usize, line: &LogLine) -> bool {
         let grants = &self.grants.lock()[reader];
         Self::dirs_of(line).into_iter().all(|n| {
-            let then = grants[n].range(..=line.op).next_back();
-            let is_last = grants[n].range(line.op + 1..).next().is_none();
-            is_last && then.is_some_and(|(_, granted)| *granted == Granted::Yes)
+            let last = grants[n].last();
+            last.is_some_and(|(_, head, granted)| *head <= line.op && *granted == Granted::Yes)
         })
     }
 
@@ -212,10 +216,10 @@ impl Town {
     fn may_be_told(&self, reader: usize, ((began, ended), line): &Told) -> bool {
         let grants = &self.grants.lock()[reader];
         Self::dirs_of(line).into_iter().all(|n| {
-            let then = grants[n].range(..=began).next_back();
-            let meanwhile = grants[n].range(began + 1..=ended + 1);
-            let mut states = then.into_iter().chain(meanwhile);
-            states.any(|(_, granted)| *granted != Granted::No)
+            let first = grants[n].partition_point(|(number, ..)| number < began);
+            let until = grants[n].partition_point(|(number, ..)| number < ended);
+            let mut states = grants[n][first.saturating_sub(1)..until].iter();
+            states.any(|(.., granted)| *granted != Granted::No)
         })
     }
 }
