@@ -11,7 +11,7 @@ use super::Command;
 use super::context::{Context, path_of};
 use super::log::Wanted;
 use super::regrouped::{Regrouped, regrouped};
-use crate::core::{FsPath, Ino, Kind, Op, Result, Text, error::fail};
+use crate::core::{Error, FsPath, Ino, Kind, Op, Result, Text, error::fail};
 use crate::fs::{Moment, Reader};
 use crate::history::{self, Answer, Choice, OpSet, Restoring, Told, Undone};
 use crate::meta::log_query::Query;
@@ -141,7 +141,8 @@ impl Command for Undo {
             answer: self.answer,
             dry_run: self.dry_run,
         };
-        let undone = history::undo(cx.engine(), cx.caller, &choice)?;
+        let undone = history::undo(cx.engine(), cx.caller, &choice);
+        let undone = undone.map_err(|e| not_all(e, &choice))?;
         let done = reply(cx, &choice.ops, &undone)?;
         cx.durable(Undoing {
             saves: saves.to_string(),
@@ -151,6 +152,19 @@ impl Command for Undo {
             ..done
         })
     }
+}
+
+/// Says of a refusal what undoes the rest, where there may be some.
+fn not_all(refused: Error, choice: &Choice) -> Error {
+    let kinds = [Kind::Denied, Kind::NotPermitted, Kind::CrossDevice];
+    if choice.answer != Answer::Stop || choice.ops.len() == 1 || !kinds.contains(&refused.kind()) {
+        return refused;
+    }
+    let message = format!(
+        "{}; nothing was changed: --skip leaves out what is not yours to change",
+        refused.message()
+    );
+    Error::new(refused.kind(), message).caused_by(refused)
 }
 
 /// What a request chose.

@@ -5,6 +5,7 @@
 //! it is what it was when it went; what is there and comes into it, by what will be said there.
 
 mod lost;
+mod refusal;
 mod reviser;
 mod returning;
 
@@ -16,6 +17,7 @@ use crate::core::{Caller, FsPath, Ino, Kind, Op, Result, Time, error::fail};
 use crate::meta::cache::Place;
 use crate::meta::tuple::Tuple;
 use crate::meta::{Entry, Member, Node, OpKind};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What rows are to be; what it does not speak of stays. Whoever makes one knows the present: it holds for one end of the log, and
@@ -108,11 +110,26 @@ impl Engine {
     /// Asks every permission that a revision takes, for a caller who asked for `path`, and leaves nothing. Nobody waits for it: where
     /// others change meanwhile what it is about, it may fail with `Conflict` or `NotFound`, or not notice.
     pub fn rehearse(&self, caller: &Caller, what: &Revision, path: &FsPath) -> Result<()> {
-        let rehearsing = Caller {
-            rehearses: true,
-            ..caller.clone()
-        };
-        self.try_change(&rehearsing, |ch| Reviser::new(ch, what, path).run())
+        self.try_change(&rehearsing(caller), |ch| Reviser::new(ch, what, path).run())
+    }
+
+    /// The nodes that a caller may not make what a revision says, beside which the rest of it might be made. Nobody waits for it, and
+    /// it leaves nothing.
+    pub fn refused(
+        &self,
+        caller: &Caller,
+        what: &Revision,
+        path: &FsPath,
+    ) -> Result<BTreeSet<Ino>> {
+        let mut found = BTreeSet::new();
+        self.try_change(&rehearsing(caller), |ch| {
+            let mut reviser = Reviser::new(ch, what, path);
+            reviser.refusals = Some(BTreeSet::new());
+            reviser.run()?;
+            found = reviser.refusals.take().unwrap_or_default();
+            Ok(())
+        })?;
+        Ok(found)
     }
 
     fn make(&self, ch: &mut Change<'_>, what: &Revision, title: &Title) -> Result<Option<Op>> {
@@ -137,5 +154,12 @@ impl Engine {
             }
         }
         Ok(())
+    }
+}
+
+fn rehearsing(caller: &Caller) -> Caller {
+    Caller {
+        rehearses: true,
+        ..caller.clone()
     }
 }

@@ -27,6 +27,7 @@ mod check;
 mod record;
 mod pairs;
 mod plan;
+mod refused;
 mod saves;
 mod undo;
 mod home;

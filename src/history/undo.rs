@@ -6,6 +6,7 @@ use super::check::NAMELESS;
 use super::ops::OpSet;
 use super::pairs::Pairs;
 use super::plan::{Conflict, Given, Plan};
+use super::refused;
 use crate::core::{Caller, FsPath, Ino, Kind, Op, Result, TenantId, error::fail};
 use crate::fs::{Engine, Revision, Title};
 use crate::meta::{OpKind, Record};
@@ -68,7 +69,7 @@ pub fn undo(engine: &Engine, caller: &Caller, choice: &Choice) -> Result<Undone>
         return fail(Kind::NotFound, "no operation fits: see `nexus log`");
     }
     applied(engine, caller, (choice.answer, choice.dry_run), || {
-        let undone = work_out(engine, tenant, choice)?;
+        let undone = work_out(engine, caller, (tenant, choice))?;
         let title = title(&undone, choice);
         Ok((undone, title))
     })
@@ -212,7 +213,11 @@ fn made(done: Result<Option<Op>>, mut undone: Undone) -> Result<Option<Undone>> 
 }
 
 /// Leaves operations out until what remains fits together.
-fn work_out(engine: &Engine, tenant: TenantId, choice: &Choice) -> Result<Undone> {
+fn work_out(
+    engine: &Engine,
+    caller: &Caller,
+    (tenant, choice): (TenantId, &Choice),
+) -> Result<Undone> {
     engine.can_undo(tenant, choice.ops.first().unwrap_or_default())?;
     let (mut ops, mut parted) = (choice.ops.clone(), OpSet::default());
     let (mut conflicts, mut skipped) = (Vec::new(), OpSet::default());
@@ -234,6 +239,9 @@ fn work_out(engine: &Engine, tenant: TenantId, choice: &Choice) -> Result<Undone
             && aside::of_directories(engine, &plan, &new, (first, &mut beside))?
         {
             continue;
+        }
+        if new.is_empty() && choice.answer != Answer::Stop {
+            new = refused::conflicts(engine, caller, (tenant, &ops), &plan)?;
         }
         if new.is_empty() {
             break plan;

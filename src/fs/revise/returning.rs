@@ -103,14 +103,15 @@ impl Reviser<'_, '_, '_> {
             } else {
                 continue;
             };
-            may.map_err(|e| {
+            let may = may.map_err(|e| {
                 let said = "it went from another directory, out of which it was not yours to take";
                 if is_back {
                     self.told_anew(ino, e, said)
                 } else {
                     e.context(self.told(ino))
                 }
-            })?;
+            });
+            self.judged([ino], may)?;
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! A revision at work: its rows judged and set, one after the other.
 
 use super::lost::Lost;
+use super::refusal::unseen;
 use super::{Naming, Revision};
 use crate::access::Right;
 use crate::core::{Error, FsPath, Ino, Kind, Result, error::fail};
@@ -10,12 +11,10 @@ use crate::fs::commit::Change;
 use crate::fs::engine::Engine;
 use crate::fs::ground::has_names;
 use crate::fs::privileges::CAPABILITY;
-use crate::fs::reader::Reader;
 use crate::fs::xattr::has_room;
-use crate::meta::cache::Place;
 use crate::meta::tuple::Tuple;
 use crate::meta::{Node, Xattr};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// An attribute's name and value.
 type Given<'r> = (&'r [u8], &'r [u8]);
@@ -26,7 +25,7 @@ pub(super) struct Reviser<'r, 'c, 'e> {
     pub(super) engine: &'e Engine,
     pub(super) what: &'r Revision,
     /// What the caller has asked for.
-    asked: &'r FsPath,
+    pub(super) asked: &'r FsPath,
     pub(super) new: HashMap<Ino, &'r Node>,
     /// What comes back, as it was when it went.
     pub(super) lost: Lost<'e>,
@@ -42,6 +41,8 @@ pub(super) struct Reviser<'r, 'c, 'e> {
     pub(super) parents: HashMap<Ino, Ino>,
     /// Names that each directory loses.
     freed: HashMap<Ino, usize>,
+    /// Where all refusals are asked for: the nodes that the caller may not change so.
+    pub(super) refusals: Option<BTreeSet<Ino>>,
 }
 
 impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
@@ -59,10 +60,11 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
             subdirs: BTreeMap::new(),
             parents: HashMap::new(),
             freed: HashMap::new(),
+            refusals: None,
         }
     }
 
-    pub(super) fn run(mut self) -> Result<()> {
+    pub(super) fn run(&mut self) -> Result<()> {
         self.is_of_the_present()?;
         for sealed in &self.what.made {
             self.ch.store(sealed);
@@ -93,7 +95,8 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
             .regroup(&self.what.members_gone, &self.what.members_back)?;
         for (dir, at) in &self.what.times {
             if let Ok(old) = self.ch.node(*dir) {
-                self.may_now(*dir, Right::Write)?;
+                let may = self.may_now(*dir, Right::Write);
+                self.judged([*dir], may)?;
                 self.ch.note_time(&old);
                 let old = (*old).clone();
                 self.ch.touch(Node { mtime: *at, ..old })?;
@@ -124,7 +127,9 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
         let known = if self.new.contains_key(&place.parent) {
             None
         } else {
-            self.may_name(naming)?;
+            let may = self.may_name(naming);
+            let meant = [naming.was.as_ref().map(|old| old.ino), naming.to];
+            self.judged(meant.into_iter().flatten(), may)?;
             self.subdirs.entry(place.parent).or_default();
             self.engine.stored_entry(place.clone())?
         };
@@ -184,24 +189,6 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
         Ok(())
     }
 
-    /// The path of a name as far as a listing shows it to the caller, else what he asked for.
-    fn told_name(&self, place: &Place, mut meant: impl Iterator<Item = Ino>) -> FsPath {
-        let (engine, caller) = (self.engine, self.ch.caller);
-        let shown = Reader::new(engine, caller).and_then(|mut reader| {
-            meant.try_fold(true, |so_far, ino| Ok(so_far && reader.lists(place, ino)?))
-        });
-        match (shown, engine.path_of(place.parent)) {
-            (Ok(true), Ok(dir)) => dir.join(place.name.clone()),
-            _ => self.asked.clone(),
-        }
-    }
-
-    /// The path of a node as far as a listing shows it to the caller, else what he asked for.
-    pub(super) fn told(&self, ino: Ino) -> FsPath {
-        let listed = self.engine.listed_path(self.ch.caller, ino);
-        listed.ok().flatten().unwrap_or_else(|| self.asked.clone())
-    }
-
     fn count(&mut self, ino: Ino, parent: Ino, by: i32) -> Result<()> {
         *self.links.entry(ino).or_default() += i64::from(by);
         let is_dir = match self.new.get(&ino) {
@@ -225,8 +212,10 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
         } else {
             links
         };
+        let may = self.may_return(to);
+        let mode = self.judged_or([to.ino], may, to.mode)?;
         let mut back = Node {
-            mode: self.may_return(to)?,
+            mode,
             nlink: u32::try_from(nlink).unwrap_or(1),
             ctime: self.ch.now,
             writing: None,
@@ -247,7 +236,8 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
 
     fn turn_into(&mut self, to: &Node) -> Result<()> {
         let old = self.ch.node(to.ino)?;
-        self.may_become(&old, to)?;
+        let may = self.may_become(&old, to);
+        self.judged([to.ino], may)?;
         let is_other = old.content != to.content;
         let new = Node {
             mode: self.engine.revised_mode(self.ch.caller, &old, to)?,
@@ -382,7 +372,8 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
             };
             // Where it is now: the directory that it comes to may not be there yet.
             let now = engine.node(ino)?;
-            engine.may_revise_xattr(self.ch.caller, &now, (name, value))?;
+            let may = engine.may_revise_xattr(self.ch.caller, &now, (name, value));
+            self.judged([ino], may)?;
             let all = engine.xattrs(ino)?;
             if let Some(old) = all.iter().find(|x| x.name == name) {
                 self.ch.end_xattr(old);
@@ -411,7 +402,7 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
         let engine = self.engine;
         let mut gone = HashSet::new();
         for tuple in &self.what.grants_gone {
-            if engine.tuple(tuple.id).is_some() && self.may_grant(tuple)? {
+            if engine.tuple(tuple.id).is_some() && self.may_regrant(tuple)? {
                 self.ch.drop_grant(tuple.clone())?;
                 gone.insert(tuple.id);
             }
@@ -431,12 +422,17 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
             let roster = engine.roster(tuple.tenant)?;
             let holder = tuple.principal();
             let lives = holder.is_none_or(|id| roster.by_id(id).is_some());
-            if !stands && lives && self.may_grant(tuple)? {
+            if !stands && lives && self.may_regrant(tuple)? {
                 self.ch.return_grant(tuple.clone())?;
                 back.insert(tuple.words());
             }
         }
         Ok(())
+    }
+
+    fn may_regrant(&mut self, tuple: &Tuple) -> Result<bool> {
+        let may = self.may_grant(tuple);
+        self.judged_or(tuple.ino(), may, false)
     }
 
     /// Whether the node or the type of a grant is there; fails where its grants are not the caller's to change.
@@ -461,16 +457,5 @@ impl<'r, 'c, 'e> Reviser<'r, 'c, 'e> {
             Some(now) => self.engine.may(self.ch.caller, &now, right),
             None => Ok(()),
         }
-    }
-}
-
-/// What to say where it takes a change in a directory that is hidden: the path that is named with it is another one.
-fn unseen(refused: Error) -> Error {
-    match refused.kind() {
-        Kind::Denied => {
-            let message = "it takes a change in another directory, which you may not search";
-            Error::new(Kind::Denied, message).caused_by(refused)
-        }
-        _ => refused,
     }
 }

@@ -6,6 +6,7 @@ mod carried;
 mod members;
 mod reverse;
 mod aside;
+mod refused;
 mod saved;
 mod saves;
 mod busy;
