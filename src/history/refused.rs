@@ -7,7 +7,7 @@ use super::undo::common;
 use crate::core::{Caller, Ino, Op, Result, TenantId};
 use crate::fs::Engine;
 use crate::meta::log;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// How many records are read at a time, and how many that nobody asked for are read along.
 const PAGE: u32 = 1000;
@@ -23,6 +23,12 @@ pub(super) fn conflicts(
 ) -> Result<Vec<Conflict>> {
     let refused = engine.refused(caller, &plan.revision, &common(&plan.paths))?;
     let mut of = BTreeMap::<Ino, OpSet>::new();
+    // What somebody has saved by a rename since is another node of the same name.
+    let mut named = HashMap::new();
+    for ino in &refused {
+        let path = engine.listed_path(caller, *ino)?;
+        named.extend(path.map(|path| (path.to_bytes(), *ino)));
+    }
     let runs = if refused.is_empty() {
         Vec::new()
     } else {
@@ -39,7 +45,10 @@ pub(super) fn conflicts(
             for (record, _) in page.iter().filter(|(record, _)| ops.has(record.op)) {
                 // One that does not name all that it changed may have changed any of them.
                 let nodes = changed(record).unwrap_or_else(|| refused.iter().copied().collect());
-                for ino in nodes.into_iter().filter(|ino| refused.contains(ino)) {
+                let nodes = nodes.into_iter().filter(|ino| refused.contains(ino));
+                let paths = [Some(&record.path), record.path2.as_ref()];
+                let by_name = paths.into_iter().flatten().filter_map(|p| named.get(p));
+                for ino in nodes.chain(by_name.copied()) {
                     of.entry(ino).or_default().add(record.op.0);
                 }
             }

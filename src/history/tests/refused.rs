@@ -75,3 +75,19 @@ fn where_nothing_is_left_nothing_is_done() {
     assert_eq!((undone.op, undone.skipped), (None, ops));
     assert_eq!(w.read(FIRST), b"one");
 }
+
+/// As `sed -i` of somebody else does it: the name stands for a file of his by then.
+#[test]
+fn what_somebody_has_saved_since_stays_as_well() {
+    let w = project();
+    let (old, head) = (w.read(OTHER), w.head());
+    w.save(&alice(), FIRST, b"one");
+    w.write(&alice(), OTHER, b"two");
+    let ops = w.by(&alice(), head);
+    w.save(&bob(), FIRST, b"bob's");
+    give_away(&w, FIRST);
+    let undone = w.undo_or(&alice(), &ops, Answer::Skip);
+    assert!(undone.op.is_some());
+    assert_eq!((w.read(FIRST), w.read(OTHER)), (b"bob's".to_vec(), old));
+    w.assert_sound();
+}
