@@ -1,5 +1,6 @@
 //! Files that tools save by another file that they put in its place: each save is one change and one version.
 
+use crate::guests::{ALICE, BOB, said, town};
 use crate::shell::sh;
 use crate::world::World;
 
@@ -107,4 +108,26 @@ fn each_save_is_one_version() {
         .nexus(&["restore", "/workspace/f", "--version", "3"])
         .must();
     assert_eq!(words(&sh(&dir, "cat f")), "11 21 31");
+}
+
+/// One file that is another's by now kept a whole session from being undone, and `--skip` did not help.
+#[test]
+fn what_is_anothers_by_now_is_left_out_and_the_rest_is_undone() {
+    let Some(world) = town() else { return };
+    let alice = |text: &str| said(&world, ALICE, text);
+    alice("mkdir d; nexus rebac grant user bob file d --relation can_write").must();
+    alice("seq 1 5 > d/a; echo x > d/b; nexus run --session s -- sh -c 'sed -i s/3/THREE/ d/a; rm d/b'").must();
+    said(&world, BOB, "umask 077; sed -i s/5/FIVE/ d/a").must();
+    let refused = alice("nexus undo --session s --yes").must_fail();
+    assert!(
+        refused.contains("no write permission") && refused.contains("--skip"),
+        "{refused}"
+    );
+    alice("test ! -e d/b; nexus undo --session s --skip --yes").must();
+    assert_eq!(alice("cat d/b").must(), "x\n");
+    assert_eq!(
+        said(&world, BOB, "cat d/a").must(),
+        "1\n2\nTHREE\n4\nFIVE\n"
+    );
+    world.is_sound();
 }
