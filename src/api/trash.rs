@@ -199,7 +199,7 @@ impl Command for TrashEmpty {
         let query = deletions(cx, self.wanted.query(cx)?)?;
         let (emptied, mut done) = (emptied(cx)?, Emptied::default());
         let mut own: Vec<(Op, Text)> = Vec::new();
-        backwards(cx, &query, PAGE, |page| {
+        backwards(cx, &query, PAGE, |page, _| {
             let (all, known) = (page.len(), own.len());
             let mut left = gone(cx, page)?;
             left.retain(|record| !emptied.has(record.op));
@@ -314,7 +314,7 @@ impl TrashRestore {
         };
         let is_named = |r: &Record| self.path.as_ref().is_none_or(|p| p.0 == r.path);
         let is_it = |r: &Record| is_named(r) && !emptied.has(r.op);
-        backwards(cx, query, PAGE, |page| {
+        backwards(cx, query, PAGE, |page, _| {
             let all = page.len();
             for record in gone(cx, page)?.into_iter().filter(is_it) {
                 if !lost(cx, std::slice::from_ref(&record))?.is_empty() {
@@ -340,7 +340,7 @@ fn with_it(cx: &Context<'_>, record: &Record) -> Result<OpSet> {
         ..Wanted::default()
     };
     let query = deletions(cx, wanted.query(cx)?)?;
-    backwards(cx, &query, PAGE, |page| {
+    backwards(cx, &query, PAGE, |page, _| {
         let (mut is_end, known) = (true, all.len());
         for other in page.iter().filter(|r| r.author == record.author) {
             is_end = false;

@@ -174,7 +174,7 @@ pub(super) fn newest(cx: &Context<'_>, query: Query) -> Result<Option<Found>> {
     let query = if is_named { query } else { own(cx, query) };
     let tenant = cx.tenant()?;
     let (mut stays, mut undoings) = (None, Undoings::default());
-    let found = backwards(cx, &query, FEW, |page| {
+    let found = backwards(cx, &query, FEW, |page, search| {
         let (oldest, vain) = (page.last().map(|record| record.op), page.len());
         let undone = undoings.back_to(cx.engine(), tenant, oldest)?;
         let counts = |r: &Record| {
@@ -199,6 +199,8 @@ pub(super) fn newest(cx: &Context<'_>, query: Query) -> Result<Option<Found>> {
             }
             stays.get_or_insert(found);
         }
+        // An undo may have been of a hundred thousand.
+        search.leap(undone);
         Ok(Continue(vain))
     })?;
     let Some(Found { op, kind, .. }) = stays else {
@@ -231,16 +233,16 @@ fn is_told(kind: OpKind) -> bool {
 }
 
 /// Gives pages of records that the caller may read to `look`, the newest first, until it has what it looks for or there are no more;
-/// else it says how many of them were of no use. Fails with `TooBig` where these are too many, for whoever is no administrator.
+/// else it says how many of them were of no use, and may leap over what comes next. Fails with `TooBig` where these are too many, for whoever is no administrator.
 pub(in crate::api) fn backwards<T>(
     cx: &Context<'_>,
     query: &Query,
     limit: u32,
-    mut look: impl FnMut(Vec<Record>) -> Result<ControlFlow<T, usize>>,
+    mut look: impl FnMut(Vec<Record>, &mut Search<'_>) -> Result<ControlFlow<T, usize>>,
 ) -> Result<Option<T>> {
     let mut search = Search::new(cx, query.clone(), Cursor::NEWEST, limit)?;
     while let Some(page) = search.readable()? {
-        match look(page)? {
+        match look(page, &mut search)? {
             Break(found) => return Ok(Some(found)),
             Continue(vain) => search.in_vain(vain),
         }
