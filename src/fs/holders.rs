@@ -83,6 +83,7 @@ impl Engine {
             return Ok(None);
         };
         for _ in 0..TRIES {
+            let before = self.policy.revision();
             for path in &paths {
                 let walked = allowed_to(self.resolve_link(caller, path))?;
                 if walked.is_some_and(|found| found.ino == ino) {
@@ -91,8 +92,8 @@ impl Engine {
             }
             let walked = paths;
             paths = allowed_to(self.paths_of(ino))?.unwrap_or_default();
-            // Else it was moved away while he walked there.
-            if paths == walked {
+            // Else it was moved away while he walked there, and perhaps back again.
+            if paths == walked && self.policy.revision() == before {
                 break;
             }
         }
