@@ -37,7 +37,7 @@ pub fn saves(engine: &Engine, caller: &Caller, ops: &OpSet) -> Result<OpSet> {
     };
     let mut reader = Reader::new(engine, caller)?;
     let mut more = OpSet::default();
-    for span in spans(ops) {
+    for span in ops.runs(GAP) {
         let mut at = Cursor::After(Op(span.0.0.saturating_sub(1)));
         loop {
             let mut tx = engine.store().read()?;
@@ -62,18 +62,6 @@ pub fn saves(engine: &Engine, caller: &Caller, ops: &OpSet) -> Result<OpSet> {
     }
     more.leave_out(ops);
     Ok(more)
-}
-
-/// Operations as runs that have few others in them.
-fn spans(ops: &OpSet) -> Vec<(Op, Op)> {
-    let mut all: Vec<(Op, Op)> = Vec::new();
-    for op in ops.iter() {
-        match all.last_mut() {
-            Some((_, last)) if op.0 - last.0 <= GAP => *last = op,
-            _ => all.push((op, op)),
-        }
-    }
-    all
 }
 
 fn renames(tx: &mut dyn Tx, tenant: TenantId, (at, upto): (Cursor, Op)) -> Result<Vec<Record>> {
