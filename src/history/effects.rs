@@ -13,11 +13,6 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-/// How many records one statement reads.
-const PAGE: u32 = 4096;
-/// How many records that nobody wants are read along rather than begin another statement.
-const GAP: u64 = 16;
-
 /// When an operation changed a directory's entries, and the directory's time before.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Touch {
@@ -48,9 +43,7 @@ impl Effects {
     pub(super) fn read(tx: &mut dyn Tx, tenant: TenantId, ops: &OpSet) -> Result<Self> {
         let mut found = Self::default();
         let mut nodes = OpSet::default();
-        for record in records(tx, tenant, ops)? {
-            found.take(record, &mut nodes)?;
-        }
+        log::each(tx, tenant, ops, |record| found.take(record, &mut nodes))?;
         found.nodes = nodes.nodes().collect();
         Ok(found)
     }
@@ -66,12 +59,13 @@ impl Effects {
         let gone: HashMap<_, _> = gone.collect();
         let ops = gone.values().copied().collect();
         let mut found = Self::default();
-        for record in records(tx, tenant, &ops)? {
+        log::each(tx, tenant, &ops, |record| {
             let went_with =
                 |t: &Arc<Tuple>| t.ino().and_then(|ino| gone.get(&ino)) == Some(&record.op);
             let went = told(&record.details()["grants"]).into_iter();
             found.grants_lost.extend(went.filter(went_with));
-        }
+            Ok(())
+        })?;
         Ok(found)
     }
 
@@ -129,24 +123,6 @@ impl Effects {
         let new = told(said).into_iter().filter(|t| self.moved.insert(t.id));
         self.grants_lost.extend(new);
     }
-}
-
-/// Reads records by their numbers, oldest first: a statement for some thousand that lie close together.
-pub(super) fn records(tx: &mut dyn Tx, tenant: TenantId, ops: &OpSet) -> Result<Vec<Record>> {
-    let mut all = Vec::new();
-    let mut wanted = ops.iter().peekable();
-    while let Some(first) = wanted.next() {
-        let mut last = first;
-        while let Some(next) =
-            wanted.next_if(|op| op.0 - last.0 <= GAP && op.0 - first.0 < PAGE.into())
-        {
-            last = next;
-        }
-        let span = u32::try_from(last.0 - first.0 + 1).unwrap_or(PAGE);
-        let page = log::after(tx, tenant, Op(first.0.saturating_sub(1)), span)?;
-        all.extend(page.into_iter().map(|(r, _)| r).filter(|r| ops.has(r.op)));
-    }
-    Ok(all)
 }
 
 /// The grants that an operation gave, or gave back.

@@ -5,7 +5,6 @@
 //! So who chooses a rename chooses the save that it is of. What was made, used or moved by anybody else, by another process, in another
 //! directory or long before is no part of one.
 
-use super::effects::records;
 use super::ops::OpSet;
 use crate::core::{Caller, Ino, Kind, Op, Result, TenantId};
 use crate::db::Tx;
@@ -122,7 +121,11 @@ impl Search<'_> {
         if !is_kept || own.iter().all(|op| self.ops.has(op)) {
             return Ok(None);
         }
-        let mut made = records(tx, rename.tenant, &own)?;
+        let mut made = Vec::new();
+        log::each(tx, rename.tenant, &own, |record| {
+            made.push(record);
+            Ok(())
+        })?;
         let is_whole = made.len() == own.len();
         let is_new = made.first().is_some_and(|r| r.kind == OpKind::Create);
         let is_it = |r: &Record| is_making(r, rename, &rename.path) && r.ino == rename.ino;

@@ -1,5 +1,6 @@
 //! The operation log: append-only, hash-chained, one record an operation.
 
+use super::op_set::OpSet;
 use super::sum::Summer;
 use crate::core::{Error, Hash, Ino, Kind, Op, Result, TenantId, Time, path::show};
 use crate::db::{Row, Tx};
@@ -7,6 +8,10 @@ use serde::{Deserialize, Serialize};
 
 /// How many of the newest records say how late it is.
 const NEWEST: u64 = 4096;
+/// How many records one statement reads of operations by their numbers.
+const PAGE: u32 = 4096;
+/// How many records that nobody wants are read along rather than begin another statement.
+const GAP: u64 = 16;
 
 /// What kind of change an operation was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -314,6 +319,30 @@ pub fn after(
         format!("SELECT {COLUMNS} FROM log WHERE tenant = $1 AND op > $2 ORDER BY op LIMIT $3");
     let rows = tx.query(&sql, &[tenant.into(), after.into(), limit.into()])?;
     rows.iter().map(from_row).collect()
+}
+
+/// Gives those of some operations that the log has to `take`, oldest first: a statement for some thousand that lie close together.
+pub fn each(
+    tx: &mut dyn Tx,
+    tenant: TenantId,
+    ops: &OpSet,
+    mut take: impl FnMut(Record) -> Result<()>,
+) -> Result<()> {
+    for (first, last) in ops.runs(GAP) {
+        let mut at = Op(first.0.saturating_sub(1));
+        while at < last {
+            let left = u32::try_from(last.0 - at.0).unwrap_or(PAGE);
+            let page = after(tx, tenant, at, left.min(PAGE))?;
+            let Some((newest, _)) = page.last() else {
+                break;
+            };
+            at = newest.op;
+            for (record, _) in page.into_iter().filter(|(r, _)| ops.has(r.op)) {
+                take(record)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// One record with its hash, if the log has it.
