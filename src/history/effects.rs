@@ -194,6 +194,12 @@ pub(super) struct Meanings {
     pub now: Option<Arc<Entry>>,
 }
 
+impl Meanings {
+    pub(super) fn key(&self) -> Key {
+        (self.place.parent, self.place.name.as_bytes().to_vec())
+    }
+}
+
 impl Rows {
     /// All that some operations had a part in.
     pub(super) fn touched(
@@ -218,14 +224,21 @@ impl Rows {
     pub(super) fn read_successors(&mut self, tx: &mut dyn Tx, since: Op) -> Result<()> {
         let mut more = BTreeSet::new();
         for line in self.names.values().map(|m| &m.line) {
-            let mut was = line.before;
-            for (_, is) in &line.changes {
-                more.extend(was.and(*is).filter(|ino| !self.nodes.contains_key(ino)));
-                was = *is;
-            }
+            let later = line.changes.iter().filter_map(|(_, is)| is.as_ref());
+            let holders = line.before.iter().chain(later).skip(1);
+            more.extend(holders.filter(|ino| !self.nodes.contains_key(ino)));
         }
         let more: Vec<_> = more.into_iter().collect();
-        self.read_states(tx, &more, since)
+        self.read_states(tx, &more, since)?;
+        // One that was renamed away before another one was put there.
+        for Spell { state, .. } in timeline::names(tx, &more, since)? {
+            let key = (state.parent, state.name.as_bytes().to_vec());
+            let keys = self.named.entry((state.ino, state.began)).or_default();
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
+        Ok(())
     }
 
     /// Nodes and their attributes.
@@ -412,6 +425,11 @@ impl Rows {
         self.nodes
             .get(&dir)
             .is_some_and(|line| line.now().is_none())
+    }
+
+    /// Whether an operation gave a name to a node.
+    pub(super) fn got_name(&self, ino: Ino, op: Op) -> bool {
+        self.named.contains_key(&(ino, op))
     }
 
     /// Whether an operation moved a node on: to a name that it did not have before all that is undone.

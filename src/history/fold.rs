@@ -8,7 +8,7 @@ use super::ops::{OpSet, Without};
 use crate::blob::Content;
 use crate::core::{Ino, Op, Result};
 use crate::meta::timeline::Spell;
-use crate::meta::{Node, OpKind};
+use crate::meta::{Node, OpKind, Record};
 
 /// What something was, and each change since, the oldest first; `None` where it did not exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +48,28 @@ impl<T: Clone> Timeline<T> {
     }
 
     pub(super) fn now(&self) -> Option<&T> {
-        match self.changes.last() {
+        self.after(self.changes.len())
+    }
+
+    /// What it was before an operation.
+    pub(super) fn before(&self, op: Op) -> Option<&T> {
+        self.after(self.changes.partition_point(|(at, _)| *at < op))
+    }
+
+    /// What it was with an operation.
+    pub(super) fn with(&self, op: Op) -> Option<&T> {
+        self.after(self.changes.partition_point(|(at, _)| *at <= op))
+    }
+
+    /// The operation that it went with, where it is not there any more.
+    pub(super) fn ended(&self) -> Option<Op> {
+        let (op, state) = self.changes.last()?;
+        state.is_none().then_some(*op)
+    }
+
+    /// What it was after some of its changes.
+    fn after(&self, changes: usize) -> Option<&T> {
+        match self.changes[..changes].last() {
             Some((_, state)) => state.as_ref(),
             None => self.before.as_ref(),
         }
@@ -100,8 +121,11 @@ pub(super) trait Counsel {
         theirs: &Content,
     ) -> Result<Option<Content>>;
 
-    /// What an operation was.
-    fn kind(&mut self, op: Op) -> Result<Option<OpKind>>;
+    /// Whether two contents have a line in common; or may have, as no texts.
+    fn is_akin(&mut self, one: &Content, other: &Content) -> Result<bool>;
+
+    /// The record of an operation.
+    fn record(&mut self, op: Op) -> Result<Option<Record>>;
 }
 
 impl Timeline<Node> {
@@ -185,7 +209,7 @@ fn carry<'a>(
                 rewritten = rewritten.or(Some((*op, was)));
             }
         } else {
-            set_again(&mut kept, is, ask.kind(*op)?);
+            set_again(&mut kept, is, ask.record(*op)?.map(|r| r.kind));
             // From there on it is his content that he changes.
             rewritten = rewritten.filter(|_| kept.content != is.content);
         }

@@ -1,9 +1,10 @@
-//! What a fold asks: texts that two changed, merged; and what an operation was.
+//! What a fold asks: texts that two changed, merged; what they have in common; and what an operation was.
 
 use super::fold::Counsel;
 use crate::blob::{Blobs, Content, Sealed};
 use crate::core::{Op, Result, TenantId};
-use crate::meta::{OpKind, Store, log};
+use crate::meta::{Record, Store, log};
+use std::collections::HashSet;
 
 /// Larger texts are not merged, in bytes: both sides, their base and the line tables are in memory.
 const TEXT_MAX: u64 = 4 << 20;
@@ -37,9 +38,18 @@ impl Counsel for Merger<'_> {
         Ok(Some(content))
     }
 
-    fn kind(&mut self, op: Op) -> Result<Option<OpKind>> {
+    fn is_akin(&mut self, one: &Content, other: &Content) -> Result<bool> {
+        let (Some(one), Some(other)) = (self.text(one)?, self.text(other)?) else {
+            return Ok(true);
+        };
+        let lines = |text| str::lines(text).filter(|line| !line.trim().is_empty());
+        let known: HashSet<_> = lines(&one).collect();
+        Ok(lines(&other).any(|line| known.contains(line)))
+    }
+
+    fn record(&mut self, op: Op) -> Result<Option<Record>> {
         let found = log::at(&mut *self.store.read()?, self.tenant, op)?;
-        Ok(found.map(|(record, _)| record.kind))
+        Ok(found.map(|(record, _)| record))
     }
 }
 

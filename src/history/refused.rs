@@ -4,7 +4,7 @@ use super::ops::OpSet;
 use super::plan::{Conflict, Plan};
 use super::touched::changed;
 use super::undo::common;
-use crate::core::{Caller, Ino, Op, Result, TenantId};
+use crate::core::{Caller, Ino, Result, TenantId};
 use crate::fs::Engine;
 use crate::meta::log;
 use std::collections::{BTreeMap, HashMap};

@@ -217,7 +217,7 @@ fn is_in_one_directory(rename: &Record) -> bool {
 }
 
 /// Whether the same process did two things, one soon after the other.
-fn is_step(one: &Record, other: &Record) -> bool {
+pub(super) fn is_step(one: &Record, other: &Record) -> bool {
     one.author == other.author && is_soon(one, other)
 }
 

@@ -1,6 +1,6 @@
-//! Files that were renamed over a name: each is a version of the file that had it before.
+//! Files that took a name from others: each is a version of the file that had it before.
 //!
-//! Tools save so. What was undone in one of them is in the next still, and what somebody did to the next he did to the file:
+//! Tools save so: they rename a new file over the old one, or the old one away first, as its backup. What was undone in one of them is in the next still, and what somebody did to the next he did to the file:
 //! where a line of such files has work of both, it is gone along like that of one node.
 
 use super::aside::Aside;
@@ -8,6 +8,7 @@ use super::effects::{Meanings, Rows};
 use super::fold::{Counsel, Timeline};
 use super::ops::{OpSet, Without};
 use super::plan::{Conflict, brought_back};
+use super::saves::is_step;
 use crate::core::{Ino, Op, Result};
 use crate::meta::Node;
 use std::collections::HashMap;
@@ -22,12 +23,31 @@ pub(super) struct Successions {
     pub conflicts: Vec<Conflict>,
 }
 
-/// Files that had a name one after the other, each renamed over the one before.
+/// Whether files that took a name from others are versions of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Saved {
+    Not,
+    Whole,
+    /// And older ones, by what stays, have other names still, or had them for longer.
+    WithBackup,
+}
+
+/// Files that had a name one after the other, each made to take the place of the one before.
 struct Line<'a> {
     holders: Vec<Ino>,
     /// The operations by which all but the first came.
     came: Vec<Op>,
+    /// Those of them that were renamed away before the next one came.
+    put_away: Vec<PutAway>,
     meanings: &'a Meanings,
+}
+
+/// A file that was renamed away from a name before another one came there.
+struct PutAway {
+    ino: Ino,
+    away: Op,
+    came: Op,
+    ended: Option<Op>,
 }
 
 impl Successions {
@@ -63,10 +83,25 @@ impl Successions {
         if !line.is_of_both(&whole, undone) || (stays != *last && !has_name) {
             return Ok(());
         }
-        for ino in &line.holders {
-            self.nodes.insert(*ino, None);
+        let saved = line.saved(undone, ask)?;
+        let backups = line.backups(rows, undone);
+        // One file has one backup: what had several names has one node.
+        let are_clear = backups.len() < 2 && !backups.iter().any(|(_, of)| rows.is_there(*of));
+        if saved == Saved::Not || !are_clear {
+            return Ok(());
         }
-        let named = match whole.without(undone, ask)? {
+        let should = whole.without(undone, ask)?;
+        // Perhaps it is no backup, but what somebody has put away to begin another file of that name.
+        if saved == Saved::WithBackup && should.is_err() && !line.is_akin(rows, *last, ask)? {
+            return Ok(());
+        }
+        for ino in &line.holders {
+            // A backup is a file of its own.
+            if !rows.is_there(*ino) || ino == last {
+                self.nodes.insert(*ino, None);
+            }
+        }
+        let named = match should {
             Ok(Some(should)) => {
                 self.nodes.insert(stays, became(rows, stays, &should));
                 stays
@@ -80,6 +115,12 @@ impl Successions {
                 *last
             }
         };
+        for (backup, of) in backups {
+            self.nodes.insert(backup, None);
+            self.nodes.remove(&of);
+            let its = rows.names_of(backup).map(|m| (m.key(), of));
+            self.names.extend(its);
+        }
         if has_name {
             self.names.insert(key.clone(), named);
         }
@@ -116,6 +157,35 @@ impl Line<'_> {
         whole
     }
 
+    /// Whether the last has something of one that was put away.
+    fn is_akin(&self, rows: &Rows, last: Ino, ask: &mut dyn Counsel) -> Result<bool> {
+        let now = rows.nodes.get(&last).and_then(Timeline::now);
+        for old in &self.put_away {
+            let line = rows.nodes.get(&old.ino);
+            let was = line.and_then(|line| line.before(old.came));
+            if let (Some(was), Some(now)) = (was, now)
+                && ask.is_akin(&was.content, &now.content)?
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Backups of files that would not have been made, each with the file that it would be one of.
+    fn backups(&self, rows: &Rows, undone: Without<'_>) -> Vec<(Ino, Ino)> {
+        let later = self.holders.iter().enumerate().skip(1);
+        let stay = later.filter(|(n, ino)| {
+            let is_last = *n == self.came.len();
+            !is_last && rows.is_there(**ino) && undone.has(self.came[n - 1])
+        });
+        let of = |n: usize| {
+            let kept = self.came[..n].iter().rposition(|op| !undone.has(*op));
+            self.holders[kept.map_or(0, |n| n + 1)]
+        };
+        stay.map(|(n, ino)| (*ino, of(n))).collect()
+    }
+
     /// Whether something that stays was done to another of them than what is undone before it.
     fn is_of_both(&self, whole: &Timeline<Node>, undone: Without<'_>) -> bool {
         let ops = whole.changes.iter().map(|(op, _)| *op);
@@ -130,6 +200,26 @@ impl Line<'_> {
         })
     }
 
+    /// Whether who renamed a file away made the next one at once; and whether the old one was kept.
+    fn saved(&self, undone: Without<'_>, ask: &mut dyn Counsel) -> Result<Saved> {
+        let mut saved = Saved::Whole;
+        for old in &self.put_away {
+            let (away, came) = (ask.record(old.away)?, ask.record(old.came)?);
+            let Some(away) = away.filter(|away| came.is_some_and(|came| is_step(away, &came)))
+            else {
+                return Ok(Saved::Not);
+            };
+            let end = match old.ended {
+                Some(op) => ask.record(op)?,
+                None => None,
+            };
+            if !undone.has(old.came) && !end.is_some_and(|end| is_step(&away, &end)) {
+                saved = Saved::WithBackup;
+            }
+        }
+        Ok(saved)
+    }
+
     fn conflict(&self, rows: &Rows, (undone, by): (Without<'_>, Op), last: Ino) -> Conflict {
         let mut of = OpSet::default();
         for ino in &self.holders {
@@ -139,8 +229,10 @@ impl Line<'_> {
         of.join(&came.filter(|op| undone.has(*op)).collect());
         let first = self.holders.first().and_then(|ino| rows.nodes.get(ino));
         let before = first.and_then(|line| Some((line, line.before.clone()?)));
-        let aside = before.map(|(line, before)| {
-            Aside::of_gone(rows, &self.meanings.place, brought_back(line, before))
+        let place = &self.meanings.place;
+        let aside = before.map(|(line, before)| match line.now() {
+            Some(is) => Aside::of_content(rows, place, &before, is),
+            None => Aside::of_gone(rows, place, brought_back(line, before)),
         });
         Conflict {
             undone: of,
@@ -178,17 +270,31 @@ fn lines<'a>(rows: &Rows, undone: Without<'_>, meanings: &'a Meanings) -> Vec<Li
     let new = |holder: Option<Ino>| Line {
         holders: holder.into_iter().collect(),
         came: Vec::new(),
+        put_away: Vec::new(),
         meanings,
     };
     let mut all = Vec::new();
     let mut line = new(meanings.line.before);
+    // When the last of the line was renamed away.
+    let mut away = None;
     for (op, holder) in &meanings.line.changes {
-        match (line.holders.last(), holder) {
-            (Some(old), Some(to)) if succeeds(rows, undone, (*old, *to), *op) => {
+        let last = line.holders.last().copied();
+        match (last, holder) {
+            (Some(old), None) if away.is_none() && rows.got_name(old, *op) => away = Some(*op),
+            (Some(old), Some(to)) if succeeds(rows, undone, (old, *to), (away, *op)) => {
+                line.put_away.extend(away.take().map(|away| PutAway {
+                    ino: old,
+                    away,
+                    came: *op,
+                    ended: rows.nodes.get(&old).and_then(Timeline::ended),
+                }));
                 line.holders.push(*to);
                 line.came.push(*op);
             }
-            _ => all.push(std::mem::replace(&mut line, new(*holder))),
+            _ => {
+                all.push(std::mem::replace(&mut line, new(*holder)));
+                away = None;
+            }
         }
     }
     all.push(line);
@@ -196,26 +302,33 @@ fn lines<'a>(rows: &Rows, undone: Without<'_>, meanings: &'a Meanings) -> Vec<Li
     all
 }
 
-/// Whether a file was made to take the place of another one, which went with that; by one and the same, as far as undoing goes.
-fn succeeds(rows: &Rows, undone: Without<'_>, (old, new): (Ino, Ino), op: Op) -> bool {
-    let (Some(old), Some(new)) = (rows.nodes.get(&old), rows.nodes.get(&new)) else {
+/// Whether a file was made to take the place of another one, which went with that or, renamed away before, went later or stays a
+/// backup; by one and the same, as far as undoing goes.
+fn succeeds(
+    rows: &Rows,
+    undone: Without<'_>,
+    (old, new): (Ino, Ino),
+    (away, op): (Option<Op>, Op),
+) -> bool {
+    let others = (old != new).then(|| (rows.nodes.get(&old), rows.nodes.get(&new)));
+    let Some((Some(old), Some(new))) = others else {
         return false;
     };
-    let Some(((ended, None), earlier)) = old.changes.split_last() else {
-        return false;
+    let ended = old.ended();
+    let made = new.changes.iter().take_while(|(at, _)| *at <= op);
+    let is_one = |at: &Op| undone.has(*at) == undone.has(op);
+    let goes = match away {
+        None => ended == Some(op),
+        Some(_) => ended.is_none_or(|end| end > op),
     };
-    let before = earlier
-        .last()
-        .map_or(old.before.as_ref(), |(_, s)| s.as_ref());
-    let made = new.changes.iter().take_while(|(at, _)| *at < op);
-    let state = made.clone().last().and_then(|(_, state)| state.as_ref());
-    *ended == op
-        && before.is_some_and(Node::is_file)
+    goes && old.before(op).is_some_and(Node::is_file)
         && new.before.is_none()
-        && state.is_some_and(Node::is_file)
+        && new.with(op).is_some_and(Node::is_file)
         && made
-            .clone()
-            .all(|(at, _)| undone.has(*at) == undone.has(op))
+            .map(|(at, _)| at)
+            .chain(&away)
+            .chain(&ended)
+            .all(is_one)
 }
 
 /// What the node that stays becomes.

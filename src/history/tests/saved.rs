@@ -10,16 +10,25 @@ const FILE: &str = "/workspace/p/docs/read.me";
 
 /// How somebody saves.
 type Save = fn(&World, &Caller, &str, &[u8]);
-const WAYS: [(&str, Save); 3] = [
+const WAYS: [(&str, Save); 4] = [
     ("in place", World::write),
     ("renamed over", World::save),
     ("emptied first", World::overwrite),
+    ("as vim", World::save_as_vim),
 ];
 
-/// Each way of bob's with each of alice's, in a world of its own in which both have saved, bob first; with what bob did.
-fn saved_by_both(bobs: &[u8], alices: &[u8], see: impl Fn(&World, &OpSet, &str)) {
-    for (one, bob_saves) in WAYS {
-        for (other, alice_saves) in WAYS {
+const WITH_BACKUP: (&str, Save) = ("with a backup", World::save_with_backup);
+
+/// Each way of bob's with each of alice's, in a world of its own in which both have saved, bob first; with what bob did. One of
+/// them may leave a backup as well.
+fn saved_by_both(
+    (bobs, alices): (&[u8], &[u8]),
+    backups: (bool, bool),
+    see: impl Fn(&World, &OpSet, &str),
+) {
+    let ways = |has_backup: bool| WAYS.into_iter().chain(has_backup.then_some(WITH_BACKUP));
+    for (one, bob_saves) in ways(backups.0) {
+        for (other, alice_saves) in ways(backups.1) {
             let w = project();
             w.write(&alice(), FILE, &lines("1", "7"));
             let head = w.head();
@@ -37,18 +46,28 @@ fn lines(first: &str, last: &str) -> Vec<u8> {
 
 #[test]
 fn texts_that_both_saved_are_merged_however_they_save() {
-    let both = (lines("ONE", "7"), lines("ONE", "SEVEN"));
-    saved_by_both(&both.0, &both.1, |w, ops, how| {
+    let both = (&lines("ONE", "7")[..], &lines("ONE", "SEVEN")[..]);
+    let see = |w: &World, ops: &OpSet, how: &str| {
         let before = w.tree();
         let undone = w.undo(&alice(), ops.clone()).unwrap();
         assert_eq!(undone.conflicts, [], "{how}");
         assert_eq!(w.read(FILE), lines("1", "SEVEN"), "{how}");
-        assert_eq!(w.tree().len(), before.len());
         w.assert_sound();
+        // A backup of bob's goes, one of alice's has not got what bob did.
+        if how.ends_with(WITH_BACKUP.0) {
+            assert_eq!(w.read(&format!("{FILE}.bak")), lines("1", "7"), "{how}");
+        }
+        if how.starts_with(WITH_BACKUP.0) {
+            assert_eq!(w.tree().len(), before.len() - 1, "{how}");
+        } else {
+            assert_eq!(w.tree().len(), before.len(), "{how}");
+        }
         let redone = w.undo(&alice(), [w.head()].into_iter().collect()).unwrap();
         assert_eq!(redone.conflicts, []);
         assert_eq!(w.tree(), before, "{how}");
-    });
+    };
+    saved_by_both(both, (true, false), see);
+    saved_by_both(both, (false, true), see);
 }
 
 #[test]
@@ -70,8 +89,8 @@ fn several_saves_of_both_are_merged() {
 /// semantics.md §6: "Undoing keeps later work of others. Where that depends on what would be undone, nothing is changed"
 #[test]
 fn what_cannot_be_merged_is_told_and_stays_under_its_name() {
-    let both = (lines("ONE", "7"), lines("ONE!", "7"));
-    saved_by_both(&both.0, &both.1, |w, ops, how| {
+    let both = (&lines("ONE", "7")[..], &lines("ONE!", "7")[..]);
+    let see = |w: &World, ops: &OpSet, how: &str| {
         let before = w.tree();
         let told = w.undo(&alice(), ops.clone()).unwrap();
         assert!(!told.conflicts.is_empty(), "{how}");
@@ -84,7 +103,25 @@ fn what_cannot_be_merged_is_told_and_stays_under_its_name() {
         assert_eq!(w.read(&aside), lines("1", "7"), "{how}");
         assert_eq!(w.read(FILE), lines("ONE!", "7"), "{how}");
         assert_eq!(w.tree().len(), before.len() + 1, "{how}");
-    });
+    };
+    saved_by_both(both, (true, false), see);
+    saved_by_both(both, (false, true), see);
+}
+
+/// As a program does that rotates its log: it writes another file, and the one that bob changed has another name.
+#[test]
+fn what_was_put_away_for_something_else_is_undone_where_it_is() {
+    let w = project();
+    w.write(&alice(), FILE, &lines("1", "7"));
+    let head = w.head();
+    w.write(&bob(), FILE, &lines("ONE", "7"));
+    w.rename(&alice(), FILE, &format!("{FILE}.1"));
+    w.write(&alice(), FILE, b"something else\n");
+    let undone = w.undo(&alice(), w.by(&bob(), head)).unwrap();
+    assert_eq!(undone.conflicts, []);
+    assert_eq!(w.read(FILE), b"something else\n");
+    assert_eq!(w.read(&format!("{FILE}.1")), lines("1", "7"));
+    w.assert_sound();
 }
 
 #[test]

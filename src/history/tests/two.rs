@@ -5,7 +5,7 @@ use super::world::*;
 use crate::core::{Caller, Error, FsPath, Ino, Kind, Name, Op, Result};
 use crate::fs::{RenameMode, To};
 use crate::fs::{SetAttr, SetMode};
-use crate::history::{Answer, Choice, OpSet, undo};
+use crate::history::{Answer, Choice, OpSet, saves, undo};
 use crate::meta::{FileKind, OpKind, log};
 use std::collections::BTreeMap;
 
@@ -44,6 +44,8 @@ enum Way {
     InPlace,
     RenamedOver,
     EmptiedFirst,
+    WithBackup,
+    AsVim,
 }
 
 /// Something that one of two does.
@@ -88,10 +90,12 @@ fn act(dice: &mut Dice, n: u64) -> Act {
         15 => Act::Revoke(any_path(dice)),
         12 | 13 => Act::Undo(dice.below(3)),
         0..=4 => Act::Edit(
-            match dice.below(3) {
+            match dice.below(5) {
                 0 => Way::InPlace,
                 1 => Way::RenamedOver,
-                _ => Way::EmptiedFirst,
+                2 => Way::EmptiedFirst,
+                3 => Way::WithBackup,
+                _ => Way::AsVim,
             },
             file,
             dice.below(LINES),
@@ -226,7 +230,9 @@ impl<'w> Field<'w> {
 
     fn edit(&self, who: &Caller, way: Way, (at, line): (&str, u64), text: &str) -> Result<()> {
         let e = &self.w.engine;
-        let old = match self.at(at) {
+        let found = self.at(at);
+        let is_new = found.is_err();
+        let old = match found {
             Ok(ino) if e.getattr(&root(), ino)?.is_file() => {
                 self.w.read(&format!("{}/{at}", self.top))
             }
@@ -242,6 +248,10 @@ impl<'w> Field<'w> {
         let (at, text) = (format!("{}/{at}", self.top), lines.join("\n") + "\n");
         match way {
             Way::InPlace => self.w.write(who, &at, text.as_bytes()),
+            // There is nothing to rename.
+            Way::WithBackup | Way::AsVim if is_new => self.w.write(who, &at, text.as_bytes()),
+            Way::WithBackup => self.w.save_with_backup(who, &at, text.as_bytes()),
+            Way::AsVim => self.w.save_as_vim(who, &at, text.as_bytes()),
             Way::RenamedOver => self.w.save(who, &at, text.as_bytes()),
             Way::EmptiedFirst => self.w.overwrite(who, &at, text.as_bytes()),
         }
@@ -268,7 +278,10 @@ impl<'w> Field<'w> {
         let none = || Error::new(Kind::NotFound, "he has done less");
         let last = usize::try_from(back).unwrap() + 1;
         let op = all.len().checked_sub(last).ok_or_else(none)?;
-        match self.w.undo(who, [all[op]].into_iter().collect())?.op {
+        // A save is undone whole: of a part of it a copy would be left, with what the other had done.
+        let mut chosen: OpSet = [all[op]].into_iter().collect();
+        chosen.join(&saves(&self.w.engine, who, &chosen)?);
+        match self.w.undo(who, chosen)?.op {
             Some(_) => Ok(()),
             None => Err(Error::new(Kind::Conflict, "nothing was done")),
         }
@@ -343,9 +356,9 @@ fn round((one, other): (&World, &World), seed: u64) -> bool {
     }
     let before = field.tree();
     let undone = w.undo(&alice(), ops.clone());
-    let undone = undone.unwrap_or_else(|e| panic!("seed {seed}: {e:?}\n{done:#?}"));
+    let undone = undone.unwrap_or_else(|e| panic!("seed {seed}: {e:?}\n{done:?}"));
     if !undone.conflicts.is_empty() {
-        assert_eq!(field.tree(), before, "seed {seed}: {done:#?}");
+        assert_eq!(field.tree(), before, "seed {seed}: {done:?}");
         let choice = Choice {
             ops,
             answer: Answer::Skip,
@@ -354,7 +367,7 @@ fn round((one, other): (&World, &World), seed: u64) -> bool {
         let skipped = undo(&w.engine, &alice(), &choice);
         assert!(
             skipped.is_ok(),
-            "seed {seed}: {:?}\n{done:#?}",
+            "seed {seed}: {:?}\n{done:?}",
             skipped.err()
         );
         return false;
@@ -368,12 +381,12 @@ fn round((one, other): (&World, &World), seed: u64) -> bool {
         same &= (alone.meant(act), alone.perform(&alice(), act).is_ok()) == *went;
     }
     if same {
-        assert_eq!(field.shape(), alone.shape(), "seed {seed}: {done:#?}");
+        assert_eq!(field.shape(), alone.shape(), "seed {seed}: {done:?}");
     }
     if let Some(op) = undone.op {
         let redone = w.undo(&alice(), [op].into_iter().collect()).unwrap();
-        assert_eq!(redone.conflicts, [], "seed {seed}: {done:#?}");
-        assert_eq!(field.tree(), before, "seed {seed}: {done:#?}");
+        assert_eq!(redone.conflicts, [], "seed {seed}: {done:?}");
+        assert_eq!(field.tree(), before, "seed {seed}: {done:?}");
     }
     true
 }
@@ -403,7 +416,7 @@ fn without_bob(w: &World, seed: u64, detour: bool) -> (bool, Option<BTreeMap<Str
         .flatten();
     if let Some(undo) = undone {
         let redone = w.undo(&alice(), one(undo)).unwrap();
-        assert!(redone.op.is_some(), "seed {seed}: {op}: {done:#?}");
+        assert!(redone.op.is_some(), "seed {seed}: {op}: {done:?}");
     }
     let rest = w.undo(&alice(), ops).unwrap();
     let shape = rest.conflicts.is_empty().then(|| field.shape());

@@ -91,6 +91,23 @@ impl World {
         self.rename(who, &new, at);
     }
 
+    /// As `sed -i.bak` saves, and emacs the first time.
+    pub(in crate::history::tests) fn save_with_backup(&self, who: &Caller, at: &str, bytes: &[u8]) {
+        let new = format!("{at}.new");
+        self.write(who, &new, bytes);
+        self.rename(who, at, &format!("{at}.bak"));
+        self.rename(who, &new, at);
+    }
+
+    /// As vim saves where it keeps no backup.
+    pub(in crate::history::tests) fn save_as_vim(&self, who: &Caller, at: &str, bytes: &[u8]) {
+        let old = format!("{at}~");
+        self.rename(who, at, &old);
+        self.write(who, at, b"");
+        self.write(who, at, bytes);
+        self.unlink(who, &old);
+    }
+
     /// As a shell's `>` saves: emptied and closed, then written.
     pub(in crate::history::tests) fn overwrite(&self, who: &Caller, at: &str, bytes: &[u8]) {
         self.write(who, at, b"");
