@@ -47,6 +47,9 @@ const SQLITE_WORDS: [(&str, &str); 7] = [
     ("json_array_elements(", "json_each("),
 ];
 
+/// Where refinery writes down what was done.
+const HISTORY: &str = "refinery_schema_history";
+
 /// Held while migrating on PostgreSQL, where several daemons may start at once.
 const ADVISORY_LOCK: &str = "SELECT pg_advisory_lock(7593021)";
 
@@ -87,27 +90,29 @@ fn sqlite_text(text: &str) -> String {
 
 /// Fails with `Corrupt` on a list of migrations that refinery would panic over: it trusts what it once wrote.
 fn is_legible(conn: &Connection) -> Result<()> {
-    let failed = |e| sqlite::failure("migrate", e);
-    let known = "SELECT COUNT(*) FROM sqlite_master WHERE name = 'refinery_schema_history'";
+    let failed = |e| sqlite::failure("migrate", e).context(format!("table {HISTORY}"));
+    let known = "SELECT COUNT(*) FROM sqlite_master WHERE name = $1";
     let known: u32 = conn
-        .query_row(known, (), |row| row.get(0))
+        .query_row(known, [HISTORY], |row| row.get(0))
         .map_err(failed)?;
     if known == 0 {
         return Ok(());
     }
-    let sql = "SELECT applied_on, checksum FROM refinery_schema_history";
-    let mut statement = conn.prepare(sql).map_err(failed)?;
+    let sql = format!("SELECT applied_on, checksum, name FROM {HISTORY}");
+    let mut statement = conn.prepare(&sql).map_err(failed)?;
     let mut rows = statement.query(()).map_err(failed)?;
     while let Some(row) = rows.next().map_err(failed)? {
-        let (time, sum): (String, String) =
-            (row.get(0).map_err(failed)?, row.get(1).map_err(failed)?);
+        let text = |column: usize| row.get::<_, String>(column).map_err(failed);
+        let (time, sum, _name) = (text(0)?, text(1)?, text(2)?);
         let is_plain = |b: &u8| matches!(b, b'0'..=b'9' | b'-' | b':' | b'.' | b'T' | b'Z');
         let is_time =
             time.as_bytes().iter().all(is_plain) && time.parse::<jiff::Timestamp>().is_ok();
         if !is_time || sum.parse::<u64>().is_err() {
             return fail(
                 Kind::Corrupt,
-                "the list of migrations is damaged: restore the database",
+                format!(
+                    "the list of migrations, table {HISTORY}, is damaged: restore the database"
+                ),
             );
         }
     }
@@ -127,7 +132,7 @@ fn refused(e: refinery::Error) -> Error {
         Refusal::MissingVersion(found) | Refusal::DivergentVersion(found, _) => (
             Kind::Version,
             format!(
-                "schema {} of the database is not the one this nexus knows: use the nexus that made it",
+                "schema {} of the database, in table {HISTORY}, is not the one this nexus knows: use the nexus that made it",
                 found.version()
             ),
         ),

@@ -14,6 +14,8 @@ use std::sync::OnceLock;
 const TITLE: &str = "*** in database main ***";
 /// What it says when it cannot go on, of a place that it does not name.
 const MALFORMED: &str = "malformed";
+/// What it says of a row, which it counts.
+const UNINDEXED: &str = " missing from index ";
 
 /// The text of each table, index and view, by its kind and name.
 type Schema = BTreeMap<String, String>;
@@ -26,7 +28,7 @@ pub(super) fn find(conn: &Connection) -> Result<Vec<String>> {
     let answers = answers.unwrap_or_else(|e| vec![e.chain()]);
     let lines = answers.iter().flat_map(|answer| answer.lines());
     let lines = lines.filter(|line| *line != "ok" && *line != TITLE);
-    found.extend(lines.map(|line| named(line, &trees)));
+    found.extend(lines.map(|line| named(conn, line, &trees)));
     if found.iter().any(|line| line.contains(MALFORMED)) {
         found.extend(unreadable(conn)?);
         found.extend(unreadable_indexes(conn)?);
@@ -34,15 +36,44 @@ pub(super) fn find(conn: &Connection) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// Says which table or index a b-tree is of, which SQLite names by its first page.
-fn named(line: &str, trees: &BTreeMap<u32, String>) -> String {
-    let known = || {
+/// Says which table or index a b-tree is of, which SQLite names by its first page, and which row it is that it counts.
+fn named(conn: &Connection, line: &str, trees: &BTreeMap<u32, String>) -> String {
+    let tree = || {
         let (root, rest) = line.strip_prefix("Tree ")?.split_once(' ')?;
         let name = trees.get(&root.parse().ok()?)?;
         Some(format!("{name}, tree {root} {rest}"))
     };
-    let said = known().unwrap_or_else(|| line.to_owned());
+    let row = || {
+        let (count, index) = line.strip_prefix("row ")?.split_once(UNINDEXED)?;
+        let row = counted(conn, count.parse().ok()?, index).ok()??;
+        Some(format!("{row}{UNINDEXED}{index}"))
+    };
+    let said = tree().or_else(row).unwrap_or_else(|| line.to_owned());
     format!("database: {said}")
+}
+
+/// Which row of the table of an index it is that comes so many rows from the first, that being 1.
+fn counted(conn: &Connection, count: u64, index: &str) -> Result<Option<String>> {
+    let sql = format!("SELECT tbl_name FROM sqlite_schema WHERE name = '{index}'");
+    let Some(table) = rows(conn, &sql, |row| text(row, 0))?.pop() else {
+        return Ok(None);
+    };
+    let keys = keys(conn, &table)?;
+    let key = keys.join(", ");
+    let before = count.saturating_sub(1);
+    let sql =
+        format!("SELECT {key} FROM {table} NOT INDEXED ORDER BY {key} LIMIT 1 OFFSET {before}");
+    let found = rows(conn, &sql, |row| {
+        let key = (0..keys.len()).map(|i| value(row, i));
+        Ok(Row(key.collect::<rusqlite::Result<_>>()?))
+    })?;
+    Ok(found.first().map(|row| row.name_in(&table, keys.len())))
+}
+
+/// The columns of a table's key.
+fn keys(conn: &Connection, table: &str) -> Result<Vec<String>> {
+    let sql = format!("SELECT name FROM pragma_table_info('{table}') WHERE pk > 0 ORDER BY pk");
+    rows(conn, &sql, |row| text(row, 0))
 }
 
 fn trees(conn: &Connection) -> Result<BTreeMap<u32, String>> {
@@ -69,7 +100,10 @@ fn unreadable_indexes(conn: &Connection) -> Result<Vec<String>> {
     })?;
     let mut found = Vec::new();
     for (index, table, made) in indexes {
-        let sql = format!("SELECT name FROM pragma_index_info('{index}') WHERE name IS NOT NULL");
+        // The row that an entry is of is one of its columns.
+        let sql = format!(
+            "SELECT CASE cid WHEN -1 THEN 'rowid' ELSE name END FROM pragma_index_xinfo('{index}') WHERE cid >= -1"
+        );
         let columns = rows(conn, &sql, |row| text(row, 0)).unwrap_or_default();
         let lengths: Vec<_> = columns
             .iter()
@@ -89,8 +123,7 @@ fn unreadable_indexes(conn: &Connection) -> Result<Vec<String>> {
 }
 
 fn end_of(conn: &Connection, table: &str, has_no_rowid: bool) -> Option<String> {
-    let sql = format!("SELECT name FROM pragma_table_info('{table}') WHERE pk > 0 ORDER BY pk");
-    let keys = rows(conn, &sql, |row| text(row, 0)).unwrap_or_default();
+    let keys = keys(conn, table).unwrap_or_default();
     let order = if has_no_rowid {
         keys.join(", ")
     } else {

@@ -105,7 +105,8 @@ fn pages(dir: &Path) -> BTreeMap<usize, (String, bool)> {
 /// Words of which a problem has one, if it is about the page that a byte is in.
 fn place(at: usize, pages: &BTreeMap<usize, (String, bool)>) -> Vec<String> {
     let page = at / PAGE + 1;
-    let mut words = vec![format!("page {page}")];
+    // A tree is named by its first page.
+    let mut words = vec![format!("page {page}"), format!("tree {page}")];
     match pages.get(&page) {
         Some((name, true)) => words.push(name.clone()),
         Some((name, _)) if name == "sqlite_schema" => words.push("schema".to_owned()),
