@@ -185,6 +185,8 @@ pub(super) struct Rows {
     at: HashMap<Ino, Vec<Key>>,
     /// Where what had a name comes back, should somebody have taken that.
     pub beside: HashMap<Key, Place>,
+    /// Operations that were undone and done again, or undone: they are as if they had not been.
+    pub idle: OpSet,
 }
 
 /// What a name stood for, and its present entry.
@@ -425,6 +427,15 @@ impl Rows {
         self.nodes
             .get(&dir)
             .is_some_and(|line| line.now().is_none())
+    }
+
+    /// The changes of a line but those that are as if they had not been.
+    pub(super) fn standing<'a, T>(
+        &self,
+        line: &'a Timeline<T>,
+    ) -> impl Iterator<Item = &'a (Op, Option<T>)> {
+        let changes = line.changes.iter();
+        changes.filter(|(op, _)| !self.idle.has(*op))
     }
 
     /// Whether an operation gave a name to a node.

@@ -48,28 +48,7 @@ impl<T: Clone> Timeline<T> {
     }
 
     pub(super) fn now(&self) -> Option<&T> {
-        self.after(self.changes.len())
-    }
-
-    /// What it was before an operation.
-    pub(super) fn before(&self, op: Op) -> Option<&T> {
-        self.after(self.changes.partition_point(|(at, _)| *at < op))
-    }
-
-    /// What it was with an operation.
-    pub(super) fn with(&self, op: Op) -> Option<&T> {
-        self.after(self.changes.partition_point(|(at, _)| *at <= op))
-    }
-
-    /// The operation that it went with, where it is not there any more.
-    pub(super) fn ended(&self) -> Option<Op> {
-        let (op, state) = self.changes.last()?;
-        state.is_none().then_some(*op)
-    }
-
-    /// What it was after some of its changes.
-    fn after(&self, changes: usize) -> Option<&T> {
-        match self.changes[..changes].last() {
+        match self.changes.last() {
             Some((_, state)) => state.as_ref(),
             None => self.before.as_ref(),
         }

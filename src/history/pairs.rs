@@ -47,6 +47,11 @@ impl Pairs {
         Ok(pairs)
     }
 
+    /// All operations of all of them.
+    pub(super) fn any(&self) -> &OpSet {
+        &self.any
+    }
+
     /// Adds the pairs that had a part in making rows what they are; says whether there were any.
     pub(super) fn join(&self, undone: &mut OpSet, rows: &Rows) -> bool {
         let new = |op: &Op| self.any.has(*op) && !undone.has(*op);

@@ -75,6 +75,8 @@ impl Plan {
             let more = Effects::read(&mut *tx, tenant, &all)?;
             rows = Rows::touched(&mut *tx, tenant, &more, Without::These(&all).first())?;
         }
+        rows.idle.clone_from(&all);
+        rows.idle.leave_out(undone);
         rows.read_successors(&mut *tx, Without::These(&all).first())?;
         for home in given.homes {
             rows.rehome(&mut *tx, *home)?;

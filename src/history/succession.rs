@@ -162,7 +162,7 @@ impl Line<'_> {
         let now = rows.nodes.get(&last).and_then(Timeline::now);
         for old in &self.put_away {
             let line = rows.nodes.get(&old.ino);
-            let was = line.and_then(|line| line.before(old.came));
+            let was = line.and_then(|line| state(rows, line, |at| at < old.came));
             if let (Some(was), Some(now)) = (was, now)
                 && ask.is_akin(&was.content, &now.content)?
             {
@@ -277,7 +277,7 @@ fn lines<'a>(rows: &Rows, undone: Without<'_>, meanings: &'a Meanings) -> Vec<Li
     let mut line = new(meanings.line.before);
     // When the last of the line was renamed away.
     let mut away = None;
-    for (op, holder) in &meanings.line.changes {
+    for (op, holder) in rows.standing(&meanings.line) {
         let last = line.holders.last().copied();
         match (last, holder) {
             (Some(old), None) if away.is_none() && rows.got_name(old, *op) => away = Some(*op),
@@ -286,7 +286,7 @@ fn lines<'a>(rows: &Rows, undone: Without<'_>, meanings: &'a Meanings) -> Vec<Li
                     ino: old,
                     away,
                     came: *op,
-                    ended: rows.nodes.get(&old).and_then(Timeline::ended),
+                    ended: rows.nodes.get(&old).and_then(|line| ended(rows, line)),
                 }));
                 line.holders.push(*to);
                 line.came.push(*op);
@@ -314,21 +314,38 @@ fn succeeds(
     let Some((Some(old), Some(new))) = others else {
         return false;
     };
-    let ended = old.ended();
-    let made = new.changes.iter().take_while(|(at, _)| *at <= op);
+    let ended = ended(rows, old);
+    let made = rows.standing(new).map(|(at, _)| at);
     let is_one = |at: &Op| undone.has(*at) == undone.has(op);
     let goes = match away {
         None => ended == Some(op),
         Some(_) => ended.is_none_or(|end| end > op),
     };
-    goes && old.before(op).is_some_and(Node::is_file)
+    goes && state(rows, old, |at| at < op).is_some_and(Node::is_file)
         && new.before.is_none()
-        && new.with(op).is_some_and(Node::is_file)
+        && state(rows, new, |at| at <= op).is_some_and(Node::is_file)
         && made
-            .map(|(at, _)| at)
+            .take_while(|at| **at <= op)
             .chain(&away)
             .chain(&ended)
             .all(is_one)
+}
+
+/// The operation that a node went with, where it has not come back.
+fn ended(rows: &Rows, line: &Timeline<Node>) -> Option<Op> {
+    let (op, state) = rows.standing(line).last()?;
+    state.is_none().then_some(*op)
+}
+
+/// What a node was with all changes up to one.
+fn state<'a>(
+    rows: &Rows,
+    line: &'a Timeline<Node>,
+    is_early: impl Fn(Op) -> bool,
+) -> Option<&'a Node> {
+    let early = rows.standing(line).take_while(|(at, _)| is_early(*at));
+    let last = early.last();
+    last.map_or(line.before.as_ref(), |(_, state)| state.as_ref())
 }
 
 /// What the node that stays becomes.

@@ -224,7 +224,12 @@ fn work_out(
     let first = ops.first().unwrap_or_default();
     let (of, oldest) = ((engine.blobs(), tenant), engine.horizon(tenant)?.oldest());
     let (mut beside, mut basis) = (HashMap::new(), Basis::default());
+    // What is undone already is as if it had not been: nothing of it has to be looked at.
+    ops.leave_out(Pairs::beside(&mut *engine.store().read()?, tenant, &ops, oldest)?.any());
     let mut plan = loop {
+        if ops.is_empty() {
+            break Plan::default();
+        }
         let mut pairs = Pairs::beside(&mut *engine.store().read()?, tenant, &ops, oldest)?;
         pairs.part(&parted);
         let given = Given {

@@ -63,10 +63,7 @@ fn counted(conn: &Connection, count: u64, index: &str) -> Result<Option<String>>
     let before = count.saturating_sub(1);
     let sql =
         format!("SELECT {key} FROM {table} NOT INDEXED ORDER BY {key} LIMIT 1 OFFSET {before}");
-    let found = rows(conn, &sql, |row| {
-        let key = (0..keys.len()).map(|i| value(row, i));
-        Ok(Row(key.collect::<rusqlite::Result<_>>()?))
-    })?;
+    let found = rows(conn, &sql, |row| key_of(row, keys.len()))?;
     Ok(found.first().map(|row| row.name_in(&table, keys.len())))
 }
 
@@ -82,17 +79,43 @@ fn trees(conn: &Connection) -> Result<BTreeMap<u32, String>> {
     Ok(found.into_iter().collect())
 }
 
-/// Where reading each table from its first row on ends before its last one.
+/// Where reading each table from its first row on ends before its last one, and rows that are not where their keys belong.
 fn unreadable(conn: &Connection) -> Result<Vec<String>> {
     let sql = "SELECT name, wr FROM pragma_table_list WHERE schema = 'main' AND type = 'table' ORDER BY name";
     let tables = rows(conn, sql, |row| Ok((text(row, 0)?, row.get(1)?)))?;
-    let ends = tables
-        .iter()
-        .map(|(table, has_no_rowid)| end_of(conn, table, *has_no_rowid));
-    Ok(ends.flatten().collect())
+    let mut found = Vec::new();
+    for (table, has_no_rowid) in tables {
+        found.extend(end_of(conn, &table, has_no_rowid));
+        if has_no_rowid {
+            // Where it cannot be read, that is told.
+            found.extend(out_of_order(conn, &table).unwrap_or_default());
+        }
+    }
+    Ok(found)
 }
 
-/// Indexes that cannot be read from end to end.
+/// Rows of a table that is its own index which come behind others that they belong before.
+fn out_of_order(conn: &Connection, table: &str) -> Result<Vec<String>> {
+    let keys = keys(conn, table)?;
+    let key = keys.join(", ");
+    let befores: Vec<_> = keys.iter().map(|key| format!("before_{key}")).collect();
+    let lags = keys.iter().zip(&befores);
+    let lags: Vec<_> = lags
+        .map(|(key, before)| format!("LAG({key}) OVER () AS {before}"))
+        .collect();
+    let (before, lags) = (befores.join(", "), lags.join(", "));
+    let sql = format!(
+        "SELECT {key} FROM (SELECT {key}, {lags} FROM {table} NOT INDEXED) WHERE ({key}) <= ({before})"
+    );
+    let wrong = rows(conn, &sql, |row| key_of(row, keys.len()))?;
+    let told = wrong.iter().map(|row| {
+        let row = row.name_in(table, keys.len());
+        format!("database: {row} is out of order, or the one before it is")
+    });
+    Ok(told.collect())
+}
+
+/// Indexes that cannot be read from end to end, or have not what their tables have.
 fn unreadable_indexes(conn: &Connection) -> Result<Vec<String>> {
     let sql = "SELECT name, tbl_name, COALESCE(sql, '') FROM sqlite_schema WHERE type = 'index' ORDER BY name";
     let indexes = rows(conn, sql, |row| {
@@ -111,13 +134,16 @@ fn unreadable_indexes(conn: &Connection) -> Result<Vec<String>> {
             .collect();
         let part = made.split_once(" WHERE ").map_or("1", |(_, part)| part);
         let lengths = lengths.join(", ");
-        let sql = format!("SELECT {lengths} FROM {table} INDEXED BY {index} WHERE {part}");
-        if let Err(e) = rows(conn, &sql, |_| Ok(())) {
-            found.push(format!(
-                "database: index {index} of table {table} cannot be read: {}",
-                e.chain()
-            ));
-        }
+        let read = |by: &str| {
+            let sql = format!("SELECT {lengths} FROM {table} {by} WHERE {part}");
+            rows(conn, &sql, |row| key_of(row, columns.len()))
+        };
+        let wrong = match (read(&format!("INDEXED BY {index}")), read("NOT INDEXED")) {
+            (Err(e), _) => format!("cannot be read: {}", e.chain()),
+            (Ok(has), Ok(should)) if has != should => "has not what the table has".to_owned(),
+            _ => continue,
+        };
+        found.push(format!("database: index {index} of table {table} {wrong}"));
     }
     Ok(found)
 }
@@ -133,8 +159,7 @@ fn end_of(conn: &Connection, table: &str, has_no_rowid: bool) -> Option<String> 
     let sql = format!("SELECT {columns} FROM {table} NOT INDEXED ORDER BY {order}");
     let mut last = None;
     let read = rows(conn, &sql, |row| {
-        let key = (0..keys.len()).map(|i| value(row, i));
-        last = Some(Row(key.collect::<rusqlite::Result<_>>()?));
+        last = Some(key_of(row, keys.len())?);
         Ok(())
     });
     let e = read.err()?;
@@ -204,6 +229,12 @@ fn text(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<String> {
         ValueRef::Text(bytes) => String::from_utf8_lossy(bytes).into_owned(),
         other => format!("{other:?}"),
     })
+}
+
+/// The first columns of a row.
+fn key_of(row: &rusqlite::Row<'_>, columns: usize) -> rusqlite::Result<Row> {
+    let key = (0..columns).map(|i| value(row, i));
+    Ok(Row(key.collect::<rusqlite::Result<_>>()?))
 }
 
 fn value(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Value> {

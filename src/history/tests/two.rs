@@ -374,7 +374,11 @@ fn round((one, other): (&World, &World), seed: u64) -> bool {
     }
     let alone = Field::new(other, seed);
     let mut same = true;
+    let mut dissolved = false;
     for (_, act, went) in done.iter().filter(|(is_bob, ..)| !is_bob) {
+        // What she moved away with all that was there is not where she has moved it any more when she takes back a part of that.
+        same &= !(dissolved && matches!(act, Act::Undo(_)));
+        dissolved |= matches!(act, Act::Dissolve(..));
         // Undo is about nodes: whom a path would have meant another one did not do the same. Nor is it known what is done of
         // something that fails in the midst.
         same &= went.1 || !matches!(act, Act::Dissolve(..));
