@@ -28,8 +28,10 @@ mod options;
 mod transport;
 mod health;
 mod mountinfo;
+mod abort;
 mod mount;
 
+pub use abort::abort;
 pub use caller::Identity;
 pub use health::{Health, health};
 pub use mount::{Mounted, clear_stale, discard, mount};
