@@ -62,7 +62,11 @@ pub fn bury(config: &Config) -> Result<()> {
     let points = fuse::points();
     thread::scope(|scope| {
         for point in note.standing(&points) {
-            scope.spawn(|| abort(point));
+            // Each may take seconds to find silent.
+            let beside = thread::Builder::new().spawn_scoped(scope, || abort(point));
+            if beside.is_err() {
+                abort(point);
+            }
         }
     });
     for _ in 0..TRIES {
