@@ -37,6 +37,7 @@ mod alone;
 mod unmount;
 mod revoke;
 mod crash;
+mod corpse;
 mod model;
 mod powercut;
 mod budget;

@@ -275,6 +275,10 @@ impl World {
             lent || mount.starts_with(self.dir.path())
         };
         for mount in ours.filter(is_ours) {
+            if is_root() {
+                // A daemon that cannot end does not from a lazy unmount either.
+                run(Command::new("umount").arg("-f").arg(&mount));
+            }
             detach(&mount);
         }
         // What a daemon that was killed has outside of the directory that goes with us: sockets and empty directories.

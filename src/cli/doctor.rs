@@ -142,7 +142,7 @@ fn stale(dir: &Path) -> Option<Finding> {
             "silent mount",
             format!("{dir} does not answer"),
             format!(
-                "let its daemon go on; if that is gone, `umount -f {dir}` makes the kernel let go of it"
+                "let its daemon go on; if that is dead, mount there again, or `umount -f {dir}`"
             ),
         )),
     }

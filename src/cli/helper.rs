@@ -7,7 +7,6 @@ use super::mount;
 use super::place::Place;
 use crate::core::{Result, Text};
 use crate::doors::daemon::MountRequest;
-use crate::doors::fuse;
 use clap::Parser;
 use nix::mount::MsFlags;
 use std::ffi::OsStr;
@@ -51,7 +50,8 @@ pub(super) fn run(helper: Helper) -> Result<()> {
     if helper.options.iter().any(|option| option == "remount") {
         return remount(&helper.dir, &helper.options);
     }
-    fuse::clear_stale(&helper.dir)?;
+    let place = Place::at(std::path::absolute(helper.spec)?);
+    mount::free(&place, &helper.dir)?;
     let dir = helper.dir.canonicalize()?;
     let dir = Text(dir.as_os_str().as_bytes().to_vec());
     let mut request = MountRequest {
@@ -64,11 +64,7 @@ pub(super) fn run(helper: Helper) -> Result<()> {
     if helper.fake {
         return Ok(());
     }
-    mount::ask(
-        &Place::at(std::path::absolute(helper.spec)?),
-        &request,
-        false,
-    )
+    mount::ask(&place, &request, false)
 }
 
 /// Changes the flags of a standing mount that the kernel enforces by itself: `ro`, `nosuid` and their like. mount(8) hands

@@ -7,7 +7,7 @@ use crate::api::{Asked, Peer};
 use crate::core::{Error, Kind, Result, Text, error::fail};
 use crate::doors::control::UmountRequest;
 use crate::doors::daemon::{
-    IdentityKind, MountInfo, MountRequest, Mounts, Standing, Unmounted, forget,
+    IdentityKind, MountInfo, MountRequest, Mounts, Standing, Unmounted, bury, forget,
 };
 use crate::doors::fuse::{self, Health};
 use crate::doors::serve;
@@ -74,7 +74,7 @@ pub(super) struct UmountArgs {
 }
 
 pub(super) fn mount(place: &Place, args: &MountArgs) -> Result<()> {
-    let dir = prepare(&args.dir)?;
+    let dir = prepare(place, &args.dir)?;
     let request = request(place, args, &dir)?;
     if args.foreground && args.supervise {
         let again = std::env::args_os().skip(1).filter(|a| a != "--supervise");
@@ -142,14 +142,20 @@ fn told(place: &Place, info: &MountInfo) -> Result<()> {
 }
 
 /// The mount point as an absolute path without links, made when it does not exist, freed of a dead mount.
-fn prepare(dir: &Path) -> Result<PathBuf> {
+fn prepare(place: &Place, dir: &Path) -> Result<PathBuf> {
     let at = |e: std::io::Error| Error::from(e).context(format!("mount point {}", dir.display()));
-    fuse::clear_stale(dir)?;
+    free(place, dir)?;
     if !dir.try_exists().map_err(at)? {
         std::fs::create_dir_all(dir).map_err(at)?;
         eprintln!("nexus: made the directory {}", dir.display());
     }
     dir.canonicalize().map_err(at)
+}
+
+/// Frees a mount point of a dead mount, and of the store's daemon if that is dead and cannot end.
+pub(super) fn free(place: &Place, dir: &Path) -> Result<()> {
+    bury(&place.config()?)?;
+    fuse::clear_stale(dir)
 }
 
 fn request(place: &Place, args: &MountArgs, dir: &Path) -> Result<MountRequest> {
@@ -201,6 +207,10 @@ pub(super) fn take_option(request: &mut MountRequest, option: &str) -> Result<()
 }
 
 pub(super) fn umount(place: &Place, args: &UmountArgs) -> Result<()> {
+    // While a daemon is dead and cannot end, its mount does not even say what it is.
+    if let Err(e) = place.config().and_then(|config| bury(&config)) {
+        tracing::warn!("{}", e.chain());
+    }
     let dir = mount_point(&args.dir)?;
     let daemon = match daemon_of(place, &dir) {
         Err(e) if e.kind() == Kind::Unavailable => return without_daemon(place, &dir),

@@ -1,14 +1,12 @@
 //! Mounts of Nexus as the kernel lists them: how a store is found by who knows nothing but a path on it.
 
 use crate::core::Text;
+use crate::doors::fuse::{Point, points};
 use crate::facts::Whoami;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-
-const LIST: &str = "/proc/self/mountinfo";
-const KIND: &str = "fuse.nexus";
 
 /// All mount points of Nexus.
 pub(super) fn all() -> Vec<PathBuf> {
@@ -80,51 +78,6 @@ fn ways(points: &[Point], dir: &Path) -> Vec<PathBuf> {
     found
 }
 
-#[derive(Debug, PartialEq, Eq)]
-struct Point {
-    device: u64,
-    /// What of the file system is mounted.
-    root: PathBuf,
-    dir: PathBuf,
-    ours: bool,
-}
-
-fn points() -> Vec<Point> {
-    let list = fs::read(LIST).unwrap_or_default();
-    list.split(|b| *b == b'\n').filter_map(point).collect()
-}
-
-/// A line of mountinfo (proc_pid_mountinfo(5)).
-fn point(line: &[u8]) -> Option<Point> {
-    let mut fields = line.split(|b| *b == b' ');
-    let (major, minor) = str::from_utf8(fields.nth(2)?).ok()?.split_once(':')?;
-    let device = nix::sys::stat::makedev(major.parse().ok()?, minor.parse().ok()?);
-    let root = unescaped(fields.next()?);
-    let dir = unescaped(fields.next()?);
-    let kind = fields.skip_while(|f| *f != b"-").nth(1)?;
-    Some(Point {
-        device,
-        root: PathBuf::from(root),
-        dir: PathBuf::from(dir),
-        ours: kind == KIND.as_bytes(),
-    })
-}
-
-/// Undoes `\040` and the like.
-fn unescaped(field: &[u8]) -> OsString {
-    let mut out = Vec::new();
-    let mut rest = field;
-    while let Some((first, more)) = rest.split_first() {
-        let code = more.get(..3).filter(|_| *first == b'\\');
-        let byte = code
-            .and_then(|digits| str::from_utf8(digits).ok())
-            .and_then(|digits| u8::from_str_radix(digits, 8).ok());
-        out.push(byte.unwrap_or(*first));
-        rest = if byte.is_some() { &more[3..] } else { more };
-    }
-    OsString::from_vec(out)
-}
-
 /// The mount that a path is on: of those that hold it the innermost, of several there the one made last.
 fn holder<'a>(points: &'a [Point], path: &Path) -> Option<&'a Point> {
     let holding = points.iter().filter(|point| path.starts_with(&point.dir));
@@ -150,21 +103,6 @@ fn real(path: &Path) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_mount_of_ours_is_known_by_its_type() {
-        let ours = b"36 35 0:33 / /mnt/a\\040b rw,nosuid shared:7 - fuse.nexus nexus rw,user_id=0";
-        let read = point(ours).unwrap();
-        assert_eq!((&*read.dir, read.ours), (Path::new("/mnt/a b"), true));
-        let other = point(b"36 35 0:33 / /mnt rw - ext4 /dev/sda rw").unwrap();
-        assert!(!other.ours);
-        assert_eq!(point(b""), None);
-    }
-
-    #[test]
-    fn escapes_are_undone_once() {
-        assert_eq!(unescaped(b"a\\134040\\011b\\"), "a\\040\tb\\");
-    }
 
     #[test]
     fn the_innermost_mount_holds_a_path_and_the_last_one_made_there() {

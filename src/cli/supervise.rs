@@ -1,16 +1,21 @@
 //! A parent that starts its child again when it dies, so that mounts come back by themselves.
 
 use crate::core::{Clock, Error, Kind, Result, error::fail};
+use crate::doors::daemon::lingers;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
 const DELAY_MIN: Duration = Duration::from_secs(1);
 const DELAY_MAX: Duration = Duration::from_secs(30);
+/// How often it is looked whether the child is dead and cannot end, which no wait(2) tells; twice in a row it is so.
+const LOOK: Duration = Duration::from_secs(1);
 /// A child that lived this long starts over with the shortest delay.
 const HEALTHY: Duration = Duration::from_mins(1);
 /// A first start that ends by itself this soon is a mistake to tell, not a crash to mend.
@@ -33,26 +38,23 @@ pub(super) fn run(arguments: &[OsString], first: Option<&OsStr>) -> Result<()> {
         }
         starts += 1;
         let ended = runtime.block_on(watch(child))?;
-        let Ended::Died(status) = ended else {
-            return Ok(());
-        };
         let lived =
             Duration::from_nanos(u64::try_from(Clock::System.now().0 - born.0).unwrap_or(0));
-        if status.success() {
-            return Ok(());
-        }
-        if starts == 1 && lived < STARTED && status.code().is_some() {
-            return fail(Kind::Io, format!("the daemon did not start: {status}"));
-        }
+        let cause = match ended {
+            Ended::Told => return Ok(()),
+            Ended::Died(status) if status.success() => return Ok(()),
+            Ended::Died(status) if starts == 1 && lived < STARTED && status.code().is_some() => {
+                return fail(Kind::Io, format!("the daemon did not start: {status}"));
+            }
+            Ended::Died(status) => cause(status),
+            Ended::Lingers => "killed, it cannot end".to_owned(),
+        };
         delay = if lived > HEALTHY {
             Duration::ZERO
         } else {
             (delay * 2).clamp(DELAY_MIN, DELAY_MAX)
         };
-        tracing::error!(
-            "the daemon died ({}); it starts again in {delay:?}",
-            cause(status)
-        );
+        tracing::error!("the daemon died ({cause}); it starts again in {delay:?}");
         if runtime.block_on(pause(delay))? {
             return Ok(());
         }
@@ -77,6 +79,8 @@ fn cause(status: ExitStatus) -> String {
 enum Ended {
     /// By itself.
     Died(ExitStatus),
+    /// It is dead, and some thread of it is not: the next one sees to that.
+    Lingers,
     /// Because we were told to stop.
     Told,
 }
@@ -85,7 +89,12 @@ enum Ended {
 async fn watch(mut child: Child) -> Result<Ended> {
     let pid = Pid::from_raw(child.id().cast_signed());
     let mut told = false;
-    let mut end = tokio::task::spawn_blocking(move || child.wait());
+    let (tell, mut end) = oneshot::channel();
+    // A thread of its own: nothing waits for it where the child cannot end.
+    thread::Builder::new()
+        .name("nexus-wait".to_owned())
+        .spawn(move || tell.send(child.wait()))?;
+    let mut lingered = false;
     let (mut term, mut int) = (
         signal(SignalKind::terminate())?,
         signal(SignalKind::interrupt())?,
@@ -95,6 +104,14 @@ async fn watch(mut child: Child) -> Result<Ended> {
             status = &mut end => {
                 let status = status.map_err(|e| Error::new(Kind::Io, "waiting for the daemon").caused_by(e))??;
                 return Ok(if told { Ended::Told } else { Ended::Died(status) });
+            }
+            () = tokio::time::sleep(LOOK) => {
+                let lingers = lingers(pid.as_raw());
+                if lingers && lingered {
+                    return Ok(if told { Ended::Told } else { Ended::Lingers });
+                }
+                lingered = lingers;
+                continue;
             }
             _ = term.recv() => {}
             _ = int.recv() => {}

@@ -66,6 +66,11 @@ impl Config {
         self.data_dir.join("lock")
     }
 
+    /// Who the daemon is and what it has mounted, for the next one.
+    pub fn mounts(&self) -> PathBuf {
+        self.data_dir.join("mounts")
+    }
+
     pub fn socket(&self) -> PathBuf {
         socket_of(&self.data_dir)
     }

@@ -3,7 +3,7 @@
 use crate::api;
 use crate::core::{Config, Error, Kind, Result, thread};
 use crate::doors::control;
-use crate::doors::daemon::{Daemon, housekeep};
+use crate::doors::daemon::{Daemon, bury, housekeep};
 use crate::nexus::Nexus;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
@@ -31,7 +31,7 @@ pub fn run(config: Config, ready: impl FnOnce(&Daemon) -> Result<()>) -> Result<
     };
     thread::answer_soon();
     let socket = config.socket();
-    let nexus = Nexus::open(config)?;
+    let nexus = open(config)?;
     first_user(&nexus)?;
     let runtime = runtime()?;
     let _inside = runtime.enter();
@@ -47,6 +47,17 @@ pub fn run(config: Config, ready: impl FnOnce(&Daemon) -> Result<()>) -> Result<
     // A request that waits for the log need not be waited for.
     runtime.shutdown_background();
     served.and(closed)
+}
+
+/// Opens the store. Where the last daemon has it open still, and is dead, that one is buried first.
+fn open(config: Config) -> Result<Nexus> {
+    match Nexus::open(config.clone()) {
+        Err(e) if e.kind() == Kind::Busy => {
+            bury(&config)?;
+            Nexus::open(config)
+        }
+        opened => opened,
+    }
 }
 
 fn live(

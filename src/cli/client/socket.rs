@@ -7,6 +7,7 @@ use crate::api::{Asked, Command, Failure, Progress, to_json};
 use crate::cli::session;
 use crate::core::{Error, Kind, Result};
 use crate::doors::control::percent;
+use crate::doors::daemon::lingers;
 use bytes::Bytes;
 use futures_util::stream::unfold;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -257,7 +258,12 @@ fn broken(e: hyper::Error) -> Error {
 
 async fn dial(path: &Path) -> Result<UnixStream> {
     let dialled = UnixStream::connect(path).await;
-    dialled.map_err(|e| unreached(path, e))
+    let dialled = dialled.map_err(|e| unreached(path, e))?;
+    let daemon = dialled.peer_cred().ok().and_then(|peer| peer.pid());
+    if daemon.is_some_and(lingers) {
+        return Err(nobody(path));
+    }
+    Ok(dialled)
 }
 
 fn nobody(path: &Path) -> Error {

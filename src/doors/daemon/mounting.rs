@@ -1,8 +1,8 @@
 //! The daemon's mounts: made, shown, taken away.
 
-use super::remembered;
 use super::request::{Bound, IdentityKind, MountInfo, Pending, Standing, Status, bind};
 use super::runtime::{self, Runtime};
+use super::{burial, remembered};
 use crate::core::{Error, Kind, MountId, Result, Text, Time, error::fail};
 use crate::doors::fuse::{self, MountOptions, Mounted};
 use crate::facts::VERSION;
@@ -102,8 +102,19 @@ impl Daemon {
         }
         let info = self.info(&live);
         mounts.insert(dir, live);
-        self.admit(&mounts);
+        self.changed(&mounts);
         Ok(info)
+    }
+
+    fn changed(&self, mounts: &BTreeMap<PathBuf, Live>) {
+        self.admit(mounts);
+        let text = |dir: &Path| Text(dir.as_os_str().as_bytes().to_vec());
+        let all = mounts
+            .iter()
+            .map(|(dir, l)| (l.mounted.device(), text(dir)));
+        if let Err(e) = burial::note(self.nexus.engine.config(), all.collect()) {
+            tracing::warn!("the next daemon cannot know what is mounted: {}", e.chain());
+        }
     }
 
     /// Lets others ask the daemon while they have a mount to work on.
@@ -197,7 +208,7 @@ impl Daemon {
             .get(dir)
             .is_some_and(|l| l.mounted.id() == mounted.id());
         let gone = is_it.then(|| mounts.remove(dir)).flatten();
-        self.admit(&mounts);
+        self.changed(&mounts);
         drop(mounts);
         // Dropped, a mount that is still there is detached, and what was open on it is closed: nothing of other mounts is.
         drop(mounted);
@@ -235,7 +246,7 @@ impl Daemon {
         for dir in gone {
             tracing::info!(dir = %dir.display(), "was unmounted from outside");
             mounts.remove(&dir);
-            self.admit(&mounts);
+            self.changed(&mounts);
             remembered::forget(&*self.nexus.db, &dir)?;
         }
         Ok(())

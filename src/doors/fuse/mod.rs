@@ -27,9 +27,13 @@ mod readahead;
 mod options;
 mod transport;
 mod health;
+mod mountinfo;
+mod abort;
 mod mount;
 
+pub use abort::abort;
 pub use caller::Identity;
 pub use health::{Health, health};
 pub use mount::{Mounted, clear_stale, discard, mount};
+pub use mountinfo::{Point, points};
 pub use options::MountOptions;
