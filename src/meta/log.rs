@@ -2,7 +2,7 @@
 
 use super::op_set::OpSet;
 use super::sum::Summer;
-use crate::core::{Error, Hash, Ino, Kind, Op, Result, TenantId, Time, path::show};
+use crate::core::{Error, Hash, Ino, Kind, Op, Result, TenantId, Time, error::fail, path::show};
 use crate::db::{Row, Tx};
 use serde::{Deserialize, Serialize};
 
@@ -308,7 +308,7 @@ fn read(row: &Row) -> Result<(Record, Hash)> {
     Ok((record, Hash::from_slice(row.bytes(15)?)?))
 }
 
-/// Up to `limit` records after `after`, oldest first, with their hashes.
+/// Up to `limit` records after `after`, oldest first, with their hashes. Fails with `Corrupt` where they are not in order.
 pub fn after(
     tx: &mut dyn Tx,
     tenant: TenantId,
@@ -318,7 +318,20 @@ pub fn after(
     let sql =
         format!("SELECT {COLUMNS} FROM log WHERE tenant = $1 AND op > $2 ORDER BY op LIMIT $3");
     let rows = tx.query(&sql, &[tenant.into(), after.into(), limit.into()])?;
-    rows.iter().map(from_row).collect()
+    let found: Vec<_> = rows.iter().map(from_row).collect::<Result<_>>()?;
+    // A database whose keys are damaged answers with what was before, and whoever goes on behind that never ends.
+    let mut last = after;
+    for (record, _) in &found {
+        if record.op <= last {
+            let message = format!(
+                "operation {} stands behind operation {last} in the log",
+                record.op
+            );
+            return fail(Kind::Corrupt, message);
+        }
+        last = record.op;
+    }
+    Ok(found)
 }
 
 /// Gives those of some operations that the log has to `take`, oldest first: a statement for some thousand that lie close together.

@@ -7,6 +7,7 @@ use crate::core::Result;
 use crate::db::{Row, Value};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
@@ -83,36 +84,10 @@ fn trees(conn: &Connection) -> Result<BTreeMap<u32, String>> {
 fn unreadable(conn: &Connection) -> Result<Vec<String>> {
     let sql = "SELECT name, wr FROM pragma_table_list WHERE schema = 'main' AND type = 'table' ORDER BY name";
     let tables = rows(conn, sql, |row| Ok((text(row, 0)?, row.get(1)?)))?;
-    let mut found = Vec::new();
-    for (table, has_no_rowid) in tables {
-        found.extend(end_of(conn, &table, has_no_rowid));
-        if has_no_rowid {
-            // Where it cannot be read, that is told.
-            found.extend(out_of_order(conn, &table).unwrap_or_default());
-        }
-    }
-    Ok(found)
-}
-
-/// Rows of a table that is its own index which come behind others that they belong before.
-fn out_of_order(conn: &Connection, table: &str) -> Result<Vec<String>> {
-    let keys = keys(conn, table)?;
-    let key = keys.join(", ");
-    let befores: Vec<_> = keys.iter().map(|key| format!("before_{key}")).collect();
-    let lags = keys.iter().zip(&befores);
-    let lags: Vec<_> = lags
-        .map(|(key, before)| format!("LAG({key}) OVER () AS {before}"))
-        .collect();
-    let (before, lags) = (befores.join(", "), lags.join(", "));
-    let sql = format!(
-        "SELECT {key} FROM (SELECT {key}, {lags} FROM {table} NOT INDEXED) WHERE ({key}) <= ({before})"
-    );
-    let wrong = rows(conn, &sql, |row| key_of(row, keys.len()))?;
-    let told = wrong.iter().map(|row| {
-        let row = row.name_in(table, keys.len());
-        format!("database: {row} is out of order, or the one before it is")
-    });
-    Ok(told.collect())
+    let wrong = tables
+        .iter()
+        .map(|(table, has_no_rowid)| in_table(conn, table, *has_no_rowid));
+    Ok(wrong.flatten().collect())
 }
 
 /// Indexes that cannot be read from end to end, or have not what their tables have.
@@ -128,17 +103,20 @@ fn unreadable_indexes(conn: &Connection) -> Result<Vec<String>> {
             "SELECT CASE cid WHEN -1 THEN 'rowid' ELSE name END FROM pragma_index_xinfo('{index}') WHERE cid >= -1"
         );
         let columns = rows(conn, &sql, |row| text(row, 0)).unwrap_or_default();
-        let lengths: Vec<_> = columns
-            .iter()
-            .map(|c| format!("TOTAL(LENGTH({c}))"))
-            .collect();
+        let own = columns.len();
+        let sql = format!("SELECT name FROM pragma_table_info('{table}')");
+        let all = rows(conn, &sql, |row| text(row, 0)).unwrap_or_default();
         let part = made.split_once(" WHERE ").map_or("1", |(_, part)| part);
-        let lengths = lengths.join(", ");
-        let read = |by: &str| {
+        let read = |columns: &[String], by: &str| {
+            let lengths = columns.iter().map(|c| format!("TOTAL(LENGTH({c}))"));
+            let lengths = lengths.collect::<Vec<_>>().join(", ");
             let sql = format!("SELECT {lengths} FROM {table} {by} WHERE {part}");
-            rows(conn, &sql, |row| key_of(row, columns.len()))
+            rows(conn, &sql, |row| key_of(row, own))
         };
-        let wrong = match (read(&format!("INDEXED BY {index}")), read("NOT INDEXED")) {
+        let of_index = read(&columns, &format!("INDEXED BY {index}"));
+        // With all columns there is no index that has what is asked for.
+        let of_table = read(&[&columns[..], &all].concat(), "NOT INDEXED");
+        let wrong = match (of_index, of_table) {
             (Err(e), _) => format!("cannot be read: {}", e.chain()),
             (Ok(has), Ok(should)) if has != should => "has not what the table has".to_owned(),
             _ => continue,
@@ -148,7 +126,7 @@ fn unreadable_indexes(conn: &Connection) -> Result<Vec<String>> {
     Ok(found)
 }
 
-fn end_of(conn: &Connection, table: &str, has_no_rowid: bool) -> Option<String> {
+fn in_table(conn: &Connection, table: &str, has_no_rowid: bool) -> Vec<String> {
     let keys = keys(conn, table).unwrap_or_default();
     let order = if has_no_rowid {
         keys.join(", ")
@@ -156,21 +134,47 @@ fn end_of(conn: &Connection, table: &str, has_no_rowid: bool) -> Option<String> 
         "rowid".to_owned()
     };
     let columns = [&keys[..], &["*".to_owned()]].concat().join(", ");
+    // It comes as it stands: SQLite trusts that it is in order.
     let sql = format!("SELECT {columns} FROM {table} NOT INDEXED ORDER BY {order}");
-    let mut last = None;
+    let (mut last, mut wrong) = (None::<Row>, Vec::new());
     let read = rows(conn, &sql, |row| {
-        last = Some(key_of(row, keys.len())?);
+        let key = key_of(row, keys.len())?;
+        if let Some(before) = last.as_ref().filter(|last| !precedes(last, &key)) {
+            let (key, before) = (key.name_in(table, keys.len()), before.name(keys.len()));
+            wrong.push(format!("database: {key} stands behind {before}"));
+        }
+        last = Some(key);
         Ok(())
     });
-    let e = read.err()?;
-    let place = match last {
-        Some(row) => format!("behind {}", row.name(keys.len())),
-        None => "before its first row".to_owned(),
+    if let Err(e) = read {
+        let place = match last {
+            Some(row) => format!("behind {}", row.name(keys.len())),
+            None => "before its first row".to_owned(),
+        };
+        let e = e.chain();
+        wrong.push(format!(
+            "database: table {table} cannot be read {place}: {e}"
+        ));
+    }
+    wrong
+}
+
+/// Whether a key comes before another one ("Datatypes In SQLite", 4.1).
+fn precedes(one: &Row, other: &Row) -> bool {
+    let class = |value: &Value| match value {
+        Value::Null => 0,
+        Value::Int(_) => 1,
+        Value::Text(_) => 2,
+        Value::Bytes(_) => 3,
     };
-    Some(format!(
-        "database: table {table} cannot be read {place}: {}",
-        e.chain()
-    ))
+    let order = |(a, b): (&Value, &Value)| match (a, b) {
+        (Value::Int(a), Value::Int(b)) => a.cmp(b),
+        (Value::Text(a), Value::Text(b)) => a.cmp(b),
+        (Value::Bytes(a), Value::Bytes(b)) => a.cmp(b),
+        _ => class(a).cmp(&class(b)),
+    };
+    let orders = one.0.iter().zip(&other.0).map(order);
+    orders.fold(Ordering::Equal, Ordering::then) == Ordering::Less
 }
 
 /// What of the schema is not what the migrations make of an empty database.

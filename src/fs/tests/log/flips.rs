@@ -7,6 +7,7 @@
 use super::missing::people;
 use super::rows::{TABLES, differing, has, rows, unreadable};
 use super::town::change_much;
+use crate::core::Op;
 use crate::fs::tests::principals::{TENANT, boss};
 use crate::fs::tests::*;
 use crate::fs::{Keep, RenameMode};
@@ -146,6 +147,31 @@ fn so_it_is_when_some_of_the_past_is_forgotten() {
     let done = e.forget(&boss(), keep, false).unwrap();
     assert!(done.tenants[0].rows > 50 && named.is_ok());
     assert_located(w);
+}
+
+#[test]
+fn an_operation_that_stands_behind_a_later_one_is_told() {
+    let mut w = World::new();
+    fill(&w);
+    let op = 60_u8;
+    let at = w
+        .engine()
+        .store()
+        .time_of(TENANT, Op(op.into()))
+        .unwrap()
+        .unwrap();
+    let mut whole = closed(&mut w);
+    // The key of the row ends with its number, and its time is behind that.
+    let key = [&[op][..], &at.1.0.to_be_bytes()].concat();
+    let found = whole.windows(key.len()).position(|bytes| bytes == key);
+    whole[found.unwrap()] ^= 32;
+    put(w.dir.path(), &whole);
+    let told = look(w.dir.path());
+    let wanted = "operation 28 stands behind operation 59";
+    assert!(
+        told.iter().any(|problem| problem.contains(wanted)),
+        "{told:?}"
+    );
 }
 
 fn assert_located(mut w: World) {
