@@ -72,7 +72,12 @@ impl Successions {
         (key, line): (&(Ino, Vec<u8>), &Line<'_>),
         ask: &mut dyn Counsel,
     ) -> Result<()> {
-        let Some(last) = line.holders.last().filter(|ino| rows.is_there(**ino)) else {
+        // It is there, or comes back.
+        let lives = |ino: &&Ino| {
+            let end = rows.nodes.get(ino).map(|line| ended(rows, line));
+            end.is_some_and(|end| end.is_none_or(|op| undone.has(op)))
+        };
+        let Some(last) = line.holders.last().filter(lives) else {
             return Ok(());
         };
         let has_name = line.meanings.line.now() == Some(last);
@@ -108,8 +113,10 @@ impl Successions {
             }
             Ok(None) => return Ok(()),
             Err(by) => {
-                self.nodes
-                    .insert(*last, rows.nodes.get(last).and_then(|l| l.now().cloned()));
+                match rows.nodes.get(last).and_then(Timeline::now) {
+                    Some(now) => self.nodes.insert(*last, Some(now.clone())),
+                    None => self.nodes.remove(last),
+                };
                 let conflict = line.conflict(rows, (undone, by), *last);
                 self.conflicts.push(conflict);
                 *last

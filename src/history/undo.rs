@@ -219,13 +219,13 @@ fn work_out(
     (tenant, choice): (TenantId, &Choice),
 ) -> Result<Undone> {
     engine.can_undo(tenant, choice.ops.first().unwrap_or_default())?;
-    let (mut ops, mut parted) = (choice.ops.clone(), OpSet::default());
-    let (mut conflicts, mut skipped) = (Vec::new(), OpSet::default());
-    let first = ops.first().unwrap_or_default();
     let (of, oldest) = ((engine.blobs(), tenant), engine.horizon(tenant)?.oldest());
-    let (mut beside, mut basis) = (HashMap::new(), Basis::default());
+    let (mut ops, mut parted) = (choice.ops.clone(), OpSet::default());
     // What is undone already is as if it had not been: nothing of it has to be looked at.
     ops.leave_out(Pairs::beside(&mut *engine.store().read()?, tenant, &ops, oldest)?.any());
+    let (mut conflicts, mut skipped) = (Vec::new(), OpSet::default());
+    let first = choice.ops.first().unwrap_or_default();
+    let (mut beside, mut basis) = (HashMap::new(), Basis::default());
     let mut plan = loop {
         if ops.is_empty() {
             break Plan::default();
@@ -251,11 +251,7 @@ fn work_out(
         if new.is_empty() {
             break plan;
         }
-        let mut blocked = OpSet::default();
-        for conflict in &mut new {
-            blocked.join(&conflict.undone);
-            conflict.undone = conflict.undone.common(&ops);
-        }
+        let blocked = blocked(&mut new, &ops);
         let own = blocked.common(&ops);
         if own.is_empty() && pairs.part(&blocked) {
             parted.join(&blocked);
@@ -268,9 +264,8 @@ fn work_out(
         if own.is_empty() {
             return fail(Kind::Conflict, "what is left does not fit together");
         }
-        let blocked = own;
-        ops.leave_out(&blocked);
-        skipped.join(&blocked);
+        ops.leave_out(&own);
+        skipped.join(&own);
         if ops.is_empty() {
             plan.revision = Revision::default();
             break plan;
@@ -287,6 +282,16 @@ fn work_out(
         conflicts,
         stopped: false,
     })
+}
+
+/// What conflicts stand in the way of; they name what is among `ops` of it.
+fn blocked(conflicts: &mut [Conflict], ops: &OpSet) -> OpSet {
+    let mut blocked = OpSet::default();
+    for conflict in conflicts {
+        blocked.join(&conflict.undone);
+        conflict.undone = conflict.undone.common(ops);
+    }
+    blocked
 }
 
 /// Leaves out what only follows from another conflict about the same.
