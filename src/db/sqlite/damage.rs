@@ -139,7 +139,8 @@ fn in_table(conn: &Connection, table: &str, has_no_rowid: bool) -> Vec<String> {
     let (mut last, mut wrong) = (None::<Row>, Vec::new());
     let read = rows(conn, &sql, |row| {
         let key = key_of(row, keys.len())?;
-        if let Some(before) = last.as_ref().filter(|last| !precedes(last, &key)) {
+        let is_behind = |last: &&Row| has_no_rowid && !precedes(last, &key);
+        if let Some(before) = last.as_ref().filter(is_behind) {
             let (key, before) = (key.name_in(table, keys.len()), before.name(keys.len()));
             wrong.push(format!("database: {key} stands behind {before}"));
         }
