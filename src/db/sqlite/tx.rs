@@ -165,8 +165,9 @@ fn value(row: &rusqlite::Row, i: usize) -> Result<Value> {
     Ok(match row.get_ref(i).map_err(|e| failure("read", e))? {
         ValueRef::Null => Value::Null,
         ValueRef::Integer(n) => Value::Int(n),
-        ValueRef::Real(_) => return fail(Kind::Invalid, format!("column {i} is a fraction")),
-        // What is no text is damaged: whoever wants text of that column finds that it is none.
+        // We store none: whoever wants a number of that column finds that it is damaged.
+        ValueRef::Real(n) => Value::Text(n.to_string()),
+        // What is no text is damaged in the same way.
         ValueRef::Text(s) => match str::from_utf8(s) {
             Ok(s) => Value::Text(s.to_owned()),
             Err(_) => Value::Bytes(s.to_vec()),
