@@ -4,22 +4,20 @@ use crate::guests::{ALICE, BOB, said, town};
 use crate::shell::sh;
 use crate::world::World;
 
-/// How tools save a file `f`, what they leave beside it, and whether the new file was renamed over the old one.
-const WAYS: [(&str, &str, &str, bool); 5] = [
-    ("sed", "sed -i 's/^2$/two/' f", "", true),
-    ("sed", "sed -i.bak 's/^2$/two/' f", "f.bak", false),
-    ("perl", "perl -i -pe 's/^2$/two/' f", "", true),
+/// How tools save a file `f`, and what they leave beside it.
+const WAYS: [(&str, &str, &str); 5] = [
+    ("sed", "sed -i 's/^2$/two/' f", ""),
+    ("sed", "sed -i.bak 's/^2$/two/' f", "f.bak"),
+    ("perl", "perl -i -pe 's/^2$/two/' f", ""),
     (
         "vim",
         "vim -u NONE -es -c 'set backupskip= backupcopy=auto' -c '%s/^2$/two/' -c wq f",
         "",
-        false,
     ),
     (
         "vim",
         "vim -u NONE -n -es -c 'set backup backupskip= backupcopy=auto' -c '%s/^2$/two/' -c wq f",
         "f~",
-        false,
     ),
 ];
 
@@ -31,17 +29,14 @@ fn words(text: &str) -> String {
 fn what_a_tool_saved_is_taken_back_by_its_path_and_what_others_wrote_since_stays() {
     let world = World::new();
     let dir = world.workspace();
-    for (n, (command, save, beside, over)) in WAYS.iter().enumerate() {
+    for (n, (command, save, beside)) in WAYS.iter().enumerate() {
         let at = dir.join(n.to_string());
         sh(&dir, &format!("mkdir {n}; seq 9 > {n}/f"));
         sh(&at, save);
         let left = format!("f {beside}");
         assert_eq!(words(&sh(&at, "ls -A")), left.trim(), "{save}");
-        if *over {
-            sh(&at, "t=$(sed 's/^8$/eight/' f); echo \"$t\" > f");
-        }
-        let eighth = if *over { "eight" } else { "8" };
-        let holds = |second: &str| format!("1 {second} 3 4 5 6 7 {eighth} 9");
+        sh(&at, "t=$(sed 's/^8$/eight/' f); echo \"$t\" > f");
+        let holds = |second: &str| format!("1 {second} 3 4 5 6 7 eight 9");
         let file = format!("/workspace/{n}/f");
         let args = ["undo", &file, "--command", command, "--yes"];
         let undone = world.nexus(&args).must();
@@ -52,6 +47,54 @@ fn what_a_tool_saved_is_taken_back_by_its_path_and_what_others_wrote_since_stays
         world.nexus(&["undo", back]).must();
         assert_eq!(words(&sh(&at, "cat f")), holds("two"), "{save}");
         assert_eq!(words(&sh(&at, "ls -A")), left.trim(), "{save}");
+    }
+    world.ctl(&["verify"]);
+}
+
+/// semantics.md §6: "Undoing keeps later work of others. Where that depends on what would be undone, nothing is changed"
+#[test]
+fn what_was_done_to_a_file_before_a_tool_saved_it_is_undone_in_what_that_saved() {
+    let world = World::new();
+    let dir = world.workspace();
+    for (n, (_, save, beside)) in WAYS.iter().enumerate() {
+        for (m, change) in [
+            WAYS[0].1,
+            WAYS[1].1,
+            WAYS[3].1,
+            "t=$(sed s/2/two/ f); echo \"$t\" > f",
+        ]
+        .iter()
+        .enumerate()
+        {
+            if [change, save].iter().all(|how| how.contains(".bak")) {
+                // One backup took the place of the other.
+                continue;
+            }
+            let session = format!("s{n}-{m}");
+            let at = dir.join(&session);
+            sh(&dir, &format!("mkdir {session}; seq 9 > {session}/f"));
+            let script = format!("cd {}; {change}", at.display());
+            world
+                .nexus(&["run", "--session", &session, "--", "sh", "-c", &script])
+                .must();
+            sh(&at, &save.replace("2$/two", "8$/eight"));
+            world
+                .nexus(&["undo", "--session", &session, "--yes"])
+                .must();
+            assert_eq!(
+                words(&sh(&at, "cat f")),
+                "1 2 3 4 5 6 7 eight 9",
+                "{change}; {save}"
+            );
+            let left = format!("f {beside}");
+            assert_eq!(words(&sh(&at, "ls -A")), left.trim(), "{change}; {save}");
+            if !beside.is_empty() {
+                assert_eq!(
+                    words(&sh(&at, &format!("cat {beside}"))),
+                    "1 2 3 4 5 6 7 8 9"
+                );
+            }
+        }
     }
     world.ctl(&["verify"]);
 }

@@ -89,12 +89,9 @@ impl Successions {
             return Ok(());
         }
         let saved = line.saved(undone, ask)?;
-        let backups = line.backups(rows, undone);
-        // One file has one backup: what had several names has one node.
-        let are_clear = backups.len() < 2 && !backups.iter().any(|(_, of)| rows.is_there(*of));
-        if saved == Saved::Not || !are_clear {
+        let Some(backups) = line.backups(rows, undone).filter(|_| saved != Saved::Not) else {
             return Ok(());
-        }
+        };
         let should = whole.without(undone, ask)?;
         // Perhaps it is no backup, but what somebody has put away to begin another file of that name.
         if saved == Saved::WithBackup && should.is_err() && !line.is_akin(rows, *last, ask)? {
@@ -179,8 +176,9 @@ impl Line<'_> {
         Ok(false)
     }
 
-    /// Backups of files that would not have been made, each with the file that it would be one of.
-    fn backups(&self, rows: &Rows, undone: Without<'_>) -> Vec<(Ino, Ino)> {
+    /// Backups of files that would not have been made, each with the file that it would be one of. None where that file would have
+    /// several names.
+    fn backups(&self, rows: &Rows, undone: Without<'_>) -> Option<Vec<(Ino, Ino)>> {
         let later = self.holders.iter().enumerate().skip(1);
         let stay = later.filter(|(n, ino)| {
             let is_last = *n == self.came.len();
@@ -190,7 +188,14 @@ impl Line<'_> {
             let kept = self.came[..n].iter().rposition(|op| !undone.has(*op));
             self.holders[kept.map_or(0, |n| n + 1)]
         };
-        stay.map(|(n, ino)| (*ino, of(n))).collect()
+        let all: Vec<_> = stay.map(|(n, ino)| (*ino, of(n))).collect();
+        // One that is there loses the name that it was put away to.
+        let loses = |ino: Ino| {
+            let mut away = self.put_away.iter();
+            away.any(|old| old.ino == ino && undone.has(old.away))
+        };
+        let is_free = |(_, of): &(Ino, Ino)| !rows.is_there(*of) || loses(*of);
+        (all.len() < 2 && all.iter().all(is_free)).then_some(all)
     }
 
     /// Whether something that stays was done to another of them than what is undone before it.
