@@ -306,7 +306,16 @@ impl<'w> Field<'w> {
             let dir = self.parent_of(&path).ok().map(|(dir, _)| dir);
             [dir, self.at(at).ok()].map(|ino| ino.map(known))
         };
-        paths.iter().flat_map(found).collect()
+        let mut meant: Vec<_> = paths.iter().flat_map(found).collect();
+        // All that is in it.
+        if let Act::Dissolve(dir, _) = act
+            && let Ok(inside) = self
+                .at(dir)
+                .and_then(|dir| self.w.engine.list(&root(), dir))
+        {
+            meant.extend(inside.iter().map(|entry| Some(known(entry.ino))));
+        }
+        meant
     }
 
     /// What does not depend on when and by which operation it was made.
