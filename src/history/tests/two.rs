@@ -313,7 +313,7 @@ impl<'w> Field<'w> {
                 .at(dir)
                 .and_then(|dir| self.w.engine.list(&root(), dir))
         {
-            meant.extend(inside.iter().map(|entry| Some(known(entry.ino))));
+            meant.extend(inside.iter().map(|entry| Some(known(entry.node.ino))));
         }
         meant
     }
