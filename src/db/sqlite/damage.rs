@@ -3,6 +3,7 @@
 
 use super::super::migrate;
 use super::failure;
+use super::tx::value;
 use crate::core::Result;
 use crate::db::{Row, Value};
 use rusqlite::Connection;
@@ -240,14 +241,4 @@ fn text(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<String> {
 fn key_of(row: &rusqlite::Row<'_>, columns: usize) -> rusqlite::Result<Row> {
     let key = (0..columns).map(|i| value(row, i));
     Ok(Row(key.collect::<rusqlite::Result<_>>()?))
-}
-
-fn value(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Value> {
-    Ok(match row.get_ref(column)? {
-        ValueRef::Null => Value::Null,
-        ValueRef::Integer(n) => Value::Int(n),
-        ValueRef::Real(n) => Value::Text(n.to_string()),
-        ValueRef::Text(bytes) => Value::Text(String::from_utf8_lossy(bytes).into_owned()),
-        ValueRef::Blob(bytes) => Value::Bytes(bytes.to_vec()),
-    })
 }

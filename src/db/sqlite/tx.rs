@@ -80,7 +80,7 @@ impl<C: Deref<Target = Connection>> Tx for SqliteTx<'_, C> {
             while let Some(row) = rows.next().map_err(|e| failure("query", e))? {
                 let mut found = Row(Vec::with_capacity(columns));
                 for i in 0..columns {
-                    let read = value(row, i).map_err(|e| e.context(found.name(2)));
+                    let read = value(row, i).map_err(|e| failure("read", e).context(found.name(2)));
                     found.0.push(read?);
                 }
                 answer.push(found);
@@ -161,8 +161,9 @@ impl ToSql for Param<'_> {
     }
 }
 
-fn value(row: &rusqlite::Row, i: usize) -> Result<Value> {
-    Ok(match row.get_ref(i).map_err(|e| failure("read", e))? {
+/// What a column of a row holds.
+pub(super) fn value(row: &rusqlite::Row, i: usize) -> rusqlite::Result<Value> {
+    Ok(match row.get_ref(i)? {
         ValueRef::Null => Value::Null,
         ValueRef::Integer(n) => Value::Int(n),
         // We store none: whoever wants a number of that column finds that it is damaged.
