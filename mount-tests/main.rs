@@ -20,6 +20,7 @@ mod world;
 
 mod posix;
 mod tools;
+mod again;
 mod agents;
 mod undo;
 mod saves;

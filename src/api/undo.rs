@@ -204,7 +204,7 @@ impl Undo {
             (None, false) => {
                 let (own_only, mut others) = (is_of_session(cx, query), 0);
                 let undoes = |r: &Record| {
-                    if matches!(r.kind, OpKind::Undo | OpKind::Bypass) {
+                    if r.kind == OpKind::Bypass {
                         return false;
                     }
                     let is_others = own_only && r.author.uid != cx.caller.uid;

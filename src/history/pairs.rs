@@ -18,6 +18,8 @@ pub(super) struct Pairs {
     all: Vec<OpSet>,
     /// All of them together.
     any: OpSet,
+    /// What was undone, also by undos that are of no pair.
+    undone: OpSet,
 }
 
 impl Pairs {
@@ -35,6 +37,7 @@ impl Pairs {
             ..Standing::default()
         };
         standing.back_to(tx, tenant, first, |record, ops| {
+            pairs.undone.join(ops);
             // Copies that it put beside something go with it: that is not as if it had not been.
             let has_copies = record.details()["copies"].as_bool() == Some(true);
             if !has_copies && ops.first().is_some_and(|op| op >= oldest) {
@@ -47,9 +50,9 @@ impl Pairs {
         Ok(pairs)
     }
 
-    /// All operations of all of them.
-    pub(super) fn any(&self) -> &OpSet {
-        &self.any
+    /// What was undone.
+    pub(super) fn done(&self) -> &OpSet {
+        &self.undone
     }
 
     /// Adds the pairs that had a part in making rows what they are; says whether there were any.
