@@ -111,6 +111,37 @@ fn a_deny_beats_whatever_allows() {
     world.is_sound();
 }
 
+/// A list that a directory begins to hand on has what its owning group has, and not the mask: else files that are made there are open
+/// to the group.
+#[test]
+fn what_a_directory_hands_on_begins_with_the_same_words_by_either_tool() {
+    let Some(world) = village() else { return };
+    let dir = world.workspace();
+    let mut said = Vec::new();
+    for (name, own, below) in [
+        ("x", "setfacl -m u:21002:rwx x", "setfacl -dm u:21002:rwx x"),
+        (
+            "y",
+            "nexus setfacl user:bert:rwx /workspace/y",
+            "nexus setfacl default:user:bert:rwx /workspace/y",
+        ),
+    ] {
+        sh(&dir, &format!("mkdir -m 750 {name}"));
+        for line in [own, below] {
+            let words: Vec<_> = line.split(' ').collect();
+            match words.split_first() {
+                Some((&"nexus", args)) => drop(world.nexus(args).must()),
+                _ => drop(sh(&dir, line)),
+            }
+        }
+        sh(&dir, &format!("echo hi > {name}/f"));
+        let lists = sh(&dir, &format!("getfacl -cn {name} {name}/f"));
+        assert!(lists.contains("default:group::r-x\n"), "{lists}");
+        said.push(lists);
+    }
+    assert_eq!(said[0], said[1]);
+}
+
 /// Kernels forget what they know of a directory whose list changes, and not that somebody works in it.
 #[test]
 fn whoever_works_in_a_directory_stays_there_when_its_list_changes() {

@@ -177,11 +177,16 @@ impl Engine {
                 return fail(Kind::Denied, "only a directory hands a list on");
             }
             let (_, mut acls) = self.acls(caller, ino)?;
+            let mut begun = of_mode(node.mode);
+            if let Some(own) = acls.access.as_ref().filter(|own| own.extends()) {
+                // The mode's group bits are the mask of the names in it, not what the owning group has.
+                (begun.group, begun.mask) = (own.group, own.group);
+            }
             let place = match of {
                 AclOf::Itself => &mut acls.access,
                 AclOf::Below => &mut acls.default,
             };
-            let mut list = place.take().unwrap_or_else(|| of_mode(node.mode));
+            let mut list = place.take().unwrap_or(begun);
             f(&mut list)?;
             // A stranger to its group leaves it no set-gid bit; the owner's is not his to take.
             let kept = mode_by(caller, &node) | node.mode & 0o4000;
