@@ -2,12 +2,12 @@
 //!
 //! An access is noted where it is judged, which may be in the midst of a change, and written down as an operation of its
 //! own right afterwards: at the end of a command, or by the next housekeeping. The same access of the same caller is
-//! written once a session, so that who walks a tree again does not fill the log. Nor does who walks one of others for the
+//! written once a session and hour, so that who walks a tree again does not fill the log. Nor does who walks one of others for the
 //! first time: of what he reads in a directory the first is told by name, and with the second the directory, for all that is
 //! in it. What he changes is told one by one, as the changes are.
 
 use super::engine::Engine;
-use crate::access::decide::weigh;
+use crate::access::decide::{Standing, weigh};
 use crate::access::{Ground, Right};
 use crate::core::{Caller, Error, FsPath, Ino, Kind, Result, TenantId};
 use crate::meta::{Node, OpKind, Request};
@@ -32,8 +32,13 @@ enum Did {
     ReadWithin(Ino),
 }
 
-/// Who did that: an access that is written once.
-type Access = (u32, Option<Arc<str>>, Did);
+/// Who did that, and in which hour: an access that is written once.
+type Access = (u32, Option<Arc<str>>, Did, Hour);
+
+/// Hours since 1970.
+type Hour = i64;
+
+const HOUR: i64 = 3_600_000_000_000;
 
 /// An access as it was when it was noted.
 struct Bypass {
@@ -43,8 +48,8 @@ struct Bypass {
     what: &'static str,
 }
 
-/// Whose command was refused: tenant, number, session and the command.
-type Refusal = (Option<TenantId>, u32, Option<Arc<str>>, Box<str>);
+/// Whose command was refused: tenant, number, session and the command; and when.
+type Refusal = (Option<TenantId>, u32, Option<Arc<str>>, Box<str>, Hour);
 
 /// Accesses that are not written down yet, and what was written down.
 pub(super) struct Audit {
@@ -63,26 +68,28 @@ impl Default for Audit {
     }
 }
 
-impl Audit {
+impl Engine {
+    fn hour(&self) -> Hour {
+        self.clock.now().0 / HOUR
+    }
+
     fn is_written(&self, caller: &Caller, did: Did) -> bool {
-        let access = (caller.uid, caller.session.clone(), did);
-        self.written.get(&access).is_some()
+        let access = (caller.uid, caller.session.clone(), did, self.hour());
+        self.audit.written.get(&access).is_some()
     }
 
     /// Remembers an access as written; says whether it was not.
     fn is_new(&self, caller: &Caller, did: Did) -> bool {
-        let is_new = !self.is_written(caller, did);
+        let access = (caller.uid, caller.session.clone(), did, self.hour());
+        let is_new = self.audit.written.get(&access).is_none();
         if is_new {
-            let access = (caller.uid, caller.session.clone(), did);
-            self.written.insert(access, ());
+            self.audit.written.insert(access, ());
         }
         is_new
     }
-}
 
-impl Engine {
-    /// Notes that an administrator is allowed what no other layer allows him. Searching a directory is not noted: what is
-    /// then done in it is; nor is a change that he only tries.
+    /// Notes that an administrator is allowed what no other layer allows him; not a change that he only tries. To search a
+    /// directory is to read in it: what is there may be open to all.
     pub(super) fn note_bypass(
         &self,
         caller: &Caller,
@@ -90,14 +97,25 @@ impl Engine {
         ground: &Ground,
         right: Right,
     ) -> Result<()> {
-        if !caller.admin || right == Right::Execute {
+        if !caller.admin {
             return Ok(());
         }
         let standing = weigh(caller, node, ground)?;
-        if standing.without_his_word(caller, node, ground).has(right) {
+        self.note_standing(caller, (node, ground), right, standing)
+    }
+
+    /// The same where it is known what each layer says.
+    pub(super) fn note_standing(
+        &self,
+        caller: &Caller,
+        (node, ground): (&Node, &Ground),
+        right: Right,
+        standing: Standing,
+    ) -> Result<()> {
+        if !caller.admin || standing.without_his_word(caller, node, ground).has(right) {
             return Ok(());
         }
-        if right == Right::Read {
+        if right == Right::Read || right == Right::Execute && node.is_dir() {
             return self.note_read(caller, node);
         }
         if !caller.rehearses {
@@ -132,26 +150,25 @@ impl Engine {
     }
 
     fn note_one(&self, caller: &Caller, node: &Node, right: Right) {
-        if self.audit.is_new(caller, Did::To(node.ino, right)) {
+        if self.is_new(caller, Did::To(node.ino, right)) {
             self.note(caller, node.ino, right.word());
         }
     }
 
     fn note_read(&self, caller: &Caller, node: &Node) -> Result<()> {
-        let audit = &self.audit;
         // A root is in no directory, and what has no name any more in none by which it could be told.
         let Some(dir) = self.parent(node)? else {
             self.note_one(caller, node, Right::Read);
             return Ok(());
         };
         let to_this = Did::To(node.ino, Right::Read);
-        if audit.is_written(caller, Did::ReadWithin(dir)) || audit.is_written(caller, to_this) {
+        if self.is_written(caller, Did::ReadWithin(dir)) || self.is_written(caller, to_this) {
             return Ok(());
         }
-        if audit.is_new(caller, Did::ReadOneIn(dir)) {
-            audit.is_new(caller, to_this);
+        if self.is_new(caller, Did::ReadOneIn(dir)) {
+            self.is_new(caller, to_this);
             self.note(caller, node.ino, Right::Read.word());
-        } else if audit.is_new(caller, Did::ReadWithin(dir)) {
+        } else if self.is_new(caller, Did::ReadWithin(dir)) {
             self.note(caller, dir, READ_WITHIN);
         }
         Ok(())
@@ -196,8 +213,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Writes down that a command, and what it asked for, was refused to somebody because it is not his to give; once a session,
-    /// so that who asks again and again does not fill the log.
+    /// Writes down that a command, and what it asked for, was refused to somebody because it is not his to give; once a session
+    /// and hour, so that who asks again and again does not fill the log.
     pub fn write_refusal(
         &self,
         caller: &Caller,
@@ -209,7 +226,7 @@ impl Engine {
         }
         let session = caller.session.clone();
         let said = json!([command, asked]).to_string();
-        let refusal = (caller.tenant, caller.uid, session, said.into());
+        let refusal = (caller.tenant, caller.uid, session, said.into(), self.hour());
         if self.audit.refused.get(&refusal).is_some() {
             return Ok(());
         }

@@ -155,8 +155,8 @@ impl Engine {
     pub(super) fn sight(&self, caller: &Caller, dir: &Node, right: Right) -> Result<Sight> {
         let said = !self.policy.is_empty();
         let ground = self.ground(caller, dir)?;
-        self.note_bypass(caller, dir, &ground, right)?;
         let standing = weigh(caller, dir, &ground)?;
+        self.note_standing(caller, (dir, &ground), right, standing)?;
         if standing.allowed().has(right) {
             let own = standing.allowed().has(Right::Own);
             return Ok(Sight::Whole { said, own });

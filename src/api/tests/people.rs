@@ -89,6 +89,12 @@ fn what_an_administrator_only_tries_is_not_in_the_log() {
     let ann = v.person("ann");
     let root = Caller { uid: 0, ..boss() };
     v.must(&ann, "mkdir", &json!({"path": "/workspace/d"}));
+    // To look into it would be told.
+    v.must(
+        &ann,
+        "chmod",
+        &json!({"path": "/workspace/d", "mode": "0755"}),
+    );
     v.write(&ann, "/workspace/d/f", b"one").unwrap();
     v.write(&ann, "/workspace/d/f", b"two").unwrap();
     let head = || {

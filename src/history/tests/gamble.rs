@@ -1,7 +1,7 @@
 //! Random work of two, and one of them brings back what he can: he reads nothing after it that he could not have read before.
 
+use super::dice::Dice;
 use super::gain::{DIRS, Play, SECRET};
-use super::two::Dice;
 use super::world::*;
 use crate::access::Right;
 use crate::access::acl::{AclEntry, AclWho};

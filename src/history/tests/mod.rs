@@ -3,6 +3,7 @@
 mod world;
 mod grants;
 mod carried;
+mod dice;
 mod members;
 mod reverse;
 mod aside;

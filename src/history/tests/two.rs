@@ -1,33 +1,15 @@
 //! Random work of two, one of whom is undone: the rest is as if he had never been there, wherever that has a meaning. In
 //! every other world something was granted, and the two grant more: there decisions look at what lies above.
 
+use super::dice::Dice;
 use super::world::*;
 use crate::core::{Caller, Error, FsPath, Ino, Kind, Name, Op, Result};
 use crate::fs::{RenameMode, To};
 use crate::fs::{SetAttr, SetMode};
 use crate::history::{Answer, Choice, OpSet, saves, undo};
 use crate::meta::{FileKind, OpKind, log};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
-
-/// Numbers that look random, the same for the same seed.
-pub(in crate::history::tests) struct Dice(u64);
-
-impl Dice {
-    pub(in crate::history::tests) fn of(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
-    }
-
-    pub(in crate::history::tests) fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % n
-    }
-
-    pub(in crate::history::tests) fn pick<'a>(&mut self, of: &[&'a str]) -> &'a str {
-        of[usize::try_from(self.below(of.len() as u64)).unwrap()]
-    }
-}
 
 /// How many rounds are played in one world, each in a directory of its own.
 const ROUNDS: u64 = 100;
@@ -124,6 +106,8 @@ struct Field<'w> {
     new: Ino,
     /// What was done before the two began.
     start: Op,
+    /// From which number on nodes were made by which act.
+    made: RefCell<Vec<(u64, Ino)>>,
 }
 
 impl<'w> Field<'w> {
@@ -132,13 +116,13 @@ impl<'w> Field<'w> {
         w.mkdir(&alice(), &top);
         let first = w.ino(&top);
         let new = first;
-        let start = Op(0);
         let mut field = Self {
             w,
             top,
             first,
             new,
-            start,
+            start: Op(0),
+            made: RefCell::default(),
         };
         for dir in &DIRS[1..] {
             w.mkdir(&alice(), &format!("{}/{dir}", field.top));
@@ -167,6 +151,12 @@ impl<'w> Field<'w> {
 
     fn tree(&self) -> Tree {
         self.w.tree_below(&self.top)
+    }
+
+    /// Performs the act of a number; whether it went.
+    fn plays(&self, (n, act): (u64, &Act), who: &Caller) -> bool {
+        self.made.borrow_mut().push((n, self.w.engine.fresh_ino()));
+        self.perform(who, act).is_ok()
     }
 
     fn perform(&self, who: &Caller, act: &Act) -> Result<()> {
@@ -287,7 +277,8 @@ impl<'w> Field<'w> {
         }
     }
 
-    /// The nodes that an act finds at its paths, and in which directories: those that the world began with by number, what was made since alike.
+    /// The nodes that an act finds at its paths, and in which directories: those that the world began with by number, what was made
+    /// since by the act that made it.
     fn meant(&self, act: &Act) -> Vec<Option<Ino>> {
         let paths = match act {
             Act::Rename(a, b) | Act::Link(a, b) | Act::Dissolve(a, b) => vec![a, b],
@@ -300,7 +291,11 @@ impl<'w> Field<'w> {
             | Act::Xattr(at, _) => vec![at],
             Act::Undo(_) => vec![],
         };
-        let known = |ino: Ino| Ino(ino.min(self.new).0.saturating_sub(self.first.0));
+        let made = self.made.borrow();
+        let known = |ino: Ino| match made.iter().rfind(|(_, from)| *from < ino) {
+            Some((n, from)) if ino > self.new => Ino(1000 * (n + 1) + ino.0 - from.0),
+            _ => Ino(ino.0.saturating_sub(self.first.0)),
+        };
         let found = |at: &&String| {
             let path = self.path(at);
             let dir = self.parent_of(&path).ok().map(|(dir, _)| dir);
@@ -352,7 +347,7 @@ fn round((one, other): (&World, &World), seed: u64) -> bool {
         let (is_bob, act) = (dice.below(2) == 0, act(&mut dice, n));
         let who = if is_bob { bob() } else { alice() };
         let meant = field.meant(&act);
-        let went = field.perform(&who, &act).is_ok();
+        let went = field.plays((n, &act), &who);
         done.push((is_bob, act, (meant, went)));
     }
     let mut ops = w.by(&bob(), field.start);
@@ -384,14 +379,14 @@ fn round((one, other): (&World, &World), seed: u64) -> bool {
     let alone = Field::new(other, seed);
     let mut same = true;
     let mut dissolved = false;
-    for (_, act, went) in done.iter().filter(|(is_bob, ..)| !is_bob) {
+    for (n, (_, act, went)) in (0..).zip(&done).filter(|(_, (is_bob, ..))| !is_bob) {
         // What she moved away with all that was there is not where she has moved it any more when she takes back a part of that.
         same &= !(dissolved && matches!(act, Act::Undo(_)));
         dissolved |= matches!(act, Act::Dissolve(..));
         // Undo is about nodes: whom a path would have meant another one did not do the same. Nor is it known what is done of
         // something that fails in the midst.
         same &= went.1 || !matches!(act, Act::Dissolve(..));
-        same &= (alone.meant(act), alone.perform(&alice(), act).is_ok()) == *went;
+        same &= (alone.meant(act), alone.plays((n, act), &alice())) == *went;
     }
     if same {
         assert_eq!(field.shape(), alone.shape(), "seed {seed}: {done:?}");
@@ -407,7 +402,7 @@ fn round((one, other): (&World, &World), seed: u64) -> bool {
 /// Undoes bob's part of a round; tells what is there then, or nothing where something stood in the way. With a `detour` one of
 /// all the operations was undone and done again first.
 fn without_bob(w: &World, seed: u64, detour: bool) -> (bool, Option<BTreeMap<String, Shape>>) {
-    let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+    let mut dice = Dice::of(seed);
     let field = Field::new(w, seed);
     let mut done = Vec::new();
     for n in 0..2 + dice.below(8) {
