@@ -100,6 +100,17 @@ impl<'e> Lost<'e> {
         Ok(())
     }
 
+    /// Decides whether a caller may give a node back the name that it went from: where the directory is sticky only who might take it
+    /// away again. Whoever else may make names there would have what was granted on it come back with it.
+    pub(super) fn may_name_again(&mut self, caller: &Caller, last: &Last) -> Result<()> {
+        let (dir, around) = self.directory(caller, last.name.parent)?;
+        if dir.mode & 0o1000 == 0 {
+            return Ok(());
+        }
+        let ground = self.reached(caller, last)?;
+        decide_remove(caller, (&dir, &around), (&last.node, &ground))
+    }
+
     /// A directory, which may be gone, for what lies in it.
     pub(super) fn spot(&mut self, dir: Ino) -> Result<Spot> {
         let (mut fallen, mut at) = (Vec::new(), dir);

@@ -104,7 +104,12 @@ impl Reviser<'_, '_, '_> {
                 continue;
             };
             let may = may.map_err(|e| {
-                let said = "it went from another directory, out of which it was not yours to take";
+                let last = self.lost.last(ino);
+                let said = if last.is_some_and(|last| last.name.parent == dir) {
+                    "it went from a sticky directory, and neither that nor it is yours"
+                } else {
+                    "it went from another directory, out of which it was not yours to take"
+                };
                 if is_back {
                     self.told_anew(ino, e, said)
                 } else {
@@ -121,7 +126,10 @@ impl Reviser<'_, '_, '_> {
         let Some(last) = self.lost.last(ino) else {
             return Ok(());
         };
-        if last.name.parent == dir || self.was_in_both(&last, dir)? {
+        if last.name.parent == dir {
+            return self.lost.may_name_again(self.ch.caller, &last);
+        }
+        if self.was_in_both(&last, dir)? {
             return Ok(());
         }
         let to = self.goal(dir)?;

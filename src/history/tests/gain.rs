@@ -377,6 +377,30 @@ fn elsewhere() -> Vec<Row> {
     ]
 }
 
+/// Who shares a sticky directory takes nothing of others away in it, and brings nothing of theirs back: a grant would come with it.
+#[test]
+fn in_a_sticky_directory_everybody_brings_back_his_own() {
+    for (mode, comes_back) in [(0o1777, false), (0o777, true)] {
+        let p = Play::new();
+        p.chmod(&p.alice, DIRS[0], mode);
+        let at = format!("{}/f", DIRS[0]);
+        p.file(&p.alice, &at, 0o600);
+        p.grant(&p.alice, &at, "can_read");
+        let gone: OpSet = [p.unlink(&p.alice, &at)].into_iter().collect();
+        let tried = p.w.undo(&p.bob, gone.clone());
+        assert_eq!(tried.is_ok(), comes_back, "{mode:o}");
+        if let Err(e) = tried {
+            assert!(
+                e.kind() == Kind::NotPermitted && e.chain().contains("sticky"),
+                "{e:?}"
+            );
+            p.w.undo(&p.alice, gone).unwrap().op.unwrap();
+        }
+        assert_eq!(p.w.read(&at), b"plain");
+        p.w.assert_sound();
+    }
+}
+
 /// semantics.md §6: "Undoing is one operation, takes the permissions that its changes take"
 #[test]
 fn what_comes_back_gives_nobody_more_than_he_had() {
