@@ -39,6 +39,8 @@ fn what_a_tool_saved_is_taken_back_by_its_path_and_what_others_wrote_since_stays
         let holds = |second: &str| format!("1 {second} 3 4 5 6 7 eight 9");
         let file = format!("/workspace/{n}/f");
         let args = ["undo", &file, "--command", command, "--yes"];
+        let plan = world.nexus(&[&args[..4], &["--dry-run"]].concat()).must();
+        assert!(plan.contains("did to it since stays (operation "), "{plan}");
         let undone = world.nexus(&args).must();
         assert_eq!(words(&sh(&at, "cat f")), holds("2"), "{save}: {undone}");
         assert_eq!(words(&sh(&at, "ls -A")), "f", "{save}: {undone}");

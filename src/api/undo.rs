@@ -89,6 +89,11 @@ pub struct Step {
     /// `restore`, `remove`, `replace` or `change`.
     pub what: String,
     pub path: Text,
+    /// The last operation of what was done to it since and stays, and whose that was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub who: Option<String>,
 }
 
 /// What stands in the way.
@@ -360,12 +365,23 @@ pub(super) fn reply(cx: &Context<'_>, ops: &OpSet, undone: &Undone) -> Result<Un
 /// What happens to which names, as far as the caller may see them.
 fn steps(cx: &Context<'_>, undone: &Undone) -> Result<Vec<Step>> {
     let mut steps = Vec::new();
-    for (what, path) in undone.steps(cx.engine(), cx.caller)?.take(STEPS_MAX) {
-        let what = what.to_owned();
-        let path = Text(path.to_bytes());
-        steps.push(Step { what, path });
+    for (what, path, since) in undone.steps(cx.engine(), cx.caller)?.take(STEPS_MAX) {
+        let since = record(cx, since)?;
+        steps.push(Step {
+            what: what.to_owned(),
+            path: Text(path.to_bytes()),
+            since: since.as_ref().map(|r| r.op.0),
+            who: since.as_ref().map(who),
+        });
     }
     Ok(steps)
+}
+
+/// Whose an operation was, in a word.
+fn who(record: &Record) -> String {
+    let author = &record.author;
+    let named = author.agent.clone().or(author.user.clone());
+    named.unwrap_or_else(|| author.uid.to_string())
 }
 
 /// The record of an operation that the caller may read.
@@ -394,14 +410,6 @@ fn obstacle(
         // What is gone has the path that it had when that was done.
         None => record(cx, conflict.undone.first())?.map(|r| Text(r.path)),
         path => path,
-    };
-    let who = |r: &Record| {
-        let own = r.author.uid.to_string();
-        r.author
-            .agent
-            .clone()
-            .or(r.author.user.clone())
-            .unwrap_or(own)
     };
     Ok(Obstacle {
         ops: conflict.undone.to_string(),

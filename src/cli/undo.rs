@@ -213,7 +213,13 @@ fn show(undoing: &Undoing, how: &str) -> Result<()> {
         ))?;
     }
     for step in told_steps(undoing).take(SHOWN) {
-        output::line(format!("{:8} {}", step.what, step.path))?;
+        let since = step
+            .since
+            .zip(step.who.as_ref())
+            .map_or(String::new(), |(op, who)| {
+                format!("; what {who} did to it since stays (operation {op})")
+            });
+        output::line(format!("{:8} {}{since}", step.what, step.path))?;
     }
     let more = undoing.names.saturating_sub(SHOWN as u64);
     if more > 0 {

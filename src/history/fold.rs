@@ -27,6 +27,16 @@ impl<T> Timeline<T> {
     }
 }
 
+impl<T> Timeline<T> {
+    /// The last operation that stays, where it came after one that is undone.
+    pub(super) fn kept(&self, undone: Without<'_>) -> Option<Op> {
+        let first = self.operations().find(|op| undone.has(*op))?;
+        self.operations()
+            .filter(|op| !undone.has(*op) && *op > first)
+            .last()
+    }
+}
+
 impl<T: Clone> Timeline<T> {
     /// Of states with the operations that they began with; `since` is the first operation that counts as a change.
     pub(super) fn of(mut spells: Vec<(Op, Spell<T>)>, since: Op) -> Self {

@@ -43,6 +43,8 @@ pub struct Plan {
     pub others: Vec<Record>,
     /// Every path that the undone operations were recorded with.
     pub paths: Vec<Vec<u8>>,
+    /// Nodes to which something was done since that stays, with the last operation of that.
+    pub since: HashMap<Ino, Op>,
     /// What it was made of.
     pub basis: Basis,
 }
@@ -100,6 +102,7 @@ impl Plan {
             rows,
             revision: Revision::default(),
             conflicts: Vec::new(),
+            since: HashMap::new(),
         };
         let named = planner.nodes(Merger::new(store, blobs, tenant))?;
         basis.nodes.extend(rows.nodes.keys());
@@ -120,6 +123,7 @@ impl Plan {
         let Planner {
             revision,
             mut conflicts,
+            since,
             ..
         } = planner;
         let known = conflicts.iter().filter_map(|c| c.node).collect();
@@ -136,6 +140,7 @@ impl Plan {
             conflicts,
             others,
             paths: effects.paths,
+            since,
             basis,
         })
     }
@@ -149,6 +154,7 @@ struct Planner<'a> {
     rows: &'a Rows,
     revision: Revision,
     conflicts: Vec<Conflict>,
+    since: HashMap<Ino, Op>,
 }
 
 impl Planner<'_> {
@@ -156,6 +162,8 @@ impl Planner<'_> {
     fn nodes(&mut self, mut merger: Merger<'_>) -> Result<HashMap<Key, Ino>> {
         let mut saved = Successions::of(self.rows, self.undone, &mut merger)?;
         for (ino, line) in &self.rows.nodes {
+            self.since
+                .extend(line.kept(self.undone).map(|op| (*ino, op)));
             let should = match saved.nodes.remove(ino) {
                 Some(known) => Ok(known),
                 None => line.without(self.undone, &mut merger)?,
@@ -170,6 +178,7 @@ impl Planner<'_> {
                 (Ok(Some(_)), Some(_)) | (Ok(None), None) => {}
             }
         }
+        self.since.extend(saved.since);
         self.revision.made = merger.made;
         self.conflicts.append(&mut saved.conflicts);
         Ok(saved.names)

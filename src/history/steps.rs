@@ -5,18 +5,19 @@
 use super::aside::Aside;
 use super::plan::Conflict;
 use super::undo::Undone;
-use crate::core::{Caller, FsPath, Ino, Result};
+use crate::core::{Caller, FsPath, Ino, Op, Result};
 use crate::fs::{Engine, Naming, Reader};
 use crate::meta::cache::Place;
 use std::collections::{HashMap, HashSet};
 
 impl Undone {
-    /// What is done to which names, as far as a caller may know of them.
+    /// What is done to which names, as far as a caller may know of them; with the last operation of what was done since to what they
+    /// are of, and stays.
     pub fn steps(
         &self,
         engine: &Engine,
         caller: &Caller,
-    ) -> Result<impl Iterator<Item = (&'static str, FsPath)>> {
+    ) -> Result<impl Iterator<Item = (&'static str, FsPath, Option<Op>)>> {
         let revision = &self.plan.revision;
         let back: HashSet<_> = revision.back.iter().map(|n| n.ino).collect();
         let mut places = Places {
@@ -34,6 +35,7 @@ impl Undone {
             }
         }
         let mut steps = Vec::new();
+        let since = |ino: Option<Ino>| self.plan.since.get(&ino?).copied();
         let left = self.left_alone();
         for naming in &revision.names {
             if naming.to.is_none() && naming.was.as_ref().is_some_and(|e| left.contains(&e.ino)) {
@@ -44,12 +46,12 @@ impl Undone {
                 (Some(_), None) => "remove",
                 _ => "replace",
             };
-            steps.extend(places.name(naming)?.map(|at| (what, at)));
+            steps.extend(places.name(naming)?.map(|at| (what, at, since(naming.to))));
         }
         let attributed = revision.xattrs.iter().map(|(ino, ..)| *ino);
         let changed = revision.changed.iter().map(|n| n.ino);
         for ino in changed.chain(attributed.filter(|ino| !back.contains(ino))) {
-            steps.extend(places.node(ino)?.map(|at| ("change", at)));
+            steps.extend(places.node(ino)?.map(|at| ("change", at, since(Some(ino)))));
         }
         steps.sort_by(|a, b| a.1.cmp(&b.1));
         steps.dedup();

@@ -21,6 +21,8 @@ pub(super) struct Successions {
     /// What their names should stand for.
     pub names: HashMap<(Ino, Vec<u8>), Ino>,
     pub conflicts: Vec<Conflict>,
+    /// Of nodes that stay, the last operation of what was done since and stays.
+    pub since: Vec<(Ino, Op)>,
 }
 
 /// Whether files that took a name from others are versions of these.
@@ -106,6 +108,7 @@ impl Successions {
         let named = match should {
             Ok(Some(should)) => {
                 self.nodes.insert(stays, became(rows, stays, &should));
+                self.since.extend(whole.kept(undone).map(|op| (stays, op)));
                 stays
             }
             Ok(None) => return Ok(()),
