@@ -1,7 +1,8 @@
 //! Files that took a name from others: each is a version of the file that had it before.
 //!
-//! Tools save so: they rename a new file over the old one, or the old one away first, as its backup. What was undone in one of them is in the next still, and what somebody did to the next he did to the file:
-//! where a line of such files has work of both, it is gone along like that of one node.
+//! Tools save so: they rename a new file over the old one, or the old one away first, as its backup. What was undone in one of
+//! them is in the next still, and what somebody did to the next he did to the file: where a line of such files has work of both,
+//! it is gone along like that of one node.
 
 use super::aside::Aside;
 use super::effects::{Meanings, Rows};
