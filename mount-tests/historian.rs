@@ -1,4 +1,5 @@
-//! Somebody who deletes a directory, undoes that and forgets all that is over, again and again, until the store is gone.
+//! Somebody who deletes a directory, undoes that or restores it from a snapshot, and forgets all that is over, again and again, until
+//! the store is gone.
 
 use crate::shell::script;
 use crate::world::{NEXUS, NEXUSCTL, World};
@@ -10,17 +11,22 @@ use std::process::{Child, Stdio};
 pub(crate) const PLACE: &str = "past";
 const FILES: u64 = 5;
 
-/// Tells of each directory: `gone` when it is deleted, `back` when that is undone, `forgot` when the past is; `broken` when one of
+/// Tells of each directory: `gone` when it is deleted, `back` when it is there again, `forgot` when the past is; `broken` when one of
 /// these cannot be done while the store is there.
 const WORK: &str = r#"
 ends() { ls . > /dev/null 2>&1 && echo "broken $n: $1"; exit 0; }
 n=$1
 while true; do
     mkdir "$n" && for f in 1 2 3 4 5; do echo "$n-$f" > "$n/$f" || ends write; done || ends mkdir
+    said=$("$NEXUS" snapshot create "s$n" /workspace/past 2>&1) || ends "$said"
     rm -r "$n" || ends rm
     echo "gone $n"
-    said=$("$NEXUS" undo "/workspace/past/$n" --kind unlink,rmdir 2>&1) || ends "$said"
+    case $n in
+    *[02468]) said=$("$NEXUS" undo "/workspace/past/$n" --kind unlink,rmdir 2>&1) || ends "$said" ;;
+    *) said=$("$NEXUS" snapshot restore "s$n" "/workspace/past/$n" 2>&1) || ends "$said" ;;
+    esac
     echo "back $n"
+    said=$("$NEXUS" snapshot delete "s$n" 2>&1) || ends "$said"
     said=$("$NEXUSCTL" gc --keep-within 0s 2>&1) || ends "$said"
     echo "forgot $n"
     n=$((n + 1))
@@ -60,7 +66,7 @@ impl Historian {
         self.next = self.next.max(number.map_or(0, |n| n + 1));
     }
 
-    /// After a crash: what was undone is there; of the rest undo did all, or nothing.
+    /// After a crash: what came back is there; of the rest undo or restore did all, or nothing.
     pub(crate) fn check(&mut self, world: &World) {
         assert!(self.broken.is_empty(), "{:?}", self.broken);
         for n in 0..=self.next {
@@ -71,7 +77,7 @@ impl Historian {
         self.check_prefix(world);
     }
 
-    /// After a power cut: what was undone is there; the rest is what it was after some operation. What could not be done in
+    /// After a power cut: what came back is there; the rest is what it was after some operation. What could not be done in
     /// the dark is no wonder.
     pub(crate) fn check_after_cut(&mut self, world: &World) {
         self.broken.clear();
