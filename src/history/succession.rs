@@ -169,12 +169,15 @@ impl Line<'_> {
     fn is_akin(&self, rows: &Rows, last: Ino, ask: &mut dyn Counsel) -> Result<bool> {
         let now = rows.nodes.get(&last).and_then(Timeline::now);
         for old in &self.put_away {
-            let line = rows.nodes.get(&old.ino);
-            let was = line.and_then(|line| state(rows, line, |at| at < old.came));
-            if let (Some(was), Some(now)) = (was, now)
-                && ask.is_akin(&was.content, &now.content)?
-            {
-                return Ok(true);
+            let Some(line) = rows.nodes.get(&old.ino) else {
+                continue;
+            };
+            // It may have been emptied by what is undone.
+            let was = [line.before.as_ref(), state(rows, line, |at| at < old.came)];
+            for was in was.into_iter().flatten() {
+                if now.map_or(Ok(false), |now| ask.is_akin(&was.content, &now.content))? {
+                    return Ok(true);
+                }
             }
         }
         Ok(false)

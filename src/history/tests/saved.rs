@@ -124,6 +124,19 @@ fn what_was_put_away_for_something_else_is_undone_where_it_is() {
     w.assert_sound();
 }
 
+/// What was undone is not in it, and what is there instead was made of the emptied one.
+#[test]
+fn what_was_emptied_before_somebody_saved_it_with_a_backup_is_told() {
+    let w = project();
+    w.write(&alice(), FILE, &lines("first", "7"));
+    let head = w.head();
+    w.write(&bob(), FILE, b"");
+    w.save_with_backup(&alice(), FILE, &lines("1", "SEVEN"));
+    let told = w.undo(&alice(), w.by(&bob(), head)).unwrap();
+    assert_eq!((told.op, told.conflicts.is_empty()), (None, false));
+    assert_eq!(w.read(FILE), lines("1", "SEVEN"));
+}
+
 #[test]
 fn what_somebody_else_put_at_the_name_is_not_mixed_with_what_was_there() {
     let w = project();
