@@ -1,6 +1,6 @@
 //! Old states of files put beside what is there now: `NAME.undo-OP`, or with a number where that is taken.
 
-use super::effects::{Key, Rows};
+use super::effects::{Key, Rows, key_of};
 use super::plan::{Conflict, Plan};
 use crate::core::path::NAME_MAX;
 use crate::core::{Ino, Kind, Name, Op, Result, error::fail};
@@ -67,7 +67,7 @@ pub(super) fn of_directories(
     free.taken.extend(beside.values().cloned());
     let known = beside.len();
     for aside in conflicts.iter().filter_map(|c| c.aside.as_ref()) {
-        let key = (aside.place.parent, aside.place.name.as_bytes().to_vec());
+        let key = key_of(&aside.place);
         if aside.node.is_dir() && !beside.contains_key(&key) {
             beside.insert(key, free.beside(&aside.place)?);
         }

@@ -1,7 +1,7 @@
 //! Whether a revision leaves a tree: every name in a directory that is there, every directory with one name, nothing cut off.
 
 use super::basis::Basis;
-use super::effects::Rows;
+use super::effects::{Rows, key_of};
 use super::fold::touching;
 use super::ops::{OpSet, Without};
 use super::plan::Conflict;
@@ -268,7 +268,7 @@ impl Check<'_> {
     }
 
     fn of_name(&mut self, naming: &Naming, by: Option<Op>, why: &'static str) {
-        let key = (naming.place.parent, naming.place.name.as_bytes().to_vec());
+        let key = key_of(&naming.place);
         let line = self.rows.names.get(&key).map(|m| &m.line);
         self.found.push(Conflict {
             undone: line.map(|l| touching(l, self.undone)).unwrap_or_default(),

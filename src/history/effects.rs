@@ -170,6 +170,10 @@ pub(super) fn is_reversible(kind: OpKind) -> bool {
 /// A name in a directory, or an attribute of a node.
 pub(super) type Key = (Ino, Vec<u8>);
 
+pub(super) fn key_of(place: &Place) -> Key {
+    (place.parent, place.name.as_bytes().to_vec())
+}
+
 /// The timelines of nodes, of the names they ever had since, of their attributes, and of memberships.
 #[derive(Default)]
 pub(super) struct Rows {
@@ -194,12 +198,6 @@ pub(super) struct Meanings {
     pub place: Place,
     pub line: Timeline<Ino>,
     pub now: Option<Arc<Entry>>,
-}
-
-impl Meanings {
-    pub(super) fn key(&self) -> Key {
-        (self.place.parent, self.place.name.as_bytes().to_vec())
-    }
 }
 
 impl Rows {

@@ -25,9 +25,7 @@ impl<T> Timeline<T> {
     pub(super) fn operations(&self) -> impl Iterator<Item = Op> {
         self.changes.iter().map(|(op, _)| *op)
     }
-}
 
-impl<T> Timeline<T> {
     /// The last operation that stays, where it came after one that is undone.
     pub(super) fn kept(&self, undone: Without<'_>) -> Option<Op> {
         let first = self.operations().find(|op| undone.has(*op))?;

@@ -1,6 +1,6 @@
 //! Where something that is restored belongs now: at the path that it had, whatever became of the directories above it.
 
-use super::effects::Key;
+use super::effects::{Key, key_of};
 use crate::core::{Caller, Error, FsPath, Ino, Kind, Result, error::fail};
 use crate::db::Tx;
 use crate::fs::{Engine, Moment};
@@ -76,10 +76,6 @@ impl Home {
     pub(super) fn had(&self, key: &Key) -> bool {
         self.was.as_ref().is_some_and(|place| key_of(place) == *key)
     }
-}
-
-pub(super) fn key_of(place: &Place) -> Key {
-    (place.parent, place.name.as_bytes().to_vec())
 }
 
 fn is_dir(tx: &mut dyn Tx, ino: Ino) -> Result<bool> {

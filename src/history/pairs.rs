@@ -51,7 +51,7 @@ impl Pairs {
     }
 
     /// What was undone.
-    pub(super) fn done(&self) -> &OpSet {
+    pub(super) fn undone(&self) -> &OpSet {
         &self.undone
     }
 

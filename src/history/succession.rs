@@ -5,7 +5,7 @@
 //! it is gone along like that of one node.
 
 use super::aside::Aside;
-use super::effects::{Meanings, Rows};
+use super::effects::{Meanings, Rows, key_of};
 use super::fold::{Counsel, Timeline};
 use super::ops::{OpSet, Without};
 use super::plan::{Conflict, brought_back};
@@ -126,7 +126,7 @@ impl Successions {
         for (backup, of) in backups {
             self.nodes.insert(backup, None);
             self.nodes.remove(&of);
-            let its = rows.names_of(backup).map(|m| (m.key(), of));
+            let its = rows.names_of(backup).map(|m| (key_of(&m.place), of));
             self.names.extend(its);
         }
         if has_name {

@@ -4,9 +4,9 @@
 //! back what was moved into it, where nothing else has the name now: what is beside the tree is not the restorer's to change.
 
 use super::basis::Basis;
-use super::effects::{Key, Meanings, Rows};
+use super::effects::{Key, Meanings, Rows, key_of};
 use super::fold::Timeline;
-use super::home::{Home, key_of};
+use super::home::Home;
 use super::ops::OpSet;
 use super::plan::Conflict;
 use crate::core::{Ino, Op, Result};

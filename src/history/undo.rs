@@ -222,7 +222,7 @@ fn work_out(
     let (of, oldest) = ((engine.blobs(), tenant), engine.horizon(tenant)?.oldest());
     let (mut ops, mut parted) = (choice.ops.clone(), OpSet::default());
     // What is undone already is as if it had not been: nothing of it has to be looked at.
-    ops.leave_out(Pairs::beside(&mut *engine.store().read()?, tenant, &ops, oldest)?.done());
+    ops.leave_out(Pairs::beside(&mut *engine.store().read()?, tenant, &ops, oldest)?.undone());
     let (mut conflicts, mut skipped) = (Vec::new(), OpSet::default());
     let first = choice.ops.first().unwrap_or_default();
     let (mut beside, mut basis) = (HashMap::new(), Basis::default());

@@ -233,7 +233,8 @@ fn is_told(kind: OpKind) -> bool {
 }
 
 /// Gives pages of records that the caller may read to `look`, the newest first, until it has what it looks for or there are no more;
-/// else it says how many of them were of no use, and may leap over what comes next. Fails with `TooBig` where these are too many, for whoever is no administrator.
+/// else it says how many of them were of no use, and may leap over what comes next. Fails with `TooBig` where these are too many, for
+/// whoever is no administrator.
 pub(in crate::api) fn backwards<T>(
     cx: &Context<'_>,
     query: &Query,
