@@ -64,3 +64,32 @@ fn a_file_that_is_hidden_is_not_replaced() {
     assert_eq!(said(&world, ALICE, "cat tp/design.md").must(), "hers\n");
     world.is_sound();
 }
+
+/// Carol's kernel keeps the names on the way to what was granted to her, and that there are none, until it is told.
+#[test]
+fn a_way_leads_where_what_was_granted_goes() {
+    let Some(world) = village() else { return };
+    let own = world.host("carols");
+    let at = own.to_str().unwrap();
+    world.nexus(&["mount", at, "--user", "carol"]).must();
+    let text = "umask 077; mkdir -p shut/a/b shut/c; mv project shut/a/b/; touch shut/hers
+        nexus rebac grant user carol file /workspace/shut/hers --relation can_read
+        nexus rebac grant user carol file /workspace/shut/a/b/project/plan --relation can_read";
+    said(&world, ALICE, text).must();
+    let finds = |path: &str| own.join("workspace").join(path).exists();
+    for (text, way, others) in [
+        ("true", "shut/a/b/project", "shut/c"),
+        ("mv shut/a/b/project shut/c/", "shut/c/project", "shut/a"),
+        ("mv shut/c/project shut/a/b/", "shut/a/b/project", "shut/c"),
+        ("mv shut/a shut/c/", "shut/c/a/b/project", "shut/a"),
+        ("mv shut/c/a/b/project/plan shut/", "shut/plan", "shut/c"),
+        ("mv shut/plan shut/c/a/b/", "shut/c/a/b/plan", "shut/plan"),
+        ("rm shut/c/a/b/plan", "shut/hers", "shut/c"),
+        ("nexus undo --last --yes", "shut/c/a/b/plan", "shut/plan"),
+    ] {
+        said(&world, ALICE, text).must();
+        assert!(finds(way), "after {text}: {way}");
+        assert!(!finds(others), "after {text}: {others}");
+    }
+    world.is_sound();
+}

@@ -22,15 +22,15 @@ pub struct Change<'a> {
     pub(super) caller: &'a Caller,
     edits: Edits,
     pub(super) now: Time,
-    tenant: TenantId,
+    pub(super) tenant: TenantId,
     head: Head,
     nodes: HashMap<Ino, Option<Arc<Node>>>,
-    entries: Vec<(Place, Option<Arc<Entry>>)>,
-    lost: Vec<(Place, Ino)>,
+    pub(super) entries: Vec<(Place, Option<Arc<Entry>>)>,
+    pub(super) lost: Vec<(Place, Ino)>,
     /// Nodes whose last name went: they live on while they are open.
     unlinked: Vec<Arc<Node>>,
     births: Vec<Ino>,
-    new: Vec<(Ino, bool)>,
+    pub(super) new: Vec<(Ino, bool)>,
     attributes: Vec<Ino>,
     contents: HashSet<Ino>,
     pub(super) closed: Vec<Event>,
@@ -282,25 +282,6 @@ impl Change<'_> {
         self.edits.pins.push(sealed.pinned());
     }
 
-    /// Notes that a directory lists other names now, for somebody at least.
-    pub(super) fn relisted(&mut self, dir: Ino) {
-        self.closed.push(Event::Relisted(dir));
-    }
-
-    /// Notes that what lies below a directory is not for all any more for whom it was.
-    pub(super) fn closed(&mut self, place: &Place) {
-        self.closed.push(Event::Closed {
-            parent: place.parent,
-            name: place.name.clone(),
-        });
-    }
-
-    /// The same of a directory that fewer may walk through.
-    pub(super) fn shut(&mut self, place: &Place, dir: Ino) {
-        self.closed(place);
-        self.closed.push(Event::Shut(dir));
-    }
-
     /// Adds an edit of something that is not part of the tree.
     pub(super) fn edit(&mut self, edit: Edit) {
         self.edits.push(edit);
@@ -433,13 +414,14 @@ impl Change<'_> {
         self.edits.push(self.engine.ids_taken());
         let (of_tenants, of_policy) = (self.edits.of_tenants(), self.edits.of_policy());
         let of_relations = self.edits.of_relations();
+        let rerouted = self.reroute(&of_policy)?;
         self.engine.store.commit(std::mem::take(&mut self.edits))?;
         self.engine.tenants.follow(self.tenant, &of_tenants);
         self.engine.policy.follow(self.tenant, &of_policy);
         self.engine.follow_relations(self.tenant, &of_relations);
         self.rejudges_all([&of_tenants, &of_policy, &of_relations]);
         let mut events: Vec<_> = self.rejudged.map(Event::Past).into_iter().collect();
-        events.append(&mut self.closed);
+        events.append(&mut self.told_of_names());
         for (place, _) in &self.entries {
             events.push(Event::Entry {
                 parent: place.parent,
@@ -465,6 +447,9 @@ impl Change<'_> {
         self.engine.publish(delta, self.unlinked, &self.births);
         if self.relocated {
             self.engine.policy.moved();
+        }
+        if rerouted {
+            self.engine.policy.led_elsewhere.advance();
         }
         if self.rejudged.is_some() {
             self.engine.rejudged.advance();

@@ -3,17 +3,12 @@
 use super::commit::Change;
 use super::engine::Engine;
 use super::holders::found;
-use super::home::Home;
-use super::namespace::{ABOVE_MAX, circle};
 use super::view;
-use crate::access::namespace::NAMESPACES;
 use crate::access::{Right, relation};
-use crate::core::{Caller, Error, Ino, Kind, Name, Result, Time, error::fail};
-use crate::meta::cache::Place;
+use crate::core::{Caller, Error, Ino, Kind, Result, Time, error::fail};
 use crate::meta::tuple::{EVERYBODY, FILE, Tuple};
 use crate::meta::{Edit, Node, OpKind, Roster, Subject, SubjectKind, Xattr, xattr};
 use serde_json::json;
-use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -191,46 +186,6 @@ impl Change<'_> {
         let undo = json!({ "tuple": new, "replaced": twins, "subject": subject });
         self.record(OpKind::Grant, node.ino, &path, None, &undo);
         Ok(new)
-    }
-
-    /// Every kernel forgets a node's names and what lies below, and the names that lead to it: who sees them has changed.
-    pub(super) fn forget_below(&mut self, node: &Node) -> Result<()> {
-        for place in self.engine.places(node)? {
-            let mut next = Some(place);
-            for _ in 0..ABOVE_MAX {
-                let Some(place) = next.take() else { break };
-                self.closed(&place);
-                // The names that it lists for this or that user are others now.
-                self.relisted(place.parent);
-                next = self.engine.place(place.parent)?;
-            }
-            if next.is_some() {
-                return circle(node.ino);
-            }
-        }
-        Ok(())
-    }
-
-    /// The same for the whole tenant: who belongs to whom has changed, and with it rights by groups in modes, lists and
-    /// grants alike.
-    pub(super) fn forget_all(&mut self, home: &Home) -> Result<()> {
-        for policy in &NAMESPACES {
-            self.closed(&Place {
-                parent: home.tenant.root,
-                name: Name::new(policy.name.as_bytes())?,
-            });
-        }
-        let mut seen = HashSet::new();
-        for domain in self.engine.policy.domains(home.tenant.id) {
-            let mut at = domain.on;
-            while let Some(place) = self.engine.place(at)?
-                && seen.insert(place.parent)
-            {
-                at = place.parent;
-                self.relisted(at);
-            }
-        }
-        Ok(())
     }
 
     /// Takes away what was granted on a node that goes.

@@ -23,6 +23,8 @@ mod tuples;
 mod relations;
 mod reach;
 mod ground;
+mod sight;
+mod ways;
 mod visible;
 mod gone;
 mod alike;

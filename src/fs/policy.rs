@@ -7,7 +7,7 @@ use super::engine::Engine;
 use super::marks::Marks;
 use super::namespace::{ABOVE_MAX, circle};
 use super::revision::Revision;
-use super::visible::Ways;
+use super::ways::Ways;
 use crate::access::acl::Acls;
 use crate::access::domain::{Domain, Grant, Grantee};
 use crate::access::relation;
@@ -19,7 +19,7 @@ use crate::meta::xattr::{self, Xattr};
 use foldhash::fast::RandomState;
 use parking_lot::RwLock;
 use quick_cache::sync::Cache;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -60,6 +60,10 @@ pub(super) struct Policy {
     callers: Cache<Who, (u64, Reach)>,
     /// Ways by the number of the reach they are for, with the revisions of policy and principals.
     ways: Cache<u64, (Revisions, Arc<Ways>)>,
+    /// Another one after each change of a domain, and when what leads to a grant leads there from elsewhere.
+    pub(super) led_elsewhere: Revision,
+    /// The directories of each tenant that lead to something granted, with that revision.
+    leading: Cache<TenantId, (u64, Arc<HashSet<Ino>>)>,
 }
 
 #[derive(Default)]
@@ -82,6 +86,8 @@ impl Default for Policy {
             chains: Cache::new(CHAINS),
             callers: Cache::new(REMEMBERED),
             ways: Cache::new(WAYS),
+            led_elsewhere: Revision::default(),
+            leading: Cache::new(WAYS),
         }
     }
 }
@@ -114,6 +120,7 @@ impl Policy {
             .store(!stated.ends.is_empty(), Ordering::Release);
         // Before anybody reads what is new: what was derived from parts of both is seen to be old.
         self.moved();
+        self.led_elsewhere.advance();
     }
 
     /// Takes grants that have ended by `now` out of what decisions look at. That never goes back, so none of them counts again.
@@ -210,6 +217,15 @@ impl Policy {
 
     pub(super) fn keep_ways(&self, who: &Reach, at: Revisions, ways: Arc<Ways>) {
         self.ways.insert(who.number(), (at, ways));
+    }
+
+    pub(super) fn known_to_lead(&self, of: TenantId, at: u64) -> Option<Arc<HashSet<Ino>>> {
+        let (then, dirs) = self.leading.get(&of)?;
+        (then == at).then_some(dirs)
+    }
+
+    pub(super) fn keep_leading(&self, of: TenantId, at: u64, dirs: Arc<HashSet<Ino>>) {
+        self.leading.insert(of, (at, dirs));
     }
 
     /// A directory's chain, where it is known as of a revision.

@@ -6,26 +6,12 @@
 use super::engine::Engine;
 use super::ground::{allowed, allowed_to, has_names, is_refusal};
 use super::namespace::{ABOVE_MAX, circle};
+use super::ways::Ways;
 use crate::access::decide::{refuse, weigh};
 use crate::access::{Ground, Right, namespace};
-use crate::core::{Caller, FsPath, Ino, Result, Time};
+use crate::core::{Caller, FsPath, Ino, Result};
 use crate::meta::{FileKind, Node};
-use std::collections::HashSet;
 use std::sync::Arc;
-
-/// The directories that lead to something granted, to one caller.
-#[derive(Debug, Default)]
-pub(super) struct Ways {
-    dirs: HashSet<Ino>,
-    /// When the first of the grants ends: then some lead nowhere.
-    until: Option<Time>,
-}
-
-impl Ways {
-    pub(super) fn hold_at(&self, now: Time) -> bool {
-        self.until.is_none_or(|end| now < end)
-    }
-}
 
 /// How a caller looks at a directory.
 #[derive(Clone)]
@@ -127,8 +113,8 @@ impl Look<'_> {
     /// Whether a directory is on the way to something that the caller was granted.
     fn leads(&self, dir: &Node) -> Result<bool> {
         Ok(match &self.sight {
-            Sight::Ways(ways) => ways.dirs.contains(&dir.ino),
-            Sight::Whole { .. } => self.engine.ways(self.caller)?.dirs.contains(&dir.ino),
+            Sight::Ways(ways) => ways.lead_by(dir.ino),
+            Sight::Whole { .. } => self.engine.ways(self.caller)?.lead_by(dir.ino),
         })
     }
 
@@ -163,7 +149,7 @@ impl Engine {
         }
         if said && !standing.denied.has(right) {
             let ways = self.ways(caller)?;
-            if ways.dirs.contains(&dir.ino) {
+            if ways.lead_by(dir.ino) {
                 return Ok(Sight::Ways(ways));
             }
         }
@@ -272,73 +258,5 @@ impl Engine {
             }
         }
         circle(dir)
-    }
-
-    /// The directories that lead to something granted to the caller.
-    fn ways(&self, caller: &Caller) -> Result<Arc<Ways>> {
-        let now = self.latest();
-        let key = (self.policy.revision(), self.principals_revision());
-        let who = self.reached_by(caller)?;
-        if let Some(known) = self.policy.known_ways(&who, key, now) {
-            return Ok(known);
-        }
-        let mut ways = Ways::default();
-        let own = caller.tenant.map(|tenant| self.policy.domains(tenant));
-        for domain in own.unwrap_or_default() {
-            let counting = domain
-                .grants
-                .iter()
-                .filter(|g| g.is_for(&who) && !g.is_expired(now));
-            let ends: Vec<_> = counting.map(|g| g.expires).collect();
-            if !ends.is_empty() {
-                let first = ends.into_iter().flatten().chain(ways.until).min();
-                ways.until = first;
-                self.add_way(domain.on, &mut ways.dirs)?;
-            }
-        }
-        let ways = Arc::new(ways);
-        self.policy.keep_ways(&who, key, ways.clone());
-        Ok(ways)
-    }
-
-    fn add_way(&self, to: Ino, dirs: &mut HashSet<Ino>) -> Result<()> {
-        for dir in self.parents(&*self.node(to)?)? {
-            let mut at = Some(dir);
-            while let Some(up) = at.filter(|up| dirs.insert(*up)) {
-                at = self.parent(&*self.node(up)?)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::core::Ino;
-    use crate::fs::To;
-    use crate::fs::tests::principals::{boss, make};
-    use crate::fs::tests::{World, name, path, person};
-    use std::collections::HashSet;
-
-    #[test]
-    fn what_another_tenant_grants_everybody_is_no_way_of_ones_own() {
-        let w = World::new();
-        let (e, bob) = (w.engine(), make(&w, "bob"));
-        let other = e.create_tenant(&boss(), "other").unwrap();
-        let carol = crate::core::Caller {
-            tenant: Some(other.id),
-            ..person("carol", 1500)
-        };
-        let share = |who| {
-            let at = e.resolve(who, &path("/workspace")).unwrap().ino;
-            let dir = e.mkdir(who, at, &name("d"), 0o700).unwrap().ino;
-            let file = w.write(who, "/workspace/d/f", b"x").unwrap();
-            e.grant(who, file, "viewer-of", &To::Everyone, None)
-                .unwrap();
-            [dir, at, e.root(who).unwrap()]
-        };
-        let (own, _) = (share(&bob), share(&carol));
-        let known: HashSet<Ino> = HashSet::from(own);
-        assert_eq!(e.ways(&bob).unwrap().dirs, known);
     }
 }
