@@ -212,3 +212,61 @@ fn a_grant_shows_the_past_to_whom_it_is_for_alone() {
         }
     }
 }
+
+/// Names that lead to a moment are kept where not all may go, too, and who may not go there is refused behind them.
+#[test]
+fn a_word_that_is_kept_opens_no_closed_directory() {
+    let Some((world, at)) = town() else { return };
+    let t = world.path("t");
+    sh(&t, "mv d/f private/f");
+    let moment = at.rsplit('/').next().unwrap();
+    let inside = t.join("private");
+    as_user(
+        ANNA,
+        &inside,
+        &format!("stat .at/{moment} .at/{moment}/.; ls -l .at/{moment}"),
+    )
+    .must();
+    for refused in [
+        format!("stat private/.at/{moment}"),
+        format!("stat private/.at/{moment}/."),
+        format!("ls private/.at/{moment}"),
+        format!("cd private/.at/{moment}"),
+        format!("test -e private/.at/{moment}/away"),
+        format!("getfattr -d private/.at/{moment}"),
+    ] {
+        as_user(ANNA, &t, &format!("stat private/.at/{moment}")).must();
+        as_user(BERT, &t, &format!("not {refused}")).must();
+    }
+    let stands = format!(
+        "import os
+os.chdir('{}'); print(flush=True); input(); os.open('.at/{moment}', os.O_PATH)",
+        inside.display()
+    );
+    let mut anna = setpriv(ANNA, &["timeout", "60", "/usr/bin/python3", "-c", &stands]);
+    let mut anna = anna
+        .current_dir("/")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(anna.stdout.take().unwrap());
+    out.read_line(&mut String::new()).unwrap();
+    let daemon = world.daemon();
+    if forgets_names() {
+        // Who asks it now waits.
+        kill_process(daemon, Signal::STOP).unwrap();
+    }
+    let looked = looks(anna);
+    kill_process(daemon, Signal::CONT).unwrap();
+    assert!(looked);
+    // And it is forgotten when she may not go there any more.
+    sh(&t, "chown 0:0 private");
+    as_user(
+        ANNA,
+        &t,
+        &format!("not stat private/.at/{moment}; not ls private/.at/{moment}"),
+    )
+    .must();
+    world.is_sound();
+}

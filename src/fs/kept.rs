@@ -5,7 +5,7 @@ use super::handle::{Access, Handle, OpenFlags, Source};
 use super::opener::Opener;
 use super::view::{self, Item};
 use crate::access::Right;
-use crate::core::{Caller, HandleId, Ino, Kind, MountId, Result, error::fail};
+use crate::core::{Caller, HandleId, Ino, Kind, MountId, Name, Result, error::fail};
 use crate::meta::Node;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -85,6 +85,21 @@ impl Engine {
     /// Whether a name that was found in a directory of a view may be kept by who hears of [`Event::Past`](super::Event).
     pub fn keeps_name(&self, dir: Ino, name: &[u8]) -> bool {
         view::is_view(dir) && self.views.keeps_name(dir, name)
+    }
+
+    /// Whether a name stands for the same for all who come to a directory, where who may not go on is refused: that of the view that
+    /// hangs in every directory, and of what is in it some.
+    pub fn is_common(&self, dir: Ino, name: &Name) -> bool {
+        if view::is_view(dir) {
+            self.views.is_common(dir, name)
+        } else {
+            self.views.takes(name)
+        }
+    }
+
+    /// Whether such a name may stand for a node: its attributes are asked for each time.
+    pub fn is_entrance(&self, ino: Ino) -> bool {
+        view::is_view(ino) && self.views.is_entrance(ino)
     }
 
     /// Whether a node is the view that hangs in every directory, or in it.

@@ -129,6 +129,19 @@ pub trait View: Send + Sync {
         Ok(false)
     }
 
+    /// Whether a name in a directory of the view stands for the same for all who come there, so that it may be kept for them though
+    /// some may not search the directory: who goes on is refused by what the name stands for.
+    fn is_common(&self, dir: u64, name: &Name) -> bool {
+        let _ = (dir, name);
+        false
+    }
+
+    /// Whether an item may stand under such a name: its attributes are not for all who come to it.
+    fn is_entrance(&self, id: u64) -> bool {
+        let _ = id;
+        false
+    }
+
     /// Whether an item is the same for ever, so that who has seen its attributes or bytes may keep them.
     fn lasts(&self, id: u64) -> bool {
         let _ = id;
@@ -262,6 +275,15 @@ impl Views {
     pub(super) fn is_for_all(&self, dir: Ino, name: &Name) -> Result<bool> {
         let (view, id) = self.of(dir)?;
         view.is_for_all(id, name)
+    }
+
+    pub(super) fn is_common(&self, dir: Ino, name: &Name) -> bool {
+        self.of(dir)
+            .is_ok_and(|(view, id)| view.is_common(id, name))
+    }
+
+    pub(super) fn is_entrance(&self, ino: Ino) -> bool {
+        self.of(ino).is_ok_and(|(view, id)| view.is_entrance(id))
     }
 
     pub(super) fn lasts(&self, ino: Ino) -> bool {

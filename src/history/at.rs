@@ -5,7 +5,7 @@
 
 use super::seats::{Seat, Seats};
 use super::snapshot;
-use super::when::{When, resolve_when};
+use super::when::{When, operation, resolve_when};
 use crate::access::Right;
 use crate::core::{Caller, Error, Ino, Kind, Name, Result, error::fail};
 use crate::fs::view::{Hung, Item, Listed};
@@ -56,7 +56,7 @@ impl At {
     fn stored(&self, seat: &Seat, id: u64, node: &Node) -> Result<Item> {
         let parent = if !node.is_dir() {
             0
-        } else if node.ino == seat.base {
+        } else if is_entrance(seat, node.ino.0) {
             // Above the directory that was entered is the `.at` it was found in.
             seat.base.0
         } else {
@@ -105,6 +105,19 @@ impl At {
         engine.getattr(caller, dir)?;
         engine.may_still(caller, dir, Right::Execute)
     }
+
+    /// The same where an item is what a word shows, to which kernels go without asking.
+    fn may_pass(&self, caller: &Caller, seat: &Seat, id: u64) -> Result<()> {
+        if is_entrance(seat, id) {
+            return self.may_enter(caller, seat.base);
+        }
+        Ok(())
+    }
+}
+
+/// Whether an item is what a word shows: the directory whose `.at` was entered.
+fn is_entrance(seat: &Seat, id: u64) -> bool {
+    node_of(id) == seat.base
 }
 
 /// A node with its number in the view, and that of the directory it is in.
@@ -166,6 +179,7 @@ impl View for At {
             engine.getattr(caller, node_of(id))?;
             return Ok(Item::Directory(Vec::new()));
         };
+        self.may_pass(caller, &seat, id)?;
         let node = engine.getattr_at(caller, seat.at, node_of(id))?;
         self.stored(&seat, id, &node)
     }
@@ -221,6 +235,7 @@ impl View for At {
             return Ok(Vec::new());
         };
         let engine = self.engine()?;
+        self.may_pass(caller, &seat, id)?;
         engine.getattr_at(caller, seat.at, node_of(id))?;
         engine.xattrs_at(seat.at, node_of(id))
     }
@@ -244,6 +259,16 @@ impl View for At {
             return engine.looked_alike(seat.at, node_of(dir), name);
         }
         Ok(engine.is_open(node_of(dir))? && engine.word_is_for_all(node_of(dir), name)?)
+    }
+
+    fn is_common(&self, dir: u64, name: &Name) -> bool {
+        !self.lasts(dir) && operation(&name.to_string()).is_some()
+    }
+
+    fn is_entrance(&self, id: u64) -> bool {
+        let number = u32::try_from(id >> SEAT_SHIFT).unwrap_or(0);
+        let seat = self.seats.lock().seat(number);
+        seat.is_ok_and(|seat| is_entrance(&seat, id))
     }
 
     fn lasts(&self, id: u64) -> bool {

@@ -37,8 +37,8 @@ impl When {
             "yesterday" => return start_of(now.date().yesterday().ok()?, now),
             _ => {}
         }
-        if let Some(number) = word.strip_prefix(OPERATION) {
-            return number.parse().ok().map(|op| Self::Op(Op(op)));
+        if word.starts_with(OPERATION) {
+            return operation(word).map(Self::Op);
         }
         if let Some(seconds) = ago(word) {
             let then = now
@@ -65,6 +65,11 @@ impl When {
     pub fn read(word: &str, now: Time) -> Result<Option<Self>> {
         Ok(Self::parse(word, &zoned(now)?))
     }
+}
+
+/// The operation that `op:N` names.
+pub(super) fn operation(word: &str) -> Option<Op> {
+    word.strip_prefix(OPERATION)?.parse().ok().map(Op)
 }
 
 /// How many seconds ago `2h`, `2h-ago`, `2 hours`, `2-hours-ago` or `2 hours ago` was.

@@ -68,7 +68,8 @@ impl Door {
     /// the kernel learns nothing; nor that a write took set-id bits, of which it asks before it runs a program.
     pub(super) fn attr_ttl(&self, node: &Node) -> Duration {
         let has_set_id = node.is_file() && node.mode & SET_ID != 0;
-        if has_set_id || node.held_is_estimate() {
+        let is_entrance = !self.callers.is_single() && self.engine.is_entrance(node.ino);
+        if has_set_id || node.held_is_estimate() || is_entrance {
             Duration::ZERO
         } else {
             self.ttl(node.ino)

@@ -79,10 +79,13 @@ impl Door {
         self.keeps_past() && self.engine.is_in_past(dir) && !self.engine.is_computed(dir)
     }
 
-    /// Whether all who come through this mount find the same under a name that leads into the past, or is in it.
+    /// Whether all who come through this mount find the same under a name that leads into the past, or is in it: where some may not
+    /// go, they are refused behind it.
     fn is_past_of_all(&self, dir: Ino, name: &[u8]) -> bool {
-        let finds_alike = || self.engine.finds_alike(dir, &Name::new(name)?);
-        self.callers.is_single() || finds_alike().unwrap_or(false)
+        let is_alike = |name: Name| {
+            Ok(self.engine.is_common(dir, &name) || self.engine.finds_alike(dir, &name)?)
+        };
+        self.callers.is_single() || Name::new(name).and_then(is_alike).unwrap_or(false)
     }
 
     /// Notes that a directory of the past is open: names that a list of it brings may be kept. What the list stands on, if that is
