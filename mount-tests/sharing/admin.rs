@@ -1,4 +1,5 @@
-//! What root does as the owner of the data directory, and what groups of the operating system are worth at the socket.
+//! What root does as the owner of the data directory, what is refused to others as his, and what groups of the operating system
+//! are worth at the socket.
 
 use super::*;
 
@@ -32,6 +33,50 @@ fn what_root_does_by_his_word_is_in_the_log_at_once() {
     assert_eq!(world.nexus(&["cat", "/workspace/own"]).must(), "x");
     world.nexus(&["rm", "/workspace/own"]).must();
     assert_eq!(world.log(&["--kind", "bypass"]).len(), before);
+    world.is_sound();
+}
+
+#[test]
+fn who_asks_again_and_again_for_what_is_an_administrators_is_counted() {
+    let Some(world) = village() else { return };
+    for _ in 0..5 {
+        said(&world, BOB, "nexus admin create-user mallory").must_fail();
+        world.nexus(&["cat", "/workspace/project/plan"]).must();
+    }
+    let refused = || world.log(&["--kind", "refused"]);
+    let [first] = &*refused() else {
+        panic!("{:?}", refused())
+    };
+    world.shutdown();
+    world.restart();
+    let all = refused();
+    let [_, again] = &*all else { panic!("{all:?}") };
+    assert_eq!(
+        (&again["times"], &again["first"]),
+        (&4.into(), &first["op"])
+    );
+    for same in ["user", "uid", "pid", "command", "subject", "asked", "note"] {
+        assert_eq!(again[same], first[same], "{same}");
+    }
+    // In words, to himself and to whose plan was read; and added up.
+    let told = |who: u32| {
+        let log = said(&world, who, "nexus log --kind refused,bypass").must();
+        let counts = log
+            .lines()
+            .filter(|line| line.contains(" more times until "));
+        counts.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (bobs, alices) = (told(BOB), told(ALICE));
+    let is_told = |told: &[String], words: &str| told.iter().any(|line| line.contains(words));
+    let refusal = "  refused      user-create user=mallory (only an administrator may do this: the owner of \
+                   the data directory, or root), 4 more times until ";
+    assert!(is_told(&bobs, refusal), "{bobs:?}");
+    assert!(!is_told(&bobs, "plan"), "{bobs:?}");
+    let read = "  bypass       /workspace/project/plan (read), 4 more times until ";
+    assert!(is_told(&alices, read), "{alices:?}");
+    assert!(!is_told(&alices, "mallory"), "{alices:?}");
+    let sum = world.nexus(&["log", "--summary"]).must();
+    assert!(sum.contains("        2  refused, 4 more times\n"), "{sum}");
     world.is_sound();
 }
 

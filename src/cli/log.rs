@@ -7,6 +7,7 @@ use super::{log_summary, output, watch};
 use crate::api::log::{Log, LogSummary, Wanted};
 use crate::core::Result;
 use crate::facts::{LogLine, LogPage};
+use crate::meta::Particulars;
 use clap::Args;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -81,7 +82,6 @@ pub(super) fn print(place: &Place, records: &[LogLine]) -> Result<()> {
 }
 
 fn line(r: &LogLine) -> String {
-    let note = r.note.as_ref().map_or(String::new(), |n| format!(" ({n})"));
     let who = r.user.clone().unwrap_or_else(|| format!("uid {}", r.uid));
     let agent = r.agent.as_ref().map_or(String::new(), |a| format!("+{a}"));
     let session = r
@@ -90,13 +90,37 @@ fn line(r: &LogLine) -> String {
         .map_or(String::new(), |s| format!("@{s}"));
     let time = short(&r.time);
     format!(
-        "{:>7}  {time}  {:11}  {}{note}  {who}{agent}{session}  {}[{}]",
+        "{:>7}  {time}  {:11}  {}  {who}{agent}{session}  {}[{}]",
         r.op,
         r.kind,
-        about(r),
+        said(r),
         r.command,
         r.pid
     )
+}
+
+/// What was done to what, and where a record counts, how often again: `user-create user=x (only …), 41 more times until …`.
+fn said(r: &LogLine) -> String {
+    let note = r.note.as_ref().map_or(String::new(), |n| format!(" ({n})"));
+    let Particulars {
+        times,
+        last,
+        others,
+        ..
+    } = &r.particulars;
+    let others = match times {
+        _ if !others => "",
+        None => ", and what else is refused in this hour is counted",
+        Some(_) => " and other requests",
+    };
+    let last = last.as_deref().map(short).unwrap_or_default();
+    let again = times.map(|times| format!(", {} until {last}", more(times)));
+    format!("{}{note}{others}{}", about(r), again.unwrap_or_default())
+}
+
+pub(super) fn more(times: u64) -> String {
+    let word = if times == 1 { "time" } else { "times" };
+    format!("{times} more {word}")
 }
 
 /// What was done to what: `/p: can_write to user:bob until …`, `group:developers: user:bob`, `/a -> /b`.
@@ -185,7 +209,7 @@ mod tests {
         });
         let fields = fields.as_object().unwrap().clone();
         line.as_object_mut().unwrap().extend(fields);
-        about(&serde_json::from_value(line).unwrap())
+        said(&serde_json::from_value(line).unwrap())
     }
 
     #[test]
@@ -223,6 +247,26 @@ mod tests {
                 "refused",
                 json!({"subject": "key-create", "asked": {"of": "agent:x"}}),
                 "key-create of=agent:x",
+            ),
+            (
+                "refused",
+                json!({"subject": "daemon", "note": "no", "times": 41, "last": "10:59", "first": 7}),
+                "daemon (no), 41 more times until 10:59",
+            ),
+            (
+                "bypass",
+                json!({"path": "/p", "note": "read", "times": 1, "last": "10:59", "first": 7}),
+                "/p (read), 1 more time until 10:59",
+            ),
+            (
+                "refused",
+                json!({"subject": "daemon", "note": "no", "others": true}),
+                "daemon (no), and what else is refused in this hour is counted",
+            ),
+            (
+                "refused",
+                json!({"subject": "daemon", "note": "no", "others": true, "times": 2, "last": "10:59", "first": 7}),
+                "daemon (no) and other requests, 2 more times until 10:59",
             ),
         ] {
             assert_eq!(told(kind, &fields), expected);

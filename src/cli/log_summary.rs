@@ -1,6 +1,6 @@
 //! `nexus log --summary`.
 
-use super::log::short;
+use super::log::{more, short};
 use super::output;
 use super::place::Place;
 use crate::core::Result;
@@ -30,7 +30,7 @@ pub(super) fn print(place: &Place, summary: &Summary) -> Result<()> {
     } = summary.more;
     part("by", &summary.authors, who)?;
     rest(authors)?;
-    part("what", &summary.kinds, String::clone)?;
+    part("what", &summary.kinds, |kind| what(summary, kind))?;
     part("in", &summary.directories, ToString::to_string)?;
     rest(directories)?;
     part("with", &summary.commands, String::clone)?;
@@ -54,6 +54,13 @@ fn part<T>(title: &str, all: &[Counted<T>], shown: impl Fn(&T) -> String) -> Res
     })
 }
 
+/// A kind, with how often more that was done than there are operations of it.
+fn what(summary: &Summary, kind: &String) -> String {
+    let times = summary.again.get(kind);
+    let again = times.map(|times| format!(", {}", more(*times)));
+    kind.clone() + &again.unwrap_or_default()
+}
+
 fn who(author: &Author) -> String {
     let user = author.user.clone();
     let user = user.unwrap_or_else(|| format!("uid {}", author.uid));
@@ -65,6 +72,17 @@ fn who(author: &Author) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kind_says_how_often_it_was_done_beside_its_operations() {
+        let summary = Summary {
+            again: [("refused".to_owned(), 41), ("bypass".to_owned(), 1)].into(),
+            ..Summary::default()
+        };
+        let told = ["refused", "bypass", "write"].map(|kind| what(&summary, &kind.to_owned()));
+        let expected = ["refused, 41 more times", "bypass, 1 more time", "write"];
+        assert_eq!(told, expected);
+    }
 
     #[test]
     fn an_author_is_named_with_agent_and_session() {

@@ -6,7 +6,7 @@ use crate::fs::{Engine, Reader};
 use crate::meta::Record;
 use crate::meta::log_query::{Cursor, Query};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 
 /// How many different authors, commands or directories are told; the most frequent ones.
@@ -28,6 +28,9 @@ pub struct Summary {
     pub last: Option<Moment>,
     pub authors: Vec<Counted<Author>>,
     pub kinds: Vec<Counted<String>>,
+    /// How often more what some kinds tell was done, by records that only count.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub again: BTreeMap<String, u64>,
     /// Directories that something was done in, with what is below those that are not told themselves.
     pub directories: Vec<Counted<Text>>,
     pub commands: Vec<Counted<String>>,
@@ -113,6 +116,7 @@ struct Adding {
     last: Option<(Op, Time)>,
     authors: Counts<Author>,
     kinds: HashMap<&'static str, u64>,
+    again: BTreeMap<String, u64>,
     directories: HashMap<Vec<u8>, u64>,
     /// How many names deep directories are counted apart.
     depth: usize,
@@ -127,6 +131,7 @@ impl Default for Adding {
             last: None,
             authors: Counts::upto(AUTHORS_MAX),
             kinds: HashMap::new(),
+            again: BTreeMap::new(),
             directories: HashMap::new(),
             depth: usize::MAX,
             commands: Counts::upto(COMMANDS_MAX),
@@ -148,6 +153,9 @@ impl Adding {
         };
         self.authors.add(author);
         *self.kinds.entry(record.kind.name()).or_default() += 1;
+        if let Some(times) = record.particulars().times {
+            *self.again.entry(record.kind.name().to_owned()).or_default() += times;
+        }
         self.commands.add(record.author.comm.clone());
         let dir = upto(above(&record.path), self.depth);
         *self.directories.entry(dir.to_vec()).or_default() += 1;
@@ -180,6 +188,7 @@ impl Adding {
             last: self.last.map(moment),
             authors,
             kinds: ranked(self.kinds, str::to_owned),
+            again: self.again,
             directories,
             commands,
             more: More {

@@ -5,18 +5,26 @@
 //! written once a session and hour, so that who walks a tree again does not fill the log. Nor does who walks one of others for the
 //! first time: of what he reads in a directory the first is told by name, and with the second the directory, for all that is
 //! in it. What he changes is told one by one, as the changes are.
+//!
+//! What is done again within the hour is counted, and one more record says how often and when last: after the hour, when what
+//! is remembered has to make room, or when the store is closed.
 
+mod again;
+mod refusal;
+mod tally;
+
+use self::refusal::Refusals;
+use self::tally::{Tally, Told};
 use super::engine::Engine;
 use crate::access::decide::{Standing, weigh};
 use crate::access::{Ground, Right};
-use crate::core::{Caller, Error, FsPath, Ino, Kind, Result, TenantId};
-use crate::meta::{Node, OpKind, Request};
+use crate::core::{Caller, FsPath, Ino, Result};
+use crate::meta::{Node, OpKind};
 use parking_lot::Mutex;
-use quick_cache::sync::Cache;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// How many accesses are remembered as written.
+/// How many accesses are remembered as written, and how many refusals.
 const REMEMBERED: usize = 16_384;
 
 /// What the record of a whole directory says.
@@ -32,13 +40,8 @@ enum Did {
     ReadWithin(Ino),
 }
 
-/// Who did that, and in which hour: an access that is written once.
-type Access = (u32, Option<Arc<str>>, Did, Hour);
-
-/// Hours since 1970.
-type Hour = i64;
-
-const HOUR: i64 = 3_600_000_000_000;
+/// Who did that, in which session: an access that is written once an hour.
+type Access = (u32, Option<Arc<str>>, Did);
 
 /// An access as it was when it was noted.
 struct Bypass {
@@ -46,46 +49,37 @@ struct Bypass {
     ino: Ino,
     path: FsPath,
     what: &'static str,
+    told: Arc<Told>,
 }
-
-/// Whose command was refused: tenant, number, session and the command; and when.
-type Refusal = (Option<TenantId>, u32, Option<Arc<str>>, Box<str>, Hour);
 
 /// Accesses that are not written down yet, and what was written down.
 pub(super) struct Audit {
     waiting: Mutex<Vec<Bypass>>,
-    written: Cache<Access, ()>,
-    refused: Cache<Refusal, ()>,
+    written: Tally<Access>,
+    refused: Refusals,
 }
 
 impl Default for Audit {
     fn default() -> Self {
         Self {
             waiting: Mutex::default(),
-            written: Cache::new(REMEMBERED),
-            refused: Cache::new(REMEMBERED),
+            written: Tally::of(REMEMBERED),
+            refused: Refusals::default(),
         }
     }
 }
 
 impl Engine {
-    fn hour(&self) -> Hour {
-        self.clock.now().0 / HOUR
-    }
-
+    /// Counts an access that is written already; says whether it is.
     fn is_written(&self, caller: &Caller, did: Did) -> bool {
-        let access = (caller.uid, caller.session.clone(), did, self.hour());
-        self.audit.written.get(&access).is_some()
+        let access = (caller.uid, caller.session.clone(), did);
+        self.audit.written.again(access, self.clock.now())
     }
 
-    /// Remembers an access as written; says whether it was not.
-    fn is_new(&self, caller: &Caller, did: Did) -> bool {
-        let access = (caller.uid, caller.session.clone(), did, self.hour());
-        let is_new = self.audit.written.get(&access).is_none();
-        if is_new {
-            self.audit.written.insert(access, ());
-        }
-        is_new
+    /// Remembers an access as written; says whether it was not, and counts it if it was.
+    fn begins(&self, caller: &Caller, did: Did) -> Option<Arc<Told>> {
+        let access = (caller.uid, caller.session.clone(), did);
+        self.audit.written.begin(access, self.clock.now())
     }
 
     /// Notes that an administrator is allowed what no other layer allows him; not a change that he only tries. To search a
@@ -150,8 +144,12 @@ impl Engine {
     }
 
     fn note_one(&self, caller: &Caller, node: &Node, right: Right) {
-        if self.is_new(caller, Did::To(node.ino, right)) {
-            self.note(caller, node.ino, right.word());
+        let did = Did::To(node.ino, right);
+        if self.is_written(caller, did) {
+            return;
+        }
+        if let Some(told) = self.begins(caller, did) {
+            self.note(caller, node.ino, right.word(), told);
         }
     }
 
@@ -165,16 +163,17 @@ impl Engine {
         if self.is_written(caller, Did::ReadWithin(dir)) || self.is_written(caller, to_this) {
             return Ok(());
         }
-        if self.is_new(caller, Did::ReadOneIn(dir)) {
-            self.is_new(caller, to_this);
-            self.note(caller, node.ino, Right::Read.word());
-        } else if self.is_new(caller, Did::ReadWithin(dir)) {
-            self.note(caller, dir, READ_WITHIN);
+        if self.begins(caller, Did::ReadOneIn(dir)).is_some() {
+            if let Some(told) = self.begins(caller, to_this) {
+                self.note(caller, node.ino, Right::Read.word(), told);
+            }
+        } else if let Some(told) = self.begins(caller, Did::ReadWithin(dir)) {
+            self.note(caller, dir, READ_WITHIN, told);
         }
         Ok(())
     }
 
-    fn note(&self, caller: &Caller, ino: Ino, what: &'static str) {
+    fn note(&self, caller: &Caller, ino: Ino, what: &'static str, told: Arc<Told>) {
         // By the time it is written down, the process may be gone and the node without a name.
         let author = self.author(caller);
         let caller = Caller {
@@ -188,6 +187,7 @@ impl Engine {
             ino,
             path,
             what,
+            told,
         };
         self.audit.waiting.lock().push(bypass);
     }
@@ -196,13 +196,10 @@ impl Engine {
     pub fn write_bypasses(&self) -> Result<()> {
         let mut waiting = std::mem::take(&mut *self.audit.waiting.lock());
         while let Some(bypass) = waiting.pop() {
-            let written = self.change(&bypass.caller, |ch| {
-                let undo = json!({ "note": bypass.what });
-                ch.record(OpKind::Bypass, bypass.ino, &bypass.path, None, &undo);
-                Ok(())
-            });
-            // With a tenant went its log.
-            if let Err(e) = written
+            let undo = json!({ "note": bypass.what });
+            let (kind, at) = (OpKind::Bypass, (bypass.ino, &bypass.path));
+            if let Err(e) = self.tell_first(&bypass.caller, kind, at, &undo, &bypass.told)
+                // With a tenant went its log.
                 && self.tenants.lives(bypass.caller.tenant).is_ok()
             {
                 waiting.push(bypass);
@@ -213,30 +210,23 @@ impl Engine {
         Ok(())
     }
 
-    /// Writes down that a command, and what it asked for, was refused to somebody because it is not his to give; once a session
-    /// and hour, so that who asks again and again does not fill the log.
-    pub fn write_refusal(
+    /// Writes the record of what is told for the first time in an hour.
+    fn tell_first(
         &self,
         caller: &Caller,
-        (command, asked): (&str, &Request),
-        why: &Error,
+        kind: OpKind,
+        (ino, path): (Ino, &FsPath),
+        undo: &Value,
+        told: &Told,
     ) -> Result<()> {
-        if why.kind() != Kind::NotPermitted || caller.tenant.is_none() {
-            return Ok(());
-        }
-        let session = caller.session.clone();
-        let said = json!([command, asked]).to_string();
-        let refusal = (caller.tenant, caller.uid, session, said.into(), self.hour());
-        if self.audit.refused.get(&refusal).is_some() {
-            return Ok(());
-        }
-        let root = self.root(caller)?;
-        self.change(caller, |ch| {
-            let undo = json!({ "subject": command, "note": why.message(), "asked": asked });
-            ch.record(OpKind::Refused, root, &FsPath::default(), None, &undo);
-            Ok(())
+        let op = self.change(caller, |ch| {
+            let op = ch.op();
+            ch.record(kind, ino, path, None, undo);
+            Ok(op)
         })?;
-        self.audit.refused.insert(refusal, ());
+        if let Some(tenant) = caller.tenant {
+            told.by(tenant, op);
+        }
         Ok(())
     }
 }

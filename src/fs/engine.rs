@@ -284,6 +284,7 @@ impl Engine {
             self.settle_births(Some(old)),
             self.blobs.tend(),
             self.write_bypasses(),
+            self.write_repeats(),
             self.thin_on(),
             self.write_atimes(),
             self.keep_room(),
@@ -297,6 +298,7 @@ impl Engine {
         let done = [
             self.settle_births(None),
             self.write_bypasses(),
+            self.write_all_repeats(None),
             self.write_atimes(),
             self.store.close(),
         ];

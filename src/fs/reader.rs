@@ -3,7 +3,8 @@
 //! A record is shown to whoever did it and to administrators. To others it is shown when it names nothing that is hidden from
 //! them: when `.at` shows them each name of its paths as of the operation. So a path is never looked up as it is today,
 //! when it may stand for something else, and what may be seen is judged as the rest of the past is (`fs::gone`). Records
-//! about principals and grants are for those whom they concern.
+//! about principals and grants are for those whom they concern. How often something was done again is for who may read of the
+//! first time, whatever became of its path since.
 
 mod concern;
 mod trail;
@@ -65,8 +66,9 @@ impl<'a> Reader<'a> {
             return Ok(false);
         }
         let paths = [Some(&record.path), record.path2.as_ref()];
+        let then = record.repeats().unwrap_or(record.op);
         for path in paths.into_iter().flatten() {
-            match self.shows(record, path) {
+            match self.shows((record, then), path) {
                 Ok(true) => {}
                 // What vanishes while it is looked at is not there to be seen.
                 Err(e) if !is_refusal(&e) => return Err(e),
@@ -133,8 +135,8 @@ impl<'a> Reader<'a> {
         Ok(!is_of_all && allowed(may())?)
     }
 
-    /// Whether one path of a record names only what the caller sees.
-    fn shows(&mut self, record: &Record, path: &[u8]) -> Result<bool> {
+    /// Whether one path of a record names only what the caller sees, as it was at an operation.
+    fn shows(&mut self, (record, then): (&Record, Op), path: &[u8]) -> Result<bool> {
         let path = FsPath::recorded(path)?;
         if path.is_root() {
             // Else what it was about had no name any more when it was written down.
@@ -151,7 +153,7 @@ impl<'a> Reader<'a> {
             }
             let name = name.clone();
             let place = Place { parent, name };
-            match self.trails.directory(place, record.op)? {
+            match self.trails.directory(place, then)? {
                 Some(dir) if self.sees(&dir, Right::Execute)? => parent = dir.ino,
                 _ => return Ok(false),
             }
@@ -161,7 +163,7 @@ impl<'a> Reader<'a> {
         }
         let name = last.clone();
         let place = Place { parent, name };
-        match self.trails.last(&place, record.op, record.ino)? {
+        match self.trails.last(&place, then, record.ino)? {
             Some(last) => self.sees(&last, Right::Read),
             None => Ok(false),
         }

@@ -232,6 +232,12 @@ impl Record {
         serde_json::from_str(&self.undo).unwrap_or_default()
     }
 
+    /// The operation that was done again, where the record says how often.
+    pub fn repeats(&self) -> Option<Op> {
+        let may = matches!(self.kind, OpKind::Bypass | OpKind::Refused);
+        may.then(|| self.details()["first"].as_u64().map(Op))?
+    }
+
     fn said(&self, key: &str) -> Option<String> {
         Some(self.details().get(key)?.as_str()?.to_owned())
     }

@@ -31,6 +31,17 @@ pub struct Particulars {
     /// What was asked for and refused.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub asked: Request,
+    /// How often what operation `first` tells was done again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub times: Option<u64>,
+    /// When it was done again last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first: Option<u64>,
+    /// Whether it stands for whatever else was refused, of which there was too much in that hour to tell one by one.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub others: bool,
 }
 
 impl Record {
@@ -56,8 +67,12 @@ impl Record {
                 entries: texts(&said("entries")),
                 ..none
             },
-            OpKind::Refused => Particulars {
+            OpKind::Refused | OpKind::Bypass => Particulars {
                 asked: serde_json::from_value(said("asked")).unwrap_or_default(),
+                times: said("times").as_u64(),
+                last: said("last").as_str().map(str::to_owned),
+                first: self.repeats().map(|op| op.0),
+                others: said("others") == true,
                 ..none
             },
             _ => none,

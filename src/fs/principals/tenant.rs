@@ -64,6 +64,9 @@ impl Engine {
         admin(caller)?;
         // Theirs is the log that ends here.
         self.write_bypasses()?;
+        if let Ok(tenant) = self.tenant(name) {
+            self.write_all_repeats(Some(tenant.id))?;
+        }
         for _ in 0..TRIES {
             let home = self.deletable(name)?;
             let head = self.head(home.tenant.id)?;

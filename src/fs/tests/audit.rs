@@ -1,5 +1,7 @@
 //! What administrators did by their word alone, and who was refused what is theirs.
 
+mod counted;
+
 use super::principals::{TENANT, make};
 use super::*;
 use crate::core::{Error, Op, Time};
