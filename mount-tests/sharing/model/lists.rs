@@ -87,7 +87,13 @@ impl Thing {
     }
 
     pub(in crate::sharing) fn hand(&mut self, new: Entry) {
-        let mode = self.mode;
+        // It begins with what owner, owning group and others have: of a list the group's own entry, not the mask.
+        let group = if extends(&self.list) {
+            self.class
+        } else {
+            self.mode >> 3 & 7
+        };
+        let mode = self.mode & !0o070 | group << 3;
         let handed = self.handed.get_or_insert_with(|| Handed::of(mode));
         let allows = !new.1;
         replace(&mut handed.entries, new);
