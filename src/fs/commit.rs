@@ -13,6 +13,7 @@ use crate::meta::cache::{Delta, Place};
 use crate::meta::tenant::Head;
 use crate::meta::tuple::Tuple;
 use crate::meta::{Edit, Edits, Entry, Node, OpKind, Tenant, Xattr};
+use foldhash::fast::RandomState;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -24,7 +25,7 @@ pub struct Change<'a> {
     pub(super) now: Time,
     pub(super) tenant: TenantId,
     head: Head,
-    nodes: HashMap<Ino, Option<Arc<Node>>>,
+    nodes: HashMap<Ino, Option<Arc<Node>>, RandomState>,
     pub(super) entries: Vec<(Place, Option<Arc<Entry>>)>,
     pub(super) lost: Vec<(Place, Ino)>,
     /// Nodes whose last name went: they live on while they are open.
@@ -138,7 +139,7 @@ impl<'a> Change<'a> {
             now: engine.clock.now(),
             tenant,
             head,
-            nodes: HashMap::new(),
+            nodes: HashMap::default(),
             entries: Vec::new(),
             lost: Vec::new(),
             unlinked: Vec::new(),

@@ -207,6 +207,9 @@ impl Change<'_> {
         new.parent = if has_names(&new) { Ino(0) } else { to };
         self.touch(new)?;
         self.touch_dir(from, -links, self.now)?;
-        self.touch_dir(to, links, self.now)
+        if from != to {
+            self.touch_dir(to, links, self.now)?;
+        }
+        Ok(())
     }
 }

@@ -233,7 +233,8 @@ impl Edits {
 
     /// The payload of a journal record.
     pub fn encode(&self) -> Result<Vec<u8>> {
-        postcard::to_stdvec(&self.list)
+        // Most changes fit: a buffer that grows is copied for each doubling.
+        postcard::to_extend(&self.list, Vec::with_capacity(1024))
             .map_err(|e| Error::new(Kind::Io, "a change cannot be written down").caused_by(e))
     }
 

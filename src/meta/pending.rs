@@ -10,6 +10,7 @@ use super::tenant::Head;
 use super::{Entry, Node, xattr::Xattr};
 use crate::core::{Ino, Name, Op, Result, TenantId};
 use crate::journal::Lsn;
+use foldhash::fast::RandomState;
 use std::borrow::Borrow;
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
@@ -17,6 +18,9 @@ use std::sync::Arc;
 
 /// The newest state of something, and the change that made it; `None` when it is gone.
 type Newest<T> = (Lsn, Option<Arc<T>>);
+
+/// Numbers are ours: nobody can choose them so that they collide.
+type ByIno<T> = HashMap<Ino, T, RandomState>;
 
 /// What is known of a key before the database is asked.
 pub(super) enum Known<T> {
@@ -51,10 +55,10 @@ impl<T> Known<T> {
 /// Everything that waits.
 #[derive(Default)]
 pub(super) struct Pending {
-    nodes: HashMap<Ino, Newest<Node>>,
-    dirs: HashMap<Ino, HashMap<Name, Newest<Entry>>>,
-    names: HashMap<Ino, HashMap<Place, Newest<Entry>>>,
-    xattrs: HashMap<Ino, HashMap<Vec<u8>, Newest<Xattr>>>,
+    nodes: ByIno<Newest<Node>>,
+    dirs: ByIno<HashMap<Name, Newest<Entry>>>,
+    names: ByIno<HashMap<Place, Newest<Entry>>>,
+    xattrs: ByIno<HashMap<Vec<u8>, Newest<Xattr>>>,
     heads: HashMap<TenantId, (Lsn, Head)>,
     /// Changes with their weights, oldest first.
     queue: VecDeque<(Lsn, usize, Arc<Edits>)>,
@@ -252,13 +256,13 @@ impl Pending {
     }
 }
 
-fn drop_old<K: Eq + Hash, V>(map: &mut HashMap<K, (Lsn, V)>, key: &K, upto: Lsn) {
+fn drop_old<V>(map: &mut ByIno<(Lsn, V)>, key: &Ino, upto: Lsn) {
     if map.get(key).is_some_and(|(lsn, _)| *lsn <= upto) {
         map.remove(key);
     }
 }
 
-fn drop_inner<K, V, Q>(maps: &mut HashMap<Ino, HashMap<K, (Lsn, V)>>, of: Ino, key: &Q, upto: Lsn)
+fn drop_inner<K, V, Q>(maps: &mut ByIno<HashMap<K, (Lsn, V)>>, of: Ino, key: &Q, upto: Lsn)
 where
     K: Eq + Hash + Borrow<Q>,
     Q: Eq + Hash,
