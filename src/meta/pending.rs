@@ -235,8 +235,8 @@ impl Pending {
 
     fn forget(&mut self, upto: Lsn, edit: &Edit) {
         match edit {
-            Edit::Node(n) => drop_old(&mut self.nodes, &n.ino, upto),
-            Edit::NodeGone(ino) => drop_old(&mut self.nodes, ino, upto),
+            Edit::Node(n) => drop_old(&mut self.nodes, n.ino, upto),
+            Edit::NodeGone(ino) => drop_old(&mut self.nodes, *ino, upto),
             Edit::Entry(e) | Edit::EntryEnded(e, _) => {
                 let place = Place {
                     parent: e.parent,
@@ -256,9 +256,9 @@ impl Pending {
     }
 }
 
-fn drop_old<V>(map: &mut ByIno<(Lsn, V)>, key: &Ino, upto: Lsn) {
-    if map.get(key).is_some_and(|(lsn, _)| *lsn <= upto) {
-        map.remove(key);
+fn drop_old<V>(map: &mut ByIno<(Lsn, V)>, key: Ino, upto: Lsn) {
+    if map.get(&key).is_some_and(|(lsn, _)| *lsn <= upto) {
+        map.remove(&key);
     }
 }
 
