@@ -59,6 +59,7 @@ fn follow(place: &Place, client: &Client, mut after: u64) -> Result<()> {
         let message = "no daemon runs, so nothing can change while this command has the store open";
         return fail(Kind::Unavailable, message);
     }
+    client.keep();
     loop {
         let page = ask(client, after, WAIT_MS)?;
         print(place, &page.changes)?;

@@ -152,7 +152,7 @@ impl Place {
         let (place, socket) = self.resolved()?;
         if let Some(socket) = socket {
             return Socket::connect(&std::path::absolute(socket)?, place.asked())
-                .map(Client::Socket);
+                .map(|daemon| Client::Socket(Box::new(daemon)));
         }
         let config = place.config()?;
         if !config.database().exists() {

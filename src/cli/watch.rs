@@ -58,6 +58,7 @@ pub(super) fn follow(
         let message = "following does not end at a time: leave --until out, or say up to which operation, as in --op ..8123";
         return fail(Kind::Invalid, message);
     }
+    client.keep();
     while wanted.last.is_none_or(|last| after < last) {
         let page = client.call(Log {
             wanted: wanted.clone(),

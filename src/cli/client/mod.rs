@@ -18,7 +18,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 pub(super) enum Client {
     Embedded(Box<Embedded>),
-    Socket(Socket),
+    Socket(Box<Socket>),
 }
 
 impl Client {
@@ -28,7 +28,7 @@ impl Client {
         loop {
             match Socket::connect(&config.socket(), asked.clone()) {
                 Err(e) if e.kind() == Kind::Unavailable => {}
-                other => return Ok(Self::Socket(other?)),
+                other => return Ok(Self::Socket(Box::new(other?))),
             }
             match Embedded::open(config.clone(), asked) {
                 Err(e) if e.kind() == Kind::Busy && tries < TRIES => tries += 1,
@@ -89,6 +89,13 @@ impl Client {
             Self::Socket(s) => s.tenant(),
             // Without a daemon there is no mount that could be of another.
             Self::Embedded(_) => None,
+        }
+    }
+
+    /// Asks on one connection from now on: for who asks again as soon as he has an answer.
+    pub(super) fn keep(&self) {
+        if let Some(socket) = self.socket() {
+            socket.keep();
         }
     }
 

@@ -1,5 +1,6 @@
 //! The daemon behind its socket: HTTP/1.1 without threads. Each request has a connection of its own, for none is kept
-//! open for who asks nothing, as a command does whose output waits for a pager.
+//! open for who asks nothing, as a command does whose output waits for a pager. Who follows something asks again at once, and
+//! on the same one.
 
 use super::next_piece;
 use crate::api::stream::{Onto, Written};
@@ -13,11 +14,12 @@ use futures_util::stream::unfold;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
-use hyper::client::conn::http1::handshake;
+use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::{Method, Request, Response, header};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -30,6 +32,9 @@ pub(in crate::cli) struct Socket {
     runtime: Runtime,
     path: PathBuf,
     asked: Asked,
+    /// The connection of who follows something; none while he waits for an answer.
+    kept: RefCell<Option<SendRequest<Body>>>,
+    keeps: Cell<bool>,
 }
 
 impl Socket {
@@ -47,7 +52,14 @@ impl Socket {
             runtime,
             path: path.to_owned(),
             asked,
+            kept: RefCell::default(),
+            keeps: Cell::default(),
         })
+    }
+
+    /// Asks on one connection from now on, as far as the daemon leaves it open.
+    pub(super) fn keep(&self) {
+        self.keeps.set(true);
     }
 
     pub(super) fn tenant(&self) -> Option<&str> {
@@ -187,12 +199,11 @@ impl Socket {
     fn send(&self, request: hyper::http::Result<Request<Body>>) -> Result<Response<Incoming>> {
         let request = request.map_err(|e| Error::new(Kind::Invalid, e.to_string()).caused_by(e))?;
         self.runtime.block_on(async {
-            let (mut sender, connection) = handshake(TokioIo::new(dial(&self.path).await?))
-                .await
-                .map_err(broken)?;
-            tokio::spawn(connection);
-            let response = sender.send_request(request).await.map_err(broken)?;
+            let (sender, response) = self.answer(request).await?;
             if response.status().is_success() {
+                if self.keeps.get() {
+                    self.kept.replace(Some(sender));
+                }
                 return Ok(response);
             }
             let status = response.status();
@@ -207,6 +218,35 @@ impl Socket {
                 Error::from,
             ))
         })
+    }
+}
+
+impl Socket {
+    /// Sends a request on the connection that was kept, or on a new one.
+    async fn answer(
+        &self,
+        request: Request<Body>,
+    ) -> Result<(SendRequest<Body>, Response<Incoming>)> {
+        let mut request = request;
+        let kept = self.kept.take();
+        if let Some(mut sender) = kept
+            && sender.ready().await.is_ok()
+        {
+            match sender.try_send_request(request).await {
+                Ok(response) => return Ok((sender, response)),
+                // The daemon has closed it meanwhile; nothing was sent.
+                Err(mut e) => match e.take_message() {
+                    Some(unsent) => request = unsent,
+                    None => return Err(broken(e.into_error())),
+                },
+            }
+        }
+        let (mut sender, connection) = handshake(TokioIo::new(dial(&self.path).await?))
+            .await
+            .map_err(broken)?;
+        tokio::spawn(connection);
+        let response = sender.send_request(request).await.map_err(broken)?;
+        Ok((sender, response))
     }
 }
 
@@ -290,5 +330,60 @@ fn unreached(path: &Path, e: io::Error) -> Error {
         )
         .caused_by(e),
         _ => Error::from(e).context(format!("socket {}", path.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+    use std::os::unix::net::UnixListener;
+    use std::thread::{self, JoinHandle};
+    use std::time::Duration;
+
+    const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+
+    /// A daemon that answers so many requests on each connection, and closes it then.
+    fn daemon(path: &Path, answers: &'static [usize]) -> JoinHandle<io::Result<()>> {
+        let listener = UnixListener::bind(path).unwrap();
+        thread::spawn(move || {
+            // Who looks whether somebody is there says nothing.
+            drop(listener.accept()?);
+            for many in answers {
+                let (mut stream, _) = listener.accept()?;
+                // A request that comes on another connection is none here.
+                stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+                for _ in 0..*many {
+                    let (mut asked, mut byte) = (Vec::new(), [0]);
+                    while !asked.ends_with(b"\r\n\r\n{}") {
+                        stream.read_exact(&mut byte)?;
+                        asked.push(byte[0]);
+                    }
+                    stream.write_all(ANSWER)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    #[test]
+    fn who_follows_asks_on_one_connection_until_it_is_closed() {
+        let dir = tempfile::tempdir().unwrap();
+        for (n, (keeps, answers)) in [(true, &[3][..]), (true, &[1, 2]), (false, &[1, 1, 1])]
+            .into_iter()
+            .enumerate()
+        {
+            let path = dir.path().join(n.to_string());
+            let daemon = daemon(&path, answers);
+            let socket = Socket::connect(&path, Asked::default()).unwrap();
+            if keeps {
+                socket.keep();
+            }
+            for _ in 0..3 {
+                let said: Value = socket.post("/api/x", &json!({})).unwrap();
+                assert_eq!(said, json!({}));
+            }
+            daemon.join().unwrap().unwrap();
+        }
     }
 }
