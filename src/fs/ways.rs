@@ -7,7 +7,7 @@
 use super::commit::Change;
 use super::engine::Engine;
 use super::events::Event;
-use crate::core::{Caller, Ino, Result, TenantId, Time};
+use crate::core::{Caller, Ino, Kind, Result, TenantId, Time};
 use crate::meta::Edit;
 use crate::meta::cache::Place;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -68,8 +68,13 @@ impl Engine {
         }
         let mut dirs = HashSet::new();
         for domain in self.policy.domains(tenant) {
-            if !domain.grants.is_empty() {
-                self.add_way(domain.on, &mut dirs)?;
+            if domain.grants.is_empty() {
+                continue;
+            }
+            match self.add_way(domain.on, &mut dirs) {
+                // What is not there leads nobody anywhere.
+                Err(e) if e.kind() == Kind::NotFound => {}
+                other => other?,
             }
         }
         let dirs = Arc::new(dirs);
@@ -95,6 +100,13 @@ impl Engine {
         let own = self.policy.domain(ino);
         if own.is_some_and(|domain| !domain.grants.is_empty()) {
             return Ok(true);
+        }
+        // To look for all of them is dear where grants change, and most names are of files.
+        let known = self
+            .policy
+            .known_to_lead(tenant, self.policy.led_elsewhere.get());
+        if let Some(dirs) = known {
+            return Ok(dirs.contains(&ino));
         }
         let is_dir = self.stored_node(ino)?.is_some_and(|node| node.is_dir());
         Ok(is_dir && self.all_ways(tenant)?.contains(&ino))
