@@ -23,8 +23,8 @@ pub(crate) fn town() -> Option<World> {
     for (name, uid) in [("alice", ALICE), ("bob", BOB)] {
         world.ctl(&["user", "create", name, "--uid", &uid.to_string()]);
     }
-    for (program, name) in [(NEXUS, "nexus"), (NEXUSCTL, "nexusctl")] {
-        fs::copy(program, world.host("bin").join(name)).unwrap();
+    for program in [NEXUS, NEXUSCTL] {
+        world.install(program);
     }
     fs::set_permissions(world.workspace(), Permissions::from_mode(0o1777)).unwrap();
     Some(world)
@@ -234,7 +234,7 @@ fn who_may_not_enter_is_told_what_would_let_him() {
         return;
     }
     let world = World::new();
-    fs::copy(NEXUS, world.host("bin").join("nexus")).unwrap();
+    world.install(NEXUS);
     assert!(fs::read_link(world.data().join("runtime")).is_err());
     let shared = world.host("shared");
     let mount = ["mount", shared.to_str().unwrap(), "--allow-other"];

@@ -133,6 +133,13 @@ impl World {
         dir
     }
 
+    /// Puts a program where every user may run it, in the host's directory `bin`. By a process of its own: what another thread starts
+    /// meanwhile would hold our copy open for writing until it runs, and nobody could run that (ETXTBSY).
+    pub(crate) fn install(&self, program: &str) {
+        let mut cp = Command::new("cp");
+        run(cp.args([program, self.host("bin").to_str().unwrap()])).must();
+    }
+
     pub(crate) fn workspace(&self) -> PathBuf {
         self.mount.join("workspace")
     }

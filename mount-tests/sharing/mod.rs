@@ -35,7 +35,7 @@ fn village() -> Option<World> {
     for (name, uid) in [("alice", ALICE), ("bob", BOB), ("carol", CAROL)] {
         world.ctl(&["user", "create", name, "--uid", &uid.to_string()]);
     }
-    fs::copy(NEXUS, world.host("bin").join("nexus")).unwrap();
+    world.install(NEXUS);
     fs::set_permissions(world.workspace(), Permissions::from_mode(0o777)).unwrap();
     said(
         &world,
