@@ -4,10 +4,12 @@ use crate::shell::{Said, run, sh};
 use crate::world::{NEXUS, NEXUSCTL, World, detach, needs_root};
 use serde_json::Value;
 use std::fs::{self, Permissions};
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
 
 pub(crate) const ALICE: u32 = 2001;
 pub(crate) const BOB: u32 = 2002;
@@ -171,7 +173,7 @@ fn a_crowd_on_the_socket_leaves_room_for_everybody_else() {
     crowd.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut crowd = crowd.spawn().unwrap();
     let mut line = String::new();
-    let mut out = std::io::BufReader::new(crowd.stdout.take().unwrap());
+    let mut out = BufReader::new(crowd.stdout.take().unwrap());
     std::io::BufRead::read_line(&mut out, &mut line).unwrap();
     assert_eq!(line.trim(), (300 - 64).to_string());
     said(&world, ALICE, "nexus log").must();
@@ -364,7 +366,7 @@ fn a_mount_that_is_lent_is_for_whoever_asked_for_it() {
         .spawn()
         .unwrap();
     let mut line = String::new();
-    let mut out = std::io::BufReader::new(hers.stdout.take().unwrap());
+    let mut out = BufReader::new(hers.stdout.take().unwrap());
     std::io::BufRead::read_line(&mut out, &mut line).unwrap();
     let lent = runtime(&world).join("run-1/mount");
     let mounted = fs::read_to_string("/proc/self/mountinfo").unwrap();
@@ -390,4 +392,28 @@ fn a_mount_that_is_lent_is_for_whoever_asked_for_it() {
     drop(hers.stdin.take());
     hers.wait().unwrap();
     assert_eq!(world.mounts(), 1);
+}
+
+#[test]
+fn who_is_nobody_any_more_follows_nothing() {
+    let Some(world) = town() else { return };
+    let text = "exec nexus watch --json 2>&1";
+    let mut watch = in_dir(&world, ALICE, &world.workspace(), text);
+    let mut watch = watch.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines();
+    // When it has begun to follow is not known from outside.
+    let mut first = || lines.next().unwrap().unwrap();
+    let line = thread::scope(|s| {
+        let first = s.spawn(&mut first);
+        while !first.is_finished() {
+            said(&world, BOB, "date +%N > told").must();
+        }
+        first.join().unwrap()
+    });
+    assert!(line.contains("/workspace/told"), "{line}");
+    world.ctl(&["user", "delete", "alice"]);
+    said(&world, BOB, "echo secret > untold").must();
+    let rest: Vec<_> = lines.map(Result::unwrap).collect();
+    assert!(!watch.wait().unwrap().success(), "{rest:?}");
+    assert!(rest.iter().all(|l| !l.contains("untold")), "{rest:?}");
 }

@@ -240,3 +240,32 @@ fn a_watch_goes_on_where_it_was() {
     let refused = world.nexus(&["watch", "--from", "x"]).must_fail();
     assert!(refused.contains("--from"), "{refused}");
 }
+
+/// What is told while nobody reads waits in the log, not in memory.
+#[test]
+fn who_reads_late_what_he_follows_misses_nothing() {
+    let world = World::new();
+    let from = ops(&world.log(&[])).pop().unwrap();
+    let mut watch = world.command(&["watch", "--json", "--from", &from.to_string()]);
+    let mut watch = watch.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines();
+    let mut next = || json_lines(&lines.next().unwrap().unwrap()).pop().unwrap();
+    // It follows: what comes now is told as it comes, until pipe and socket are full.
+    fs::write(world.path("first"), "x").unwrap();
+    let mut told = vec![next()["op"].as_u64().unwrap()];
+    sh(
+        &world.workspace(),
+        "for i in $(seq 3000); do : > f$i; done; mkdir last",
+    );
+    while told.len() < 4000 {
+        let record = next();
+        told.push(record["op"].as_u64().unwrap());
+        if record["kind"] == "mkdir" {
+            break;
+        }
+    }
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+    let all: Vec<_> = (from + 1..).take(told.len()).collect();
+    assert_eq!(told, all);
+}

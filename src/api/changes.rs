@@ -1,8 +1,8 @@
 //! How relationships came to be what they are, and what becomes of them from now on.
 
-use super::Command;
 use super::context::Context;
-use super::log::WAIT_MAX;
+use super::log::{WAIT_MAX, WAIT_MS};
+use super::{Command, Follow};
 use crate::core::{Op, Result};
 use crate::facts::{Changes, changes};
 use crate::fs::Stream;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 /// Reads every grant, revoke, boundary and type behind an operation, oldest first: all for an administrator, for others what they
 /// may know of. With `wait_ms` and nothing there yet, waits for something to come.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RebacChanges {
     /// 0 is before the first.
@@ -41,5 +41,13 @@ impl Command for RebacChanges {
         let events = cx.engine().events();
         events.wait_log(tenant, Stream::Grants, last, patience);
         changes::read(cx.engine(), cx.caller, last, self.limit)
+    }
+}
+
+impl Follow for RebacChanges {
+    fn go_on(&mut self, answer: &Changes) -> bool {
+        self.after = answer.last;
+        (self.limit, self.wait_ms) = (self.limit.max(1), WAIT_MS);
+        true
     }
 }

@@ -1,7 +1,7 @@
 //! The log.
 
-use super::Command;
 use super::context::{Context, Progress, path_of};
+use super::{Command, Follow};
 use crate::core::{Error, Kind, Op, Result, Text, error::fail};
 use crate::facts::{Filter, LogPage, Summary, log, summary};
 use crate::fs::Stream;
@@ -13,6 +13,8 @@ use std::time::Duration;
 
 /// The longest a request waits for the log to grow.
 pub(super) const WAIT_MAX: Duration = Duration::from_secs(30);
+/// How long who follows it waits for a sign of life, in milliseconds.
+pub(super) const WAIT_MS: u64 = 20_000;
 
 /// Which operations are asked for: all conditions that are set have to hold.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -105,7 +107,7 @@ fn kind(name: &String) -> Result<OpKind> {
 
 /// Reads the log: the newest records, or the first `after` an operation. With `wait_ms` and nothing after it yet,
 /// waits for the log to grow.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Log {
     #[serde(flatten)]
@@ -146,6 +148,15 @@ impl Command for Log {
             limit: self.limit,
         };
         log::read(cx.engine(), cx.caller, &filter)
+    }
+}
+
+impl Follow for Log {
+    fn go_on(&mut self, answer: &LogPage) -> bool {
+        (self.after, self.before) = (Some(answer.last), None);
+        // Of nothing at a time it would never come on.
+        (self.limit, self.wait_ms) = (self.limit.max(1), WAIT_MS);
+        self.wanted.last.is_none_or(|last| answer.last < last)
     }
 }
 

@@ -30,6 +30,7 @@ pub mod why;
 pub mod who;
 pub mod reasons;
 pub mod changes;
+pub mod follow;
 pub mod owners;
 pub mod remove;
 pub mod copy;
@@ -44,6 +45,7 @@ mod tests;
 pub use caller::{Asked, Peer, label, local, os_user, own_user};
 pub use context::{Context, Progress, Tell};
 pub use failure::Failure;
+pub use follow::Follow;
 pub use object::On;
 pub use run::{run, to_json};
 
@@ -154,8 +156,11 @@ commands! {
 }
 
 fn answer<C: Command>(cx: &mut Context<'_>, body: &[u8]) -> Result<Vec<u8>> {
+    to_json(&run::run_logged(parse::<C>(body)?, cx, body)?)
+}
+
+fn parse<C: Command>(body: &[u8]) -> Result<C> {
     let body = if body.is_empty() { b"{}" } else { body };
-    let command: C = serde_json::from_slice(body)
-        .map_err(|e| Error::new(Kind::Invalid, format!("{}: {e}", C::NAME)).caused_by(e))?;
-    to_json(&run::run_logged(command, cx, body)?)
+    serde_json::from_slice(body)
+        .map_err(|e| Error::new(Kind::Invalid, format!("{}: {e}", C::NAME)).caused_by(e))
 }

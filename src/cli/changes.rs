@@ -1,17 +1,14 @@
 //! `nexus rebac changes`.
 
-use super::client::Client;
 use super::log::short;
 use super::output;
 use super::place::Place;
 use crate::api::changes::RebacChanges;
-use crate::core::{Kind, Result, error::fail};
+use crate::core::Result;
+use crate::facts::ChangeLine;
 use crate::facts::changes::ChangeKind;
-use crate::facts::{ChangeLine, Changes};
 use clap::Args;
 
-/// How long one request of `--follow` waits.
-const WAIT_MS: u64 = 20_000;
 const PAGE: u32 = 1000;
 
 #[derive(Debug, Args)]
@@ -28,7 +25,7 @@ pub(super) fn run(place: &Place, args: &ChangesArgs) -> Result<()> {
     let client = place.client()?;
     let (mut after, mut told) = (args.from.saturating_sub(1), false);
     loop {
-        let page = ask(&client, after, 0)?;
+        let page = client.call(behind(after))?;
         let at_end = page.changes.is_empty();
         print(place, &page.changes)?;
         after = page.last;
@@ -41,29 +38,16 @@ pub(super) fn run(place: &Place, args: &ChangesArgs) -> Result<()> {
         eprintln!("no changes");
     }
     if args.follow {
-        return follow(place, &client, after);
+        return client.follow(behind(after), &mut |page| print(place, &page.changes));
     }
     Ok(())
 }
 
-fn ask(client: &Client, after: u64, wait_ms: u64) -> Result<Changes> {
-    client.call(RebacChanges {
+fn behind(after: u64) -> RebacChanges {
+    RebacChanges {
         after,
         limit: PAGE,
-        wait_ms,
-    })
-}
-
-fn follow(place: &Place, client: &Client, mut after: u64) -> Result<()> {
-    if client.socket().is_none() {
-        let message = "no daemon runs, so nothing can change while this command has the store open";
-        return fail(Kind::Unavailable, message);
-    }
-    client.keep();
-    loop {
-        let page = ask(client, after, WAIT_MS)?;
-        print(place, &page.changes)?;
-        after = page.last;
+        wait_ms: 0,
     }
 }
 

@@ -8,8 +8,6 @@ use crate::api::log::{Log, Wanted};
 use crate::core::{Kind, Result, error::fail};
 use clap::Args;
 
-/// How long one request waits for the log to grow, in milliseconds.
-const WAIT: u64 = 20_000;
 /// How many records one answer has at most.
 const PAGE: u32 = 1000;
 
@@ -44,31 +42,20 @@ fn newest(client: &Client) -> Result<u64> {
 }
 
 /// Prints what comes behind an operation, for as long as somebody reads it, or up to the last one that is wanted.
-pub(super) fn follow(
-    place: &Place,
-    client: &Client,
-    wanted: &Wanted,
-    mut after: u64,
-) -> Result<()> {
-    if client.socket().is_none() {
-        let message = "no daemon runs, so nothing can change while this command has the store open";
-        return fail(Kind::Unavailable, message);
-    }
+pub(super) fn follow(place: &Place, client: &Client, wanted: &Wanted, after: u64) -> Result<()> {
     if wanted.until.is_some() {
         let message = "following does not end at a time: leave --until out, or say up to which operation, as in --op ..8123";
         return fail(Kind::Invalid, message);
     }
-    client.keep();
-    while wanted.last.is_none_or(|last| after < last) {
-        let page = client.call(Log {
-            wanted: wanted.clone(),
-            after: Some(after),
-            before: None,
-            limit: PAGE,
-            wait_ms: WAIT,
-        })?;
-        print(place, &page.records)?;
-        after = page.last;
+    if wanted.last.is_some_and(|last| last <= after) {
+        return Ok(());
     }
-    Ok(())
+    let behind = Log {
+        wanted: wanted.clone(),
+        after: Some(after),
+        before: None,
+        limit: PAGE,
+        wait_ms: 0,
+    };
+    client.follow(behind, &mut |page| print(place, &page.records))
 }

@@ -17,6 +17,7 @@ mod checks;
 mod whose;
 mod saves;
 mod tenants;
+mod follow;
 
 use super::{Context, dispatch};
 use crate::core::{Caller, Config, Kind, TenantId};

@@ -1,14 +1,15 @@
 //! A way to the engine: through the daemon's socket when one runs, in this process when none does.
 
 mod embedded;
+mod lines;
 mod socket;
 
 pub(super) use embedded::Embedded;
 pub(super) use socket::Socket;
 
 use crate::api::stream::{Onto, PIECE, Written};
-use crate::api::{Asked, Command, Progress};
-use crate::core::{Config, Kind, Result};
+use crate::api::{Asked, Command, Follow, Progress};
+use crate::core::{Config, Kind, Result, error::fail};
 use std::io::{Read, Write};
 use std::time::Duration;
 
@@ -92,10 +93,19 @@ impl Client {
         }
     }
 
-    /// Asks on one connection from now on: for who asks again as soon as he has an answer.
-    pub(super) fn keep(&self) {
-        if let Some(socket) = self.socket() {
-            socket.keep();
+    /// Asks for what comes, and for what comes behind that, until nothing can come or `each` fails. Fails with `Unavailable` when
+    /// no daemon runs.
+    pub(super) fn follow<C: Follow>(
+        &self,
+        command: C,
+        each: &mut dyn FnMut(&C::Reply) -> Result<()>,
+    ) -> Result<()> {
+        match self {
+            Self::Embedded(_) => fail(
+                Kind::Unavailable,
+                "no daemon runs, so nothing can change while this command has the store open",
+            ),
+            Self::Socket(s) => s.follow(command, each),
         }
     }
 

@@ -1,10 +1,10 @@
 //! The daemon behind its socket: HTTP/1.1 without threads. Each request has a connection of its own, for none is kept
-//! open for who asks nothing, as a command does whose output waits for a pager. Who follows something asks again at once, and
-//! on the same one.
+//! open for who asks nothing, as a command does whose output waits for a pager.
 
+use super::lines::{Line, Lines};
 use super::next_piece;
 use crate::api::stream::{Onto, Written};
-use crate::api::{Asked, Command, Failure, Progress, to_json};
+use crate::api::{Asked, Command, Failure, Follow, Progress, to_json};
 use crate::cli::session;
 use crate::core::{Error, Kind, Result};
 use crate::doors::control::percent;
@@ -14,12 +14,11 @@ use futures_util::stream::unfold;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
-use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::client::conn::http1::handshake;
 use hyper::{Method, Request, Response, header};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -32,9 +31,6 @@ pub(in crate::cli) struct Socket {
     runtime: Runtime,
     path: PathBuf,
     asked: Asked,
-    /// The connection of who follows something; none while he waits for an answer.
-    kept: RefCell<Option<SendRequest<Body>>>,
-    keeps: Cell<bool>,
 }
 
 impl Socket {
@@ -52,14 +48,7 @@ impl Socket {
             runtime,
             path: path.to_owned(),
             asked,
-            kept: RefCell::default(),
-            keeps: Cell::default(),
         })
-    }
-
-    /// Asks on one connection from now on, as far as the daemon leaves it open.
-    pub(super) fn keep(&self) {
-        self.keeps.set(true);
     }
 
     pub(super) fn tenant(&self) -> Option<&str> {
@@ -94,15 +83,9 @@ impl Socket {
         request: &impl Serialize,
     ) -> Result<(R, Held)> {
         let sent = self.request(Method::POST, path);
-        let mut body = self.send(sent.body(full(to_json(request)?)))?.into_body();
-        let mut line = Vec::new();
-        while !line.ends_with(b"\n") {
-            let Some(frame) = self.runtime.block_on(body.frame()) else {
-                break;
-            };
-            line.extend_from_slice(&frame.map_err(broken)?.into_data().unwrap_or_default());
-        }
-        Ok((parse(&line)?, Held(body)))
+        let mut lines = self.lines(sent.body(full(to_json(request)?)))?;
+        let first = lines.next(&self.runtime)?.ok_or_else(went_away)?;
+        Ok((first, Held(lines)))
     }
 
     pub(super) fn call_telling<C: Command>(
@@ -112,27 +95,45 @@ impl Socket {
     ) -> Result<C::Reply> {
         let request = self.request(Method::POST, &format!("/api/{}", C::NAME));
         let request = request.header(header::ACCEPT, "application/x-ndjson");
-        let mut body = self
-            .send(request.body(full(to_json(command)?)))?
-            .into_body();
-        let mut pending = Vec::new();
+        let mut lines = self.lines(request.body(full(to_json(command)?)))?;
         loop {
-            let Some(frame) = self.runtime.block_on(body.frame()) else {
-                return Err(Error::new(
-                    Kind::Unavailable,
-                    "the daemon went away at its work",
-                ));
-            };
-            pending.extend_from_slice(&frame.map_err(broken)?.into_data().unwrap_or_default());
-            while let Some(end) = pending.iter().position(|b| *b == b'\n') {
-                let line: Vec<u8> = pending.drain(..=end).collect();
-                match parse::<Line>(&line)? {
-                    Line::Progress(p) => tell(p),
-                    Line::Reply(r) => return serde_json::from_value(r).map_err(garbled),
-                    Line::Error(e) => return Err(Failure { error: e }.into()),
-                }
+            match lines.next(&self.runtime)?.ok_or_else(went_away)? {
+                Line::Progress(p) => tell(p),
+                Line::Reply(r) => return Ok(r),
+                Line::Error(e) => return Err(Failure { error: e }.into()),
             }
         }
+    }
+
+    /// Asks for what comes, and for what comes behind that, until nothing can come or `each` fails.
+    pub(super) fn follow<C: Follow>(
+        &self,
+        mut command: C,
+        each: &mut dyn FnMut(&C::Reply) -> Result<()>,
+    ) -> Result<()> {
+        loop {
+            let request = self.request(Method::POST, &format!("/follow/{}", C::NAME));
+            let mut lines = self.lines(request.body(full(to_json(&command)?)))?;
+            let mut next = Some(lines.next(&self.runtime)?.ok_or_else(went_away)?);
+            // The daemon ends an answer that was not taken for a while.
+            while let Some(line) = next {
+                match line {
+                    Line::Progress(_) => {}
+                    Line::Reply(reply) => {
+                        each(&reply)?;
+                        if !command.go_on(&reply) {
+                            return Ok(());
+                        }
+                    }
+                    Line::Error(e) => return Err(Failure { error: e }.into()),
+                }
+                next = lines.next(&self.runtime)?;
+            }
+        }
+    }
+
+    fn lines(&self, request: hyper::http::Result<Request<Body>>) -> Result<Lines> {
+        Ok(Lines::of(self.send(request)?.into_body()))
     }
 
     pub(super) fn read(
@@ -199,11 +200,12 @@ impl Socket {
     fn send(&self, request: hyper::http::Result<Request<Body>>) -> Result<Response<Incoming>> {
         let request = request.map_err(|e| Error::new(Kind::Invalid, e.to_string()).caused_by(e))?;
         self.runtime.block_on(async {
-            let (sender, response) = self.answer(request).await?;
+            let (mut sender, connection) = handshake(TokioIo::new(dial(&self.path).await?))
+                .await
+                .map_err(broken)?;
+            tokio::spawn(connection);
+            let response = sender.send_request(request).await.map_err(broken)?;
             if response.status().is_success() {
-                if self.keeps.get() {
-                    self.kept.replace(Some(sender));
-                }
                 return Ok(response);
             }
             let status = response.status();
@@ -221,46 +223,8 @@ impl Socket {
     }
 }
 
-impl Socket {
-    /// Sends a request on the connection that was kept, or on a new one.
-    async fn answer(
-        &self,
-        request: Request<Body>,
-    ) -> Result<(SendRequest<Body>, Response<Incoming>)> {
-        let mut request = request;
-        let kept = self.kept.take();
-        if let Some(mut sender) = kept
-            && sender.ready().await.is_ok()
-        {
-            match sender.try_send_request(request).await {
-                Ok(response) => return Ok((sender, response)),
-                // The daemon has closed it meanwhile; nothing was sent.
-                Err(mut e) => match e.take_message() {
-                    Some(unsent) => request = unsent,
-                    None => return Err(broken(e.into_error())),
-                },
-            }
-        }
-        let (mut sender, connection) = handshake(TokioIo::new(dial(&self.path).await?))
-            .await
-            .map_err(broken)?;
-        tokio::spawn(connection);
-        let response = sender.send_request(request).await.map_err(broken)?;
-        Ok((sender, response))
-    }
-}
-
 /// An answer that is not at its end.
-pub(in crate::cli) struct Held(#[allow(dead_code, reason = "held, not read")] Incoming);
-
-/// A line of a long answer.
-#[derive(serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Line {
-    Progress(Progress),
-    Reply(serde_json::Value),
-    Error(crate::api::failure::Wrong),
-}
+pub(in crate::cli) struct Held(#[allow(dead_code, reason = "held, not read")] Lines);
 
 fn full(bytes: Vec<u8>) -> Body {
     Full::new(Bytes::from(bytes))
@@ -280,7 +244,7 @@ fn upload(first: Vec<u8>, input: Box<dyn Read + Send>) -> Body {
     StreamBody::new(pieces).boxed_unsync()
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     serde_json::from_slice(bytes).map_err(garbled)
 }
 
@@ -292,8 +256,12 @@ fn garbled(e: serde_json::Error) -> Error {
     .caused_by(e)
 }
 
-fn broken(e: hyper::Error) -> Error {
+pub(super) fn broken(e: hyper::Error) -> Error {
     Error::new(Kind::Unavailable, "the connection to the daemon broke").caused_by(e)
+}
+
+fn went_away() -> Error {
+    Error::new(Kind::Unavailable, "the daemon went away at its work")
 }
 
 async fn dial(path: &Path) -> Result<UnixStream> {
@@ -336,54 +304,70 @@ fn unreached(path: &Path, e: io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::{Value, json};
+    use crate::api::log::{Log, Wanted};
     use std::os::unix::net::UnixListener;
     use std::thread::{self, JoinHandle};
-    use std::time::Duration;
 
-    const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+    const HEAD: &str = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n";
 
-    /// A daemon that answers so many requests on each connection, and closes it then.
-    fn daemon(path: &Path, answers: &'static [usize]) -> JoinHandle<io::Result<()>> {
+    /// A daemon that gives each connection one of the answers, and tells what it was asked.
+    fn daemon(path: &Path, answers: &'static [&str]) -> JoinHandle<io::Result<Vec<String>>> {
         let listener = UnixListener::bind(path).unwrap();
         thread::spawn(move || {
             // Who looks whether somebody is there says nothing.
             drop(listener.accept()?);
-            for many in answers {
+            let asked = answers.iter().map(|answer| {
                 let (mut stream, _) = listener.accept()?;
-                // A request that comes on another connection is none here.
-                stream.set_read_timeout(Some(Duration::from_secs(20)))?;
-                for _ in 0..*many {
-                    let (mut asked, mut byte) = (Vec::new(), [0]);
-                    while !asked.ends_with(b"\r\n\r\n{}") {
-                        stream.read_exact(&mut byte)?;
-                        asked.push(byte[0]);
-                    }
-                    stream.write_all(ANSWER)?;
+                let (mut asked, mut byte) = (Vec::new(), [0]);
+                while !asked.ends_with(b"}") {
+                    stream.read_exact(&mut byte)?;
+                    asked.push(byte[0]);
                 }
-            }
-            Ok(())
+                write!(stream, "{HEAD}{answer}")?;
+                Ok(String::from_utf8_lossy(&asked).into_owned())
+            });
+            asked.collect()
         })
     }
 
     #[test]
-    fn who_follows_asks_on_one_connection_until_it_is_closed() {
+    fn who_follows_asks_again_behind_what_came_last() {
+        const ONE: &str = "{\"reply\":{\"records\":[],\"first\":1,\"last\":1}}\n";
+        const LATER: &str = "{\"reply\":{\"records\":[],\"first\":2,\"last\":2}}\n{\"reply\":{\"records\":[],\"first\":3,\"last\":4}}\n{\"reply\":0}\n";
+        const REFUSED: &str = "{\"reply\":{\"records\":[],\"first\":1,\"last\":2}}\n{\"error\":{\"kind\":\"denied\",\"message\":\"no\"}}\n";
+        let ends = [
+            (&[ONE, LATER][..], Ok(&[1, 2, 4][..])),
+            (&[REFUSED], Err((Kind::Denied, &[2][..]))),
+            (&[ONE, ""], Err((Kind::Unavailable, &[1][..]))),
+            (&["{\"reply\":{\"rec"], Err((Kind::Version, &[][..]))),
+        ];
         let dir = tempfile::tempdir().unwrap();
-        for (n, (keeps, answers)) in [(true, &[3][..]), (true, &[1, 2]), (false, &[1, 1, 1])]
-            .into_iter()
-            .enumerate()
-        {
+        for (n, (answers, end)) in ends.into_iter().enumerate() {
             let path = dir.path().join(n.to_string());
             let daemon = daemon(&path, answers);
             let socket = Socket::connect(&path, Asked::default()).unwrap();
-            if keeps {
-                socket.keep();
-            }
-            for _ in 0..3 {
-                let said: Value = socket.post("/api/x", &json!({})).unwrap();
-                assert_eq!(said, json!({}));
-            }
-            daemon.join().unwrap().unwrap();
+            let wanted = Wanted {
+                last: Some(4),
+                ..Wanted::default()
+            };
+            let all = Log {
+                wanted,
+                after: Some(0),
+                ..Log::default()
+            };
+            let mut came = Vec::new();
+            let done = socket.follow(all, &mut |page| {
+                came.push(page.last);
+                Ok(())
+            });
+            let (wrong, pages) = match end {
+                Ok(pages) => (None, pages),
+                Err((kind, pages)) => (Some(kind), pages),
+            };
+            assert_eq!((done.err().map(|e| e.kind()), &*came), (wrong, pages));
+            let asked = daemon.join().unwrap().unwrap();
+            let behind = |n: usize| asked[n].contains(&format!("\"after\":{n},"));
+            assert!((0..answers.len()).all(behind), "{asked:?}");
         }
     }
 }

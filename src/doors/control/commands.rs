@@ -18,6 +18,9 @@ const LINES: &str = "application/x-ndjson";
 /// Lines that may wait for the client; what does not fit of the progress is left out.
 const QUEUE: usize = 16;
 
+/// Where lines of an answer go.
+pub(super) type Lines = Sender<Vec<u8>>;
+
 pub(super) async fn run(
     State(daemon): State<Arc<Daemon>>,
     ConnectInfo(connection): ConnectInfo<Connection>,
@@ -35,7 +38,12 @@ pub(super) async fn run(
     };
     let (sender, receiver) = channel(QUEUE);
     if wants_lines {
-        return Ok(lines((sender, receiver), work));
+        tokio::task::spawn_blocking(move || {
+            let done = work(&mut |p| tell_progress(&sender, p));
+            // A client that has gone away does not want to know.
+            sender.blocking_send(last_line(done)).ok();
+        });
+        return Ok(lines(receiver));
     }
     let done = blocking(move || work(&mut |_| heard(&sender))).await;
     // It went with us if the client left.
@@ -44,7 +52,7 @@ pub(super) async fn run(
 }
 
 /// Fails when the client has gone away.
-fn heard(sender: &Sender<Vec<u8>>) -> Result<()> {
+pub(super) fn heard(sender: &Lines) -> Result<()> {
     if sender.is_closed() {
         return fail(Kind::Unavailable, "whoever asked has gone away");
     }
@@ -66,30 +74,19 @@ fn dispatch(
     api::dispatch(name, &mut cx, body)
 }
 
-fn lines(
-    (sender, receiver): (Sender<Vec<u8>>, Receiver<Vec<u8>>),
-    work: impl Fn(Tell<'_>) -> Result<Vec<u8>> + Send + 'static,
-) -> Response {
-    tokio::task::spawn_blocking(move || {
-        let mut tell = |p: Progress| tell_progress(&sender, p);
-        let done = work(&mut tell);
-        // A client that has gone away does not want to know.
-        sender.blocking_send(last_line(done)).ok();
-    });
-    (
-        [(header::CONTENT_TYPE, LINES)],
-        Body::from_stream(stream(receiver)),
-    )
-        .into_response()
+/// An answer of lines, which ends with them.
+pub(super) fn lines(receiver: Receiver<Vec<u8>>) -> Response {
+    let body = Body::from_stream(stream(receiver));
+    ([(header::CONTENT_TYPE, LINES)], body).into_response()
 }
 
-fn tell_progress(sender: &Sender<Vec<u8>>, progress: Progress) -> Result<()> {
+fn tell_progress(sender: &Lines, progress: Progress) -> Result<()> {
     heard(sender)?;
     sender.try_send(line("progress", &to_json(&progress)?)).ok();
     Ok(())
 }
 
-fn last_line(done: Result<Vec<u8>>) -> Vec<u8> {
+pub(super) fn last_line(done: Result<Vec<u8>>) -> Vec<u8> {
     match done {
         Ok(reply) => line("reply", &reply),
         Err(e) => {
@@ -100,7 +97,7 @@ fn last_line(done: Result<Vec<u8>>) -> Vec<u8> {
     }
 }
 
-fn line(key: &str, json: &[u8]) -> Vec<u8> {
+pub(super) fn line(key: &str, json: &[u8]) -> Vec<u8> {
     [b"{\"", key.as_bytes(), b"\":", json, b"}\n"].concat()
 }
 

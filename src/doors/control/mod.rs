@@ -1,5 +1,5 @@
-//! The control door: HTTP on a Unix socket. Commands are JSON (`POST /api/NAME`), file bytes are streamed beside them
-//! (`GET` and `PUT /files/PATH`), the daemon itself answers under `/daemon/`.
+//! The control door: HTTP on a Unix socket. Commands are JSON (`POST /api/NAME`, and `POST /follow/NAME` for one that is answered
+//! again and again), file bytes are streamed beside them (`GET` and `PUT /files/PATH`), the daemon itself answers under `/daemon/`.
 //!
 //! The kernel says who is at the other end; what a request says of itself is for administrators and the log.
 
@@ -8,6 +8,7 @@ mod connections;
 mod daemon;
 mod entrance;
 mod files;
+mod follow;
 mod lend;
 mod peer_groups;
 pub mod percent;
@@ -82,6 +83,7 @@ pub async fn serve(listener: UnixListener, daemon: Arc<Daemon>) -> Result<()> {
 fn router(daemon: Arc<Daemon>) -> Router {
     Router::new()
         .route("/api/{command}", post(commands::run))
+        .route("/follow/{command}", post(follow::run))
         .route("/files/{*path}", get(files::get).put(files::put))
         .route("/daemon/status", any(daemon::status))
         .route("/daemon/mounts", any(daemon::mounts))
