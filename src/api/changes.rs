@@ -1,8 +1,9 @@
 //! How relationships came to be what they are, and what becomes of them from now on.
 
+use super::Command;
 use super::context::Context;
+use super::follow::Follow;
 use super::log::{WAIT_MAX, WAIT_MS};
-use super::{Command, Follow};
 use crate::core::{Op, Result};
 use crate::facts::{Changes, changes};
 use crate::fs::Stream;

@@ -1,7 +1,8 @@
 //! The log.
 
+use super::Command;
 use super::context::{Context, Progress, path_of};
-use super::{Command, Follow};
+use super::follow::Follow;
 use crate::core::{Error, Kind, Op, Result, Text, error::fail};
 use crate::facts::{Filter, LogPage, Summary, log, summary};
 use crate::fs::Stream;

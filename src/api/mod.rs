@@ -45,7 +45,6 @@ mod tests;
 pub use caller::{Asked, Peer, label, local, os_user, own_user};
 pub use context::{Context, Progress, Tell};
 pub use failure::Failure;
-pub use follow::Follow;
 pub use object::On;
 pub use run::{run, to_json};
 

@@ -7,8 +7,9 @@ mod socket;
 pub(super) use embedded::Embedded;
 pub(super) use socket::Socket;
 
+use crate::api::follow::Follow;
 use crate::api::stream::{Onto, PIECE, Written};
-use crate::api::{Asked, Command, Follow, Progress};
+use crate::api::{Asked, Command, Progress};
 use crate::core::{Config, Kind, Result, error::fail};
 use std::io::{Read, Write};
 use std::time::Duration;

@@ -3,8 +3,9 @@
 
 use super::lines::{Line, Lines};
 use super::next_piece;
+use crate::api::follow::Follow;
 use crate::api::stream::{Onto, Written};
-use crate::api::{Asked, Command, Failure, Follow, Progress, to_json};
+use crate::api::{Asked, Command, Failure, Progress, to_json};
 use crate::cli::session;
 use crate::core::{Error, Kind, Result};
 use crate::doors::control::percent;
