@@ -18,6 +18,7 @@ from pathlib import Path
 import bench_log
 import bench_past
 import bench_scale
+import bench_shared
 import bench_stages  # noqa: F401: brings its stages
 from bench_work import STAGES, Full, Place, Quick, material, run, seconds
 
@@ -75,7 +76,7 @@ def main():
     parser.add_argument("--quick", action="store_true", help="small sizes, one round")
     parser.add_argument("--rounds", type=int)
     names = ", ".join(s.__name__ for s in STAGES)
-    parser.add_argument("--only", nargs="+", default=[], help=f"of {names}, startup, million, log, past, several; without it all but {', '.join(bench_scale.ON_REQUEST)}")
+    parser.add_argument("--only", nargs="+", default=[], help=f"of {names}, startup, million, log, past, several, shared; without it all but {', '.join(bench_scale.ON_REQUEST)}")
     parser.add_argument("--soak", type=float, metavar="MINUTES", help="workloads over and over, and what the daemon uses")
     parser.add_argument("--instructions", action="store_true", help="of the engine's calls, counted by callgrind")
     parser.add_argument("--nexus", type=Path, help="a directory on a mount that is there already")
@@ -109,6 +110,8 @@ def main():
             bench_past.past(work, figures, size)
         if wanted("several") and not asked.nexus:
             bench_past.past_of_several(work, figures, size)
+        if wanted("shared") and not asked.nexus:
+            bench_shared.shared(work, figures, size)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     show(figures)

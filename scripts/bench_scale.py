@@ -18,7 +18,7 @@ from bench_work import MIB, PAGE, Nexus, drop_caches, run, seconds, stage
 
 LOOKS = 2_000
 # What takes minutes, or gigabytes.
-ON_REQUEST = "growth", "beside", "crowd", "million", "log", "past", "several"
+ON_REQUEST = "growth", "beside", "crowd", "million", "log", "past", "several", "shared"
 
 
 def middle(times):
