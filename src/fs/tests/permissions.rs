@@ -11,6 +11,7 @@ mod carried;
 mod names;
 mod people;
 mod speed;
+mod naive;
 mod budget;
 pub(crate) mod time;
 

@@ -3,6 +3,7 @@
 //! costs is waiting for memory, so figures are printed as reads of it, too: one takes from 80 to 400 ns on machines that are for rent.
 
 use super::mkdir;
+use super::naive::Naive;
 use crate::access::{Right, Rights};
 use crate::fs::grant::To;
 use crate::fs::tests::principals::{boss, make, subject};
@@ -187,7 +188,9 @@ fn the_speed_of_decisions() {
         each(asked.sum(), pairs.len())
     };
     lines.say("uniform, first", uniform());
-    lines.say("uniform, then", uniform());
+    let ours = uniform();
+    lines.say("uniform, then", ours);
+    beside_the_plain_way(&t, &pairs, ours);
     let some_people = &t.people[..200];
     let cold = some_people.iter().map(|u| {
         t.w.engine().policy.forget_callers();
@@ -196,6 +199,23 @@ fn the_speed_of_decisions() {
     lines.say("cold user", each(cold.sum(), some_people.len()));
     publishes(&t);
     filters(&t, who);
+}
+
+/// The uniform checks as they are made without an index: each answer the same, and how much longer it takes to find.
+fn beside_the_plain_way(t: &Town, pairs: &[(&Caller, Ino)], ours: u128) {
+    let naive = Naive::of(&t.w, &t.dirs, &t.files);
+    let may = |(who, file): &(&Caller, Ino)| naive.may_read(who.user_id.unwrap(), *file);
+    for pair in &pairs[..1000] {
+        assert_eq!(may(pair), t.check(pair.0, pair.1));
+    }
+    let took = each(
+        timed(|| pairs.iter().for_each(|pair| keep(&may(pair)))),
+        pairs.len(),
+    );
+    println!(
+        "the same by a plain walk: {took} ns, of which ours is {:.2}",
+        ours as f64 / took as f64
+    );
 }
 
 /// The same of nodes that are at hand, as they are where a system call is judged: it has fetched the node for other reasons, too.
