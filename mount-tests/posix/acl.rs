@@ -64,7 +64,7 @@ fn lists_decide_between_users() {
     let why = |right| format!("getfattr --only-values -n user.nexus.why.{right} f");
     assert_eq!(as_user(BERT, &dir, &why("read")).must(), "refused: none");
     as_user(ANNA, &dir, &format!("setfacl -m u:{BERT}:r f")).must();
-    assert_eq!(as_user(BERT, &dir, &why("read")).must(), "allowed: unix");
+    assert_eq!(as_user(BERT, &dir, &why("read")).must(), "allowed: acl");
     assert_eq!(as_user(ANNA, &dir, &why("own")).must(), "allowed: unix");
     assert_eq!(as_user(BERT, &dir, "cat f").must(), "secret\n");
     as_user(BERT, &dir, "echo more >> f").must_fail();

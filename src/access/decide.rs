@@ -5,7 +5,7 @@
 
 use super::ground::Ground;
 use super::rights::{Right, Rights};
-use super::unix;
+use super::unix::{self, Bits};
 use crate::core::{Caller, Kind, Result, error::fail};
 use crate::meta::Node;
 
@@ -24,17 +24,20 @@ pub enum Layer {
     Admin,
     Deny,
     Graph,
+    /// An entry of the node's list.
+    Acl,
     Unix,
     /// None allows it.
     None,
 }
 
 impl Layer {
-    /// Its word in replies and attributes: `unix` is mode or list.
+    /// Its word in replies and attributes.
     pub fn word(self) -> &'static str {
         match self {
             Self::Admin => "admin",
             Self::Deny => "deny",
+            Self::Acl => "acl",
             Self::Graph => "graph",
             Self::Unix => "unix",
             Self::None => "none",
@@ -65,8 +68,8 @@ impl Standing {
         self.by_layers()
     }
 
-    /// The first layer that has a word on this right.
-    pub fn layer(self, right: Right) -> Layer {
+    /// The first layer that has a word on this right, where these bits are the caller's.
+    pub fn layer(self, right: Right, bits: Bits) -> Layer {
         if self.admin {
             Layer::Admin
         } else if self.denied.has(right) {
@@ -74,7 +77,10 @@ impl Standing {
         } else if self.graph.has(right) {
             Layer::Graph
         } else if self.unix.has(right) {
-            Layer::Unix
+            match bits {
+                Bits::Listed => Layer::Acl,
+                _ => Layer::Unix,
+            }
         } else {
             Layer::None
         }
@@ -371,11 +377,11 @@ mod tests {
             let g = ground(None, vec![grant(70, Rights::READ.and(Rights::WRITE))], who);
             weigh(&person(7, &[]), &file, &g).unwrap()
         };
-        assert_eq!(standing(70).layer(Right::Write), Layer::Graph);
-        assert_eq!(standing(70).layer(Right::Own), Layer::None);
-        assert_eq!(standing(71).layer(Right::Read), Layer::None);
+        assert_eq!(standing(70).layer(Right::Write, Bits::Others), Layer::Graph);
+        assert_eq!(standing(70).layer(Right::Own, Bits::Others), Layer::None);
+        assert_eq!(standing(71).layer(Right::Read, Bits::Others), Layer::None);
         let own = weigh(&person(5, &[]), &file, &Ground::default()).unwrap();
-        assert_eq!(own.layer(Right::Read), Layer::Unix);
+        assert_eq!(own.layer(Right::Read, Bits::Others), Layer::Unix);
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub enum Bits {
     Owner,
     Group,
     Others,
-    /// The node has a list, which names more.
+    /// The node has a list that speaks of him.
     Listed,
     /// Modes and lists give an isolated agent nothing.
     Nobody,
@@ -37,8 +37,9 @@ impl Bits {
             Self::Superuser
         } else if caller.uid == node.uid {
             Self::Owner
-        } else if list.is_some_and(Acl::extends) {
-            Self::Listed
+        } else if let Some(list) = list.filter(|list| list.extends()) {
+            let listed = list.allowed(caller, node.gid, node.mode >> 3);
+            listed.map_or(Self::Others, |_| Self::Listed)
         } else if caller.in_group(node.gid) {
             Self::Group
         } else {

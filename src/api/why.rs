@@ -108,7 +108,7 @@ fn because(cx: &Context<'_>, why: &Explanation, by: Option<&TupleInfo>) -> Resul
         (Layer::Graph, None) => {
             "it is the way to a grant further down, and shows that alone".to_owned()
         }
-        (Layer::Unix | Layer::Deny | Layer::None, _) => by_mode(cx, why)?,
+        (Layer::Acl | Layer::Unix | Layer::Deny | Layer::None, _) => by_mode(cx, why)?,
     })
 }
 

@@ -114,14 +114,15 @@ impl Engine {
         let who = self.acting_as(caller, roster, about)?;
         let ground = self.ground(&who, node)?;
         let standing = weigh(&who, node, &ground)?;
+        let bits = Bits::of(&who, node, ground.list());
         let mut why = Explanation {
             allowed: standing.allowed().has(right),
-            layer: standing.layer(right),
+            layer: standing.layer(right, bits),
             by: None,
             through: Vec::new(),
             obstacle: None,
             node: node.clone(),
-            bits: Bits::of(&who, node, ground.list()),
+            bits,
         };
         if let Some(dir) = self.stopped_at(&who, node)? {
             let mut obstacle = self.stopping(&who, dir)?;

@@ -4,7 +4,8 @@ use super::acl::AclOf;
 use super::engine::Engine;
 use super::privileges::CAPABILITY;
 use super::view;
-use crate::access::{Right, posix_acl};
+use crate::access::decide::weigh;
+use crate::access::{Bits, Right, posix_acl};
 use crate::core::{Caller, Error, Ino, Kind, Result, error::fail};
 use crate::meta::{FileKind, Node, OpKind, Xattr};
 use serde_json::json;
@@ -237,13 +238,15 @@ impl Engine {
 
     /// `nexus why` in two words, for whoever has no command at hand.
     fn why(&self, caller: &Caller, node: &Node, right: Right) -> Result<String> {
-        let standing = self.standing(caller, node)?;
+        let ground = self.ground(caller, node)?;
+        let standing = weigh(caller, node, &ground)?;
+        let bits = Bits::of(caller, node, ground.list());
         let answer = if standing.allowed().has(right) {
             "allowed"
         } else {
             "refused"
         };
-        Ok(format!("{answer}: {}", standing.layer(right).word()))
+        Ok(format!("{answer}: {}", standing.layer(right, bits).word()))
     }
 }
 

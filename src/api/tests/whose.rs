@@ -19,6 +19,7 @@ fn why_says_whose_bits_of_the_mode_decide() {
         (
             why["allowed"].as_bool().unwrap(),
             why["because"].as_str().unwrap().to_owned(),
+            why["layer"].as_str().unwrap().to_owned(),
         )
     };
     for (who, op, allowed, words) in [
@@ -29,12 +30,19 @@ fn why_says_whose_bits_of_the_mode_decide() {
         ("cas", "write", false, "for others"),
         ("agent:rob", "write", false, "nothing to an isolated agent"),
     ] {
-        let (may, told) = because(who, op);
+        let (may, told, layer) = because(who, op);
+        assert_eq!(layer, if allowed { "unix" } else { "none" });
         assert_eq!(may, allowed, "{who} {op}: {told}");
         assert!(told.contains(words), "{who} {op}: {told}");
     }
     let entry = "user:cas:rw-";
     v.must(&ann, "acl-set", &json!({"path": at, "entry": entry}));
-    let (may, told) = because("cas", "write");
+    let (may, told, layer) = because("cas", "write");
     assert!(may && told.starts_with("the list with mode"), "{told}");
+    assert_eq!(layer, "acl");
+    // Of whom a list says nothing the mode decides, as it does of the owner.
+    v.must(&boss(), "user-create", &json!({"user": "dan"}));
+    for who in ["ann", "dan"] {
+        assert_eq!(because(who, "read").2, "unix");
+    }
 }

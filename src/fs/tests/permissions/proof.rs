@@ -308,6 +308,20 @@ impl State {
         lines.iter().all(given)
     }
 
+    /// Whether an entry of a list that allows something speaks of somebody who is not the owner.
+    fn is_listed(&self, who: &Person, of: &Node) -> bool {
+        let list = self.lists.get(&of.ino).and_then(|l| l.access.as_ref());
+        let entries = list.map(|l| &l.entries).into_iter().flatten();
+        let mut whom = entries.filter(|e| !e.deny).map(|e| e.who).peekable();
+        let speaks = |whom: AclWho| match whom {
+            AclWho::User(uid) => uid == who.uid,
+            AclWho::Group(gid) => who.gids.contains(&gid),
+        };
+        who.uid != of.uid
+            && whom.peek().is_some()
+            && (who.gids.contains(&of.gid) || whom.any(speaks))
+    }
+
     /// Mode and list (acl(5)).
     fn by_mode(&self, who: &Person, of: &Node, right: Right) -> bool {
         let bit = match right {
@@ -417,8 +431,11 @@ impl State {
                 (Layer::Graph, None) => {
                     !self.allows(who, node.ino, right) && self.passes(who, node.ino, right)
                 }
-                (Layer::Unix, None) => {
-                    self.by_mode(who, node, right) && !self.is_granted(who, node.ino, right)
+                (Layer::Unix | Layer::Acl, None) => {
+                    let is_his = why.layer == Layer::Acl;
+                    self.by_mode(who, node, right)
+                        && !self.is_granted(who, node.ino, right)
+                        && self.is_listed(who, node) == is_his
                 }
                 _ => false,
             }
