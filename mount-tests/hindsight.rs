@@ -110,7 +110,10 @@ calls += [
 ]
 say("ready")
 # Until the first round: whoever is early would be through before the last is there.
-while state[1] == 0: time.sleep(.001)
+late = time.time() + 240
+while state[1] == 0:
+    assert time.time() < late, "somebody has not begun"
+    time.sleep(.001)
 def after():
     # Nor is it said later that something is not there because it was not for him.
     try:

@@ -14,7 +14,7 @@ import sys
 
 from bench_log import Api
 from bench_scale import LOOKS, look, new_dir
-from bench_work import Nexus, drop_caches, run, seconds
+from bench_work import Nexus, drop_caches, let_everybody_in, run, seconds
 
 DIRECTORIES, FILES = 40, 100
 ROUNDS = 5
@@ -66,9 +66,7 @@ def past_of_several(work, figures, size):
     """The same on a mount of several users, in directories that all may search and in such that a group may."""
     data, mount = work / "several", work / "several.mount"
     mount.mkdir()
-    for directory in (work, *work.parents):
-        if not os.stat(directory).st_mode & 0o001:
-            os.chmod(directory, 0o711)
+    let_everybody_in(work)
     nexus = Nexus(data, mount, "--identity", "os", "--root-admin")
     nexus.start()
     for name, uid in list(PEOPLE.items())[1:]:

@@ -10,7 +10,7 @@ import time
 
 from bench_log import Api
 from bench_past import note
-from bench_work import Nexus, run
+from bench_work import Nexus, let_everybody_in, run
 
 USERS, GROUPS, DIRECTORIES, GRANTS = 200, 40, 200, 600
 FIRST_UID = 40_000
@@ -20,9 +20,7 @@ BURST, FIRST = 200, 3
 
 def shared(work, figures, size):
     """A daemon for an owner and two for towns; bursts on their mounts in turn."""
-    for directory in (work, *work.parents):
-        if not os.stat(directory).st_mode & 0o001:
-            os.chmod(directory, 0o711)
+    let_everybody_in(work)
     owners = Nexus(work / "owners", work / "owners.mount")
     towns = [Nexus(work / name, work / f"{name}.mount", "--identity", "os", "--allow-other") for name in ("one", "other")]
     for nexus in owners, *towns:

@@ -86,6 +86,13 @@ class Nexus:
         return f"{rss:9.0f}{rss - cache:9.0f}{cache:10.0f}{fds:6}{threads:9}{wal:8.0f}{data:9.0f}"
 
 
+def let_everybody_in(work):
+    """Lets others walk to a directory."""
+    for directory in (work, *work.parents):
+        if not os.stat(directory).st_mode & 0o001:
+            os.chmod(directory, 0o711)
+
+
 def drop_caches(what):
     """Drops the kernel's dentries and inodes (2), or pages too (3)."""
     os.sync()

@@ -2,7 +2,8 @@
 
 use super::changes::RebacChanges;
 use super::log::Log;
-use super::{Command, Context, run, to_json};
+use super::run::run_logged;
+use super::{Command, Context, to_json};
 use crate::core::{Kind, Result, error::fail};
 
 /// A command that waits for what comes next, and whose answer says where that begins.
@@ -30,9 +31,9 @@ pub fn follow(name: &str, body: &[u8]) -> Result<Following> {
 }
 
 fn following<C: Follow + Send + 'static>(body: &[u8]) -> Result<Following> {
-    let mut command: C = super::parse(body)?;
+    let (mut command, body) = (super::parse::<C>(body)?, body.to_vec());
     Ok(Box::new(move |cx| {
-        let reply = run(command.clone(), cx)?;
+        let reply = run_logged(command.clone(), cx, &body)?;
         Ok(Answer {
             json: to_json(&reply)?,
             is_last: !command.go_on(&reply),

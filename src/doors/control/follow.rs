@@ -6,7 +6,7 @@ use super::commands::{Lines, heard, last_line, line, lines};
 use super::reply::{Refusal, blocking};
 use super::who::Connection;
 use crate::api::Context;
-use crate::api::follow::{Answer, Following, follow};
+use crate::api::follow::{Following, follow};
 use crate::core::{Caller, Result};
 use crate::doors::daemon::Daemon;
 use axum::body::Bytes;
@@ -16,11 +16,12 @@ use axum::response::Response;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::channel;
-use tokio::sync::mpsc::error::TrySendError;
+use tokio::time::timeout;
 
-/// Answers that may wait for the client: while he takes none, the next one gathers what comes.
-const QUEUE: usize = 1;
-/// For how long one waits.
+/// Answers that may wait for the client: while he takes none, the next one gathers what comes. With room for one beside that which is
+/// being sent, the thread that made it waits for what comes next.
+const QUEUE: usize = 2;
+/// For how long a client may take none.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One who follows something.
@@ -61,27 +62,26 @@ impl Follower {
         self.connection.caller(&self.daemon, &self.headers)
     }
 
+    /// Goes on until the client leaves, or takes nothing for a while: neither a thread nor an answer waits for him.
     async fn follow(mut self, lines: &Lines) -> Result<()> {
-        loop {
+        while has_room(lines).await {
             let told = lines.clone();
-            let (follower, left) = blocking(move || {
-                let left = self.tell(&told)?;
-                Ok((self, left))
+            let (follower, goes_on) = blocking(move || {
+                let goes_on = self.tell(&told)?;
+                Ok((self, goes_on))
             })
             .await?;
-            self = follower;
-            let Some(left) = left else { return Ok(()) };
-            // No thread waits for a client who takes nothing.
-            let sent = lines.send_timeout(line("reply", &left.json), PATIENCE);
-            if sent.await.is_err() || left.is_last {
-                return Ok(());
+            if !goes_on {
+                break;
             }
+            self = follower;
         }
+        Ok(())
     }
 
-    /// Tells what comes until the client takes no more, and gives back what he did not; nothing at the end.
-    fn tell(&mut self, lines: &Lines) -> Result<Option<Answer>> {
-        loop {
+    /// Tells what comes while there is room for it; false at the end.
+    fn tell(&mut self, lines: &Lines) -> Result<bool> {
+        while lines.capacity() > 0 {
             let caller = self.caller()?;
             let mut cx = Context {
                 nexus: &self.daemon.nexus,
@@ -89,12 +89,17 @@ impl Follower {
                 tell: &mut |_| heard(lines),
             };
             let answer = (self.following)(&mut cx)?;
-            match lines.try_send(line("reply", &answer.json)) {
-                Ok(()) if answer.is_last => return Ok(None),
-                Ok(()) => {}
-                Err(TrySendError::Full(_)) => return Ok(Some(answer)),
-                Err(TrySendError::Closed(_)) => return Ok(None),
+            let sent = lines.try_send(line("reply", &answer.json));
+            if sent.is_err() || answer.is_last {
+                return Ok(false);
             }
         }
+        Ok(true)
     }
+}
+
+/// Waits until the client has taken what was told. Nobody else tells him anything, so the room stays until it is used.
+async fn has_room(lines: &Lines) -> bool {
+    let room = timeout(PATIENCE, lines.reserve()).await;
+    room.is_ok_and(|room| room.is_ok())
 }

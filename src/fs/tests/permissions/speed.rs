@@ -201,7 +201,7 @@ fn the_speed_of_decisions() {
     filters(&t, who);
 }
 
-/// The uniform checks as they are made without an index: each answer the same, and how much longer it takes to find.
+/// The uniform checks as they are made without an index: the first answers are the same, and how much longer it takes to find.
 fn beside_the_plain_way(t: &Town, pairs: &[(&Caller, Ino)], ours: u128) {
     let naive = Naive::of(&t.w, &t.dirs, &t.files);
     let may = |(who, file): &(&Caller, Ino)| naive.may_read(who.user_id.unwrap(), *file);
